@@ -1,0 +1,158 @@
+//! GitLab's ID token: `auth/<mount>/login` of Vault's JWT method.
+//!
+//! Vault names the claim that does not fit and never its value; the job holds its own token, so the value can be
+//! told from here. Claims say who the job is, not a secret.
+
+use super::{Session, session, settle};
+use crate::claims::Claims;
+use crate::config::Login;
+use crate::error::{Error, Kind, Result, sanitized};
+use crate::secret::Secret;
+use crate::vault::client::Vault;
+use crate::vault::outcome::{Refusal, Step};
+
+/// Logs in; without a role, as the mount's default role.
+pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, claims: &Claims) -> Result<Session> {
+    let mut body = vec![("jwt", token.expose())];
+    if let Some(role) = &login.role {
+        body.push(("role", role));
+    }
+    let exchange = vault.login(Step::LoginIdToken, &login.mount, &body).await;
+    let path = format!("auth/{}/login", login.mount);
+    session(settle(exchange, |refusal| describe(&refusal, login, claims))?, &path)
+}
+
+fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
+    let path = format!("auth/{}/login", login.mount);
+    let error = Error::new(
+        Kind::Denied,
+        format!("the login with the ID token (from {}) at {path} was refused ({})", login.origin, refusal.because()),
+    );
+    error.hint(advise(refusal, login, claims))
+}
+
+/// What to change, by Vault's text (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.6).
+fn advise(refusal: &Refusal, login: &Login, claims: &Claims) -> String {
+    let text = refusal.reason.as_str();
+    let role = login.role.as_deref().unwrap_or("NAME");
+    let mount = &login.mount;
+    let audience = sanitized(&claims.audiences().join(", "));
+    let says = |claim: &str| claims.text(claim).map_or_else(|| "nothing".into(), |value| sanitized(&value));
+    if refusal.wants_a_token() || refusal.is_denied() || refusal.status == 404 {
+        return format!(
+            "is the JWT method mounted at auth/{mount}? --auth-mount or VAULT_AUTH_PATH names its mount; bound_cidrs of the role also refuse so"
+        );
+    }
+    if text.contains("missing role") {
+        return format!("auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE");
+    }
+    if text.contains("could not be found") {
+        return format!(
+            "there is no role {role} at auth/{mount}: --auth-role or VAULT_AUTH_ROLE; vault list auth/{mount}/role"
+        );
+    }
+    if text.contains("no audiences bound") {
+        return format!("set bound_audiences of the role {role} to the token's aud, which is {audience}");
+    }
+    if text.contains("audience") {
+        return format!(
+            "the token's aud is {}: set `aud:` of this ID token in .gitlab-ci.yml to the bound_audiences of the role {role}, to the letter",
+            if audience.is_empty() { "nothing".into() } else { audience }
+        );
+    }
+    if text.contains("issuer") {
+        return format!(
+            "the token's iss is {}: bound_issuer of auth/{mount}/config must be the same, to the letter",
+            says("iss")
+        );
+    }
+    if text.contains("signature") || text.contains("fetching keys") {
+        return format!(
+            "the token is from {}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url), and Vault must reach them",
+            says("iss")
+        );
+    }
+    if text.contains("expired") {
+        return "the job outlived its ID token, or the clocks differ: GitLab's tokens live as long as the job's timeout, 5 minutes without one".into();
+    }
+    if text.contains("not yet valid") || text.contains("in the future") {
+        return "the clocks of GitLab and Vault differ by more than a minute".into();
+    }
+    if text.contains("subject") {
+        return format!("the token's sub is {}: bound_subject of the role {role} differs", says("sub"));
+    }
+    if text.contains("claim") {
+        let named = crate::config::PLACEHOLDERS.iter().map(|(name, _)| *name).chain([
+            "ref_type",
+            "environment_protected",
+            "namespace_path",
+            "sub",
+        ]);
+        let told = named
+            .filter(|name| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == *name));
+        let told: Vec<_> = told.map(|name| format!("{name} is {}", says(name))).collect();
+        let told = if told.is_empty() {
+            "compare them with the job's".to_owned()
+        } else {
+            format!("in this job {}", told.join(", "))
+        };
+        return format!("bound_claims of the role {role} do not fit: {told}; patterns need bound_claims_type=glob");
+    }
+    format!("vault read auth/{mount}/role/{role} shows what the role demands")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Identity, Origin};
+
+    #[test]
+    fn every_refusal_names_what_to_change() {
+        let claims = || {
+            Claims::from_json(r#"{"aud":"https://vault","iss":"https://gitlab","environment":"dev","sub":"s"}"#)
+                .unwrap()
+        };
+        let login = Login {
+            identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims() },
+            mount: "gitlab".into(),
+            role: Some("deploy".into()),
+            origin: Origin::Variable("VAULT_ID_TOKEN".into()),
+        };
+        let cases = [
+            (400, "missing role", "VAULT_AUTH_ROLE"),
+            (400, "role deploy could not be found", "vault list auth/gitlab/role"),
+            (400, "missing client token", "VAULT_AUTH_PATH"),
+            (403, "permission denied", "VAULT_AUTH_PATH"),
+            (
+                400,
+                "audience claim found in JWT but no audiences bound to the role",
+                "bound_audiences of the role deploy to the token's aud, which is https://vault",
+            ),
+            (
+                400,
+                "error validating token: invalid audience aud claim: audience claim does not match any expected audience",
+                "the token's aud is https://vault",
+            ),
+            (400, "error validating token: invalid issuer iss claim", "iss is https://gitlab"),
+            (
+                400,
+                "error validating token: error verifying token signature: no known key successfully validated the token signature",
+                "jwks_url",
+            ),
+            (400, "error validating token: invalid expiration time exp claim: token is expired", "outlived"),
+            (400, "error validating token: invalid not before nbf claim: token not yet valid", "clocks"),
+            (
+                400,
+                "error validating claims: claim environment does not match any associated bound claim values",
+                "in this job environment is dev",
+            ),
+            (400, "error validating claims: claim other is missing", "bound_claims"),
+            (400, "something new", "vault read auth/gitlab/role/deploy"),
+        ];
+        for (status, reason, expected) in cases {
+            let refusal = Refusal { status, reason: reason.into() };
+            let text = describe(&refusal, &login, &claims()).render(false);
+            assert!(text.contains(expected), "{reason}: {text}");
+        }
+    }
+}

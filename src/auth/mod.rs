@@ -1,0 +1,128 @@
+//! Logging in: one file per way, from an identity to a [`Session`].
+//!
+//! Each file knows its requests, what their refusals mean, and what to change then. Nothing here repeats a request;
+//! that is decided in [`crate::vault`].
+
+mod approle;
+mod id_token;
+mod wrapping;
+
+use jiff::Timestamp;
+
+use crate::config::{Identity, Login};
+use crate::credential::expiry;
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::vault::client::{Exchange, Vault};
+use crate::vault::outcome::{Outcome, Refusal};
+use crate::vault::wire::{Auth, Envelope};
+
+/// A Vault token and what is known of it.
+#[derive(Debug)]
+pub struct Session {
+    /// The token.
+    pub token: Secret,
+    /// Whether this run logged in for it. Only such a token may be revoked; it takes its leases with it.
+    pub own: bool,
+    /// When it ends, as far as the login said.
+    pub expires_at: Option<Timestamp>,
+    /// A batch token can be neither renewed nor revoked.
+    pub batch: bool,
+    /// How many requests it is good for; zero is no limit.
+    pub uses: u64,
+    /// Whether something was spent on the way that a new run would need anew.
+    pub spent: bool,
+}
+
+impl Session {
+    /// A second holder of the same session: what a signal's clean-up works with.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { token: self.token.duplicate(), ..*self }
+    }
+}
+
+impl Login {
+    /// The login in words: `id token at auth/gitlab`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.identity {
+            Identity::Token { .. } => format!("token (from {})", self.origin),
+            identity => format!("{} at auth/{} (from {})", identity.name(), self.mount, self.origin),
+        }
+    }
+
+    /// Whether the same inputs are good for another login: an ID token is, and a generator token makes new secret
+    /// ids. A secret id may be for one use, and a wrapping token is.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self.identity, Identity::IdToken { .. } | Identity::GeneratorToken { .. })
+    }
+}
+
+/// Logs in. A plain token needs no request.
+///
+/// # Errors
+/// [`Kind::Denied`] and its like with the line to change; [`Kind::Spent`] when a single-use secret is gone.
+pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session> {
+    match &login.identity {
+        Identity::WrappingToken { token, role_id, creation_path } => {
+            wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).await
+        }
+        Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await,
+        Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await,
+        Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await,
+        Identity::Token { token } => {
+            Ok(Session { token: token.duplicate(), own: false, expires_at: None, batch: false, uses: 0, spent: false })
+        }
+    }
+}
+
+/// A failure after something single-use was spent: "try again" would only help with a new one.
+#[must_use]
+pub fn after_spending(error: Error) -> Error {
+    match error.kind() {
+        Kind::Unavailable | Kind::Temporary => {
+            error.with_kind(Kind::Spent).also("the wrapping token was spent on the way: a new run needs a new one")
+        }
+        _ => error,
+    }
+}
+
+/// The answer of an exchange, or its failure; a refusal goes through `describe`.
+fn settle(exchange: Exchange, describe: impl FnOnce(Refusal) -> Error) -> Result<(Timestamp, Envelope)> {
+    match exchange.outcome {
+        Outcome::Done(envelope) => Ok((exchange.sent, *envelope)),
+        Outcome::Refused(refusal) => Err(describe(refusal)),
+        Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => Err(error),
+    }
+}
+
+/// The session of a login's answer.
+fn session((sent, envelope): (Timestamp, Envelope), path: &str) -> Result<Session> {
+    let incomplete =
+        || Error::new(Kind::Data, format!("the answer of {path} has no token")).hint("is that the path of a login?");
+    let auth: Auth = envelope.auth.ok_or_else(incomplete)?;
+    if auth.mfa_requirement.is_some() {
+        return Err(Error::new(
+            Kind::Denied,
+            format!("the login at {path} asks for a second factor, which a job does not have"),
+        )
+        .hint("exempt this login from the MFA enforcement: vault list identity/mfa/login-enforcement"));
+    }
+    let token = auth.client_token.filter(|token| !token.expose().is_empty()).ok_or_else(incomplete)?;
+    if !token.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) || token.expose().len() > 8192 {
+        return Err(Error::new(
+            Kind::Data,
+            format!("the token in the answer of {path} has a character that no token has"),
+        ));
+    }
+    Ok(Session {
+        token,
+        own: true,
+        expires_at: expiry(sent, auth.lease_duration),
+        batch: auth.token_type == "batch",
+        uses: auth.num_uses,
+        spent: false,
+    })
+}

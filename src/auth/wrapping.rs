@@ -1,0 +1,188 @@
+//! A wrapping token: looked up, checked, unwrapped once, and what was in it used to log in.
+//!
+//! Security: who intercepts a wrapping token can unwrap it and wrap something of his own in its place. The path
+//! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent.
+
+use super::{Session, after_spending, approle, session, settle};
+use crate::config::Login;
+use crate::error::{Error, Kind, Result, sanitized};
+use crate::secret::Secret;
+use crate::vault::client::{Exchange, Vault};
+use crate::vault::outcome::{Outcome, Refusal};
+
+/// What lies in the token, by its creation path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// A secret id: the other half is the role id.
+    SecretId,
+    /// A whole login.
+    Login,
+    /// What the user's own creation path makes: a token or a secret id.
+    Either,
+}
+
+/// Looks up, checks, unwraps, logs in.
+pub(super) async fn login(
+    vault: &Vault<'_>,
+    login: &Login,
+    token: &Secret,
+    role_id: Option<&Secret>,
+    expected: Option<&str>,
+) -> Result<Session> {
+    let creation_path = lookup(vault, login, token).await?;
+    let content = check_creation_path(&creation_path, login, expected)?;
+    if content == Content::SecretId && role_id.is_none() {
+        return Err(Error::new(
+            Kind::Input,
+            "the wrapping token holds a secret id, and VAULT_ROLE_ID is not set; it was not unwrapped",
+        )
+        .hint("set VAULT_ROLE_ID, or VAULT_ROLE_ID_FILE, for this job"));
+    }
+    let exchange = unwrap(vault, login, token).await?;
+    let path = "sys/wrapping/unwrap";
+    let (sent, mut envelope) = settle(exchange, |refusal| describe_unwrap(&refusal, login))?;
+    if envelope.auth.is_some() {
+        return session((sent, envelope), path).map(spent);
+    }
+    let secret_id = envelope.data.take().unwrap_or_default().take_text("secret_id");
+    let (Some(secret_id), Some(role_id)) = (secret_id, role_id) else {
+        return Err(Error::new(
+            Kind::Spent,
+            "the wrapping token was unwrapped and held neither a login nor a secret id for our role id",
+        )
+        .hint("wrap the answer of auth/…/role/…/secret-id or auth/…/login".replace('…', "NAME")));
+    };
+    approle::login(vault, login, role_id, &secret_id).await.map(spent).map_err(after_spending)
+}
+
+fn spent(session: Session) -> Session {
+    Session { spent: true, ..session }
+}
+
+/// `sys/wrapping/lookup`: which path made the token. Spends nothing.
+async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<String> {
+    let (_, envelope) = settle(vault.lookup_wrapping(token).await, |refusal| describe_invalid(&refusal, login))?;
+    let path = envelope.data.unwrap_or_default().take_text("creation_path");
+    path.map(|path| path.expose().to_owned()).ok_or_else(|| {
+        Error::new(Kind::Data, "the answer of sys/wrapping/lookup has no creation_path; the token was not unwrapped")
+    })
+}
+
+/// Unwraps. When nobody knows whether that happened, a lookup tells, and only an unspent token is sent again.
+async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange> {
+    let exchange = vault.unwrap(token).await;
+    let Outcome::Ambiguous { error, transient } = exchange.outcome else { return Ok(exchange) };
+    if transient && let Outcome::Done(_) = vault.lookup_wrapping(token).await.outcome {
+        let second = vault.unwrap(token).await;
+        if !matches!(second.outcome, Outcome::Ambiguous { .. }) {
+            return Ok(second);
+        }
+    }
+    Err(error
+        .with_kind(Kind::Spent)
+        .also(format!("the wrapping token (from {}) was sent to be unwrapped and is spent, most likely by this very request: its answer is lost", login.origin))
+        .hint("re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL"))
+}
+
+fn check_creation_path(path: &str, login: &Login, expected: Option<&str>) -> Result<Content> {
+    let mount = &login.mount;
+    if let Some(expected) = expected {
+        if path == expected {
+            return Ok(Content::Either);
+        }
+        return Err(suspicious(path, expected, login));
+    }
+    if path == format!("auth/{mount}/login") {
+        return Ok(Content::Login);
+    }
+    let role = path.strip_prefix(&format!("auth/{mount}/role/")).and_then(|rest| rest.strip_suffix("/secret-id"));
+    let fits = role.is_some_and(|role| match &login.role {
+        // AppRole's names are case-insensitive on the server.
+        Some(wanted) => role.eq_ignore_ascii_case(wanted),
+        None => !role.is_empty() && !role.contains('/'),
+    });
+    if fits {
+        return Ok(Content::SecretId);
+    }
+    let role = login.role.as_deref().unwrap_or("NAME");
+    Err(suspicious(path, &format!("auth/{mount}/role/{role}/secret-id"), login))
+}
+
+fn suspicious(path: &str, expected: &str, login: &Login) -> Error {
+    let made_by = sanitized(path);
+    Error::new(
+        Kind::Spent,
+        format!("SECURITY: the wrapping token (from {}) was made by {made_by} and not by {expected}; it was not unwrapped", login.origin),
+    )
+    .hint(format!("somebody may have taken the real one and put this in its place: treat it as an incident, destroy the role's secret ids, read the audit log. If {made_by} is your own way, say so with --auth-mount, VAULT_APPROLE_ROLE or --creation-path"))
+}
+
+/// The lookup's one refusal. Vault has one text for used, expired and never valid: only the user can tell.
+fn describe_invalid(refusal: &Refusal, login: &Login) -> Error {
+    if !refusal.is_wrapping_token_invalid() {
+        return Error::new(
+            Kind::Denied,
+            format!("the wrapping token (from {}) cannot be looked up ({})", login.origin, refusal.because()),
+        )
+        .hint("is sys/wrapping/lookup open on this server and in this namespace?");
+    }
+    stolen(login)
+}
+
+fn describe_unwrap(refusal: &Refusal, login: &Login) -> Error {
+    if refusal.is_wrapping_token_invalid() {
+        return stolen(login).also("it was valid at the lookup just before");
+    }
+    Error::new(
+        Kind::Spent,
+        format!("the wrapping token (from {}) was not unwrapped ({})", login.origin, refusal.because()),
+    )
+    .hint("any request with the token spends it: re-run with a new one")
+}
+
+fn stolen(login: &Login) -> Error {
+    let role = login.role.as_deref().unwrap_or("NAME");
+    Error::new(Kind::Spent, format!("the wrapping token (from {}) is not valid: expired, already used, or tampered with", login.origin))
+        .hint(format!("if this job did not use it, somebody else did: look for sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of auth/{}/role/{role}, and re-run with a new token", login.mount))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Identity, Origin};
+
+    fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content> {
+        let login = Login {
+            identity: Identity::Token { token: Secret::new("x".into()) },
+            mount: "ci/approle".into(),
+            role: role.map(str::to_owned),
+            origin: Origin::Variable("VAULT_WRAPPING_TOKEN".into()),
+        };
+        check_creation_path(path, &login, expected)
+    }
+
+    #[test]
+    fn only_the_appproles_own_paths_are_unwrapped() {
+        assert_eq!(check("auth/ci/approle/role/deploy/secret-id", Some("deploy"), None).unwrap(), Content::SecretId);
+        assert_eq!(check("auth/ci/approle/role/any/secret-id", None, None).unwrap(), Content::SecretId);
+        assert_eq!(check("auth/ci/approle/login", Some("deploy"), None).unwrap(), Content::Login);
+        assert_eq!(check("auth/token/create", None, Some("auth/token/create")).unwrap(), Content::Either);
+        for path in [
+            "sys/wrapping/wrap",
+            "cubbyhole/x",
+            "auth/ci/approle/role/other/secret-id",
+            "auth/ci/approle/role/deploy/secret-id/lookup",
+            "auth/ci/approle/role/deploy/secret-idx",
+            "auth/approle/role/deploy/secret-id",
+            "xauth/ci/approle/role/deploy/secret-id",
+            "auth/token/create",
+            "",
+        ] {
+            assert_eq!(check(path, Some("deploy"), None).unwrap_err().kind(), Kind::Spent, "{path}");
+        }
+        for path in ["auth/ci/approle/role/a/b/secret-id", "auth/ci/approle/role//secret-id"] {
+            assert_eq!(check(path, None, None).unwrap_err().kind(), Kind::Spent, "{path}");
+        }
+        assert!(check("auth/ci/approle/login", None, Some("auth/token/create")).is_err());
+    }
+}

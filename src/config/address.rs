@@ -1,0 +1,232 @@
+//! Vault's address, and a proxy's: what a URL may say, and which hosts are this machine.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use url::{Host, Url};
+
+use super::source::Sourced;
+use crate::error::{Error, Kind, Result};
+
+/// Where Vault listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `https://` or `http://`.
+    Tcp(Origin),
+    /// `unix:///path`: HTTP over a socket of this machine.
+    Unix(PathBuf),
+}
+
+/// Scheme, host, port, and the path before `/v1/`: who may see our secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether it is https.
+    pub tls: bool,
+    /// The host, lower case, without the brackets of an IPv6 address.
+    pub host: String,
+    /// The port, also when it is the scheme's own.
+    pub port: u16,
+    /// The path before `/v1/`, without a slash at its end; usually empty.
+    pub prefix: String,
+}
+
+impl Address {
+    /// The start of every request's URL, without `/v1/`.
+    #[must_use]
+    pub fn base(&self) -> String {
+        match self {
+            Self::Tcp(origin) => format!("{}{}", origin.base(), origin.prefix),
+            Self::Unix(_) => "http://localhost".into(),
+        }
+    }
+
+    /// The host, for messages.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self {
+            Self::Tcp(origin) => origin.authority(),
+            Self::Unix(path) => path.display().to_string(),
+        }
+    }
+}
+
+impl Origin {
+    /// `scheme://host:port`.
+    #[must_use]
+    pub fn base(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
+    /// `host:port`, with the brackets that an IPv6 address needs.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// Whether the host is this machine: `localhost` or a loopback literal. (What `localhost` resolves to is
+    /// checked when it is resolved.)
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether both are the same server: scheme, host and port, whatever the path.
+    #[must_use]
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        (self.tls, &self.host, self.port) == (other.tls, &other.host, other.port)
+    }
+}
+
+/// Reads Vault's address.
+///
+/// # Errors
+/// [`Kind::Config`] for anything that could mean another server to another reader: userinfo, query, fragment,
+/// backslashes, blanks, control characters. The text itself is repeated only when nothing secret can be in it.
+pub(super) fn parse_address(text: &Sourced<String>) -> Result<Address> {
+    let trimmed = text.value.trim();
+    let wrong = |problem: &str| Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin));
+    if let Some(path) = trimmed.strip_prefix("unix://") {
+        if !path.starts_with('/') || path.contains('\0') {
+            return Err(wrong("names no absolute path").hint("unix:///run/vault/agent.sock"));
+        }
+        return Ok(Address::Unix(path.into()));
+    }
+    parse_origin(trimmed).map(Address::Tcp).map_err(|problem| wrong(&problem).hint("https://vault.example.com:8200"))
+}
+
+/// Reads a proxy's address. Its userinfo, which may hold a password, is never part of a message.
+///
+/// # Errors
+/// [`Kind::Config`].
+pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<()> {
+    let wrong = |problem: &str| Error::new(Kind::Config, format!("the proxy (from {}) {problem}", text.origin));
+    let url = Url::parse(text.value.trim()).map_err(|_| wrong("is not a URL").hint("http://proxy.example.com:3128"))?;
+    match (url.scheme(), url.host()) {
+        ("http" | "https", Some(_)) => Ok(()),
+        _ => {
+            Err(wrong("is not an http:// or https:// address")
+                .hint("http://proxy.example.com:3128; SOCKS is not spoken"))
+        }
+    }
+}
+
+/// Reads `host:port`, as `--redirect-host` takes it: https.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub(super) fn parse_redirect_host(text: &str, place: &str) -> Result<Origin> {
+    let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let origin = parse_origin(&whole).ok().filter(|origin| origin.prefix.is_empty());
+    origin.ok_or_else(|| {
+        Error::new(Kind::Usage, format!("{place} takes a host and a port")).hint("node2.example.com:8200")
+    })
+}
+
+/// Reads an absolute URL of a server; also the `Location` of a redirect.
+///
+/// # Errors
+/// What is wrong with it, to be put behind its name.
+pub fn parse_origin(text: &str) -> Result<Origin, String> {
+    if text.bytes().any(|byte| !(0x21..=0x7e).contains(&byte) || byte == b'\\') {
+        return Err("has a blank, a backslash or a character that is not printable ASCII".into());
+    }
+    let url = Url::parse(text).map_err(|_| "is not a URL".to_owned())?;
+    let tls = match url.scheme() {
+        "https" => true,
+        "http" => false,
+        _ => return Err("does not begin with https://".into()),
+    };
+    if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+        return Err("has a user name in it".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment in it".into());
+    }
+    let host = match url.host() {
+        Some(Host::Domain(name)) => name.trim_end_matches('.').to_owned(),
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+        None => return Err("names no host".into()),
+    };
+    let prefix = url.path().trim_end_matches('/').to_owned();
+    if host.is_empty() || prefix.contains('%') {
+        return Err("names no host, or has a percent sign in its path".into());
+    }
+    let port = url.port_or_known_default().ok_or_else(|| "names no port".to_owned())?;
+    Ok(Origin { tls, host, port, prefix })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::Origin as Place;
+    use super::*;
+
+    fn parse(text: &str) -> Result<Address> {
+        parse_address(&Sourced { value: text.into(), origin: Place::Variable("VAULT_ADDR".into()) })
+    }
+
+    #[test]
+    fn an_address_becomes_scheme_host_port_and_prefix() {
+        for (text, base) in [
+            ("https://vault.corp", "https://vault.corp:443"),
+            ("https://VAULT.corp.:8200/", "https://vault.corp:8200"),
+            ("https://vault.corp:8200/proxy/vault/", "https://vault.corp:8200/proxy/vault"),
+            ("http://127.0.0.1:8200", "http://127.0.0.1:8200"),
+            ("https://[::1]:8200", "https://[::1]:8200"),
+            (" https://vault.corp\n", "https://vault.corp:443"),
+        ] {
+            assert_eq!(parse(text).unwrap().base(), base);
+        }
+        assert_eq!(parse("unix:///run/agent.sock").unwrap(), Address::Unix("/run/agent.sock".into()));
+    }
+
+    #[test]
+    fn what_could_name_another_server_is_refused() {
+        for text in [
+            "vault.corp:8200",
+            "ftp://vault.corp",
+            "https://",
+            "https://vault.corp@evil",
+            "https://user:secret@vault.corp",
+            "https://@vault.corp",
+            "https://vault.corp\\@evil",
+            "https://vault.corp?x=1",
+            "https://vault.corp#x",
+            "https://vault.corp/a%2fb",
+            "https://vault .corp",
+            "https://vault\t.corp",
+            "https://vault.corp:99999",
+            "https://vaült.corp",
+            "unix://relative",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{text}");
+            assert!(!error.render(true).contains("secret"), "{}", error.render(true));
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        let loopback = |text: &str| matches!(parse(text).unwrap(), Address::Tcp(origin) if origin.is_loopback());
+        for text in ["http://127.0.0.1", "http://127.9.9.9", "http://[::1]", "http://localhost"] {
+            assert!(loopback(text), "{text}");
+        }
+        for text in ["http://127.0.0.1.evil.tld", "http://localhost.evil", "http://0.0.0.0", "http://10.0.0.1"] {
+            assert!(!loopback(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn servers_are_the_same_by_scheme_host_and_port() {
+        let one = parse_origin("https://vault.corp/x").unwrap();
+        assert!(one.is_same_server(&parse_origin("https://VAULT.corp:443/y").unwrap()));
+        for other in ["http://vault.corp:443", "https://vault.corp:8200", "https://vault.corp.evil"] {
+            assert!(!one.is_same_server(&parse_origin(other).unwrap()), "{other}");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! How Vault is reached: address, namespace, TLS, proxy, deadlines. Files are read here; nothing is opened.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address::{Address, Origin, parse_address, parse_proxy, parse_redirect_host};
+use super::name::{parse_duration, parse_path};
+use super::source::{Layers, Sourced};
+use crate::cli;
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::variables as var;
+
+/// Everything that the HTTP client needs.
+#[derive(Debug)]
+pub struct Connection {
+    /// Where Vault listens.
+    pub address: Address,
+    /// Where the address came from.
+    pub address_origin: String,
+    /// The namespace, sent with every request.
+    pub namespace: Option<String>,
+    /// Whom to believe.
+    pub roots: Roots,
+    /// Our certificate and key, PEM, for mTLS.
+    pub identity: Option<(String, Secret)>,
+    /// The name in the server's certificate, when it is not the host's.
+    pub server_name: Option<String>,
+    /// The proxy for https.
+    pub proxy: Option<Proxy>,
+    /// Servers that a standby may send us to.
+    pub redirect_hosts: Vec<Origin>,
+    /// The deadline of a connection attempt.
+    pub connect_timeout: Duration,
+    /// The deadline of one request, when the user named one.
+    pub request_timeout: Option<Duration>,
+    /// The deadline of the whole run.
+    pub timeout: Duration,
+    /// How often a request that was certainly not processed is sent again.
+    pub retries: u32,
+}
+
+/// A proxy, reached by CONNECT.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Its address, which may hold a password.
+    pub url: Secret,
+    /// `NO_PROXY`'s list of hosts that are reached without it.
+    pub except: Option<String>,
+    /// Where it came from.
+    pub origin: String,
+}
+
+/// Which certificates are believed.
+#[derive(Debug)]
+pub enum Roots {
+    /// These alone; the text is PEM and came from there. The system's roots are one such bundle.
+    Pem {
+        /// One or more certificates.
+        text: String,
+        /// Where they came from.
+        origin: String,
+    },
+    /// None is asked for: plain http.
+    None,
+    /// Not even the server's certificate is looked at: a flag said so, for this machine only.
+    Unchecked,
+}
+
+/// The default deadlines of the whole run. `credential_process` ends below the 60 s after which Go's SDK kills it.
+const RUN: Duration = Duration::from_secs(90);
+const RUN_PROCESS: Duration = Duration::from_secs(45);
+const CONNECT: Duration = Duration::from_secs(5);
+const RETRIES: u32 = 2;
+
+pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers: &Layers<'_>) -> Result<Connection> {
+    refuse_skip_verify(layers)?;
+    let text = layers
+        .text(("--address", flags.address.as_deref()), &[var::VAULT_ADDR, var::VAULT_SERVER_URL], |file| {
+            file.address.as_deref()
+        })?
+        .ok_or_else(|| {
+            Error::new(
+                Kind::Config,
+                "no address of Vault: VAULT_ADDR, VAULT_SERVER_URL and the configuration file name none",
+            )
+            .hint("set VAULT_ADDR=https://vault.example.com:8200 for the job, or --address URL")
+        })?;
+    let address = parse_address(&text)?;
+    let unchecked = flags.insecure_skip_verify || layers.files.all(|file| file.insecure_skip_verify).any(|yes| yes);
+    check_plaintext(&address, &text, flags, layers)?;
+    let namespace = layers
+        .text(("--namespace", flags.namespace.as_deref()), &[var::VAULT_NAMESPACE], |file| file.namespace.as_deref())?
+        .map(|name| parse_path(name, "namespace"))
+        .transpose()?;
+    let server_name = layers.text(
+        ("--tls-server-name", flags.tls_server_name.as_deref()),
+        &[var::VAULT_TLS_SERVER_NAME],
+        |file| file.tls_server_name.as_deref(),
+    )?;
+    let proxy = resolve_proxy(&address, flags, layers)?;
+    if let (Some(proxy), Some(name)) = (&proxy, &server_name) {
+        return Err(Error::new(
+            Kind::Config,
+            format!("a proxy (from {}) and a TLS server name (from {}) do not go together", proxy.origin, name.origin),
+        )
+        .hint("give Vault's address by the name in its certificate, and drop VAULT_TLS_SERVER_NAME"));
+    }
+    Ok(Connection {
+        roots: resolve_roots(&address, unchecked, flags, layers)?,
+        identity: resolve_identity(flags, layers)?,
+        proxy,
+        redirect_hosts: resolve_redirect_hosts(flags, layers)?,
+        connect_timeout: resolve_duration(
+            ("--connect-timeout", flags.connect_timeout.as_deref()),
+            &[],
+            layers,
+            |file| file.connect_timeout.as_deref(),
+        )?
+        .unwrap_or(CONNECT),
+        request_timeout: resolve_duration(
+            ("--request-timeout", flags.request_timeout.as_deref()),
+            &[var::VAULT_CLIENT_TIMEOUT],
+            layers,
+            |file| file.request_timeout.as_deref(),
+        )?,
+        timeout: resolve_duration(("--timeout", flags.timeout.as_deref()), &[var::CI_CREDS_TIMEOUT], layers, |file| {
+            file.timeout.as_deref()
+        })?
+        .unwrap_or(if process { RUN_PROCESS } else { RUN }),
+        retries: resolve_retries(flags, layers)?,
+        namespace: namespace.map(|name| name.value),
+        server_name: server_name.map(|name| name.value),
+        address_origin: text.origin.to_string(),
+        address,
+    })
+}
+
+/// Security: whoever can set a CI variable must not be able to switch the check of certificates off.
+fn refuse_skip_verify(layers: &Layers<'_>) -> Result<()> {
+    let Some(found) = layers.variable(var::VAULT_SKIP_VERIFY)? else { return Ok(()) };
+    match found.value.trim() {
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(()),
+        _ => Err(Error::new(Kind::Config, format!("{} is set: no variable switches the check of certificates off", found.origin))
+            .hint(format!("unset {}, and name the CA with --ca-file or VAULT_CACERT; for a server on this machine there is --insecure-skip-verify", found.origin))),
+    }
+}
+
+fn check_plaintext(
+    address: &Address,
+    text: &Sourced<String>,
+    flags: &cli::Connection,
+    layers: &Layers<'_>,
+) -> Result<()> {
+    let Address::Tcp(origin) = address else { return Ok(()) };
+    let allowed = flags.allow_plaintext || layers.files.all(|file| file.allow_plaintext).any(|yes| yes);
+    if origin.tls || origin.is_loopback() || allowed {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!(
+            "the address (from {}) is http:// to {}: everybody on the way could read the token",
+            text.origin,
+            origin.authority()
+        ),
+    )
+    .hint("use https://, or accept it with --allow-plaintext"))
+}
+
+fn resolve_roots(address: &Address, unchecked: bool, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Roots> {
+    let Address::Tcp(origin) = address else { return Ok(Roots::None) };
+    if !origin.tls {
+        return Ok(Roots::None);
+    }
+    if unchecked {
+        if origin.is_loopback() {
+            return Ok(Roots::Unchecked);
+        }
+        return Err(Error::new(
+            Kind::Config,
+            format!("--insecure-skip-verify works for a server on this machine only, not for {}", origin.authority()),
+        )
+        .hint("name the CA with --ca-file PATH or VAULT_CACERT"));
+    }
+    let file =
+        layers.path(("--ca-file", flags.ca_file.as_deref()), &[var::VAULT_CACERT], |file| file.ca_file.as_deref())?;
+    if let Some(path) = file {
+        let text = read_pem(&path, "CA", layers)?;
+        return Ok(Roots::Pem { text, origin: format!("{} (from {})", path.value.display(), path.origin) });
+    }
+    if let Some(text) = layers.variable(var::VAULT_CACERT_BYTES)? {
+        return Ok(Roots::Pem { text: text.value, origin: text.origin.to_string() });
+    }
+    let folder =
+        layers.path(("--ca-path", flags.ca_path.as_deref()), &[var::VAULT_CAPATH], |file| file.ca_path.as_deref())?;
+    match folder {
+        Some(folder) => read_folder(&folder, layers),
+        None => read_system_roots(layers),
+    }
+}
+
+/// Where distributions keep all roots in one file: Debian and Alpine, Fedora, openSUSE, macOS and BSD.
+///
+/// Reading one bundle costs a third of what the platform's verifier does, which reads a folder of the same roots
+/// as well. Security: `SSL_CERT_FILE` is not believed; a CA of one's own is named to us by name.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+fn read_system_roots(layers: &Layers<'_>) -> Result<Roots> {
+    for path in BUNDLES {
+        if let Ok(Some(document)) = layers.host.read_document(path.as_ref()) {
+            return Ok(Roots::Pem {
+                text: document.text.as_str().to_owned(),
+                origin: format!("the system's roots in {path}"),
+            });
+        }
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!("this system has no roots to check a certificate with: none of {}", BUNDLES.join(", ")),
+    )
+    .hint("install ca-certificates in the image, or name the CA with --ca-file or VAULT_CACERT"))
+}
+
+fn read_folder(folder: &Sourced<PathBuf>, layers: &Layers<'_>) -> Result<Roots> {
+    let place = format!("{} (from {})", folder.value.display(), folder.origin);
+    let names = layers
+        .host
+        .list_folder(&folder.value)
+        .map_err(|problem| Error::new(Kind::Config, format!("the CA folder {place} cannot be read: {problem}")))?;
+    // Such folders hold links and other things beside the certificates; a file that is none is passed over.
+    let texts = names.iter().filter_map(|name| Some(layers.host.read_document(name).ok()??.text.as_str().to_owned()));
+    Ok(Roots::Pem { text: texts.collect::<Vec<_>>().join("\n"), origin: place })
+}
+
+fn read_pem(path: &Sourced<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
+    let place = format!("{} (from {})", path.value.display(), path.origin);
+    let wrong = |problem: &str| Error::new(Kind::Config, format!("the {what} file {place} {problem}"));
+    let document = layers
+        .host
+        .read_document(&path.value)
+        .map_err(|problem| wrong(&format!("cannot be used: {problem}")))?
+        .ok_or_else(|| wrong("does not exist"))?;
+    Ok(document.text.as_str().to_owned())
+}
+
+fn resolve_identity(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<(String, Secret)>> {
+    let certificate =
+        layers.path(("--client-cert", flags.client_cert.as_deref()), &[var::VAULT_CLIENT_CERT], |file| {
+            file.client_cert.as_deref()
+        })?;
+    let key = layers.path(("--client-key", flags.client_key.as_deref()), &[var::VAULT_CLIENT_KEY], |file| {
+        file.client_key.as_deref()
+    })?;
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let pair = (
+                read_pem(&certificate, "client certificate", layers)?,
+                Secret::new(read_pem(&key, "client key", layers)?),
+            );
+            Ok(Some(pair))
+        }
+        (Some(one), None) => {
+            Err(Error::new(Kind::Config, format!("a client certificate (from {}) without its key", one.origin))
+                .hint("set VAULT_CLIENT_KEY, or --client-key PATH"))
+        }
+        (None, Some(one)) => {
+            Err(Error::new(Kind::Config, format!("a client key (from {}) without its certificate", one.origin))
+                .hint("set VAULT_CLIENT_CERT, or --client-cert PATH"))
+        }
+    }
+}
+
+/// Security: a proxy is used for https to other machines only, by CONNECT; plain http and loopback never pass one.
+/// `NO_PROXY` speaks of `HTTPS_PROXY`, not of a proxy that was named for Vault.
+fn resolve_proxy(address: &Address, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Proxy>> {
+    let Address::Tcp(origin) = address else { return Ok(None) };
+    if !origin.tls || origin.is_loopback() {
+        return Ok(None);
+    }
+    let general = |name: &'static str| layers.text(("", None), &[name, &name.to_lowercase()], |_| None);
+    let named =
+        layers.text(("--proxy", flags.proxy.as_deref()), &[var::VAULT_PROXY_ADDR], |file| file.proxy.as_deref())?;
+    let (proxy, except) = match named {
+        Some(proxy) => (Some(proxy), None),
+        None => (general(var::HTTPS_PROXY)?, general(var::NO_PROXY)?),
+    };
+    let Some(proxy) = proxy else { return Ok(None) };
+    parse_proxy(&proxy)?;
+    let url = Secret::new(proxy.value.trim().to_owned());
+    Ok(Some(Proxy { url, except: except.map(|list| list.value), origin: proxy.origin.to_string() }))
+}
+
+fn resolve_redirect_hosts(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Vec<Origin>> {
+    let by_flag = flags.redirect_host.iter().map(|text| parse_redirect_host(text, "--redirect-host"));
+    let by_file = layers.files.all(|file| file.redirect_hosts.iter()).flatten();
+    by_flag.chain(by_file.map(|text| parse_redirect_host(text, "redirect-hosts"))).collect()
+}
+
+fn resolve_duration(
+    flag: (&'static str, Option<&str>),
+    variables: &[&str],
+    layers: &Layers<'_>,
+    in_file: impl Fn(&super::file::Settings) -> Option<&str>,
+) -> Result<Option<Duration>> {
+    layers.text(flag, variables, in_file)?.map(|text| parse_duration(&text)).transpose()
+}
+
+fn resolve_retries(flags: &cli::Connection, layers: &Layers<'_>) -> Result<u32> {
+    let text = layers.text(("--retries", flags.retries.as_deref()), &[var::VAULT_MAX_RETRIES], |_| None)?;
+    match text {
+        Some(text) => text.value.trim().parse::<u32>().ok().filter(|number| *number <= 10).ok_or_else(|| {
+            Error::new(Kind::Usage, format!("{} is not a number from 0 to 10", text.origin)).hint("--retries 2")
+        }),
+        None => Ok(layers.files.find(|file| file.retries).map_or(RETRIES, |retries| retries.value.min(10))),
+    }
+}

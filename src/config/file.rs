@@ -1,0 +1,198 @@
+//! The configuration file: TOML, with the flags' names for keys.
+//!
+//! Never looked for in the current folder: a cloned repository must not choose where a token is sent.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::source::{Origin, Sourced};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::variables::CI_CREDS_CONFIG;
+
+/// The administrator's file. What it says of downgrades counts when root alone can have written it.
+pub(super) const SYSTEM: &str = "/etc/ci-creds/config.toml";
+
+/// One file's settings.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub(super) struct Settings {
+    pub address: Option<String>,
+    pub namespace: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub ca_path: Option<PathBuf>,
+    pub client_cert: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
+    pub tls_server_name: Option<String>,
+    pub proxy: Option<String>,
+    pub connect_timeout: Option<String>,
+    pub request_timeout: Option<String>,
+    pub timeout: Option<String>,
+    pub retries: Option<u32>,
+    pub auth: Option<String>,
+    pub auth_mount: Option<String>,
+    pub auth_role: Option<String>,
+    pub creation_path: Option<String>,
+    pub id_token_env: Option<String>,
+    pub id_token_file: Option<PathBuf>,
+    pub role_id_file: Option<PathBuf>,
+    pub secret_id_file: Option<PathBuf>,
+    pub wrapping_token_file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
+    pub exoscale: Exoscale,
+    pub aws: Aws,
+    /// Downgrade: counts only where an environment variable cannot have chosen the file.
+    pub redirect_hosts: Vec<String>,
+    /// Downgrade.
+    pub allow_plaintext: bool,
+    /// Downgrade.
+    pub insecure_skip_verify: bool,
+}
+
+/// `[exoscale]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub(super) struct Exoscale {
+    pub role: Option<String>,
+    pub mount: Option<String>,
+    pub zone: Option<String>,
+}
+
+/// `[aws]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub(super) struct Aws {
+    pub role: Option<String>,
+    pub mount: Option<String>,
+    pub via: Option<String>,
+    pub ttl: Option<String>,
+    pub role_arn: Option<String>,
+    pub session_name: Option<String>,
+    pub region: Option<String>,
+}
+
+/// The files that count, the first one first.
+#[derive(Debug, Default)]
+pub(super) struct Files(Vec<File>);
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    settings: Settings,
+}
+
+impl Files {
+    /// The first file that answers.
+    pub(super) fn find<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<Sourced<T>> {
+        self.0
+            .iter()
+            .find_map(|file| Some(Sourced { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
+    }
+
+    /// What every file says.
+    pub(super) fn all<'a, T: 'a>(&'a self, ask: impl Fn(&'a Settings) -> T + 'a) -> impl Iterator<Item = T> + 'a {
+        self.0.iter().map(move |file| ask(&file.settings))
+    }
+}
+
+/// Reads the files: the one that the flag or the variable names, or else the user's; then the administrator's.
+///
+/// # Errors
+/// [`Kind::Config`] when a named file does not exist, a file is not what it should be, or one asks for a
+/// downgrade that only the flag or root may ask for.
+pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
+    let named = match flag {
+        Some(path) => Some((path.to_owned(), Origin::Flag("--config"))),
+        None => host
+            .variable(CI_CREDS_CONFIG)?
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| (PathBuf::from(text), Origin::Variable(CI_CREDS_CONFIG.into()))),
+    };
+    let mut files = Vec::new();
+    match named {
+        Some((path, origin)) => {
+            let by_flag = matches!(origin, Origin::Flag(_));
+            let missing = || {
+                Error::new(
+                    Kind::Config,
+                    format!("the configuration file {} (from {origin}) does not exist", path.display()),
+                )
+            };
+            files.push(read_file(host, &path, by_flag)?.ok_or_else(missing)?);
+        }
+        None => {
+            if let Some(folder) = host.config_folder() {
+                files.extend(read_file(host, &folder.join("config.toml"), false)?);
+            }
+        }
+    }
+    files.extend(read_file(host, Path::new(SYSTEM), true)?);
+    Ok(Files(files))
+}
+
+/// Security: `downgrades` is false where an environment variable, or a home folder that one names, could have
+/// chosen the file. In a container every file is root's, a checkout's too, so ownership alone proves nothing.
+fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>> {
+    let place = path.display();
+    let wrong = |problem: &str| Error::new(Kind::Config, format!("the configuration file {place} {problem}"));
+    let Some(document) = host.read_document(path).map_err(|problem| wrong(&format!("cannot be used: {problem}")))?
+    else {
+        return Ok(None);
+    };
+    if document.trust.foreign || document.trust.writable_by_others {
+        return Err(wrong("can be written by other users")
+            .hint(format!("chown it to root or to this user, and chmod 644 {place}")));
+    }
+    let settings: Settings = toml::from_str(&document.text).map_err(|error| {
+        let line = error.span().map_or(0, |span| document.text[..span.start].matches('\n').count() + 1);
+        wrong(&format!("is wrong in line {line}: {}", error.message().replace('\n', " ")))
+    })?;
+    let asks = settings.allow_plaintext || settings.insecure_skip_verify || !settings.redirect_hosts.is_empty();
+    if asks && !(downgrades && document.trust.root_only) {
+        return Err(wrong("asks for allow-plaintext, insecure-skip-verify or redirect-hosts, which only root may")
+            .hint(format!(
+                "use the flag of that name, or put it into {SYSTEM}, owned by root and writable by nobody else"
+            )));
+    }
+    Ok(Some(File { path: path.to_owned(), settings }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Fake;
+
+    #[test]
+    fn the_users_file_comes_before_the_administrators() {
+        let mut fake = Fake::default()
+            .with_file("/home/me/.config/ci-creds/config.toml", "[aws]\nrole = 'mine'\n")
+            .with_root_file(SYSTEM, "address = 'https://vault'\n[aws]\nrole = 'ours'\n");
+        fake.config_folder = Some("/home/me/.config/ci-creds".into());
+        let files = read_files(&Host::fake(fake), None).unwrap();
+        assert_eq!(files.find(|settings| settings.aws.role.clone()).unwrap().value, "mine");
+        assert_eq!(files.find(|settings| settings.address.clone()).unwrap().value, "https://vault");
+    }
+
+    #[test]
+    fn a_downgrade_is_believed_from_root_only_and_never_by_way_of_a_variable() {
+        let text = "allow-plaintext = true\n";
+        let read = |fake: Fake, flag: Option<&str>| read_files(&Host::fake(fake), flag.map(Path::new)).map(|_| ());
+        assert!(read(Fake::default().with_root_file(SYSTEM, text), None).is_ok());
+        assert!(read(Fake::default().with_root_file("/c.toml", text), Some("/c.toml")).is_ok());
+        assert_eq!(read(Fake::default().with_file(SYSTEM, text), None).unwrap_err().kind(), Kind::Config);
+        let by_variable =
+            Fake::default().with_root_file("/c.toml", text).with_variables([("CI_CREDS_CONFIG", "/c.toml")]);
+        assert_eq!(read(by_variable, None).unwrap_err().kind(), Kind::Config);
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_its_line() {
+        let fake = Fake::default().with_file("/c.toml", "address = 'https://vault'\n[aws]\nrolle = 'x'\n");
+        let error = read_files(&Host::fake(fake), Some(Path::new("/c.toml"))).unwrap_err();
+        assert!(error.render(false).contains("wrong in line 3: unknown field"), "{}", error.render(false));
+    }
+}

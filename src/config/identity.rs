@@ -1,0 +1,374 @@
+//! Who the job is: which of the ways to log in, and with what.
+//!
+//! Detect first, then commit: the first way whose inputs are present is taken, and its failure is the failure of
+//! the run. A secret is read only when its way has been chosen.
+
+use std::path::Path;
+
+use super::file::Settings;
+use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
+use super::source::{Layers, Origin, SecretSource, Sourced};
+use crate::claims::Claims;
+use crate::cli::{self, Method};
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::variables as var;
+
+/// The login: how, where, and as what.
+#[derive(Debug)]
+pub struct Login {
+    /// The proof.
+    pub identity: Identity,
+    /// Where the login is mounted: `approle`, `jwt`, `gitlab`.
+    pub mount: String,
+    /// The role of the login: the AppRole's name or the JWT role.
+    pub role: Option<String>,
+    /// Where the secret came from, for messages.
+    pub origin: Origin,
+}
+
+/// What proves who the job is.
+#[derive(Debug)]
+pub enum Identity {
+    /// A single-use token that holds a secret id or a login.
+    WrappingToken {
+        /// The token.
+        token: Secret,
+        /// Needed for a secret id, not for a login.
+        role_id: Option<Secret>,
+        /// The creation path that the user demands in place of the AppRole's own.
+        creation_path: Option<String>,
+    },
+    /// The two halves of an AppRole.
+    SecretId {
+        /// The public half.
+        role_id: Secret,
+        /// The secret half.
+        secret_id: Secret,
+    },
+    /// A token that may only create one-time secret ids of one AppRole; the role is in [`Login::role`].
+    GeneratorToken {
+        /// The token.
+        token: Secret,
+        /// The role id, which the runner knows.
+        role_id: Secret,
+    },
+    /// A GitLab ID token.
+    IdToken {
+        /// The token.
+        token: Secret,
+        /// What it says, for hints.
+        claims: Claims,
+    },
+    /// A Vault token that somebody else got.
+    Token {
+        /// The token.
+        token: Secret,
+    },
+}
+
+impl Identity {
+    /// The way's name, as `--auth` takes it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::WrappingToken { .. } => "wrapping token",
+            Self::SecretId { .. } => "secret id",
+            Self::GeneratorToken { .. } => "generator token",
+            Self::IdToken { .. } => "id token",
+            Self::Token { .. } => "token",
+        }
+    }
+}
+
+/// The inputs that are present; nothing of them is read yet.
+struct Found {
+    wrapping_token: Option<SecretSource>,
+    secret_id: Option<SecretSource>,
+    role_id: Option<SecretSource>,
+    id_token: Option<SecretSource>,
+    token: Option<SecretSource>,
+    role: Option<Sourced<String>>,
+}
+
+/// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
+pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
+    let mut found = find(flags, layers)?;
+    let method = match wanted(flags, layers)? {
+        Some(method) => method,
+        None => detect(&found, layers)?,
+    };
+    let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
+    let read = |source: SecretSource, what: &str| source.read(layers.host, what, job_files.as_deref());
+    let demand = |source: Option<SecretSource>, what: &str, name: &str| match source {
+        Some(source) => read(source, what),
+        None => Err(missing(method, name)),
+    };
+    let id_token = found.id_token.take().map(|source| read(source, "ID token")).transpose();
+    let claims = match &id_token {
+        Ok(Some(token)) => Claims::from_token(&token.value),
+        _ => None,
+    };
+    let role = match found.role.take() {
+        Some(role) => Some(resolve_placeholders(role, claims.as_ref(), layers)?),
+        None => login_role(method, layers)?,
+    };
+    if let Some(role) = &role {
+        check_role(role, "role of the login")?;
+    }
+    let (identity, origin, other_claims) = match method {
+        Method::WrappingToken => {
+            let token = demand(found.wrapping_token, "wrapping token", var::VAULT_WRAPPING_TOKEN)?;
+            let role_id = found.role_id.map(|source| read(source, "role id")).transpose()?;
+            let creation_path = layers
+                .text(("--creation-path", flags.creation_path.as_deref()), &[var::CI_CREDS_CREATION_PATH], |file| {
+                    file.creation_path.as_deref()
+                })?
+                .map(|path| parse_path(path, "creation path"))
+                .transpose()?;
+            let role_id = role_id.map(|id| id.value);
+            (
+                Identity::WrappingToken {
+                    token: token.value,
+                    role_id,
+                    creation_path: creation_path.map(|path| path.value),
+                },
+                token.origin,
+                claims,
+            )
+        }
+        Method::SecretId => {
+            let role_id = demand(found.role_id, "role id", var::VAULT_ROLE_ID)?;
+            let secret_id = demand(found.secret_id, "secret id", var::VAULT_SECRET_ID)?;
+            (Identity::SecretId { role_id: role_id.value, secret_id: secret_id.value }, secret_id.origin, claims)
+        }
+        Method::GeneratorToken => {
+            let role_id = demand(found.role_id, "role id", var::VAULT_ROLE_ID)?;
+            let token = demand(found.token, "Vault token", var::VAULT_TOKEN)?;
+            if role.is_none() {
+                return Err(missing(method, var::VAULT_APPROLE_ROLE));
+            }
+            (Identity::GeneratorToken { token: token.value, role_id: role_id.value }, token.origin, claims)
+        }
+        Method::IdToken => {
+            let token = id_token?.ok_or_else(|| missing(method, var::VAULT_ID_TOKEN))?;
+            let Some(claims) = claims else {
+                return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", token.origin))
+                    .hint("three parts joined by dots; GitLab makes it for a job with `id_tokens:`"));
+            };
+            let again = Claims::from_token(&token.value);
+            (Identity::IdToken { token: token.value, claims }, token.origin, again)
+        }
+        Method::Token => {
+            let token = match found.token {
+                Some(source) => read(source, "Vault token")?,
+                None => stored_token(layers)?.ok_or_else(|| missing(method, var::VAULT_TOKEN))?,
+            };
+            (Identity::Token { token: token.value }, token.origin, claims)
+        }
+    };
+    let mount = login_mount(method, flags, layers)?;
+    Ok((Login { identity, mount, role: role.map(|role| role.value), origin }, other_claims))
+}
+
+fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Method>> {
+    if flags.auth.is_some() {
+        return Ok(flags.auth);
+    }
+    let Some(text) = layers.text(("", None), &[var::CI_CREDS_AUTH], |file| file.auth.as_deref())? else {
+        return Ok(None);
+    };
+    METHODS.iter().find(|(_, name)| *name == text.value.trim()).map(|(method, _)| Some(*method)).ok_or_else(|| {
+        Error::new(Kind::Config, format!("{} names no way to log in", text.origin))
+            .hint(format!("one of {}", METHODS.map(|(_, name)| name).join(", ")))
+    })
+}
+
+/// The ways by the names that `--auth` takes.
+const METHODS: [(Method, &str); 5] = [
+    (Method::WrappingToken, "wrapping-token"),
+    (Method::SecretId, "secret-id"),
+    (Method::GeneratorToken, "generator-token"),
+    (Method::IdToken, "id-token"),
+    (Method::Token, "token"),
+];
+
+fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
+    type InFile = fn(&Settings) -> Option<&Path>;
+    let secret = |flag: &'static str, path: &Option<std::path::PathBuf>, variable, in_file: InFile| {
+        layers.find_secret((flag, path.as_deref()), variable, in_file)
+    };
+    Ok(Found {
+        wrapping_token: secret(
+            "--wrapping-token-file",
+            &flags.wrapping_token_file,
+            var::VAULT_WRAPPING_TOKEN,
+            |file| file.wrapping_token_file.as_deref(),
+        )?,
+        secret_id: secret("--secret-id-file", &flags.secret_id_file, var::VAULT_SECRET_ID, |file| {
+            file.secret_id_file.as_deref()
+        })?,
+        role_id: secret("--role-id-file", &flags.role_id_file, var::VAULT_ROLE_ID, |file| {
+            file.role_id_file.as_deref()
+        })?,
+        id_token: find_id_token(flags, layers)?,
+        token: secret("--token-file", &flags.token_file, var::VAULT_TOKEN, |file| file.token_file.as_deref())?,
+        role: layers.text(("--auth-role", flags.auth_role.as_deref()), &[var::CI_CREDS_AUTH_ROLE], |file| {
+            file.auth_role.as_deref()
+        })?,
+    })
+}
+
+fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+    if flags.id_token_file.is_none() {
+        let named =
+            layers.text(("--id-token-env", flags.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?;
+        if let Some(name) = named {
+            check_variable_name(&name)?;
+            let found = layers.find_secret(("", None), &name.value, |_| None)?;
+            // A flag is a promise: without the variable the run fails. A configuration file speaks for every job.
+            if found.is_none() && matches!(name.origin, Origin::Flag(_)) {
+                return Err(Error::new(
+                    Kind::Input,
+                    format!("{} (from {}) is not set in this job", name.value, name.origin),
+                )
+                .hint(format!("give the job `id_tokens: {{{}: {{aud: https://vault.example.com}}}}`", name.value)));
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+    let file = flags.id_token_file.as_deref();
+    let found =
+        layers.find_secret(("--id-token-file", file), var::VAULT_ID_TOKEN, |file| file.id_token_file.as_deref())?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    for old in [var::CI_JOB_JWT_V2, var::CI_JOB_JWT, var::CI_JOB_JWT_V1] {
+        if let Some(text) = layers.variable(old)? {
+            layers.host.warn(format!("{old} is used as the ID token; GitLab 17 removed it: give the job `id_tokens: {{VAULT_ID_TOKEN: {{aud: …}}}}`"));
+            return Ok(Some(SecretSource::Variable(text.map(Secret::new))));
+        }
+    }
+    Ok(None)
+}
+
+/// The first way whose inputs are present. A wrapping token needs no role id when it holds a login, which only a
+/// lookup can tell.
+fn detect(found: &Found, layers: &Layers<'_>) -> Result<Method> {
+    let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
+    let methods = [
+        (Method::WrappingToken, found.wrapping_token.is_some()),
+        (Method::SecretId, found.secret_id.is_some() && found.role_id.is_some()),
+        (Method::GeneratorToken, found.token.is_some() && found.role_id.is_some() && named_approle),
+        (Method::IdToken, found.id_token.is_some()),
+        (Method::Token, found.token.is_some()),
+    ];
+    if let Some((method, _)) = methods.iter().find(|(_, present)| *present) {
+        return Ok(*method);
+    }
+    if stored_token(layers)?.is_some() {
+        return Ok(Method::Token);
+    }
+    let half = match (&found.secret_id, &found.role_id) {
+        (Some(_), None) => " (VAULT_SECRET_ID is set, but not VAULT_ROLE_ID)",
+        (None, Some(_)) => " (VAULT_ROLE_ID is set, but neither VAULT_SECRET_ID nor VAULT_TOKEN)",
+        _ => "",
+    };
+    Err(Error::new(
+        Kind::Config,
+        format!("nothing to log in with{half}: looked for VAULT_WRAPPING_TOKEN, VAULT_ROLE_ID with VAULT_SECRET_ID, VAULT_ROLE_ID with VAULT_TOKEN and VAULT_APPROLE_ROLE, VAULT_ID_TOKEN, VAULT_TOKEN, their _FILE twins, a token helper in ~/.vault, ~/.vault-token"),
+    )
+    .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
+}
+
+/// What `vault login` left: the token helper's token, or the one in `~/.vault-token`, which OpenBao shares.
+fn stored_token(layers: &Layers<'_>) -> Result<Option<Sourced<Secret>>> {
+    let home = layers.variable(var::HOME)?.map(|home| std::path::PathBuf::from(home.value));
+    if let Some(home) = &home {
+        for name in [".bao", ".vault"] {
+            let Some(document) = layers.host.read_document(&home.join(name)).ok().flatten() else { continue };
+            if let Some(path) = parse_token_helper(&document.text) {
+                if !path.starts_with('/') {
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!("the token helper in ~/{name} is not an absolute path"),
+                    )
+                    .hint(format!("token_helper = \"/usr/local/bin/…\" in ~/{name}")));
+                }
+                let token = layers.host.run_token_helper(&path)?;
+                return Ok(
+                    token.map(|value| Sourced { value, origin: Origin::Variable(format!("the token helper {path}")) })
+                );
+            }
+        }
+    }
+    let path = match layers.variable(var::BAO_TOKEN_PATH)? {
+        Some(path) => Some(std::path::PathBuf::from(path.value)),
+        None => home.map(|home| home.join(".vault-token")),
+    };
+    let Some(path) = path else { return Ok(None) };
+    match layers.host.read_document(&path) {
+        Ok(Some(document)) if !document.text.trim().is_empty() => {
+            let origin = Origin::File(path.clone());
+            SecretSource::File(Sourced { value: path, origin }).read(layers.host, "Vault token", None).map(Some)
+        }
+        Ok(_) => Ok(None),
+        Err(problem) => {
+            Err(Error::new(Kind::Input, format!("the Vault token file {} cannot be used: {problem}", path.display())))
+        }
+    }
+}
+
+/// The one key of Vault's CLI configuration: `token_helper = "/path"`.
+fn parse_token_helper(text: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("token_helper"))?;
+    let value = line.trim_start().strip_prefix('=')?.trim().strip_prefix('"')?;
+    value.split('"').next().filter(|path| !path.is_empty()).map(str::to_owned)
+}
+
+fn login_role(method: Method, layers: &Layers<'_>) -> Result<Option<Sourced<String>>> {
+    match method {
+        Method::WrappingToken | Method::SecretId | Method::GeneratorToken => layers.variable(var::VAULT_APPROLE_ROLE),
+        Method::IdToken => layers.variable(var::VAULT_AUTH_ROLE),
+        Method::Token => Ok(None),
+    }
+}
+
+fn login_mount(method: Method, flags: &cli::Login, layers: &Layers<'_>) -> Result<String> {
+    let (variables, default): (&[&str], _) = match method {
+        Method::IdToken => (&[var::CI_CREDS_AUTH_MOUNT, var::VAULT_AUTH_PATH], "jwt"),
+        _ => (&[var::CI_CREDS_AUTH_MOUNT], "approle"),
+    };
+    let mount = layers
+        .text(("--auth-mount", flags.auth_mount.as_deref()), variables, |file| file.auth_mount.as_deref())?
+        .unwrap_or_else(|| Sourced::default(default.to_owned()));
+    // `vault auth list` shows `auth/gitlab/` in places; both spellings mean the same mount.
+    let mount = mount.map(|mount| mount.trim_matches('/').strip_prefix("auth/").map_or(mount.clone(), str::to_owned));
+    parse_path(mount, "mount of the login").map(|mount| mount.value)
+}
+
+fn missing(method: Method, name: &str) -> Error {
+    let way = METHODS.iter().find(|(known, _)| *known == method).map_or("", |(_, name)| name);
+    let error = Error::new(Kind::Input, format!("{name} is not set, and the login by {way} needs it"));
+    match name {
+        var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
+        var::VAULT_ID_TOKEN => error.hint("give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`, or name its variable with --id-token-env"),
+        _ => error.hint(format!("set {name}, or {name}_FILE, for this job")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_helper_is_read_from_vaults_own_file() {
+        assert_eq!(parse_token_helper("# x\ntoken_helper = \"/opt/helper\"\n").as_deref(), Some("/opt/helper"));
+        assert_eq!(parse_token_helper("token_helper=\"/opt/helper\"").as_deref(), Some("/opt/helper"));
+        for text in ["", "token_helper", "token_helper = \"\"", "other = \"/x\""] {
+            assert_eq!(parse_token_helper(text), None, "{text}");
+        }
+    }
+}

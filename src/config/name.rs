@@ -1,0 +1,277 @@
+//! Names that go into a Vault path: roles with their placeholders, mounts, namespaces, variables; and durations.
+//!
+//! Everything is checked before the first request: what Vault's router would decode, clean or split never leaves.
+
+use std::time::Duration;
+
+use super::source::{Layers, Origin, Sourced};
+use crate::claims::Claims;
+use crate::error::{Error, Kind, Result};
+
+/// Longer than any name in use, and short enough for a message.
+const LONGEST: usize = 256;
+
+/// A role: Vault's `\w(([\w-.]+)?\w)?`, with `@` inside for AWS, and no `..`.
+///
+/// # Errors
+/// [`Kind::Usage`], without a name that could hold anything.
+pub(super) fn check_role(role: &Sourced<String>, what: &str) -> Result<()> {
+    let name = role.value.as_str();
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let inside = |byte: u8| word(byte) || b"-.@".contains(&byte);
+    let sound = !name.is_empty()
+        && name.len() <= LONGEST
+        && name.bytes().all(inside)
+        && name.bytes().next().is_some_and(word)
+        && name.bytes().next_back().is_some_and(word)
+        && !name.contains("..");
+    if sound {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a name that Vault can have", role.origin))
+        .hint("letters, digits and _, with - . @ inside; no slash, no .., no percent sign, 256 characters at most"))
+}
+
+/// A mount or namespace: segments of such names, joined by single slashes. Slashes around it are dropped, as
+/// Vault's CLI does.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<String>> {
+    let trimmed = path.value.trim_matches('/');
+    let segment = |text: &str| {
+        !text.is_empty()
+            && text != "."
+            && text != ".."
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.@+~=:".contains(&byte))
+    };
+    if trimmed.len() <= LONGEST && !trimmed.is_empty() && trimmed.split('/').all(segment) {
+        let trimmed = trimmed.to_owned();
+        return Ok(Sourced { value: trimmed, origin: path.origin });
+    }
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a path that Vault can have", path.origin))
+        .hint("segments of letters, digits and _ - . @ + ~ = : joined by single slashes; no .. and no percent sign"))
+}
+
+/// A duration as Vault writes it: seconds, or `90s`, `20m`, `1h`, `1h30m`.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub(super) fn parse_duration(text: &Sourced<String>) -> Result<Duration> {
+    let seconds = parse_seconds(text.value.trim()).filter(|seconds| (1..=31_536_000).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        Error::new(Kind::Usage, format!("{} is not a duration", text.origin)).hint("seconds, or 90s, 20m, 1h, 1h30m")
+    })
+}
+
+fn parse_seconds(text: &str) -> Option<u64> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let mut total: u64 = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        let unit = match rest[digits..].chars().next()? {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        total = total.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[digits + 1..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Placeholders and the variable of GitLab that says the same as the ID token's claim of that name.
+pub const PLACEHOLDERS: [(&str, &str); 19] = [
+    ("namespace_id", "CI_PROJECT_NAMESPACE_ID"),
+    ("namespace_path", "CI_PROJECT_NAMESPACE"),
+    ("project_id", "CI_PROJECT_ID"),
+    ("project_path", "CI_PROJECT_PATH"),
+    ("project_path_slug", "CI_PROJECT_PATH_SLUG"),
+    ("project_name", "CI_PROJECT_NAME"),
+    ("user_id", "GITLAB_USER_ID"),
+    ("user_login", "GITLAB_USER_LOGIN"),
+    ("pipeline_id", "CI_PIPELINE_ID"),
+    ("pipeline_source", "CI_PIPELINE_SOURCE"),
+    ("job_id", "CI_JOB_ID"),
+    ("ref", "CI_COMMIT_REF_NAME"),
+    ("ref_slug", "CI_COMMIT_REF_SLUG"),
+    ("ref_protected", "CI_COMMIT_REF_PROTECTED"),
+    ("environment", "CI_ENVIRONMENT_NAME"),
+    ("environment_slug", "CI_ENVIRONMENT_SLUG"),
+    ("deployment_tier", "CI_ENVIRONMENT_TIER"),
+    ("environment_action", "CI_ENVIRONMENT_ACTION"),
+    ("runner_id", "CI_RUNNER_ID"),
+];
+
+/// Fills the placeholders of a role: from the job's ID token first, then from GitLab's variables.
+///
+/// # Errors
+/// [`Kind::Usage`] for a placeholder that does not exist, or one left open; [`Kind::Config`] for one without a
+/// value in this job, or with a character that no role can have: `group/project` names no single role.
+pub(super) fn resolve_placeholders(
+    role: Sourced<String>,
+    claims: Option<&Claims>,
+    layers: &Layers<'_>,
+) -> Result<Sourced<String>> {
+    if !role.value.contains(['{', '}']) {
+        return Ok(role);
+    }
+    let open = || Error::new(Kind::Usage, format!("the role (from {}) has a brace without its partner", role.origin));
+    let mut text = String::new();
+    let mut rest = role.value.as_str();
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, after) = behind.split_once('}').ok_or_else(open)?;
+        text.push_str(before);
+        text.push_str(&resolve_placeholder(name, &role.origin, claims, layers)?);
+        rest = after;
+    }
+    text.push_str(rest);
+    if text.contains(['{', '}']) {
+        return Err(open());
+    }
+    Ok(Sourced { value: text, origin: role.origin })
+}
+
+fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, layers: &Layers<'_>) -> Result<String> {
+    let Some((claim, variable)) = PLACEHOLDERS.iter().find(|(claim, _)| *claim == name) else {
+        let known = PLACEHOLDERS.map(|(claim, _)| claim).join(", ");
+        return Err(Error::new(Kind::Usage, format!("the role (from {origin}) has a placeholder that does not exist"))
+            .hint(format!("one of {known}")));
+    };
+    let (value, place) = match claims.and_then(|claims| claims.text(claim)).filter(|value| !value.is_empty()) {
+        Some(value) => (value, format!("the ID token's claim {claim}")),
+        None => match layers.variable(variable)? {
+            Some(found) => (found.value, (*variable).to_owned()),
+            None => {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("{{{claim}}} in the role (from {origin}) has no value in this job"),
+                )
+                .hint(match *claim {
+                    "environment" | "environment_slug" | "deployment_tier" | "environment_action" => {
+                        "give the job an `environment:`".to_owned()
+                    }
+                    _ => format!("set {variable}"),
+                }));
+            }
+        },
+    };
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.@".contains(&byte);
+    if value.bytes().all(sound) {
+        return Ok(value);
+    }
+    Err(Error::new(Kind::Config, format!("{{{claim}}} in the role (from {origin}) has a character that no role can have; it came from {place}"))
+        .hint("use a placeholder without slashes and blanks: {project_id}, {project_path_slug}, {environment_slug}, {ref_slug}"))
+}
+
+/// A variable's name, as `--id-token-env` takes it.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub(super) fn check_variable_name(name: &Sourced<String>) -> Result<()> {
+    let text = name.value.as_str();
+    let sound = text.len() <= LONGEST
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+    if sound {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, format!("{} takes the name of a variable", name.origin))
+        .hint("the name alone, without $: --id-token-env VAULT_ID_TOKEN"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::Files;
+    use super::*;
+    use crate::host::{Fake, Host};
+
+    fn role(text: &str) -> Sourced<String> {
+        Sourced { value: text.into(), origin: Origin::Flag("--role") }
+    }
+
+    #[test]
+    fn a_role_is_one_path_segment_that_vault_can_have() {
+        for name in ["ci", "a", "gitlab-ci-runner", "365-dev", "x.y_z@w"] {
+            assert!(check_role(&role(name), "role").is_ok(), "{name}");
+        }
+        let long = "a".repeat(10_000);
+        for name in [
+            "",
+            "..",
+            "a/../b",
+            "../sys/raw",
+            "a/b",
+            "a%2e",
+            "a\0b",
+            "a b",
+            "-a",
+            "a-",
+            "a..b",
+            "a?b",
+            "a#b",
+            "é",
+            &long,
+        ] {
+            let error = check_role(&role(name), "role").unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage, "{name:?}");
+            assert!(error.render(false).len() < 300);
+        }
+    }
+
+    #[test]
+    fn a_mount_may_be_nested_and_loses_the_slashes_around_it() {
+        assert_eq!(parse_path(role("/ci/exo/"), "mount").unwrap().value, "ci/exo");
+        for path in ["", "/", "a//b", "a/../b", "a/./b", "a%2fb", "a b", "a?b", "a#b", "a\\b", "a\n"] {
+            assert_eq!(parse_path(role(path), "mount").unwrap_err().kind(), Kind::Usage, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_vaults() {
+        for (text, seconds) in [("60", 60), ("60s", 60), ("20m", 1200), ("1h", 3600), ("1h30m", 5400)] {
+            assert_eq!(parse_duration(&role(text)).unwrap().as_secs(), seconds);
+        }
+        for text in ["", "0", "0s", "soon", "-1", "1.5h", "1x", "h", "1h30", "99999999999999999999", "1d"] {
+            assert_eq!(parse_duration(&role(text)).unwrap_err().kind(), Kind::Usage, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_taken_from_the_claim_and_then_from_the_variable() {
+        let host = Host::fake(Fake::default().with_variables([("CI_PROJECT_ID", "1"), ("CI_ENVIRONMENT_NAME", "dev")]));
+        let layers = Layers { host: &host, files: &Files::default() };
+        let claims = Claims::from_json(r#"{"project_id":"365","runner_id":7}"#).unwrap();
+        let fill = |text, claims| resolve_placeholders(role(text), claims, &layers).map(|role| role.value);
+        assert_eq!(fill("{project_id}-{environment}", Some(&claims)).unwrap(), "365-dev");
+        assert_eq!(fill("{project_id}-{environment}", None).unwrap(), "1-dev");
+        assert_eq!(fill("r{runner_id}", Some(&claims)).unwrap(), "r7");
+        assert_eq!(fill("plain", None).unwrap(), "plain");
+    }
+
+    #[test]
+    fn a_placeholder_without_a_usable_value_stops_the_run() {
+        let host =
+            Host::fake(Fake::default().with_variables([("CI_PROJECT_PATH", "group/project"), ("CI_PROJECT_ID", " ")]));
+        let layers = Layers { host: &host, files: &Files::default() };
+        let fail = |text: &str| resolve_placeholders(role(text), None, &layers).unwrap_err();
+        let cases = [
+            ("{project_id}", Kind::Config, "has no value in this job"),
+            ("{environment}", Kind::Config, "give the job an `environment:`"),
+            ("{project_path}", Kind::Config, "a character that no role can have"),
+            ("{nope}", Kind::Usage, "does not exist"),
+            ("{project_id", Kind::Usage, "brace"),
+            ("a}", Kind::Usage, "brace"),
+        ];
+        for (text, kind, expected) in cases {
+            let error = fail(text);
+            assert_eq!(error.kind(), kind, "{text}");
+            assert!(error.render(false).contains(expected), "{}", error.render(false));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A credential as it came from the engine, and the arithmetic of its end. No I/O, no clock.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::provider::{Field, Provider};
+use crate::secret::Secret;
+
+/// One credential, checked: every value lies inside its field's character set.
+#[derive(Debug)]
+pub struct Credential {
+    /// Whose it is.
+    pub provider: &'static Provider,
+    /// The engine's role.
+    pub role: String,
+    /// The Vault path that it was read from, without `/v1/`.
+    pub path: String,
+    /// The values, in the order of the provider's fields; optional ones may be missing.
+    pub values: Vec<(&'static Field, Secret)>,
+    /// Variables beside the credential that the user asked for: a region, a zone.
+    pub companions: Vec<(&'static str, String)>,
+    /// The lease behind it.
+    pub lease: Lease,
+    /// Whether `AWS_PROFILE` and the like stay as they are.
+    pub keep_profile: bool,
+}
+
+/// What Vault said of the credential's life.
+#[derive(Debug, Default)]
+pub struct Lease {
+    /// Vault's name for it; `None` when there is no lease. Not a secret by itself, but who holds it and a token
+    /// with the right policy can revoke it.
+    pub id: Option<String>,
+    /// Whether Vault would renew it.
+    pub renewable: bool,
+    /// When it is of no more use, by the local clock; `None` when Vault named no end.
+    pub expires_at: Option<Timestamp>,
+    /// Whether revoking the lease takes the credential back. STS credentials outlive everything.
+    pub revocable: bool,
+}
+
+impl Credential {
+    /// The variables to set, in order.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let values = self.values.iter().filter_map(|(field, value)| Some((field.variable?, value.expose())));
+        values.chain(self.companions.iter().map(|(name, value)| (*name, value.as_str())))
+    }
+
+    /// The variables to unset: every name of this provider's that would otherwise keep a stale value.
+    #[must_use]
+    pub fn stale_variables(&self) -> Vec<&'static str> {
+        let set: Vec<_> = self.variables().map(|(name, _)| name).collect();
+        self.provider.owned_variables(self.keep_profile).filter(|name| !set.contains(name)).collect()
+    }
+
+    /// The text of one field, by its name in `--format json`.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&Secret> {
+        self.values.iter().find(|(field, _)| field.name == name).map(|(_, value)| value)
+    }
+}
+
+/// Taken off every lifetime: a request that was started with a credential should also end with it. Larger than
+/// any one API call needs, smaller than any lease that is of use.
+pub const MARGIN: Duration = Duration::from_secs(5);
+
+/// When something ends that was asked for at `sent` and then lives for `seconds`; zero means no end.
+///
+/// Security: counted from before the request was sent, by the local clock, so that neither the way nor the
+/// server's clock can make it later than it is. Absurd durations end at the end of time instead of panicking.
+#[must_use]
+pub fn expiry(sent: Timestamp, seconds: u64) -> Option<Timestamp> {
+    let life = Duration::from_secs(seconds).saturating_sub(MARGIN);
+    (seconds > 0).then(|| sent.checked_add(life).unwrap_or(Timestamp::MAX))
+}
+
+/// The earlier of two ends, where `None` is no end.
+#[must_use]
+pub fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The spelling that every SDK reads: `YYYY-MM-DDTHH:MM:SSZ`, no fraction.
+#[must_use]
+pub fn render_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_life_is_counted_from_before_the_request_less_the_margin() {
+        let sent = at("2026-11-20T12:00:00.75Z");
+        assert_eq!(expiry(sent, 900).map(render_time).as_deref(), Some("2026-11-20T12:14:55Z"));
+        assert_eq!(expiry(sent, 3), Some(sent));
+        assert_eq!(expiry(sent, 0), None);
+        assert_eq!(expiry(sent, u64::MAX), Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn the_earlier_end_counts_and_none_is_no_end() {
+        let (early, late) = (at("2026-11-20T12:00:00Z"), at("2026-11-20T13:00:00Z"));
+        assert_eq!(earlier(Some(late), Some(early)), Some(early));
+        assert_eq!(earlier(None, Some(early)), Some(early));
+        assert_eq!(earlier(Some(early), None), Some(early));
+        assert_eq!(earlier(None, None), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! The secrets engine: one credential out of it, and none left behind when something fails.
+//!
+//! The read that makes a credential is never repeated blindly: what an unclear answer may have made is taken back
+//! first, by revoking the token that asked for it.
+
+use jiff::Timestamp;
+
+use crate::auth::Session;
+use crate::config::Plan;
+use crate::credential::{Credential, Lease, earlier, expiry, render_time};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::vault::client::{Exchange, Vault, Written};
+use crate::vault::outcome::{Outcome, Refusal};
+use crate::vault::wire::Envelope;
+
+/// A read that brought no credential, and what it may have left.
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) leftover: Leftover,
+    /// Whether a new read could go better, once the leftover is gone.
+    pub(crate) transient: bool,
+}
+
+/// What a failed read may have left behind.
+#[derive(Debug)]
+pub(crate) enum Leftover {
+    /// Nothing: Vault refused, or never saw the request.
+    Nothing,
+    /// Perhaps a lease, whose id nobody told us.
+    Unknown,
+    /// This lease, of a credential that can be taken back or not.
+    Lease { id: Option<String>, revocable: bool },
+}
+
+/// Asks the engine once.
+pub(crate) async fn obtain(
+    vault: &Vault<'_>,
+    session: &Session,
+    plan: &Plan,
+    host: &Host,
+) -> Result<Credential, Failed> {
+    let clean = |error| Failed { error, leftover: Leftover::Nothing, transient: false };
+    if session.uses == 1 {
+        return Err(clean(
+            Error::new(
+                Kind::Config,
+                format!(
+                    "the token of this login is good for one request: a credential from {} would come back revoked",
+                    plan.mint.path
+                ),
+            )
+            .hint("set token_num_uses of the role to 0, or to 3 and more"),
+        ));
+    }
+    let exchange = ask(vault, session, plan).await;
+    match exchange.outcome {
+        Outcome::Done(envelope) => build(exchange.sent, *envelope, session, plan, host),
+        Outcome::Refused(refusal) => Err(clean(describe(&refusal, plan))),
+        Outcome::NotProcessed { error, .. } | Outcome::Final(error) => Err(clean(error)),
+        Outcome::Ambiguous { error, transient } => Err(Failed { error, leftover: Leftover::Unknown, transient }),
+    }
+}
+
+/// Reads, or writes when there are parameters, as people do by hand; and the other way when the policy grants only
+/// that: a refusal made nothing. A token with counted uses is not spent on a second try.
+async fn ask(vault: &Vault<'_>, session: &Session, plan: &Plan) -> Exchange {
+    let write_first = plan.mint.writable && !plan.mint.parameters.is_empty();
+    let (first, other) =
+        if write_first { (Written::AsWrite, Written::AsRead) } else { (Written::AsRead, Written::AsWrite) };
+    let exchange = vault.mint(&plan.mint, first, &session.token).await;
+    match &exchange.outcome {
+        Outcome::Refused(refusal) if plan.mint.writable && session.uses == 0 && is_refused_by_policy(refusal) => {
+            vault.mint(&plan.mint, other, &session.token).await
+        }
+        _ => exchange,
+    }
+}
+
+/// Vault says "1 error occurred: permission denied" when the policy of a valid token refuses, and a bare
+/// "permission denied" when the token itself is not valid.
+fn is_refused_by_policy(refusal: &Refusal) -> bool {
+    refusal.is_denied() && refusal.reason.starts_with("1 error occurred")
+}
+
+fn build(
+    sent: Timestamp,
+    envelope: Envelope,
+    session: &Session,
+    plan: &Plan,
+    host: &Host,
+) -> Result<Credential, Failed> {
+    let lease_id = Some(envelope.lease_id).filter(|id| !id.is_empty());
+    let failed = |error, id| Failed { error, leftover: Leftover::Lease { id, revocable: true }, transient: false };
+    if lease_id.as_ref().is_some_and(|id| !is_lease_id(id)) {
+        let error = Error::new(
+            Kind::Data,
+            format!("the lease id in the answer of {} has a character that no lease id has", plan.mint.path),
+        );
+        return Err(failed(error, None));
+    }
+    let parsed = match plan.provider.parse_data(&plan.mint.path, &mut envelope.data.unwrap_or_default().0) {
+        Ok(parsed) => parsed,
+        Err(error) => return Err(failed(error, lease_id)),
+    };
+    let revocable =
+        !plan.provider.irrevocable.is_some_and(|name| parsed.values.iter().any(|(field, _)| field.name == name));
+    let of_the_lease =
+        earlier(expiry(sent, envelope.lease_duration), parsed.seconds.and_then(|seconds| expiry(sent, seconds)));
+    // A lease dies with the token that asked for it. What cannot be taken back does not.
+    let expires_at = if revocable { earlier(of_the_lease, session.expires_at) } else { of_the_lease };
+    if revocable {
+        warn_of_a_short_token(of_the_lease, session.expires_at, host);
+    }
+    let mut companions = plan.companions.clone();
+    if let (false, Some(variable), Some(end)) = (revocable, plan.provider.expiration, expires_at) {
+        companions.push((variable, render_time(end)));
+    }
+    Ok(Credential {
+        provider: plan.provider,
+        role: plan.role.clone(),
+        path: plan.mint.path.clone(),
+        values: parsed.values,
+        companions,
+        lease: Lease { id: lease_id, renewable: envelope.renewable, expires_at, revocable },
+        keep_profile: plan.output.keep_profile,
+    })
+}
+
+/// GitLab's own tutorial suggests `token_explicit_max_ttl=60`: the key is gone after a minute, whatever its lease says.
+fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Timestamp>, host: &Host) {
+    let (Some(lease), Some(token)) = (lease, token) else { return };
+    if lease.duration_since(token).as_secs() > 60 {
+        host.warn(format!(
+            "the credential ends with this login's token at {}, before its lease does at {}: raise token_ttl or token_explicit_max_ttl of the login's role",
+            render_time(token),
+            render_time(lease)
+        ));
+    }
+}
+
+fn is_lease_id(id: &str) -> bool {
+    id.len() <= 1024 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-.@+~=:".contains(&byte))
+}
+
+fn describe(refusal: &Refusal, plan: &Plan) -> Error {
+    let path = &plan.mint.path;
+    let because = refusal.because();
+    let login = plan.login.describe();
+    let role = format!("the role comes from {}", plan.role_origin);
+    let text = refusal.reason.as_str();
+    if is_refused_by_policy(refusal) {
+        let capability = if plan.mint.writable { "\"read\", \"update\"" } else { "\"read\"" };
+        return Error::new(
+            Kind::Denied,
+            format!("the policy of the {login} does not allow {path} ({because}); {role}"),
+        )
+        .hint(format!(
+            "add to the policy: path \"{path}\" {{ capabilities = [{capability}] }}; or name another --role or --mount"
+        ));
+    }
+    if refusal.is_denied() || refusal.wants_a_token() {
+        let error = Error::new(Kind::Denied, format!("the {login} is not valid for {path} ({because})"));
+        return error.hint("the token has expired, was revoked, or is of another namespace; a token that only makes secret ids also needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE");
+    }
+    if text.contains("one use left") {
+        return Error::new(
+            Kind::Config,
+            format!("the token had one use left: the credential of {path} was revoked at once ({because})"),
+        )
+        .hint("set token_num_uses of the login's role to 0, or to 3 and more");
+    }
+    if refusal.status == 404 || text.contains("not found") || text.contains("unsupported path") {
+        return Error::new(Kind::Config, format!("there is no {path} ({because}); {role}")).hint(format!(
+            "check --role and --mount; vault secrets list shows the mounts, vault list {}/role or roles the roles",
+            path.split('/').next().unwrap_or_default()
+        ));
+    }
+    if refusal.status == 405 {
+        return Error::new(Kind::Config, format!("{path} takes no such request ({because})"))
+            .hint(format!("is the mount an {} engine? name it with --mount", plan.provider.title));
+    }
+    if text.contains("role_arn") {
+        return Error::new(Kind::Denied, format!("{path} needs another role ARN ({because})"))
+            .hint("--role-arn ARN, one of role_arns of the Vault role");
+    }
+    if text.contains("for field") {
+        return Error::new(Kind::Usage, format!("{path} does not take a parameter ({because})")).hint("check --ttl");
+    }
+    Error::new(Kind::Denied, format!("{path} was refused ({because}); {role}"))
+        .hint("the engine's own configuration or the cloud refuses: vault read the role, and look into Vault's log")
+}
+
+/// Takes back what a failed run may have left: by the token if it is ours, which ends all its leases, or by the
+/// lease.
+///
+/// # Errors
+/// [`Kind::Leak`] saying what may be left and until when.
+pub(crate) async fn give_back(vault: &Vault<'_>, session: &Session, leftover: &Leftover, path: &str) -> Result<()> {
+    if session.own && !session.batch && is_gone(&vault.revoke_self(&session.token).await.outcome) {
+        return Ok(());
+    }
+    match leftover {
+        Leftover::Nothing | Leftover::Lease { revocable: false, .. } => Ok(()),
+        Leftover::Lease { id: Some(id), .. } if matches!(vault.revoke_lease(id, &session.token).await.outcome, Outcome::Done(_)) => Ok(()),
+        Leftover::Lease { id: Some(id), .. } => Err(leak(&format!("the lease {id}"), session)
+            .hint(format!("vault lease revoke {id}; the policy needs: path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"))),
+        Leftover::Lease { id: None, .. } | Leftover::Unknown => {
+            Err(leak(&format!("a lease under {path}"), session).hint(format!("vault list sys/leases/lookup/{path} shows it; vault lease revoke -prefix {path} ends it, and every other one there")))
+        }
+    }
+}
+
+fn leak(what: &str, session: &Session) -> Error {
+    let until = match session.expires_at {
+        Some(end) => format!("until its TTL ends or the token does, at {}", render_time(end)),
+        None => "until its TTL ends".into(),
+    };
+    Error::new(Kind::Leak, format!("{what} may be left, {until}"))
+}
+
+/// Whether the token is gone: revoked now, or not known any more. A policy without `revoke-self` leaves it.
+fn is_gone(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Done(_) => true,
+        Outcome::Refused(refusal) => refusal.is_denied() && !is_refused_by_policy(refusal),
+        _ => false,
+    }
+}

@@ -1,0 +1,168 @@
+//! Files: reading secrets and configuration with care, making private ones. The only user of `std::fs`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::{Host, World};
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+
+/// What a file holds, and how far it can be believed.
+pub struct Document {
+    /// The whole text.
+    pub text: Zeroizing<String>,
+    /// Who else can read or write it.
+    pub trust: Trust,
+}
+
+/// Who else has a hand on a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Owned by root and writable by nobody else.
+    pub root_only: bool,
+    /// Owned by somebody who is neither us nor root.
+    pub foreign: bool,
+    /// Group or others can write it.
+    pub writable_by_others: bool,
+    /// Group or others can read it.
+    pub readable_by_others: bool,
+}
+
+/// No token, key, bundle of roots or configuration is larger; `/dev/zero` and a wrong path are.
+const LARGEST: u64 = 1 << 20;
+
+impl Host {
+    /// Reads a regular file whole; `None` when there is none.
+    ///
+    /// # Errors
+    /// A text, to be put behind the path and its origin: not a regular file, too large, not UTF-8, unreadable.
+    pub fn read_document(&self, path: &Path) -> Result<Option<Document>, String> {
+        match &self.world {
+            World::Real { .. } => read_document(path),
+            World::Fake(fake) => Ok(fake
+                .files
+                .get(path)
+                .map(|(text, trust)| Document { text: Zeroizing::new(text.clone()), trust: *trust })),
+        }
+    }
+
+    /// The names in a folder, sorted: for a folder of certificates.
+    ///
+    /// # Errors
+    /// The system's words when the folder cannot be read.
+    pub fn list_folder(&self, path: &Path) -> Result<Vec<PathBuf>, String> {
+        match &self.world {
+            World::Real { .. } => {
+                let entries = std::fs::read_dir(path).map_err(|error| describe(&error))?;
+                let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+                names.sort();
+                Ok(names)
+            }
+            World::Fake(fake) => Ok(fake.files.keys().filter(|name| name.parent() == Some(path)).cloned().collect()),
+        }
+    }
+
+    /// Makes a folder of mode 0700 with a random name below `base`, and in it one file of mode 0600 whose text
+    /// `compose` writes, given the file's path. Returns that path.
+    ///
+    /// Security: both are made with `O_EXCL` under names that nobody can guess, and both modes are set without
+    /// regard to the umask, which is 000 in GitLab's containers.
+    ///
+    /// # Errors
+    /// [`Kind::Create`] when either cannot be made or written; nothing is left behind then.
+    pub fn create_private_file(&self, base: &Path, name: &str, compose: impl Fn(&Path) -> Secret) -> Result<PathBuf> {
+        let failed = |cause: std::io::Error| {
+            Error::new(Kind::Create, format!("no private file can be made in {}: {}", base.display(), describe(&cause)))
+                .hint("point TMPDIR to a folder that this job can write, outside the checkout")
+        };
+        let mode = |bits| std::fs::Permissions::from_mode(bits);
+        let folder =
+            tempfile::Builder::new().prefix("ci-creds.").permissions(mode(0o700)).tempdir_in(base).map_err(failed)?;
+        std::fs::set_permissions(folder.path(), mode(0o700)).map_err(failed)?;
+        let path = folder.path().join(name);
+        let mut file = open_new_private(&path).map_err(failed)?;
+        file.set_permissions(mode(0o600)).map_err(failed)?;
+        file.write_all(compose(&path).expose().as_bytes()).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        let _ = folder.keep();
+        Ok(path)
+    }
+
+    /// Removes what [`Host::create_private_file`] made, when it could not be handed over.
+    pub fn remove_private_file(&self, path: &Path) {
+        let _ = std::fs::remove_file(path);
+        if let Some(folder) = path.parent() {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+
+    /// Whether the path is a folder that exists.
+    #[must_use]
+    pub fn is_folder(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
+fn open_new_private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(no_follow().bits().cast_signed())
+        .open(path)
+}
+
+fn no_follow() -> rustix::fs::OFlags {
+    rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
+fn read_document(path: &Path) -> Result<Option<Document>, String> {
+    // Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
+    let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC).bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(describe(&error)),
+    };
+    let metadata = file.metadata().map_err(|error| describe(&error))?;
+    if !metadata.is_file() {
+        return Err("is not a regular file".into());
+    }
+    if metadata.len() > LARGEST {
+        return Err("is larger than 1 MiB".into());
+    }
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
+    file.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| describe(&error))?;
+    if text.len() as u64 > LARGEST {
+        return Err("is larger than 1 MiB".into());
+    }
+    Ok(Some(Document { text, trust: trust(path, &metadata) }))
+}
+
+fn trust(path: &Path, metadata: &std::fs::Metadata) -> Trust {
+    let me = rustix::process::geteuid().as_raw();
+    let mut foreign = metadata.uid() != me && metadata.uid() != 0;
+    // A link that somebody else can turn is as good as a file that somebody else can write.
+    if let Ok(link) = std::fs::symlink_metadata(path) {
+        foreign |= link.uid() != me && link.uid() != 0;
+    }
+    let mode = metadata.mode();
+    Trust {
+        root_only: metadata.uid() == 0 && mode & 0o022 == 0 && !foreign,
+        foreign,
+        writable_by_others: mode & 0o022 != 0,
+        readable_by_others: mode & 0o044 != 0,
+    }
+}
+
+/// The system's own words, without Rust's "(os error 2)".
+pub(super) fn describe(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}

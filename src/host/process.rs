@@ -1,0 +1,33 @@
+//! The process itself: what others may see of it, and how it ends when we have a bug.
+
+use crate::secret::Secret;
+
+/// Keeps other processes of the same user out of our memory, and our memory out of core files.
+///
+/// Security: first in `main`, before a secret is read. It protects this process only; a process that may trace
+/// the job's shell sees everything anyway.
+pub fn harden() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let _ = rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
+    );
+}
+
+/// What a bug prints: `failure` on stdout, so that the caller's eval fails, and one constant line on stderr. A
+/// panic's own text could hold a secret.
+pub fn on_panic(failure: String, code: u8) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let host = super::Host::real();
+        if !host.stdout().terminal {
+            let _ = host.write_stdout(&Secret::new(failure.clone()));
+        }
+        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+        host.write_stderr(&format!(
+            "ci-creds: error[internal]: this is a bug in ci-creds{place}\n  hint: please report it with this line and the version\n"
+        ));
+        #[expect(clippy::exit, reason = "a panic would abort with a code of its own, and leave a core")]
+        std::process::exit(i32::from(code));
+    }));
+}

@@ -1,0 +1,122 @@
+//! stdout and stderr: what they are connected to, and the one write that delivers a credential.
+
+use rustix::fd::BorrowedFd;
+use rustix::fs::{FileType, Stat, fstat};
+
+use super::{Host, World};
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+
+/// What stdout is, as far as it decides what may be written there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stdout {
+    /// Somebody looks at it.
+    pub terminal: bool,
+    /// `/dev/null`, or closed before we started (the runtime then opens `/dev/null` in its place).
+    pub null: bool,
+    /// stderr goes to the very same pipe or file.
+    pub shared_with_stderr: bool,
+    /// Every process above us, up to the job's shell, writes into the same pipe: nobody captures us.
+    pub uncaptured: bool,
+}
+
+impl Host {
+    /// Looks at stdout.
+    #[must_use]
+    pub fn stdout(&self) -> Stdout {
+        match &self.world {
+            World::Real { .. } => look_at_stdout(),
+            World::Fake(_) => Stdout::default(),
+        }
+    }
+
+    /// Writes the text with one `write`, and goes on only where the system took a part of it.
+    ///
+    /// # Errors
+    /// [`Kind::Output`] when not all of it was taken: a closed pipe, a full disk.
+    pub fn write_stdout(&self, text: &Secret) -> Result<()> {
+        write_all(rustix::stdio::stdout(), text.expose().as_bytes()).map_err(|error| {
+            Error::new(
+                Kind::Output,
+                format!("stdout did not take the output: {}", super::file::describe(&error.into())),
+            )
+        })
+    }
+
+    /// Writes to stderr; when that fails there is nobody left to tell.
+    pub fn write_stderr(&self, text: &str) {
+        let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
+    }
+}
+
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), rustix::io::Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(0) => return Err(rustix::io::Errno::IO),
+            Ok(written) => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn look_at_stdout() -> Stdout {
+    let terminal = rustix::termios::isatty(rustix::stdio::stdout());
+    let Ok(out) = fstat(rustix::stdio::stdout()) else {
+        return Stdout { terminal, null: true, ..Stdout::default() };
+    };
+    let kind = FileType::from_raw_mode(out.st_mode);
+    let shared_with_stderr = !terminal
+        && kind != FileType::CharacterDevice
+        && fstat(rustix::stdio::stderr()).is_ok_and(|err| same_file(&out, &err));
+    Stdout {
+        terminal,
+        null: is_null_device(&out),
+        shared_with_stderr,
+        uncaptured: kind == FileType::Fifo && nobody_captures(&out),
+    }
+}
+
+fn same_file(one: &Stat, other: &Stat) -> bool {
+    one.st_dev == other.st_dev && one.st_ino == other.st_ino
+}
+
+fn is_null_device(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == stat.st_rdev)
+}
+
+/// Walks up the processes of our own group. As soon as one of them writes elsewhere than we do, somebody between
+/// it and us captures our output. Only when all of them, and at least one, share our pipe, nobody does.
+///
+/// ksh93 evaluates `$(…)` inside its own process, so that its stdout *is* our pipe: there is no telling.
+fn nobody_captures(ours: &Stat) -> bool {
+    let group = rustix::process::getpgrp();
+    let mut parent = rustix::process::getppid();
+    let mut seen = false;
+    while let Some(pid) = parent.filter(|pid| !pid.is_init()) {
+        if rustix::process::getpgid(Some(pid)) != Ok(group) {
+            break;
+        }
+        let root = format!("/proc/{}", pid.as_raw_nonzero());
+        let Ok(theirs) = rustix::fs::stat(format!("{root}/fd/1")) else { return false };
+        let Some((name, above)) = read_status(&root) else { return false };
+        if !same_file(ours, &theirs) || name.starts_with("ksh") {
+            return false;
+        }
+        seen = true;
+        parent = above;
+    }
+    seen
+}
+
+/// The process's name and its parent, from `/proc/<pid>/stat`: `pid (name) state ppid …`.
+#[expect(clippy::disallowed_methods, reason = "/proc is how the system tells of other processes")]
+fn read_status(root: &str) -> Option<(String, Option<rustix::process::Pid>)> {
+    let stat = std::fs::read_to_string(format!("{root}/stat")).ok()?;
+    let (head, tail) = stat.rsplit_once(')')?;
+    let name = head.split_once('(')?.1.to_owned();
+    let parent = tail.split_whitespace().nth(1)?.parse().ok()?;
+    Some((name, rustix::process::Pid::from_raw(parent)))
+}

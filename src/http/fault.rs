@@ -1,0 +1,184 @@
+//! What went wrong below HTTP, in words for the user, and whether a byte of the request can have left.
+//!
+//! Foreign errors are looked into here and nowhere else. None of their texts gets out: they can hold URLs, and
+//! with them what somebody put there.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+use crate::error::{Error, Kind};
+
+/// A request without a whole answer.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) stage: Stage,
+    pub(crate) error: Error,
+}
+
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// No byte of it left: there was no connection.
+    NotSent,
+    /// Some or all of it left; whether Vault acted on it is unknown.
+    Sent,
+    /// The same request can only fail the same way: a certificate, a redirect, our own settings.
+    Last,
+}
+
+impl Broken {
+    pub(super) fn last(error: Error) -> Self {
+        Self { stage: Stage::Last, error }
+    }
+}
+
+/// No name service knows the host, or it leads away from this machine where it must not.
+#[derive(Debug)]
+pub(super) struct NoAddress;
+
+impl fmt::Display for NoAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("no address")
+    }
+}
+
+impl StdError for NoAddress {}
+
+/// Reads a reqwest error.
+pub(super) fn describe(error: &reqwest::Error, host: &str, timeout: Duration) -> Broken {
+    let causes = causes(error);
+    if let Some(error) = causes.iter().find_map(|cause| cause.downcast_ref::<TlsError>()) {
+        return Broken::last(describe_tls(error, host));
+    }
+    // reqwest calls a request's own deadline no connect error even when it passed while connecting: rather ambiguous.
+    let stage = if error.is_connect() { Stage::NotSent } else { Stage::Sent };
+    let unavailable = |text: String| Error::new(Kind::Unavailable, text);
+    let io = causes.iter().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    let error = if causes.iter().any(|cause| cause.is::<NoAddress>()) {
+        unavailable(format!("there is no address for {host}"))
+            .hint("is the host in VAULT_ADDR spelled right, and known to this runner's DNS?")
+    } else if stage == Stage::NotSent {
+        describe_connect(error, io, host)
+    } else if error.is_timeout() {
+        unavailable(format!("no complete answer from {host} in {} s", timeout.as_secs()))
+            .hint("--request-timeout allows more")
+    } else {
+        unavailable(format!("the connection to {host} was lost before the answer was complete"))
+            .hint("a proxy or load balancer before Vault, or a Vault that is restarting; if the server speaks TLS, the address begins with https://")
+    };
+    Broken { stage, error }
+}
+
+fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, host: &str) -> Error {
+    use std::io::ErrorKind as Io;
+    let text = if error.is_timeout() {
+        format!("cannot reach {host}: no connection in time")
+    } else {
+        match io {
+            Some(Io::ConnectionRefused) => format!("cannot reach {host}: connection refused"),
+            Some(Io::NotFound) => format!("cannot reach {host}: there is no such socket"),
+            Some(Io::PermissionDenied) => format!("cannot reach {host}: permission denied"),
+            Some(Io::HostUnreachable | Io::NetworkUnreachable) => format!("cannot reach {host}: no route"),
+            Some(Io::UnexpectedEof | Io::ConnectionReset | Io::BrokenPipe) => {
+                format!("cannot reach {host}: the connection was closed while it was being set up")
+            }
+            _ => format!("cannot reach {host}: no connection"),
+        }
+    };
+    Error::new(Kind::Unavailable, text)
+        .hint("is VAULT_ADDR right, and may this runner reach it (network, proxy, firewall)?")
+}
+
+fn describe_tls(error: &TlsError, host: &str) -> Error {
+    let protocol = |text: String| Error::new(Kind::Protocol, text);
+    match error {
+        TlsError::InvalidCertificate(problem) => describe_certificate(problem, host),
+        TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
+        | TlsError::PeerIncompatible(_) => {
+            protocol(format!("{host} offers no TLS that is safe to use: 1.2 or later is needed"))
+        }
+        TlsError::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::CertificateUnknown,
+        ) => protocol(format!("{host} does not accept our client certificate, or wants one"))
+            .hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert and --client-key"),
+        TlsError::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName) => {
+            protocol(format!("{host} refused the TLS handshake"))
+                .hint("is the host in VAULT_ADDR the one that the server serves? VAULT_TLS_SERVER_NAME names another")
+        }
+        TlsError::InvalidMessage(_) => protocol(format!("{host} does not speak TLS"))
+            .hint("is this the port of a plain http server, or of a proxy?"),
+        _ => protocol(format!("the TLS connection to {host} failed"))
+            .cause(anyhow::anyhow!("{}", crate::error::sanitized(&error.to_string()))),
+    }
+}
+
+fn describe_certificate(problem: &CertificateError, host: &str) -> Error {
+    let protocol = |text: String| Error::new(Kind::Protocol, text);
+    match problem {
+        CertificateError::UnknownIssuer => {
+            protocol(format!("the certificate of {host} is signed by a CA that is not known here"))
+                .hint("name the CA with --ca-file PATH or VAULT_CACERT")
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            protocol(format!("the certificate of {host} has expired{}", dates(problem)))
+                .hint("renew it, or set the clock of this runner")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            protocol(format!("the certificate of {host} is not valid yet{}", dates(problem)))
+                .hint("is the clock of this runner right?")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            let names = match problem {
+                CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
+                    format!(": it is for {}", crate::error::sanitized(&presented.join(", ")))
+                }
+                _ => String::new(),
+            };
+            protocol(format!("the certificate of {host} is for another name{names}"))
+                .hint("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to it")
+        }
+        CertificateError::Revoked => protocol(format!("the certificate of {host} is revoked")),
+        _ => protocol(format!("the certificate of {host} cannot be believed"))
+            .cause(anyhow::anyhow!("{}", crate::error::sanitized(&problem.to_string()))),
+    }
+}
+
+/// What the certificate says and what the local clock says, which is as often wrong.
+fn dates(problem: &CertificateError) -> String {
+    let show = |time: rustls::pki_types::UnixTime| {
+        i64::try_from(time.as_secs())
+            .ok()
+            .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+            .map(crate::credential::render_time)
+            .unwrap_or_default()
+    };
+    match problem {
+        CertificateError::ExpiredContext { time, not_after } => {
+            format!(" on {}, the clock here says {}", show(*not_after), show(*time))
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            format!(" before {}, the clock here says {}", show(*not_before), show(*time))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The errors below an error. An `io::Error` hides the one that it carries from `source`.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
+    let mut found = vec![error];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        found.push(cause);
+        next = match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn StdError + 'static)),
+            None => cause.source(),
+        };
+    }
+    found
+}

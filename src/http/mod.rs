@@ -1,0 +1,332 @@
+//! HTTP to one Vault: the only user of reqwest. One client, one connection, one request at a time.
+//!
+//! It follows no redirect but one 307 to a server that may see the secrets, repeats nothing, decompresses
+//! nothing, reads at most 1 MiB, and has no proxy but the one it was given. What a failure means for the next
+//! step is not decided here, only whether a byte of the request can have left: [`Stage`].
+
+mod fault;
+mod tls;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use zeroize::Zeroizing;
+
+use crate::config::address::{Address, Origin, parse_origin};
+use crate::config::{Connection, Roots};
+use crate::error::{Error, Kind, Result, sanitized};
+use crate::secret::Secret;
+
+pub(crate) use fault::{Broken, Stage};
+
+/// The largest answer that is read; Vault's are a few kilobytes.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// A client for one Vault.
+pub(crate) struct Client {
+    inner: reqwest::Client,
+    base: String,
+    /// The host that errors name.
+    pub(crate) host: String,
+    origin: Option<Origin>,
+    redirect_hosts: Vec<Origin>,
+}
+
+/// One request.
+pub(crate) struct Request<'a> {
+    /// What it does on the server.
+    pub(crate) method: Method,
+    /// The path behind `/v1/`, checked segment by segment before it got here.
+    pub(crate) path: &'a str,
+    /// Parameters of a read.
+    pub(crate) query: &'a [(&'static str, String)],
+    /// The token that it is made with.
+    pub(crate) token: Option<&'a Secret>,
+    /// The JSON of a write.
+    pub(crate) body: Option<Secret>,
+    /// Its deadline.
+    pub(crate) timeout: Duration,
+}
+
+/// Vault's two verbs, as far as we need them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+}
+
+/// A whole answer, whatever it says.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// Whether it calls itself JSON.
+    pub(crate) json: bool,
+    /// What it calls itself, for messages.
+    pub(crate) content_type: String,
+    /// `Retry-After`, as it stands.
+    pub(crate) retry_after: Option<String>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Client {
+    /// Builds the client; nothing is opened yet.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when a certificate, a key or the proxy cannot be used.
+    pub(crate) fn new(connection: &Connection, user_agent: &str) -> Result<Self> {
+        let config = tls::client_config(connection)?;
+        let origin = match &connection.address {
+            Address::Tcp(origin) => Some(origin.clone()),
+            Address::Unix(_) => None,
+        };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(user_agent)
+            .default_headers(default_headers(connection)?)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .http1_only()
+            .connect_timeout(connection.connect_timeout)
+            .pool_max_idle_per_host(1)
+            .tcp_nodelay(true)
+            .tls_backend_preconfigured(config)
+            .dns_resolver(Arc::new(Resolver::new(connection)))
+            .no_proxy();
+        if let Address::Unix(path) = &connection.address {
+            builder = builder.unix_socket(path.as_path());
+        }
+        if let Some(proxy) = &connection.proxy {
+            let unusable = |_| Error::new(Kind::Config, format!("the proxy (from {}) cannot be used", proxy.origin));
+            let except = proxy.except.as_deref().and_then(reqwest::NoProxy::from_string);
+            builder = builder.proxy(reqwest::Proxy::https(proxy.url.expose()).map_err(unusable)?.no_proxy(except));
+        }
+        let inner = builder.build().map_err(|_| {
+            Error::new(Kind::Internal, "the HTTP client cannot be set up")
+                .cause(anyhow::anyhow!("reqwest refused its settings"))
+        })?;
+        Ok(Self {
+            inner,
+            base: url_base(connection),
+            host: connection.address.host(),
+            origin,
+            redirect_hosts: connection.redirect_hosts.clone(),
+        })
+    }
+
+    /// Sends one request and reads the whole answer; follows at most one 307.
+    ///
+    /// # Errors
+    /// [`Broken`] when there is no whole answer to look at.
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Reply, Broken> {
+        let (reply, location) = self.send_to(&self.base, request).await?;
+        let Some(location) = location else { return Ok(reply) };
+        let base = self.redirect_target(reply.status, &location, request.path)?;
+        let (reply, again) = self.send_to(&base, request).await?;
+        match again {
+            None => Ok(reply),
+            Some(_) => Err(Broken::last(redirect_error(format!("{} redirects a second time", self.host)))),
+        }
+    }
+
+    async fn send_to(&self, base: &str, request: &Request<'_>) -> Result<(Reply, Option<String>), Broken> {
+        let url = format!("{base}/v1/{}", request.path);
+        let mut builder = match request.method {
+            Method::Get => self.inner.get(url),
+            Method::Post => self.inner.post(url),
+        };
+        if !request.query.is_empty() {
+            builder = builder.query(request.query);
+        }
+        if let Some(token) = request.token {
+            builder = builder.header("X-Vault-Token", token_header(token)?);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(body.expose().to_owned());
+        }
+        let response = builder.timeout(request.timeout).send().await;
+        let response = response.map_err(|error| fault::describe(&error, &self.host, request.timeout))?;
+        let status = response.status().as_u16();
+        let text =
+            |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let location = text(LOCATION).filter(|_| (300..400).contains(&status));
+        if (300..400).contains(&status) && location.is_none() {
+            return Err(Broken::last(redirect_error(format!(
+                "{} answers {status} without saying where to go",
+                self.host
+            ))));
+        }
+        if text(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            let error = Error::new(
+                Kind::Protocol,
+                format!("the answer of {} is compressed, which was not asked for", self.host),
+            );
+            return Err(Broken { stage: Stage::Sent, error });
+        }
+        let content_type = text(CONTENT_TYPE).unwrap_or_default();
+        let reply = Reply {
+            status,
+            json: content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"),
+            content_type: sanitized(&content_type),
+            retry_after: text(RETRY_AFTER),
+            body: self.read_body(response, request.timeout).await?,
+        };
+        Ok((reply, location))
+    }
+
+    async fn read_body(
+        &self,
+        mut response: reqwest::Response,
+        timeout: Duration,
+    ) -> Result<Zeroizing<Vec<u8>>, Broken> {
+        let mut body = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        while let Some(chunk) = response.chunk().await.map_err(|error| fault::describe(&error, &self.host, timeout))? {
+            if body.len() + chunk.len() > LARGEST_BODY {
+                let error = Error::new(
+                    Kind::Protocol,
+                    format!("the answer of {} is larger than 1 MiB: it is not Vault's", self.host),
+                );
+                return Err(Broken { stage: Stage::Sent, error });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Where a 307 may lead: to the same server, or to one that the user allowed; to the same path; never from
+    /// https to http. A standby that cannot forward names the active node so.
+    ///
+    /// Security: reqwest and Vault's own Go client would send token and body to any host that `Location` names.
+    fn redirect_target(&self, status: u16, location: &str, path: &str) -> Result<String, Broken> {
+        let refuse = |text: String| Err(Broken::last(redirect_error(text)));
+        let host = &self.host;
+        if status != 307 {
+            return refuse(format!(
+                "{host} answers {status} and wants to send us elsewhere; a Vault only ever answers 307"
+            ));
+        }
+        // A query repeats our own parameters, which are sent anew.
+        let absolute = match (location.strip_prefix('/'), &self.origin) {
+            (Some(rest), Some(origin)) if !rest.starts_with('/') => format!("{}{location}", origin.base()),
+            _ => location.to_owned(),
+        };
+        let target = match parse_origin(absolute.split('?').next().unwrap_or_default()) {
+            Ok(target) => target,
+            Err(problem) => return refuse(format!("{host} wants to send us to an address that {problem}")),
+        };
+        let Some(ours) = &self.origin else {
+            return refuse(format!("the socket {host} wants to send us to {}", target.authority()));
+        };
+        if ours.tls && !target.tls {
+            return refuse(format!("{host} wants to send us from https to http; nothing was sent there"));
+        }
+        if !ours.is_same_server(&target) && !self.redirect_hosts.iter().any(|allowed| allowed.is_same_server(&target)) {
+            let there = target.authority();
+            let error =
+                Error::new(Kind::Protocol, format!("{host} wants to send us to {there}; no secret was sent there"));
+            return Err(Broken::last(
+                error.hint(format!("if {there} is a node of the same cluster, allow it with --redirect-host {there}")),
+            ));
+        }
+        let Some(prefix) = target.prefix.strip_suffix(&format!("/v1/{path}")) else {
+            return refuse(format!("{host} wants to send us to another path"));
+        };
+        if ours.is_same_server(&target) {
+            Ok(format!("{}{prefix}", self.server_base()))
+        } else {
+            Ok(format!("{}{prefix}", target.base()))
+        }
+    }
+
+    /// Scheme, host and port as our own requests spell them.
+    fn server_base(&self) -> &str {
+        let prefix = self.origin.as_ref().map_or("", |origin| origin.prefix.as_str());
+        self.base.strip_suffix(prefix).unwrap_or(&self.base)
+    }
+
+    /// Waits between two attempts.
+    pub(crate) async fn pause(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+fn redirect_error(text: String) -> Error {
+    Error::new(Kind::Protocol, text)
+        .hint("set VAULT_ADDR to the address that answers itself, without a redirecting proxy before it")
+}
+
+/// The start of every URL. With a server name of its own, the URL has that name, so that TLS asks for it, and the
+/// resolver leads it to the address's host.
+fn url_base(connection: &Connection) -> String {
+    match (&connection.address, &connection.server_name) {
+        (Address::Tcp(origin), Some(name)) if origin.tls => {
+            Origin { host: name.clone(), ..origin.clone() }.base() + &origin.prefix
+        }
+        (address, _) => address.base(),
+    }
+}
+
+fn default_headers(connection: &Connection) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    // A Vault Agent with `require_request_header` answers 412 without it.
+    headers.insert("X-Vault-Request", HeaderValue::from_static("true"));
+    let value = |text: &str, what: &str| {
+        HeaderValue::from_str(text)
+            .map_err(|_| Error::new(Kind::Config, format!("the {what} cannot stand in a header")))
+    };
+    if let Some(namespace) = &connection.namespace {
+        headers.insert("X-Vault-Namespace", value(namespace, "namespace")?);
+    }
+    if let (Address::Tcp(origin), Some(_)) = (&connection.address, &connection.server_name) {
+        headers.insert(HOST, value(&origin.authority(), "address")?);
+    }
+    Ok(headers)
+}
+
+/// Security: not marked sensitive, the header would stand in the `Debug` of a request.
+fn token_header(token: &Secret) -> Result<HeaderValue, Broken> {
+    let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
+        Broken::last(Error::new(Kind::Input, "the token has a character that cannot stand in a header"))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Names to addresses: `localhost` to this machine only, and a server name of one's own to the address's host.
+struct Resolver {
+    /// The name in our URLs, and what to resolve in its place.
+    renamed: Option<(String, String)>,
+    /// Whether answers beside this machine are refused: plain http to `localhost`.
+    loopback_only: bool,
+}
+
+impl Resolver {
+    fn new(connection: &Connection) -> Self {
+        let Address::Tcp(origin) = &connection.address else { return Self { renamed: None, loopback_only: false } };
+        Self {
+            renamed: connection.server_name.as_ref().map(|name| (name.clone(), origin.host.clone())),
+            loopback_only: origin.host == "localhost" && matches!(connection.roots, Roots::None | Roots::Unchecked),
+        }
+    }
+}
+
+impl reqwest::dns::Resolve for Resolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let host = match &self.renamed {
+            Some((renamed, host)) if renamed.eq_ignore_ascii_case(name.as_str()) => host.clone(),
+            _ => name.as_str().to_owned(),
+        };
+        let loopback_only = self.loopback_only;
+        Box::pin(async move {
+            if let Ok(address) = host.parse::<IpAddr>() {
+                return Ok(Box::new(std::iter::once(SocketAddr::new(address, 0))) as reqwest::dns::Addrs);
+            }
+            let found = tokio::net::lookup_host((host.as_str(), 0)).await.map_err(|_| fault::NoAddress)?;
+            let addresses: Vec<_> = found.filter(|address| !loopback_only || address.ip().is_loopback()).collect();
+            if addresses.is_empty() {
+                return Err(fault::NoAddress.into());
+            }
+            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
+        })
+    }
+}

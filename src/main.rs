@@ -1,0 +1,18 @@
+//! The process: hardened, run, and its exit code returned.
+
+use std::process::ExitCode;
+
+use ci_creds::error::Kind;
+use ci_creds::host::Host;
+
+/// Security: copies of a secret that the HTTP stack leaves in freed memory are overwritten when they are freed.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+fn main() -> ExitCode {
+    ci_creds::host::harden();
+    #[expect(clippy::disallowed_methods, reason = "the one place where the arguments enter")]
+    let arguments: Vec<_> = std::env::args_os().collect();
+    ci_creds::host::on_panic(ci_creds::failure_text(&arguments, Kind::Internal), Kind::Internal.code());
+    ExitCode::from(ci_creds::run(&arguments, &Host::real()))
+}

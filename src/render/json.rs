@@ -1,0 +1,61 @@
+//! One JSON object with everything that is known: for scripts that need the lease, or other names.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::credential::{Credential, render_time};
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+
+pub(super) fn object(credential: &Credential) -> Result<Secret> {
+    write(&Object(credential))
+}
+
+/// Writes JSON into one buffer that never grows: a growing one would leave copies of the secret behind.
+pub(super) fn write(value: &impl Serialize) -> Result<Secret> {
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    // serde's own text could quote the value.
+    let broken = || Error::new(Kind::Internal, "the credential cannot be written as JSON");
+    serde_json::to_writer(&mut bytes, value).map_err(|_| broken())?;
+    bytes.push(b'\n');
+    String::from_utf8(bytes).map(Secret::new).map_err(|_| broken())
+}
+
+struct Object<'a>(&'a Credential);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(credential) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("provider", credential.provider.name)?;
+        map.serialize_entry("role", &credential.role)?;
+        for (field, value) in &credential.values {
+            map.serialize_entry(field.name, value.expose())?;
+        }
+        if let Some(id) = &credential.lease.id {
+            map.serialize_entry("lease_id", id)?;
+        }
+        map.serialize_entry("renewable", &credential.lease.renewable)?;
+        if let Some(end) = credential.lease.expires_at {
+            map.serialize_entry("expiration", &render_time(end))?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{aws, exoscale};
+    use super::*;
+
+    #[test]
+    fn an_absent_value_has_no_member() {
+        assert_eq!(
+            object(&exoscale()).unwrap().expose(),
+            "{\"provider\":\"exoscale\",\"role\":\"ci\",\"api_key\":\"EXO1216fe31ae170c1d03\",\
+             \"api_secret\":\"sjEjWthov-naql9vmlDT_apg\",\"name\":\"vault-ci-approle-1\",\
+             \"lease_id\":\"exoscale/x/ci/U6z5\",\"renewable\":true,\"expiration\":\"2026-11-20T13:18:17Z\"}\n"
+        );
+        assert!(!object(&aws(false)).unwrap().expose().contains("session_token"));
+    }
+}

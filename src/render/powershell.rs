@@ -1,0 +1,52 @@
+//! PowerShell, by `ci-creds … --format powershell | Out-String | Invoke-Expression`.
+//!
+//! Written to PowerShell's grammar and to what GitLab's runner does with it, not run here.
+
+use crate::credential::Credential;
+use crate::error::Kind;
+use crate::secret::Secret;
+
+pub(super) fn assignments(credential: &Credential) -> Secret {
+    let mut text = remove(&credential.stale_variables());
+    for (name, value) in credential.variables() {
+        text.push_str("$env:");
+        text.push_str(name);
+        text.push_str(" = '");
+        text.push_str(value);
+        text.push_str("';\n");
+    }
+    Secret::new(text)
+}
+
+/// `throw` ends a script; at a prompt it is only a message.
+pub(super) fn failure(stale: &[&str], kind: Kind) -> String {
+    format!("{}throw 'ci-creds failed with exit code {}';\n", remove(stale), kind.code())
+}
+
+fn remove(names: &[&str]) -> String {
+    let mut text = String::with_capacity(16 * 1024);
+    for name in names {
+        text.push_str(&format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue;\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::exoscale;
+    use super::*;
+
+    #[test]
+    fn one_statement_a_line() {
+        let text = assignments(&exoscale());
+        let lines: Vec<_> = text.expose().lines().collect();
+        assert_eq!(lines[0], "Remove-Item Env:EXOSCALE_KEY -ErrorAction SilentlyContinue;");
+        assert_eq!(lines[7], "$env:EXOSCALE_API_KEY = 'EXO1216fe31ae170c1d03';");
+        assert_eq!(lines[8], "$env:EXOSCALE_API_SECRET = 'sjEjWthov-naql9vmlDT_apg';");
+        assert_eq!(lines.len(), 9);
+        assert_eq!(
+            failure(&["A"], Kind::Denied),
+            "Remove-Item Env:A -ErrorAction SilentlyContinue;\nthrow 'ci-creds failed with exit code 77';\n"
+        );
+    }
+}

@@ -1,0 +1,40 @@
+//! What a person at a terminal sees in place of the credential: who, which role, which key, until when.
+
+use crate::credential::{Credential, render_time};
+
+/// The summary, for stdout. The secret values are masked whole: not even their length shows.
+#[must_use]
+pub fn summary(credential: &Credential, login: &str) -> String {
+    let mut rows = vec![
+        ("provider", credential.provider.title.to_owned()),
+        ("login", login.to_owned()),
+        ("path", credential.path.clone()),
+    ];
+    for (field, value) in &credential.values {
+        let shown = if field.public { value.expose().to_owned() } else { "********".into() };
+        rows.push((field.name, shown));
+    }
+    let lease = &credential.lease;
+    rows.push(("lease", lease.id.clone().unwrap_or_else(|| "none".into())));
+    rows.push(("expires", lease.expires_at.map_or_else(|| "when its token ends".into(), render_time)));
+    if !lease.revocable {
+        rows.push(("note", "STS credentials cannot be taken back: they live until they expire".into()));
+    }
+    let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
+    let lines: String = rows.iter().map(|(label, text)| format!("{label:width$}  {text}\n")).collect();
+    format!("{lines}\nTo use it: eval $(ci-creds {})   To print it here: --reveal\n", credential.provider.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::aws;
+    use super::*;
+
+    #[test]
+    fn the_key_id_is_shown_and_the_secrets_are_not() {
+        let text = summary(&aws(true), "id token at auth/gitlab");
+        assert!(text.contains("ASIARZKVVYOZ7ODGRLVU"));
+        assert!(!text.contains("8+8U") && !text.contains("FQoG"), "{text}");
+        assert!(text.contains("secret_key     ********\nsession_token  ********\n"), "{text}");
+    }
+}

@@ -1,0 +1,114 @@
+//! Every environment variable that `ci-creds` reads, each under its own name.
+//!
+//! Values are read in [`crate::config`]; what a provider sets or unsets stands with the provider. Nothing here
+//! reads anything.
+
+/// Declares the variables as constants and as [`ALL`], so that the README's table can be held against them.
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        $($(#[doc = $doc])+ pub const $name: &str = stringify!($name);)+
+        /// Every variable, in the order of this page.
+        pub const ALL: &[&str] = &[$($name),+];
+    };
+}
+
+variables! {
+    /// Vault's address: `https://host:port`, `http://` for loopback only, or `unix:///path`.
+    VAULT_ADDR,
+    /// GitLab's name for the address; a fallback.
+    VAULT_SERVER_URL,
+    /// The namespace (Vault Enterprise, OpenBao 2.3 and later).
+    VAULT_NAMESPACE,
+    /// A PEM bundle that replaces the system's roots.
+    VAULT_CACERT,
+    /// The same bundle as text.
+    VAULT_CACERT_BYTES,
+    /// A folder of PEM files that replaces the system's roots.
+    VAULT_CAPATH,
+    /// A PEM client certificate, with `VAULT_CLIENT_KEY`.
+    VAULT_CLIENT_CERT,
+    /// The key of the client certificate, PEM.
+    VAULT_CLIENT_KEY,
+    /// The name that the server's certificate must have, when it is not the address's host.
+    VAULT_TLS_SERVER_NAME,
+    /// The deadline of one request: seconds, or a duration such as `20s`.
+    VAULT_CLIENT_TIMEOUT,
+    /// How often a request that was certainly not processed is sent again.
+    VAULT_MAX_RETRIES,
+    /// A proxy for https, reached by CONNECT. Wins over `HTTPS_PROXY`.
+    VAULT_PROXY_ADDR,
+    /// Refused: certificates are always checked. The error names the flag for a loopback server.
+    VAULT_SKIP_VERIFY,
+    /// A proxy for https.
+    HTTPS_PROXY,
+    /// Hosts that are reached without the proxy.
+    NO_PROXY,
+
+    /// The AppRole's role id.
+    VAULT_ROLE_ID,
+    /// An AppRole secret id.
+    VAULT_SECRET_ID,
+    /// A wrapping token that holds an AppRole secret id, or a whole login.
+    VAULT_WRAPPING_TOKEN,
+    /// The name of the AppRole: which role a generator token makes secret ids of, and which a wrapping token must hold.
+    VAULT_APPROLE_ROLE,
+    /// A GitLab ID token.
+    VAULT_ID_TOKEN,
+    /// A Vault token; with `VAULT_ROLE_ID` and `VAULT_APPROLE_ROLE`, one that may only create secret ids.
+    VAULT_TOKEN,
+    /// GitLab's name for the role of the JWT login.
+    VAULT_AUTH_ROLE,
+    /// GitLab's name for the mount of the JWT login; the default is `jwt`.
+    VAULT_AUTH_PATH,
+    /// OpenBao's name for the file of the logged-in user's token.
+    BAO_TOKEN_PATH,
+
+    /// The configuration file.
+    CI_CREDS_CONFIG,
+    /// The way to log in: `wrapping-token`, `secret-id`, `generator-token`, `id-token` or `token`.
+    CI_CREDS_AUTH,
+    /// The mount of the login, for every way.
+    CI_CREDS_AUTH_MOUNT,
+    /// The role of the login, for every way.
+    CI_CREDS_AUTH_ROLE,
+    /// The creation path that a wrapping token must have, when it is not the AppRole's own.
+    CI_CREDS_CREATION_PATH,
+    /// The role of the secrets engine, for every provider.
+    CI_CREDS_ROLE,
+    /// The Exoscale role.
+    CI_CREDS_EXOSCALE_ROLE,
+    /// The mount of the Exoscale engine.
+    CI_CREDS_EXOSCALE_MOUNT,
+    /// The AWS role.
+    CI_CREDS_AWS_ROLE,
+    /// The mount of the AWS engine.
+    CI_CREDS_AWS_MOUNT,
+    /// The deadline of the whole run.
+    CI_CREDS_TIMEOUT,
+
+    /// GitLab says here that the job traces its commands.
+    CI_DEBUG_TRACE,
+    /// bash says here, when it is exported, that it traces.
+    SHELLOPTS,
+    /// A Jenkins job: its `sh` step runs `sh -xe`.
+    JENKINS_URL,
+    /// A CI job, of whichever system.
+    CI,
+    /// A GitLab job.
+    GITLAB_CI,
+    /// The job's checkout, where no secret may be written.
+    CI_PROJECT_DIR,
+    /// Removed in GitLab 17; accepted as an ID token, with a hint.
+    CI_JOB_JWT,
+    /// Removed in GitLab 17; accepted as an ID token, with a hint.
+    CI_JOB_JWT_V1,
+    /// Removed in GitLab 17; accepted as an ID token, with a hint.
+    CI_JOB_JWT_V2,
+    /// Whose `.vault-token`, `.vault` and `.bao` are read.
+    HOME,
+    /// Where private files are made; `/tmp` when it is not set.
+    TMPDIR,
+}
+
+/// fish says here, when it is exported, that it traces. Lower case is its name.
+pub const FISH_TRACE: &str = "fish_trace";

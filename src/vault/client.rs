@@ -1,0 +1,256 @@
+//! One verb each: lookup, unwrap, login, read, revoke. Sends, classifies, and sends again where the table of
+//! [`Step::when_ambiguous`] and the run's budget allow it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::outcome::{Again, Outcome, Step, classify};
+use super::wire::object;
+use crate::config::Connection;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::http::{Client, Method, Request};
+use crate::provider::Mint;
+use crate::secret::Secret;
+
+/// The deadline of a request that makes nothing.
+const REQUEST: Duration = Duration::from_secs(20);
+/// The deadline of the read that makes a credential: the cloud's own API stands behind it.
+const MINT: Duration = Duration::from_secs(60);
+/// What is kept back of the run for giving a lease back.
+const CLEAN_UP: Duration = Duration::from_secs(10);
+/// The first pause at most, and every pause at most: full jitter below it.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+/// A Vault, for one run.
+pub struct Vault<'a> {
+    http: Client,
+    host: &'a Host,
+    deadline: Duration,
+    request_timeout: Option<Duration>,
+    retries: u32,
+}
+
+/// One exchange, before it is sent.
+struct Call<'a> {
+    step: Step,
+    method: Method,
+    path: &'a str,
+    query: &'a [(&'static str, String)],
+    token: Option<&'a Secret>,
+    body: Option<Secret>,
+    /// What stands in the body and must not come back in an error: Vault echoes a secret id in one of its texts.
+    secrets: &'a [&'a str],
+}
+
+impl<'a> Call<'a> {
+    fn new(step: Step, method: Method, path: &'a str) -> Self {
+        Self { step, method, path, query: &[], token: None, body: None, secrets: &[] }
+    }
+}
+
+/// An answer and when it was asked for, which is what lifetimes are counted from.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The wall clock before the request was sent.
+    pub sent: Timestamp,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+impl<'a> Vault<'a> {
+    /// A client for this connection; nothing is opened yet.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the TLS settings or the proxy cannot be used.
+    pub fn new(connection: &Connection, host: &'a Host) -> Result<Self> {
+        Ok(Self {
+            http: Client::new(connection, concat!("ci-creds/", env!("CARGO_PKG_VERSION")))?,
+            host,
+            deadline: connection.timeout,
+            request_timeout: connection.request_timeout,
+            retries: connection.retries,
+        })
+    }
+
+    /// The server, as messages name it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.http.host
+    }
+
+    /// `POST sys/wrapping/lookup {token}`, without a token of our own: spends nothing.
+    pub async fn lookup_wrapping(&self, token: &Secret) -> Exchange {
+        let body = object(&[("token", token.expose())]);
+        self.exchange(Call {
+            body: Some(body),
+            secrets: &[token.expose()],
+            ..Call::new(Step::LookupWrapping, Method::Post, "sys/wrapping/lookup")
+        })
+        .await
+    }
+
+    /// `POST sys/wrapping/unwrap` with the wrapping token in the header and no body: the only form that needs no
+    /// other token.
+    pub async fn unwrap(&self, token: &Secret) -> Exchange {
+        self.exchange(Call { token: Some(token), ..Call::new(Step::Unwrap, Method::Post, "sys/wrapping/unwrap") }).await
+    }
+
+    /// `POST auth/<mount>/role/<role>/secret-id`.
+    pub async fn create_secret_id(&self, mount: &str, role: &str, token: &Secret) -> Exchange {
+        let path = format!("auth/{mount}/role/{role}/secret-id");
+        self.exchange(Call { token: Some(token), ..Call::new(Step::CreateSecretId, Method::Post, &path) }).await
+    }
+
+    /// `POST auth/<mount>/login`. No token goes with it.
+    pub async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
+        let secrets: Vec<_> = body.iter().filter(|(name, _)| *name != "role").map(|(_, value)| *value).collect();
+        let path = format!("auth/{mount}/login");
+        self.exchange(Call { body: Some(object(body)), secrets: &secrets, ..Call::new(step, Method::Post, &path) })
+            .await
+    }
+
+    /// The read, or the write with the same parameters, that makes a credential.
+    pub async fn mint(&self, mint: &Mint, method: Written, token: &Secret) -> Exchange {
+        match method {
+            Written::AsRead => {
+                let call = Call::new(Step::Mint, Method::Get, &mint.path);
+                self.exchange(Call { query: &mint.parameters, token: Some(token), ..call }).await
+            }
+            Written::AsWrite => {
+                let pairs: Vec<_> = mint.parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let call = Call::new(Step::Mint, Method::Post, &mint.path);
+                self.exchange(Call { token: Some(token), body: Some(object(&pairs)), ..call }).await
+            }
+        }
+    }
+
+    /// `POST auth/token/revoke-self`: takes every lease of the token with it.
+    pub async fn revoke_self(&self, token: &Secret) -> Exchange {
+        self.exchange(Call {
+            token: Some(token),
+            ..Call::new(Step::RevokeSelf, Method::Post, "auth/token/revoke-self")
+        })
+        .await
+    }
+
+    /// `POST sys/leases/revoke {lease_id}`; most CI policies do not grant it.
+    pub async fn revoke_lease(&self, lease: &str, token: &Secret) -> Exchange {
+        let body = object(&[("lease_id", lease)]);
+        self.exchange(Call {
+            token: Some(token),
+            body: Some(body),
+            ..Call::new(Step::RevokeLease, Method::Post, "sys/leases/revoke")
+        })
+        .await
+    }
+
+    async fn exchange(&self, call: Call<'_>) -> Exchange {
+        let Call { step, method, path, query, token, body, secrets } = call;
+        let unspeakable: Vec<_> = token.iter().map(|token| token.expose()).chain(secrets.iter().copied()).collect();
+        let mut attempt = 0;
+        loop {
+            let Some(timeout) = self.timeout(step) else {
+                let error = Error::new(
+                    Kind::Unavailable,
+                    format!("the run's deadline of {} s passed before {path}", self.deadline.as_secs()),
+                )
+                .hint("--timeout allows more");
+                return Exchange { sent: self.host.now(), outcome: Outcome::NotProcessed { error, retry_after: None } };
+            };
+            let request = Request { method, path, query, token, body: body.as_ref().map(Secret::duplicate), timeout };
+            let sent = self.host.now();
+            let outcome = classify(self.http.send(&request).await, self.name(), path, &unspeakable);
+            let again = match &outcome {
+                Outcome::NotProcessed { .. } => true,
+                Outcome::Ambiguous { transient, .. } => *transient && step.when_ambiguous() == Again::Yes,
+                Outcome::Done(_) | Outcome::Refused(_) | Outcome::Final(_) => false,
+            };
+            let pause = self.pause(attempt, &outcome);
+            if !again || attempt >= self.retries || self.host.elapsed().saturating_add(pause) >= self.budget(step) {
+                return Exchange { sent, outcome };
+            }
+            self.http.pause(pause).await;
+            attempt += 1;
+        }
+    }
+
+    /// The end of the run, for this step: clean-up has some seconds of its own.
+    fn budget(&self, step: Step) -> Duration {
+        match step {
+            Step::RevokeSelf | Step::RevokeLease => self.deadline + CLEAN_UP,
+            _ => self.deadline,
+        }
+    }
+
+    /// What is left for one request; `None` when the run is over.
+    fn timeout(&self, step: Step) -> Option<Duration> {
+        let whole = match step {
+            Step::Mint => self.request_timeout.unwrap_or(MINT),
+            Step::RevokeSelf | Step::RevokeLease => CLEAN_UP,
+            _ => self.request_timeout.unwrap_or(REQUEST),
+        };
+        let left = self.budget(step).checked_sub(self.host.elapsed())?;
+        (!left.is_zero()).then(|| whole.min(left))
+    }
+
+    /// Full jitter below a bound that doubles: a hundred jobs that failed together come back apart. A server that
+    /// names a pause gets at least that one.
+    fn pause(&self, attempt: u32, outcome: &Outcome) -> Duration {
+        let bound = FIRST_PAUSE.saturating_mul(1 << attempt.min(8)).min(LONGEST_PAUSE);
+        let jitter = bound.mul_f64(fastrand::f64());
+        let asked = match outcome {
+            Outcome::NotProcessed { retry_after: Some(text), .. } => parse_retry_after(text, self.host.now()),
+            _ => None,
+        };
+        asked.map_or(jitter, |asked| asked.saturating_add(jitter))
+    }
+}
+
+/// How the engine is asked: some policies grant only `read`, some only `update`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// `GET` with a query, as `vault read` does.
+    AsRead,
+    /// `POST` with a body, as `vault write` does.
+    AsWrite,
+}
+
+/// `Retry-After`: seconds, or an HTTP date. What cannot be read is no wish; the past is now.
+#[must_use]
+pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit is as good as for ever, and beyond every budget.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        let cases = [
+            ("0", Some(0)),
+            ("30", Some(30)),
+            (" 30 ", Some(30)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Fri, 20 Nov 2026 12:00:30 GMT", Some(30)),
+            ("Fri, 20 Nov 2026 11:00:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("1.5", None),
+            ("", None),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(parse_retry_after(text, now).map(|pause| pause.as_secs()), seconds, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Speaking to Vault: one verb each ([`client`]), what an exchange came to ([`outcome`]), and the types on the
+//! wire ([`wire`]). It knows no login and no cloud.
+
+pub mod client;
+pub mod outcome;
+pub mod wire;

@@ -1,0 +1,330 @@
+//! What an exchange came to, and what may be done about it: the one place where that is decided.
+//!
+//! Four outcomes: *not processed* (Vault certainly did not act), *ambiguous* (it may have), *processed* (it did,
+//! or it refused), *final* (the same request can only fail the same way). And one table: which step may be sent
+//! again after which outcome.
+
+use crate::error::{Error, Kind, sanitized};
+use crate::http::{Broken, Reply, Stage};
+
+use super::wire::{self, Envelope, Failure};
+
+/// What an exchange came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Vault did not act on the request: it can be sent again.
+    NotProcessed {
+        /// What to say when it is not.
+        error: Error,
+        /// How long the server wants us to wait, in its own spelling.
+        retry_after: Option<String>,
+    },
+    /// Vault may have acted on it.
+    Ambiguous {
+        /// What to say.
+        error: Error,
+        /// Whether the same request could go better: not when a whole answer came that is not Vault's.
+        transient: bool,
+    },
+    /// Vault acted on it, and this is its answer.
+    Done(Box<Envelope>),
+    /// Vault refused, and did nothing.
+    Refused(Refusal),
+    /// The same request can only fail the same way.
+    Final(Error),
+}
+
+/// A refusal: status and reason.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// Vault's first error, sanitized; may be empty.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// Whether the policy of a valid token refuses, or the token itself is not valid: both are "permission denied".
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.status == 403
+    }
+
+    /// Vault up to 1.9 asks for a token where none should be needed: there is no login at that path.
+    #[must_use]
+    pub fn wants_a_token(&self) -> bool {
+        self.status == 400 && self.reason == "missing client token"
+    }
+
+    /// The one text that Vault has for a wrapping token that is spent, expired or was never valid.
+    #[must_use]
+    pub fn is_wrapping_token_invalid(&self) -> bool {
+        self.status == 400 && self.reason.contains("wrapping token is not valid or does not exist")
+    }
+
+    /// The reason in brackets, for the end of a message.
+    #[must_use]
+    pub fn because(&self) -> String {
+        if self.reason.is_empty() {
+            format!("status {}", self.status)
+        } else {
+            format!("{}: {}", self.status, self.reason)
+        }
+    }
+}
+
+/// The requests that we make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `sys/wrapping/lookup`: reads, spends nothing.
+    LookupWrapping,
+    /// `sys/wrapping/unwrap`: spends the wrapping token before it answers.
+    Unwrap,
+    /// `auth/<mount>/role/<role>/secret-id`: makes a one-time secret id, useless without the role id.
+    CreateSecretId,
+    /// `auth/<mount>/login` with a secret id, which may be for one use.
+    LoginAppRole,
+    /// `auth/<mount>/login` with an ID token, which is good until it expires.
+    LoginIdToken,
+    /// The read that makes a credential.
+    Mint,
+    /// `auth/token/revoke-self`.
+    RevokeSelf,
+    /// `sys/leases/revoke`.
+    RevokeLease,
+}
+
+/// What may be done when nobody knows whether Vault acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Send it again: doing it twice does no harm, or at most leaves an idle token or secret id until its end.
+    Yes,
+    /// Ask whether the token is still unspent, and send it again only then.
+    AfterLookup,
+    /// Take back what may have been made, and only then start over.
+    AfterCleanUp,
+    /// Never: the secret may be spent.
+    No,
+}
+
+impl Step {
+    /// The table. After *not processed*, every step may be sent again, inside the run's budget.
+    #[must_use]
+    pub fn when_ambiguous(self) -> Again {
+        match self {
+            Self::LookupWrapping | Self::CreateSecretId | Self::LoginIdToken | Self::RevokeSelf | Self::RevokeLease => {
+                Again::Yes
+            }
+            Self::Unwrap => Again::AfterLookup,
+            Self::Mint => Again::AfterCleanUp,
+            Self::LoginAppRole => Again::No,
+        }
+    }
+}
+
+/// Reads what came back, or did not. `secrets` are the texts that went out and must not be repeated.
+#[must_use]
+pub(crate) fn classify(result: Result<Reply, Broken>, host: &str, path: &str, secrets: &[&str]) -> Outcome {
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(Broken { stage: Stage::NotSent, error }) => return Outcome::NotProcessed { error, retry_after: None },
+        Err(Broken { stage: Stage::Sent, error }) => {
+            let transient = error.kind() != Kind::Protocol;
+            return Outcome::Ambiguous { error, transient };
+        }
+        Err(Broken { stage: Stage::Last, error }) => return Outcome::Final(error),
+    };
+    match reply.status {
+        200..=299 => classify_success(&reply, host, path),
+        _ => classify_failure(&reply, host, path, secrets),
+    }
+}
+
+fn classify_success(reply: &Reply, host: &str, path: &str) -> Outcome {
+    if reply.body.is_empty() && (reply.status == 204 || reply.status == 202) {
+        return Outcome::Done(Box::default());
+    }
+    if !reply.json {
+        return Outcome::Ambiguous { error: not_vault(reply, host), transient: false };
+    }
+    let Some(envelope) = wire::parse::<Envelope>(&reply.body) else {
+        let error = Error::new(Kind::Protocol, format!("the answer of {host} to {path} is not the JSON of a Vault"))
+            .hint("is a proxy or a login page in between? curl the address from this runner");
+        return Outcome::Ambiguous { error, transient: false };
+    };
+    if envelope.wrap_info.is_some() {
+        let error = Error::new(Kind::Data, format!("the answer of {path} is wrapped, which was not asked for"))
+            .hint("does a proxy add X-Vault-Wrap-TTL? does the policy demand a wrapped answer (min_wrapping_ttl)?");
+        return Outcome::Ambiguous { error, transient: false };
+    }
+    Outcome::Done(Box::new(envelope))
+}
+
+/// Shorter texts are in many sentences by chance; no token or id of Vault's is as short.
+const SHORTEST_SECRET: usize = 8;
+
+/// How a sealed or standby Vault ends its 503; 1.8 puts "error performing token check: " before it.
+const NOT_SERVING: [&str; 4] =
+    ["Vault is sealed", "node is not active", "no active Vault instance found", "namespace is sealed"];
+
+fn classify_failure(reply: &Reply, host: &str, path: &str, secrets: &[&str]) -> Outcome {
+    let unavailable = |text: String| Error::new(Kind::Unavailable, text);
+    let Some(errors) = reply.json.then(|| wire::parse::<Failure>(&reply.body)).flatten().map(|failure| failure.errors)
+    else {
+        return classify_foreign(reply, host);
+    };
+    let raw = errors.first().map_or("", String::as_str);
+    // Security: some of Vault's texts echo what they were sent; a text that does is not repeated at all.
+    let echoes = secrets.iter().any(|secret| secret.len() >= SHORTEST_SECRET && raw.contains(secret));
+    let reason = if echoes { "the reason repeats a secret and is withheld".into() } else { sanitized(raw) };
+    let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let retry_after = reply.retry_after.clone();
+    match reply.status {
+        412 => {
+            let error = Error::new(Kind::Temporary, format!("{host} does not have the newest state yet (412)"))
+                .hint("re-run the job");
+            Outcome::NotProcessed { error, retry_after }
+        }
+        429 => {
+            let error =
+                Error::new(Kind::Temporary, format!("{host} limits the rate of requests to {path} (429){said}")).hint(
+                    "re-run the job later, or raise the quota for this path: vault read sys/quotas/rate-limit/…"
+                        .replace('…', "NAME"),
+                );
+            Outcome::NotProcessed { error, retry_after }
+        }
+        503 if NOT_SERVING.iter().any(|ending| raw.trim_end().ends_with(ending)) => {
+            let error = unavailable(format!("{host} does not serve (503){said}"))
+                .hint("unseal Vault, or point VAULT_ADDR to the active node");
+            Outcome::NotProcessed { error, retry_after }
+        }
+        472 | 473 => Outcome::NotProcessed {
+            error: unavailable(format!("{host} is a standby ({})", reply.status))
+                .hint("point VAULT_ADDR to the active node"),
+            retry_after,
+        },
+        501 => Outcome::Final(unavailable(format!("{host} is not initialised (501)")).hint("vault operator init")),
+        502 => ambiguous(
+            unavailable(format!("{host} could not get an answer from behind it (502){said}"))
+                .hint("the cloud may be throttling Vault: re-run the job later"),
+        ),
+        500..=599 => ambiguous(
+            unavailable(format!("{host} failed on {path} ({}){said}", reply.status)).hint("Vault's own log says more"),
+        ),
+        _ => Outcome::Refused(Refusal { status: reply.status, reason }),
+    }
+}
+
+/// A failure whose text is not Vault's: a proxy or load balancer speaks.
+fn classify_foreign(reply: &Reply, host: &str) -> Outcome {
+    match reply.status {
+        // ServeMux and Vault itself answer some 404 and 405 without the list.
+        404 | 405 if reply.json => Outcome::Refused(Refusal { status: reply.status, reason: String::new() }),
+        429 => Outcome::NotProcessed {
+            error: Error::new(Kind::Temporary, format!("a proxy before {host} limits the rate of requests (429)"))
+                .hint("re-run the job later"),
+            retry_after: reply.retry_after.clone(),
+        },
+        500..=599 => ambiguous(
+            Error::new(
+                Kind::Unavailable,
+                format!("a proxy or load balancer before {host} answers {}, not Vault", reply.status),
+            )
+            .hint("is Vault running behind it?"),
+        ),
+        _ => Outcome::Final(not_vault(reply, host)),
+    }
+}
+
+fn ambiguous(error: Error) -> Outcome {
+    Outcome::Ambiguous { error, transient: true }
+}
+
+fn not_vault(reply: &Reply, host: &str) -> Error {
+    let what = if reply.content_type.is_empty() { "no content type".into() } else { reply.content_type.clone() };
+    Error::new(Kind::Protocol, format!("the answer of {host} is not a Vault's: status {}, {what}", reply.status))
+        .hint("is a proxy or a login page in between? is VAULT_ADDR the address of the API?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zeroize::Zeroizing;
+
+    fn reply(status: u16, content_type: &str, body: &str) -> Outcome {
+        let reply = Reply {
+            status,
+            json: content_type == "application/json",
+            content_type: content_type.into(),
+            retry_after: None,
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        };
+        classify(Ok(reply), "vault:8200", "aws/sts/x", &["7f8f90f4-b2f5"])
+    }
+
+    fn name(outcome: &Outcome) -> (&'static str, Option<Kind>) {
+        match outcome {
+            Outcome::NotProcessed { error, .. } => ("not processed", Some(error.kind())),
+            Outcome::Ambiguous { error, transient: true } => ("ambiguous", Some(error.kind())),
+            Outcome::Ambiguous { error, transient: false } => ("ambiguous for good", Some(error.kind())),
+            Outcome::Done(_) => ("done", None),
+            Outcome::Refused(_) => ("refused", None),
+            Outcome::Final(error) => ("final", Some(error.kind())),
+        }
+    }
+
+    #[test]
+    fn every_answer_has_its_outcome() {
+        const JSON: &str = "application/json";
+        let failed = |text: &str| format!("{{\"errors\":[\"{text}\"]}}");
+        let cases = [
+            (200, JSON, "{\"data\":{}}".to_owned(), ("done", None)),
+            (204, JSON, String::new(), ("done", None)),
+            (200, JSON, String::new(), ("ambiguous for good", Some(Kind::Protocol))),
+            (200, JSON, "{\"data\"".into(), ("ambiguous for good", Some(Kind::Protocol))),
+            (200, "text/html", "<html>".into(), ("ambiguous for good", Some(Kind::Protocol))),
+            (200, JSON, "{\"wrap_info\":{\"token\":\"s.x\"}}".into(), ("ambiguous for good", Some(Kind::Data))),
+            (400, JSON, failed("invalid role ID"), ("refused", None)),
+            (403, JSON, failed("permission denied"), ("refused", None)),
+            (404, JSON, "{\"errors\":[]}".into(), ("refused", None)),
+            (404, JSON, "{\"data\":{\"data\":null}}".into(), ("refused", None)),
+            (404, "text/plain", "404 page not found".into(), ("final", Some(Kind::Protocol))),
+            (407, "text/html", "<html>".into(), ("final", Some(Kind::Protocol))),
+            (412, JSON, failed("required index state not present"), ("not processed", Some(Kind::Temporary))),
+            (429, JSON, failed("rate limit quota exceeded"), ("not processed", Some(Kind::Temporary))),
+            (429, "text/html", "<html>".into(), ("not processed", Some(Kind::Temporary))),
+            (472, JSON, failed(""), ("not processed", Some(Kind::Unavailable))),
+            (500, JSON, failed("internal error"), ("ambiguous", Some(Kind::Unavailable))),
+            (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),
+            (502, JSON, failed("Throttling"), ("ambiguous", Some(Kind::Unavailable))),
+            (502, "text/html", "<html>".into(), ("ambiguous", Some(Kind::Unavailable))),
+            (503, JSON, failed("Vault is sealed"), ("not processed", Some(Kind::Unavailable))),
+            (
+                503,
+                JSON,
+                failed("error performing token check: Vault is sealed"),
+                ("not processed", Some(Kind::Unavailable)),
+            ),
+            (503, JSON, failed("something else"), ("ambiguous", Some(Kind::Unavailable))),
+            (503, "text/html", "Vault is sealed".into(), ("ambiguous", Some(Kind::Unavailable))),
+            (504, "text/html", "<html>".into(), ("ambiguous", Some(Kind::Unavailable))),
+        ];
+        for (status, content_type, body, expected) in cases {
+            assert_eq!(name(&reply(status, content_type, &body)), expected, "{status} {content_type} {body}");
+        }
+    }
+
+    #[test]
+    fn an_echoed_secret_is_withheld() {
+        let body = "{\"errors\":[\"invalid secret_id \\\"7f8f90f4-b2f5\\\"\"]}";
+        let Outcome::Refused(refusal) = reply(400, "application/json", body) else { panic!("not refused") };
+        assert!(!refusal.because().contains("7f8f"), "{}", refusal.because());
+    }
+
+    #[test]
+    fn what_may_be_spent_is_never_sent_again_blindly() {
+        assert_eq!(Step::Unwrap.when_ambiguous(), Again::AfterLookup);
+        assert_eq!(Step::LoginAppRole.when_ambiguous(), Again::No);
+        assert_eq!(Step::Mint.when_ambiguous(), Again::AfterCleanUp);
+    }
+}

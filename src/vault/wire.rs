@@ -1,0 +1,218 @@
+//! Vault's answers as types: the envelope, the parts of it that we read, and the error list.
+//!
+//! Unknown fields are ignored, as new versions add some; a duplicate key or anything behind the JSON is refused.
+//! Security: serde's own errors quote the value that they stumble over, so they are dropped where they arise.
+
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::provider::Datum;
+use crate::secret::Secret;
+
+/// The envelope of every success.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Envelope {
+    /// Empty when there is no lease.
+    #[serde(deserialize_with = "null_is_default")]
+    pub lease_id: String,
+    /// Whether the lease can be renewed.
+    #[serde(deserialize_with = "null_is_default")]
+    pub renewable: bool,
+    /// Seconds; zero when there is no lease.
+    #[serde(deserialize_with = "null_is_default")]
+    pub lease_duration: u64,
+    /// What the backend says.
+    pub data: Option<Data>,
+    /// The token of a login.
+    pub auth: Option<Auth>,
+    /// Present when the answer is wrapped.
+    pub wrap_info: Option<IgnoredAny>,
+    /// For people.
+    #[serde(deserialize_with = "null_is_default")]
+    pub warnings: Vec<String>,
+}
+
+/// The `auth` block of a login.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Auth {
+    /// Empty when a second factor is asked for.
+    pub client_token: Option<Secret>,
+    /// Empty for a batch token.
+    #[serde(deserialize_with = "null_is_default")]
+    pub accessor: String,
+    /// Seconds; zero means no end.
+    #[serde(deserialize_with = "null_is_default")]
+    pub lease_duration: u64,
+    /// `service` or `batch`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub token_type: String,
+    /// Zero means no limit; absent before Vault 1.10.
+    #[serde(deserialize_with = "null_is_default")]
+    pub num_uses: u64,
+    /// Present when a second factor is asked for.
+    pub mfa_requirement: Option<IgnoredAny>,
+}
+
+/// The answer of a failure.
+#[derive(Debug, Deserialize)]
+pub struct Failure {
+    /// One text a cause; may be empty.
+    pub errors: Vec<String>,
+}
+
+/// The `data` of an answer, key by key, in order; a key that stands twice is refused.
+#[derive(Debug, Default)]
+pub struct Data(pub Vec<(String, Datum)>);
+
+impl Data {
+    /// Takes a text out.
+    pub fn take_text(&mut self, name: &str) -> Option<Secret> {
+        let index = self.0.iter().position(|(key, _)| key == name)?;
+        match self.0.swap_remove(index).1 {
+            Datum::Text(text) if !text.expose().is_empty() => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Data;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data, A::Error> {
+                let mut pairs: Vec<(String, Datum)> = Vec::new();
+                while let Some((key, Value(datum))) = map.next_entry::<String, Value>()? {
+                    if pairs.iter().any(|(known, _)| *known == key) {
+                        return Err(serde::de::Error::custom("a key stands twice"));
+                    }
+                    pairs.push((key, datum));
+                }
+                Ok(Data(pairs))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+/// One value of `data`, its structure below the first level passed over.
+struct Value(Datum);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Datum;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a value")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Datum, E> {
+                Ok(Datum::Text(Secret::new(text.to_owned())))
+            }
+            fn visit_string<E>(self, text: String) -> Result<Datum, E> {
+                Ok(Datum::Text(Secret::new(text)))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Datum, E> {
+                Ok(Datum::Number(number))
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Datum, E> {
+                Ok(Datum::Other)
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Datum, E> {
+                Ok(Datum::Other)
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Datum, E> {
+                Ok(Datum::Other)
+            }
+            fn visit_unit<E>(self) -> Result<Datum, E> {
+                Ok(Datum::Null)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Datum, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Datum::Other)
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Datum, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Datum::Other)
+            }
+        }
+        deserializer.deserialize_any(Any).map(Self)
+    }
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Reads an answer; `None` when it is not one whole JSON object of the right form. (serde would take a list for a
+/// struct as well.)
+pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
+}
+
+/// The body of a write: texts by name, secret or not. Written into one buffer that does not grow.
+#[must_use]
+pub fn object(pairs: &[(&str, &str)]) -> Secret {
+    struct Pairs<'a>(&'a [(&'a str, &'a str)]);
+    impl Serialize for Pairs<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().copied())
+        }
+    }
+    let longest: usize = pairs.iter().map(|(name, value)| name.len() + value.len() * 2 + 8).sum();
+    let mut bytes = Vec::with_capacity(longest + 2);
+    // Texts by text always serialize, into memory that is there.
+    let _ = serde_json::to_writer(&mut bytes, &Pairs(pairs));
+    Secret::new(String::from_utf8(bytes).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_read_with_fields_of_later_versions() {
+        let text = r#"{"request_id":"x","lease_id":"exo/1","renewable":true,"lease_duration":900,"data":{"a":"b","n":3,"z":null,"o":{"p":[1]}},
+            "wrap_info":null,"warnings":null,"auth":null,"mount_type":"exoscale","later":1}"#;
+        let envelope: Envelope = parse(text.as_bytes()).unwrap();
+        assert_eq!((envelope.lease_id.as_str(), envelope.lease_duration, envelope.renewable), ("exo/1", 900, true));
+        assert!(envelope.wrap_info.is_none() && envelope.auth.is_none() && envelope.warnings.is_empty());
+        let mut data = envelope.data.unwrap();
+        assert_eq!(data.take_text("a").unwrap().expose(), "b");
+        assert!(data.take_text("n").is_none());
+    }
+
+    #[test]
+    fn what_is_not_one_whole_envelope_is_refused() {
+        for text in [
+            "",
+            "{",
+            "[]",
+            "\"x\"",
+            "{} {}",
+            "{}x",
+            "\u{feff}{}",
+            r#"{"lease_id":"a","lease_id":"b"}"#,
+            r#"{"data":{"k":"a","k":"b"}}"#,
+            r#"{"lease_duration":-1}"#,
+            r#"{"lease_duration":1e300}"#,
+            r#"{"lease_duration":"3600"}"#,
+            r#"{"data":{"k":"\ud800"}}"#,
+            &format!("{{\"data\":{}", "[".repeat(200_000)),
+        ] {
+            assert!(parse::<Envelope>(text.as_bytes()).is_none(), "{}", &text[..text.len().min(60)]);
+        }
+    }
+
+    #[test]
+    fn a_body_escapes_what_json_needs_escaped() {
+        assert_eq!(object(&[("role_id", "a\"b"), ("x", "y")]).expose(), r#"{"role_id":"a\"b","x":"y"}"#);
+    }
+}

@@ -1,0 +1,219 @@
+//! A request after HTTP and before a backend: operation, path and data in Vault's terms.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::core::fields::{Fields, Object, parse_duration};
+use crate::core::policy::Capability;
+use crate::core::response::Failure;
+use crate::dialect::Dialect;
+use crate::http::{Head, Headers};
+
+/// A request as the connection read it.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpRequest {
+    pub(crate) head: Head,
+    pub(crate) body: Vec<u8>,
+    pub(crate) remote: IpAddr,
+}
+
+/// What a test's script has arranged to happen inside the server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Staged {
+    /// Between check and use, another client takes the single use.
+    pub(crate) rival: bool,
+    pub(crate) upstream: Option<Upstream>,
+}
+
+/// How the cloud behind an engine fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Upstream {
+    Throttled,
+    Fails(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Create,
+    Read,
+    Update,
+    Delete,
+    List,
+    Patch,
+}
+
+impl Operation {
+    pub(crate) fn capability(self) -> Capability {
+        match self {
+            Self::Create => Capability::Create,
+            Self::Read => Capability::Read,
+            Self::Update => Capability::Update,
+            Self::Delete => Capability::Delete,
+            Self::List => Capability::List,
+            Self::Patch => Capability::Patch,
+        }
+    }
+
+    pub(crate) fn is_write(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Patch)
+    }
+
+    fn of(head: &Head, query: &Object) -> Result<Self, Failure> {
+        match head.method.as_str() {
+            "GET" if query.get("list").is_some_and(|value| value == "true") => Ok(Self::List),
+            "GET" => Ok(Self::Read),
+            "POST" | "PUT" => Ok(Self::Update),
+            "DELETE" => Ok(Self::Delete),
+            "LIST" => Ok(Self::List),
+            "PATCH" if content_type(&head.headers) == "application/merge-patch+json" => Ok(Self::Patch),
+            "PATCH" => Err(Failure::empty(415)),
+            _ => Err(Failure::empty(405)),
+        }
+    }
+}
+
+/// What a backend gets to see.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) operation: Operation,
+    /// `""` for root, otherwise with a trailing slash.
+    pub(crate) namespace: String,
+    /// Without `/v1/` and without the namespace.
+    pub(crate) path: String,
+    pub(crate) data: Fields,
+    pub(crate) token: Option<String>,
+    pub(crate) wrap_ttl: Option<Duration>,
+    pub(crate) remote: IpAddr,
+    pub(crate) staged: Staged,
+}
+
+impl Request {
+    /// Reads method, body and headers; `path` is decoded and without the namespace.
+    pub(crate) fn parse(
+        http: &HttpRequest,
+        (namespace, mut path): (String, String),
+        staged: Staged,
+        dialect: Dialect,
+    ) -> Result<Self, Failure> {
+        let mut query = parse_form(http.head.raw_query().unwrap_or_default());
+        let operation = Operation::of(&http.head, &query)?;
+        let data = if operation.is_write() {
+            parse_body(http, dialect)?
+        } else {
+            query.remove("list");
+            query
+        };
+        if operation == Operation::List && !path.ends_with('/') {
+            path.push('/');
+        }
+        check_mfa_header(&http.head.headers)?;
+        Ok(Self {
+            operation,
+            namespace,
+            path,
+            data: Fields::new(data, dialect),
+            token: token(&http.head.headers),
+            wrap_ttl: wrap_ttl(&http.head.headers)?,
+            remote: http.remote,
+            staged,
+        })
+    }
+}
+
+fn content_type(headers: &Headers) -> &str {
+    headers.get("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim()
+}
+
+fn token(headers: &Headers) -> Option<String> {
+    let bearer = || headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    headers.get("x-vault-token").filter(|token| !token.is_empty()).or_else(bearer).map(str::to_owned)
+}
+
+fn wrap_ttl(headers: &Headers) -> Result<Option<Duration>, Failure> {
+    let Some(text) = headers.get("x-vault-wrap-ttl").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let refuse = |reason: &str| Failure::bad_request(format!("error parsing X-Vault-Wrap-TTL header: {reason}"));
+    if text.starts_with('-') {
+        return Err(refuse("requested wrap ttl cannot be negative"));
+    }
+    let ttl = parse_duration(text).map_err(|reason| refuse(&reason))?;
+    Ok((!ttl.is_zero()).then_some(ttl))
+}
+
+fn check_mfa_header(headers: &Headers) -> Result<(), Failure> {
+    for value in headers.all("x-vault-mfa") {
+        let (name, code) = value.split_once(':').map_or((value, None), |(name, code)| (name, Some(code)));
+        let reason = match (name, code) {
+            ("", _) => "missing method name or ID",
+            (_, Some("")) => "missing method value",
+            _ => continue,
+        };
+        let text = "failed to parse X-Vault-MFA header: invalid data in header \"X-Vault-MFA\"";
+        return Err(Failure::bad_request(format!("{text}; {reason}")));
+    }
+    Ok(())
+}
+
+fn parse_body(http: &HttpRequest, dialect: Dialect) -> Result<Object, Failure> {
+    let text = http.body.trim_ascii_start();
+    if content_type(&http.head.headers) == "application/x-www-form-urlencoded"
+        && !matches!(text.first(), Some(b'{' | b'['))
+    {
+        let mut form = parse_form(&String::from_utf8_lossy(text));
+        for value in form.values_mut() {
+            if let Value::Array(items) = value {
+                let joined: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                *value = Value::String(joined.join(","));
+            }
+        }
+        return Ok(form);
+    }
+    if text.is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice::<Option<Object>>(text) {
+        Ok(data) => Ok(data.unwrap_or_default()),
+        Err(error) if dialect == Dialect::OpenBao => {
+            Err(Failure::bad_request(format!("failed to decode JSON input: {error}")))
+        }
+        Err(_) => Err(Failure::bad_request("error parsing JSON")),
+    }
+}
+
+/// A query or a form; repeated keys make a list.
+fn parse_form(text: &str) -> Object {
+    let mut fields = Map::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decode = |text: &str| percent_decode(&text.replace('+', " "));
+        let (key, value) = (decode(key), Value::String(decode(value)));
+        match fields.get_mut(&key) {
+            None => {
+                fields.insert(key, value);
+            }
+            Some(Value::Array(items)) => items.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    fields
+}
+
+pub(crate) fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = |digits: &[u8]| std::str::from_utf8(digits).ok().and_then(|text| u8::from_str_radix(text, 16).ok());
+        match (first, tail.get(..2).and_then(hex)) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

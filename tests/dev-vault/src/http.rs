@@ -1,0 +1,342 @@
+//! HTTP/1.1 messages: reading a request to the byte, and writing an answer the way Go's server does.
+//!
+//! It knows no Vault path and no fault; `connection` decides how much of a message is read or written.
+
+use std::io::{self, Read, Write};
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::clock::http_date;
+
+/// Vault's `max_request_size`.
+const MAX_BODY: usize = 32 << 20;
+const MAX_HEAD: usize = 1 << 20;
+/// Go's server switches to chunks when a body outgrows its buffer.
+const GO_BUFFER: usize = 2_048;
+
+/// Header fields in the order in which they came; names are compared without case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    /// The first value of a field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// All values of a field.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.iter().filter(move |(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Every field.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    pub(crate) fn push(&mut self, name: &str, value: impl Into<String>) {
+        self.0.push((name.to_owned(), value.into()));
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
+        self.push(name, value);
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Headers {
+    fn from(fields: [(&str, &str); N]) -> Self {
+        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+}
+
+impl From<&[(&str, &str)]> for Headers {
+    fn from(fields: &[(&str, &str)]) -> Self {
+        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+}
+
+/// A request head: everything before the body.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Head {
+    pub(crate) method: String,
+    /// The request target exactly as sent.
+    pub(crate) target: String,
+    pub(crate) minor_version: u8,
+    pub(crate) headers: Headers,
+}
+
+impl Head {
+    pub(crate) fn raw_path(&self) -> &str {
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+    }
+
+    pub(crate) fn raw_query(&self) -> Option<&str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
+    pub(crate) fn keeps_alive(&self) -> bool {
+        let connection = self.headers.get("connection").unwrap_or_default();
+        match self.minor_version {
+            0 => connection.eq_ignore_ascii_case("keep-alive"),
+            _ => !connection.eq_ignore_ascii_case("close"),
+        }
+    }
+}
+
+/// An answer before it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The header fields, without framing.
+    pub headers: Headers,
+    /// The body, without framing.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let headers = Headers::from([("Cache-Control", "no-store"), ("Content-Type", content_type)]);
+        Self { status, headers, body: body.into() }
+    }
+
+    /// The body as JSON; `null` when it is empty.
+    ///
+    /// # Panics
+    /// When the body is neither empty nor JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        if self.body.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The strings of Vault's error envelope.
+    #[must_use]
+    pub fn errors(&self) -> Vec<String> {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let errors = body["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// The bytes on the wire.
+    pub(crate) fn encode(&self, method: &str, keep_alive: bool, now: SystemTime) -> Vec<u8> {
+        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
+        for (name, value) in self.headers.iter() {
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(format!("Date: {}\r\n", http_date(now)).as_bytes());
+        if !keep_alive {
+            bytes.extend_from_slice(b"Connection: close\r\n");
+        }
+        let bodiless = matches!(self.status, 100..=199 | 204 | 304);
+        if bodiless {
+            bytes.extend_from_slice(b"\r\n");
+        } else if method == "HEAD" || self.body.len() <= GO_BUFFER {
+            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", self.body.len()).as_bytes());
+            if method != "HEAD" {
+                bytes.extend_from_slice(&self.body);
+            }
+        } else {
+            bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+            for chunk in self.body.chunks(GO_BUFFER) {
+                bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                bytes.extend_from_slice(chunk);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            bytes.extend_from_slice(b"0\r\n\r\n");
+        }
+        bytes
+    }
+}
+
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
+        412 => "Precondition Failed",
+        413 => "Request Entity Too Large",
+        415 => "Unsupported Media Type",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
+/// Why a request could not be read.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The peer closed, or the connection broke.
+    Gone,
+    /// The bytes are not HTTP.
+    Malformed,
+    /// The body is larger than Vault accepts.
+    TooLarge,
+}
+
+impl From<io::Error> for ReadError {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+/// Reads requests from a stream and counts the bytes of the current one.
+pub(crate) struct Reader<S> {
+    pub(crate) stream: S,
+    buffer: Vec<u8>,
+    /// How many bytes of the current request have been taken off the stream.
+    pub(crate) taken: usize,
+}
+
+impl<S: Read + Write> Reader<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, buffer: Vec::new(), taken: 0 }
+    }
+
+    /// Starts a new request. What was read beyond the last one belongs to it.
+    pub(crate) fn begin(&mut self) {
+        self.taken = self.buffer.len();
+    }
+
+    /// Reads at most `limit` bytes; an end of the stream is an error.
+    fn fill(&mut self, limit: usize) -> Result<(), ReadError> {
+        let mut chunk = [0; 16 << 10];
+        let wanted = limit.min(chunk.len());
+        let count = self.stream.read(&mut chunk[..wanted])?;
+        if count == 0 {
+            return Err(ReadError::Gone);
+        }
+        self.taken += count;
+        self.buffer.extend_from_slice(&chunk[..count]);
+        Ok(())
+    }
+
+    /// Reads the request line, one byte at a time when `sparing`, and leaves it in the buffer.
+    pub(crate) fn request_line(&mut self, sparing: bool) -> Result<(String, String), ReadError> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
+                let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+                let mut words = line.split(' ');
+                return match (words.next(), words.next()) {
+                    (Some(method), Some(target)) => Ok((method.to_owned(), target.to_owned())),
+                    _ => Err(ReadError::Malformed),
+                };
+            }
+            if self.buffer.len() > MAX_HEAD {
+                return Err(ReadError::Malformed);
+            }
+            self.fill(if sparing { 1 } else { usize::MAX })?;
+        }
+    }
+
+    /// Reads until `total` bytes of this request were taken, or the peer stops.
+    pub(crate) fn take_up_to(&mut self, total: usize) {
+        while self.taken < total && self.fill(total - self.taken).is_ok() {}
+    }
+
+    pub(crate) fn head(&mut self) -> Result<Head, ReadError> {
+        loop {
+            let mut fields = [httparse::EMPTY_HEADER; 128];
+            let mut request = httparse::Request::new(&mut fields);
+            match request.parse(&self.buffer).map_err(|_| ReadError::Malformed)? {
+                httparse::Status::Complete(length) => {
+                    let mut headers = Headers::default();
+                    for field in request.headers.iter() {
+                        headers.push(field.name, String::from_utf8_lossy(field.value));
+                    }
+                    let head = Head {
+                        method: request.method.unwrap_or_default().to_owned(),
+                        target: request.path.unwrap_or_default().to_owned(),
+                        minor_version: request.version.unwrap_or(1),
+                        headers,
+                    };
+                    self.buffer.drain(..length);
+                    return Ok(head);
+                }
+                httparse::Status::Partial if self.buffer.len() > MAX_HEAD => return Err(ReadError::Malformed),
+                httparse::Status::Partial => self.fill(usize::MAX)?,
+            }
+        }
+    }
+
+    pub(crate) fn body(&mut self, head: &Head) -> Result<Vec<u8>, ReadError> {
+        if head.headers.get("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
+            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            self.stream.flush()?;
+        }
+        if head.headers.get("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+            return self.chunks();
+        }
+        match head.headers.get("content-length") {
+            None => Ok(Vec::new()),
+            Some(length) => {
+                let length = length.trim().parse().map_err(|_| ReadError::Malformed)?;
+                self.exactly(length)
+            }
+        }
+    }
+
+    fn chunks(&mut self) -> Result<Vec<u8>, ReadError> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line()?;
+            let size = line.split(';').next().unwrap_or_default().trim();
+            let size = usize::from_str_radix(size, 16).map_err(|_| ReadError::Malformed)?;
+            if size == 0 {
+                while !self.line()?.is_empty() {}
+                return Ok(body);
+            }
+            if size.saturating_add(body.len()) > MAX_BODY {
+                return Err(ReadError::TooLarge);
+            }
+            body.extend(self.exactly(size)?);
+            if !self.line()?.is_empty() {
+                return Err(ReadError::Malformed);
+            }
+        }
+    }
+
+    fn exactly(&mut self, length: usize) -> Result<Vec<u8>, ReadError> {
+        if length > MAX_BODY {
+            return Err(ReadError::TooLarge);
+        }
+        while self.buffer.len() < length {
+            self.fill(usize::MAX)?;
+        }
+        Ok(self.buffer.drain(..length).collect())
+    }
+
+    fn line(&mut self) -> Result<String, ReadError> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
+                let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+                self.buffer.drain(..end + 2);
+                return Ok(line);
+            }
+            if self.buffer.len() > MAX_HEAD {
+                return Err(ReadError::Malformed);
+            }
+            self.fill(usize::MAX)?;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! An honest in-process double of `HashiCorp` Vault and `OpenBao`: real HTTP on loopback, real state, no canned answers.
+//!
+//! Start one with [`DevVault::builder`], set it up through Vault's own API ([`DevVault::write`]), let a client talk to
+//! it, break it with [`DevVault::inject`], and ask it afterwards what it saw and what is still alive.
+
+#![warn(missing_docs, unreachable_pub)]
+
+mod admin;
+mod aside;
+mod cidr;
+mod clock;
+mod connection;
+mod core;
+mod dialect;
+mod engine;
+mod fault;
+mod gitlab;
+mod http;
+mod journal;
+mod listener;
+mod oracle;
+mod proxy;
+mod random;
+mod relay;
+mod server;
+mod sink;
+mod stream;
+mod tls;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use dialect::Dialect;
+pub use fault::{Fault, On, Reply};
+pub use gitlab::{GitlabKeys, GitlabToken};
+pub use http::{Answer, Headers};
+pub use journal::Recorded;
+pub use oracle::{LiveLease, LiveToken};
+pub use proxy::Proxy;
+pub use relay::Relay;
+pub use server::{Builder, DevVault};
+pub use sink::Sink;
+pub use tls::{ClientIdentity, Tls};
+
+/// A lock that outlives a panic: the panic itself is reported when the server is dropped.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,150 @@
+//! One connection's bytes, whatever carries them: TCP, TLS over TCP, or a Unix socket.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// What was accepted, before TLS.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
+            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// Ends both directions, for every clone of the socket.
+    pub(crate) fn shutdown(&self) {
+        // A peer that is already gone makes this fail, which is what we want anyway.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
+        };
+    }
+
+    pub(crate) fn peer(&self) -> IpAddr {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().map_or(loopback, |address| address.ip()),
+            Self::Unix(_) => loopback,
+        }
+    }
+
+    /// Makes the close an RST.
+    fn linger_not(&self) {
+        if let Self::Tcp(stream) = self {
+            let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(buffer),
+            Self::Unix(stream) => stream.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A connection ready for HTTP.
+pub(crate) enum Stream {
+    Plain(Socket),
+    Tls(Box<StreamOwned<ServerConnection, Socket>>),
+}
+
+impl Stream {
+    /// Shakes hands, when there is a configuration for it.
+    pub(crate) fn open(mut socket: Socket, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+        let Some(config) = tls else { return Ok(Self::Plain(socket)) };
+        let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket)?;
+        }
+        Ok(Self::Tls(Box::new(StreamOwned::new(connection, socket))))
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    fn socket(&mut self) -> &mut Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &mut stream.sock,
+        }
+    }
+
+    /// Says goodbye: `close_notify` on TLS, then FIN.
+    pub(crate) fn close(&mut self) {
+        if let Self::Tls(stream) = self {
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+        self.cut();
+    }
+
+    /// FIN without a goodbye.
+    pub(crate) fn cut(&mut self) {
+        self.socket().shutdown();
+    }
+
+    /// RST instead of FIN, when the stream is dropped.
+    pub(crate) fn reset(mut self) {
+        self.socket().linger_not();
+    }
+
+    /// Blocks until the peer closes, or the server is dropped.
+    pub(crate) fn wait_for_end(&mut self) {
+        let mut buffer = [0; 1024];
+        while self.socket().read(&mut buffer).is_ok_and(|count| count > 0) {}
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(buffer),
+            Self::Tls(stream) => stream.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
