@@ -32,12 +32,7 @@ impl DevVault {
 
     fn as_root(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Value {
         let answer = self.request(method, path, Some(&self.root_token()), headers, body);
-        assert!(
-            answer.status < 400,
-            "{method} {path}: {} {}",
-            answer.status,
-            String::from_utf8_lossy(&answer.body)
-        );
+        assert!(answer.status < 400, "{method} {path}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
         answer.json()
     }
 
@@ -45,7 +40,6 @@ impl DevVault {
     ///
     /// # Panics
     /// When Vault refuses.
-    #[allow(clippy::needless_pass_by_value, reason = "callers write json!({..}) in place")]
     pub fn write(&self, path: &str, data: Value) -> Value {
         self.as_root("POST", path, &[], Some(&data))
     }
@@ -71,7 +65,6 @@ impl DevVault {
     ///
     /// # Panics
     /// When Vault refuses, or had nothing to wrap.
-    #[allow(clippy::needless_pass_by_value, reason = "callers write json!({..}) in place")]
     pub fn write_wrapped(&self, path: &str, data: Value, ttl: &str) -> String {
         let answer = self.as_root("POST", path, &[("X-Vault-Wrap-TTL", ttl)], Some(&data));
         let token = answer["wrap_info"]["token"].as_str();

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use crate::clock::Clock;
-use crate::http::{Answer, Reader};
+use crate::http::Answer;
 use crate::journal::{Journal, Recorded};
 use crate::listener::{Listener, Pool};
+use crate::reader::Reader;
 use crate::stream::Stream;
 use crate::tls::{Certificates, Tls};
 

@@ -9,11 +9,13 @@ use rustls::ServerConfig;
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::core::request::{HttpRequest, Staged};
-use crate::fault::{Action, Fault, Script};
-use crate::http::{Answer, Head, ReadError, Reader};
+use crate::fault::{Action, Fault};
+use crate::http::{Answer, Head};
 use crate::journal::{Journal, Recorded};
 use crate::listener::Pool;
 use crate::lock;
+use crate::reader::{ReadError, Reader};
+use crate::script::Script;
 use crate::stream::{Socket, Stream};
 
 /// What all connections of a server share.

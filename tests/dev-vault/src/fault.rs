@@ -13,13 +13,13 @@ use crate::http::{Answer, Headers};
 /// Which requests a fault meets: a method, the end of a path, and which of the matches.
 #[derive(Debug, Clone)]
 pub struct On {
-    target: Target,
-    first: usize,
-    count: usize,
+    pub(crate) target: Target,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
 }
 
 #[derive(Debug, Clone)]
-enum Target {
+pub(crate) enum Target {
     Connection,
     Request { methods: Vec<String>, suffix: String },
 }
@@ -298,98 +298,5 @@ impl Fault {
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
-    }
-}
-
-/// The armed faults.
-#[derive(Debug, Default)]
-pub(crate) struct Script {
-    armed: Vec<Armed>,
-}
-
-#[derive(Debug)]
-struct Armed {
-    on: On,
-    fault: std::sync::Arc<Fault>,
-    matches: usize,
-}
-
-impl Script {
-    pub(crate) fn arm(&mut self, on: On, fault: Fault) {
-        self.armed.push(Armed { on, fault: std::sync::Arc::new(fault), matches: 0 });
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.armed.clear();
-    }
-
-    /// Whether requests must be read byte by byte, because one may have to be cut.
-    pub(crate) fn may_cut(&self) -> bool {
-        self.armed.iter().any(|armed| matches!(armed.fault.action, Action::CutRequest(_)))
-    }
-
-    pub(crate) fn on_connection(&mut self) -> Option<std::sync::Arc<Fault>> {
-        self.next(|target| matches!(target, Target::Connection))
-    }
-
-    pub(crate) fn on_request(&mut self, method: &str, path: &str) -> Option<std::sync::Arc<Fault>> {
-        self.next(|target| match target {
-            Target::Connection => false,
-            Target::Request { methods, suffix } => {
-                (methods.is_empty() || methods.iter().any(|wanted| wanted == method)) && path.ends_with(suffix.as_str())
-            }
-        })
-    }
-
-    /// Counts the match in every armed fault; the oldest one whose turn it is acts. Spent faults are forgotten.
-    fn next(&mut self, hits: impl Fn(&Target) -> bool) -> Option<std::sync::Arc<Fault>> {
-        let mut found = None;
-        for armed in self.armed.iter_mut().filter(|armed| hits(&armed.on.target)) {
-            // A fault that waits behind another one is not used up by it.
-            let is_due = armed.matches + 1 >= armed.on.first;
-            if is_due && found.is_some() {
-                continue;
-            }
-            armed.matches += 1;
-            if is_due {
-                found = Some(armed.fault.clone());
-            }
-        }
-        self.armed.retain(|armed| armed.matches < armed.on.first.saturating_sub(1).saturating_add(armed.on.count));
-        found
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(script: &mut Script, method: &str, path: &str, times: usize) -> Vec<Option<&'static str>> {
-        (0..times).map(|_| script.on_request(method, path).map(|fault| fault.name)).collect()
-    }
-
-    #[test]
-    fn a_fault_expires_after_its_count() {
-        let mut script = Script::default();
-        script.arm(On::write("/login").nth(2), Fault::hang_before());
-        assert_eq!(names(&mut script, "GET", "/v1/auth/x/login", 1), [None]);
-        assert_eq!(names(&mut script, "PUT", "/v1/auth/x/login", 3), [None, Some("hang_before"), None]);
-        assert!(script.armed.is_empty());
-    }
-
-    #[test]
-    fn faults_on_the_same_request_take_turns_in_order() {
-        let mut script = Script::default();
-        script.arm(On::any(), Fault::drop_request());
-        script.arm(On::any().times(2), Fault::hang_after());
-        let expected = [Some("drop_request"), Some("hang_after"), Some("hang_after"), None];
-        assert_eq!(names(&mut script, "GET", "/", 4), expected);
-    }
-
-    #[test]
-    fn every_never_expires() {
-        let mut script = Script::default();
-        script.arm(On::get("x").every(), Fault::drop_request());
-        assert_eq!(names(&mut script, "GET", "/x", 50), [Some("drop_request"); 50]);
     }
 }

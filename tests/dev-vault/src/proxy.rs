@@ -5,9 +5,10 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use crate::fault::Reply;
-use crate::http::{Head, Reader};
+use crate::http::Head;
 use crate::journal::{Journal, Recorded};
 use crate::listener::{Listener, Pool};
+use crate::reader::Reader;
 use crate::stream::{Socket, Stream};
 
 /// A running proxy.
@@ -82,9 +83,10 @@ impl Proxy {
 fn serve(socket: Socket, number: usize, manner: &Manner, journal: &Journal, pool: &Pool) -> io::Result<()> {
     let client = socket.try_clone()?;
     let mut reader = Reader::new(Stream::Plain(socket));
-    let (Ok(head), true) = (reader.head(), true) else { return Ok(()) };
+    let Ok(head) = reader.head() else { return Ok(()) };
     let Ok(body) = reader.body(&head) else { return Ok(()) };
-    let sequence = journal.arrived(Recorded { complete: true, body: body.clone(), ..Recorded::new(number, false, &head) });
+    let sequence =
+        journal.arrived(Recorded { complete: true, body: body.clone(), ..Recorded::new(number, false, &head) });
     if let Manner::Refuse(reply) = manner {
         journal.update(sequence, |request| request.status = Some(reply.0.status));
         reader.stream.write_all(&reply.0.encode("GET", false, std::time::SystemTime::now()))?;

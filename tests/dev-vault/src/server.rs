@@ -11,11 +11,12 @@ use crate::connection::{Shared, serve};
 use crate::core::Core;
 use crate::dialect::Dialect;
 use crate::engine::Options;
-use crate::fault::{Fault, On, Script};
+use crate::fault::{Fault, On};
 use crate::journal::{Journal, Recorded};
 use crate::listener::{Listener, Pool};
 use crate::lock;
 use crate::oracle::{LiveLease, LiveToken};
+use crate::script::Script;
 use crate::tls::{Certificates, ClientIdentity, Tls};
 
 /// How a server is to be.
@@ -98,8 +99,9 @@ impl Builder {
             pool: Arc::clone(&pool),
         });
         let served = Arc::clone(&shared);
-        let listener = Listener::start(pool, self.unix.as_deref(), move |socket, number| serve(&served, socket, number))
-            .expect("a loopback port can be had");
+        let listener =
+            Listener::start(pool, self.unix.as_deref(), move |socket, number| serve(&served, socket, number))
+                .expect("a loopback port can be had");
         DevVault { shared, certificates, listener }
     }
 }

@@ -56,7 +56,11 @@ impl Fields {
             Some(Value::Bool(flag)) => Ok(Some(if *flag { "1" } else { "0" }.to_owned())),
             Some(other) => {
                 let kind = if other.is_array() { "[]interface {}" } else { "map[string]interface {}" };
-                Err(self.conversion(name, other, &format!("'' expected type 'string', got unconvertible type '{kind}'")))
+                Err(self.conversion(
+                    name,
+                    other,
+                    &format!("'' expected type 'string', got unconvertible type '{kind}'"),
+                ))
             }
         }
     }

@@ -184,9 +184,7 @@ impl Core {
         }
         if let Some(lease) = self.leases.get(id).cloned() {
             self.revoke_at_engine(&lease, request.staged.upstream.as_ref()).map_err(|reason| {
-                Failure::bad_request(format!(
-                    "failed to revoke entry: resp: (*logical.Response)(nil) err: {reason}"
-                ))
+                Failure::bad_request(format!("failed to revoke entry: resp: (*logical.Response)(nil) err: {reason}"))
             })?;
             self.leases.remove(id);
         }

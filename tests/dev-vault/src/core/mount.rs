@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::core::fields::Fields;
 use crate::core::policy::{DEFAULT, Policy, RESPONSE_WRAPPING};
 use crate::core::response::Failure;
-use crate::core::fields::Fields;
 use crate::engine::kv::{KvV1, KvV2, SYSTEM_TTL};
 use crate::engine::{Backend, approle::AppRole, aws::Aws, exoscale::Exoscale, jwt::Jwt};
 use crate::random;
@@ -140,8 +140,7 @@ impl Namespace {
     /// The mount that a path belongs to: the longest that fits.
     pub(crate) fn mount_of(&self, path: &str) -> Option<(&str, &Mount)> {
         let fits = |mount: &str| path.starts_with(mount) || path == mount.trim_end_matches('/');
-        let (path, mount) =
-            self.mounts.iter().filter(|(mount, _)| fits(mount)).max_by_key(|(mount, _)| mount.len())?;
+        let (path, mount) = self.mounts.iter().filter(|(mount, _)| fits(mount)).max_by_key(|(mount, _)| mount.len())?;
         Some((path, mount))
     }
 

@@ -36,18 +36,9 @@ impl Capability {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        [
-            Self::Create,
-            Self::Delete,
-            Self::Deny,
-            Self::List,
-            Self::Patch,
-            Self::Read,
-            Self::Sudo,
-            Self::Update,
-        ]
-        .into_iter()
-        .find(|capability| capability.name() == name)
+        [Self::Create, Self::Delete, Self::Deny, Self::List, Self::Patch, Self::Read, Self::Sudo, Self::Update]
+            .into_iter()
+            .find(|capability| capability.name() == name)
     }
 }
 
@@ -102,8 +93,8 @@ impl Rule {
                 "capabilities" => {
                     for name in value.as_array().ok_or_else(|| at("capabilities is not a list".to_owned()))? {
                         let name = name.as_str().unwrap_or_default();
-                        let capability = Capability::parse(name)
-                            .ok_or_else(|| at(format!("invalid capability \"{name}\"")))?;
+                        let capability =
+                            Capability::parse(name).ok_or_else(|| at(format!("invalid capability \"{name}\"")))?;
                         rule.capabilities.insert(capability);
                     }
                 }

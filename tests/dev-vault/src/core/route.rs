@@ -67,7 +67,8 @@ impl Core {
         }
         let Some(rule) = rule else { return false };
         let wanted = self.effective(request).capability();
-        let needs_sudo = SUDO.iter().any(|sudo| request.path == *sudo || request.path.starts_with(sudo) && sudo.ends_with('/'));
+        let needs_sudo =
+            SUDO.iter().any(|sudo| request.path == *sudo || request.path.starts_with(sudo) && sudo.ends_with('/'));
         rule.capabilities.contains(&wanted)
             && (!needs_sudo || rule.capabilities.contains(&Capability::Sudo))
             && wrapping_in_range(&rule, request)
@@ -76,14 +77,17 @@ impl Core {
     /// A write is a create when the backend says that nothing is there yet.
     fn effective(&self, request: &Request) -> Operation {
         let mount = self.namespaces.get(&request.namespace).and_then(|namespace| namespace.mount_of(&request.path));
-        let exists = mount.and_then(|(path, mount)| match &mount.handler {
-            Handler::Backend(backend) => backend.exists(request.path.strip_prefix(path)?),
-            Handler::Cubbyhole => {
-                let cubbyhole = self.cubbyholes.get(request.token.as_ref()?);
-                Some(cubbyhole.is_some_and(|storage| storage.get(request.path.strip_prefix(path).unwrap_or_default()).is_some()))
-            }
-            Handler::System | Handler::Token => None,
-        });
+        let exists =
+            mount.and_then(|(path, mount)| match &mount.handler {
+                Handler::Backend(backend) => backend.exists(request.path.strip_prefix(path)?),
+                Handler::Cubbyhole => {
+                    let cubbyhole = self.cubbyholes.get(request.token.as_ref()?);
+                    Some(cubbyhole.is_some_and(|storage| {
+                        storage.get(request.path.strip_prefix(path).unwrap_or_default()).is_some()
+                    }))
+                }
+                Handler::System | Handler::Token => None,
+            });
         match (request.operation, exists) {
             (Operation::Update, Some(false)) => Operation::Create,
             (operation, _) => operation,
@@ -113,10 +117,13 @@ impl Core {
     pub(super) fn route(&mut self, request: &Request, caller: Option<&Token>) -> Outcome {
         let no_route = || {
             let path = &request.path;
-            Failure::response(404, match self.dialect {
-                Dialect::Vault1_8 => format!("no handler for route '{path}'"),
-                _ => format!("no handler for route \"{path}\". route entry not found."),
-            })
+            Failure::response(
+                404,
+                match self.dialect {
+                    Dialect::Vault1_8 => format!("no handler for route '{path}'"),
+                    _ => format!("no handler for route \"{path}\". route entry not found."),
+                },
+            )
         };
         let namespace = self.namespaces.get(&request.namespace);
         let (mount_path, mount) =

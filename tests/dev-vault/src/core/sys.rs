@@ -73,7 +73,9 @@ impl Core {
                 Ok(None)
             }
             (Operation::Update, true) => {
-                known.ok_or_else(|| Failure::bad_request("tune of path failed: no mount entry found"))?.tune(&request.data)?;
+                known
+                    .ok_or_else(|| Failure::bad_request("tune of path failed: no mount entry found"))?
+                    .tune(&request.data)?;
                 Ok(None)
             }
             (Operation::Read, _) => {
@@ -129,7 +131,8 @@ impl Core {
         let full = format!("{}{}/", request.namespace, path.trim_matches('/'));
         match request.operation {
             Operation::Update => {
-                let namespace = self.namespaces.entry(full.clone()).or_insert_with(|| Namespace::new(&random::base62(6)));
+                let namespace =
+                    self.namespaces.entry(full.clone()).or_insert_with(|| Namespace::new(&random::base62(6)));
                 Ok(Some(Response::data(json!({ "id": namespace.id, "path": full }))))
             }
             Operation::Read => Ok(self
@@ -153,9 +156,12 @@ impl Core {
         let found = found.filter(|(mount, _)| token.is_root() || self.may_see(token, mount));
         let Some((path, mount)) = found else {
             let path = path.trim_end_matches('/');
-            return Err(Failure::response(403, format!(
-                "preflight capability check returned 403, please ensure client's policies grant access to path \"{path}/\""
-            )));
+            return Err(Failure::response(
+                403,
+                format!(
+                    "preflight capability check returned 403, please ensure client's policies grant access to path \"{path}/\""
+                ),
+            ));
         };
         let mut data = mount.describe();
         data["path"] = json!(path);
@@ -190,7 +196,8 @@ impl Core {
     fn health(&self, query: &str) -> Answer {
         let wish = |name: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
         let (name, default) = if self.sealed { ("sealedcode", 503) } else { ("activecode", 200) };
-        let codes = ["activecode", "standbycode", "sealedcode", "uninitcode", "drsecondarycode", "performancestandbycode"];
+        let codes =
+            ["activecode", "standbycode", "sealedcode", "uninitcode", "drsecondarycode", "performancestandbycode"];
         let flags = ["standbyok", "perfstandbyok"];
         let bad_code = codes.iter().filter_map(|name| wish(name)).any(|(_, code)| code.parse::<u16>().is_err());
         let bad_flag = flags.iter().filter_map(|name| wish(name)).any(|(_, flag)| parse_bool(flag).is_none());

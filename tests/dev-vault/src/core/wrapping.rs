@@ -64,7 +64,8 @@ impl Core {
             return Ok(());
         }
         let status = if self.dialect == Dialect::Vault1_8 { 500 } else { 403 };
-        let refuse = |reason: &str| Err(Failure::response(status, format!("error validating wrapping token: {reason}")));
+        let refuse =
+            |reason: &str| Err(Failure::response(status, format!("error validating wrapping token: {reason}")));
         let id = match (request.data.value("token"), &request.token) {
             (Some(Value::String(token)), _) if token.is_empty() => return refuse("empty token in request body"),
             (Some(Value::String(token)), _) => token,

@@ -70,9 +70,7 @@ impl Backend for AppRole {
             ["login"] if call.dialect.is_modern() => Err(undetermined_alias()),
             ["login"] => Err(Failure::unsupported_operation()),
             ["role", ""] if call.operation() == Operation::List => Ok(Response::keys(self.roles.keys().cloned())),
-            ["role", name, rest @ ..] if is_role_name(name, "") => {
-                self.role_endpoint(call, &name.to_lowercase(), rest)
-            }
+            ["role", name, rest @ ..] if is_role_name(name, "") => self.role_endpoint(call, &name.to_lowercase(), rest),
             _ => Err(Failure::unsupported_path()),
         }
     }
@@ -102,9 +100,7 @@ impl AppRole {
         }
         let role = self.roles.get_mut(name);
         match (rest, operation) {
-            (["role-id"], Operation::Read) => {
-                Ok(role.map(|role| Response::data(json!({ "role_id": role.role_id }))))
-            }
+            (["role-id"], Operation::Read) => Ok(role.map(|role| Response::data(json!({ "role_id": role.role_id })))),
             (["role-id"], Operation::Create | Operation::Update) => {
                 role.ok_or_else(unknown)?.role_id = call.data().text("role_id")?;
                 Ok(None)
@@ -222,12 +218,12 @@ impl Role {
         role.role_id = data.string("role_id")?.unwrap_or(role.role_id);
         role.bind_secret_id = data.boolean("bind_secret_id")?.unwrap_or(role.bind_secret_id);
         if let Some(blocks) = data.list("secret_id_bound_cidrs")?.or(data.list("bound_cidr_list")?) {
-            role.secret_id_bound_cidrs = Cidr::parse_all(&blocks)
-                .ok_or_else(|| Failure::bad_request("invalid CIDR blocks"))?;
+            role.secret_id_bound_cidrs =
+                Cidr::parse_all(&blocks).ok_or_else(|| Failure::bad_request("invalid CIDR blocks"))?;
         }
         if let Some(uses) = data.integer("secret_id_num_uses")? {
-            role.secret_id_num_uses = u64::try_from(uses)
-                .map_err(|_| Failure::bad_request("secret_id_num_uses cannot be negative"))?;
+            role.secret_id_num_uses =
+                u64::try_from(uses).map_err(|_| Failure::bad_request("secret_id_num_uses cannot be negative"))?;
         }
         role.secret_id_ttl = data.duration("secret_id_ttl")?.unwrap_or(role.secret_id_ttl);
         role.token = token_params(data, role.token)?;

@@ -67,13 +67,17 @@ impl Aws {
         match call.operation() {
             Operation::Create | Operation::Update => {
                 let required = |name: &str| {
-                    call.data().duration(name)?.ok_or_else(|| Failure::bad_request(format!("'{name}' is a required parameter")))
+                    call.data()
+                        .duration(name)?
+                        .ok_or_else(|| Failure::bad_request(format!("'{name}' is a required parameter")))
                 };
                 self.lease = Some((required("lease")?, required("lease_max")?));
                 Ok(None)
             }
             Operation::Read => Ok(self.lease.map(|(lease, maximum)| {
-                Response::data(json!({ "lease": format!("{}s", lease.as_secs()), "lease_max": format!("{}s", maximum.as_secs()) }))
+                Response::data(
+                    json!({ "lease": format!("{}s", lease.as_secs()), "lease_max": format!("{}s", maximum.as_secs()) }),
+                )
             })),
             _ => Err(Failure::unsupported_operation()),
         }

@@ -50,9 +50,10 @@ impl Role {
             data.value(field);
         }
         let kind = match data.string("credential_type")? {
-            None => previous.as_ref().map(|role| role.credential_type).ok_or_else(|| {
-                Failure::bad_request("did not supply credential_type")
-            })?,
+            None => previous
+                .as_ref()
+                .map(|role| role.credential_type)
+                .ok_or_else(|| Failure::bad_request("did not supply credential_type"))?,
             Some(name) => CredentialType::parse(&name, call.dialect)
                 .ok_or_else(|| Failure::bad_request(format!("unrecognized credential type: {name}")))?,
         };
@@ -78,7 +79,9 @@ impl Role {
         let refuse = |text: String| Err(Failure::bad_request(format!("1 error occurred:\n\t* {text}\n\n")));
         let kind = self.credential_type.name();
         if kind == "iam_user" && !(self.default_sts_ttl.is_zero() && self.max_sts_ttl.is_zero()) {
-            return refuse(format!("default_sts_ttl parameter only valid for assumed_role, federation_token, and session_token credential types, not {kind}"));
+            return refuse(format!(
+                "default_sts_ttl parameter only valid for assumed_role, federation_token, and session_token credential types, not {kind}"
+            ));
         }
         if !self.max_sts_ttl.is_zero() && self.default_sts_ttl > self.max_sts_ttl {
             return refuse(format!(

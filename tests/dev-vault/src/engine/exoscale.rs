@@ -37,13 +37,7 @@ struct Role {
 
 impl Default for Role {
     fn default() -> Self {
-        Self {
-            ttl: Duration::ZERO,
-            max_ttl: Duration::ZERO,
-            renewable: true,
-            iam_role: None,
-            legacy: BTreeMap::new(),
-        }
+        Self { ttl: Duration::ZERO, max_ttl: Duration::ZERO, renewable: true, iam_role: None, legacy: BTreeMap::new() }
     }
 }
 
@@ -95,9 +89,9 @@ impl Exoscale {
                 self.lease = (wish("ttl")?, wish("max_ttl")?);
                 Ok(None)
             }
-            Operation::Read => Ok(Some(Response::data(
-                json!({ "ttl": self.lease.0.as_secs(), "max_ttl": self.lease.1.as_secs() }),
-            ))),
+            Operation::Read => {
+                Ok(Some(Response::data(json!({ "ttl": self.lease.0.as_secs(), "max_ttl": self.lease.1.as_secs() }))))
+            }
             _ => Err(Failure::unsupported_operation()),
         }
     }
@@ -130,8 +124,7 @@ impl Exoscale {
     }
 
     fn mint(&self, call: &mut Call<'_>, name: &str) -> Outcome {
-        let role =
-            self.roles.get(name).ok_or_else(|| Failure::bad_request(format!("role \"{name}\" not found")))?;
+        let role = self.roles.get(name).ok_or_else(|| Failure::bad_request(format!("role \"{name}\" not found")))?;
         let Some(root) = &self.root else {
             return Err(Failure::internal(
                 "Exoscale secret engine not configured\nhint: vault path-help exoscale/config/root # (replace \
@@ -143,7 +136,8 @@ impl Exoscale {
                 Upstream::Throttled => "too many requests",
                 Upstream::Fails(reason) => reason,
             };
-            let what = if role.iam_role.is_some() { "failed to create api key" } else { "unable to create a new API key" };
+            let what =
+                if role.iam_role.is_some() { "failed to create api key" } else { "unable to create a new API key" };
             return Err(Failure::internal(format!("{what}: {reason}")));
         }
         let prefix = if root.name_prefix.is_empty() { String::new() } else { format!("{}-", root.name_prefix) };

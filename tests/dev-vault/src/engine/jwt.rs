@@ -149,9 +149,7 @@ impl Config {
             .verify(token, call.dialect)
             .map_err(|reason| format!("error verifying token signature: {reason}"))?;
         if !self.algorithms.contains(&algorithm) {
-            return Err(
-                "invalid algorithm (alg) header parameter: token signed with unexpected algorithm".to_owned()
-            );
+            return Err("invalid algorithm (alg) header parameter: token signed with unexpected algorithm".to_owned());
         }
         let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
         if !self.bound_issuer.is_empty() && text("iss") != self.bound_issuer {
@@ -163,9 +161,7 @@ impl Config {
         let audiences = audiences(&claims);
         let is_bound = |audience: &String| role.bound_audiences.contains(audience);
         if !role.bound_audiences.is_empty() && !audiences.iter().any(is_bound) {
-            return Err(
-                "invalid audience (aud) claim: audience claim does not match any expected audience".to_owned()
-            );
+            return Err("invalid audience (aud) claim: audience claim does not match any expected audience".to_owned());
         }
         check_times(&claims, role.leeway, call.now)?;
         Ok(claims)
@@ -268,9 +264,8 @@ impl Role {
     fn identity(&self, claims: &Object, role: &str) -> Result<(String, Object), String> {
         let user = claim(claims, &self.user_claim)
             .ok_or_else(|| format!("claim \"{}\" not found in token", self.user_claim))?;
-        let user = user
-            .as_str()
-            .ok_or_else(|| format!("claim \"{}\" could not be converted to string", self.user_claim))?;
+        let user =
+            user.as_str().ok_or_else(|| format!("claim \"{}\" could not be converted to string", self.user_claim))?;
         if !self.groups_claim.is_empty() {
             let groups = claim(claims, &self.groups_claim)
                 .ok_or_else(|| format!("\"{}\" claim not found in token", self.groups_claim))?;

@@ -37,14 +37,15 @@ impl KeySet {
         match (pems.as_slice(), jwks.as_str(), discovery.as_str()) {
             ([_, ..], "", "") => {
                 let keys: Option<Vec<RsaKey>> = pems.iter().map(|pem| RsaKey::from_pem(pem)).collect();
-                keys.map(Self::Static).ok_or_else(|| {
-                    "error parsing public key: data does not contain any valid public keys".to_owned()
-                })
+                keys.map(Self::Static)
+                    .ok_or_else(|| "error parsing public key: data does not contain any valid public keys".to_owned())
             }
             ([], url, "") if !url.is_empty() => Ok(Self::Jwks(jwks)),
             ([], "", url) if !url.is_empty() => Ok(Self::Discovery(discovery)),
-            _ => Err("exactly one of 'jwt_validation_pubkeys', 'jwks_url' or 'oidc_discovery_url' must be set"
-                .to_owned()),
+            _ => {
+                Err("exactly one of 'jwt_validation_pubkeys', 'jwks_url' or 'oidc_discovery_url' must be set"
+                    .to_owned())
+            }
         }
     }
 

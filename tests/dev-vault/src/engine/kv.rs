@@ -127,11 +127,7 @@ impl Backend for KvV2 {
                 Response::data(json!({ "current_version": versions.len(), "versions": each }))
             })),
             ("data" | "destroy" | "metadata", _) => Err(Failure::unsupported_operation()),
-            _ => Ok(Some(Response {
-                status: Some(404),
-                warnings: vec![WRONG_PATH.to_owned()],
-                ..Response::default()
-            })),
+            _ => Ok(Some(Response { status: Some(404), warnings: vec![WRONG_PATH.to_owned()], ..Response::default() })),
         }
     }
 

@@ -7,19 +7,19 @@ pub(crate) mod aws;
 mod aws_role;
 pub(crate) mod exoscale;
 pub(crate) mod jwt;
-pub(crate) mod kv;
-mod secret_id;
 mod jwt_claims;
 mod jwt_keys;
+pub(crate) mod kv;
+mod secret_id;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use crate::cidr::Cidr;
 use crate::core::fields::Fields;
 use crate::core::lease::Lease;
 use crate::core::request::{Operation, Request, Upstream};
 use crate::core::response::{Failure, Outcome, TokenParams};
-use crate::cidr::Cidr;
 use crate::dialect::Dialect;
 
 /// A request on its way through a backend.
@@ -125,8 +125,7 @@ pub(crate) fn token_params(data: &Fields, previous: TokenParams) -> Result<Token
         params.policies = policies;
     }
     if let Some(blocks) = list("token_bound_cidrs", "bound_cidrs")? {
-        params.bound_cidrs =
-            Cidr::parse_all(&blocks).ok_or_else(|| Failure::bad_request("error parsing address"))?;
+        params.bound_cidrs = Cidr::parse_all(&blocks).ok_or_else(|| Failure::bad_request("error parsing address"))?;
     }
     for (slot, name, old) in [
         (&mut params.ttl, "token_ttl", "ttl"),

@@ -113,13 +113,7 @@ impl Client {
     }
 
     /// `None`: no answer.
-    pub fn try_send(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<&str>,
-    ) -> Option<Response> {
+    pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Option<Response> {
         let mut stream = self.connect();
         stream.write_all(&encode(method, path, headers, body)).ok()?;
         Response::read(&mut stream)
