@@ -70,17 +70,11 @@ async fn ask(vault: &Vault<'_>, session: &Session, plan: &Plan) -> Exchange {
         if write_first { (Written::AsWrite, Written::AsRead) } else { (Written::AsRead, Written::AsWrite) };
     let exchange = vault.mint(&plan.mint, first, &session.token).await;
     match &exchange.outcome {
-        Outcome::Refused(refusal) if plan.mint.writable && session.uses == 0 && is_refused_by_policy(refusal) => {
+        Outcome::Refused(refusal) if plan.mint.writable && session.uses == 0 && refusal.is_denied_by_policy() => {
             vault.mint(&plan.mint, other, &session.token).await
         }
         _ => exchange,
     }
-}
-
-/// Vault says "1 error occurred: permission denied" when the policy of a valid token refuses, and a bare
-/// "permission denied" when the token itself is not valid.
-fn is_refused_by_policy(refusal: &Refusal) -> bool {
-    refusal.is_denied() && refusal.reason.starts_with("1 error occurred")
 }
 
 fn build(
@@ -149,7 +143,7 @@ fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     let login = plan.login.describe();
     let role = format!("the role comes from {}", plan.role_origin);
     let text = refusal.reason.as_str();
-    if is_refused_by_policy(refusal) {
+    if refusal.is_denied_by_policy() {
         let capability = if plan.mint.writable { "\"read\", \"update\"" } else { "\"read\"" };
         return Error::new(
             Kind::Denied,
@@ -223,7 +217,7 @@ fn leak(what: &str, session: &Session) -> Error {
 fn is_gone(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Done(_) => true,
-        Outcome::Refused(refusal) => refusal.is_denied() && !is_refused_by_policy(refusal),
+        Outcome::Refused(refusal) => refusal.is_denied() && !refusal.is_denied_by_policy(),
         _ => false,
     }
 }

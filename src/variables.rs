@@ -110,5 +110,18 @@ variables! {
     TMPDIR,
 }
 
+/// The variables whose values are secrets: what no child of ours inherits.
+pub const SECRETS: [&str; 9] = [
+    VAULT_SECRET_ID,
+    VAULT_WRAPPING_TOKEN,
+    VAULT_ID_TOKEN,
+    VAULT_TOKEN,
+    "BAO_TOKEN",
+    VAULT_ROLE_ID,
+    CI_JOB_JWT,
+    CI_JOB_JWT_V1,
+    CI_JOB_JWT_V2,
+];
+
 /// fish says here, when it is exported, that it traces. Lower case is its name.
 pub const FISH_TRACE: &str = "fish_trace";

@@ -116,6 +116,7 @@ mod tests {
             identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims() },
             mount: "gitlab".into(),
             role: Some("deploy".into()),
+            role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_ID_TOKEN".into()),
         };
         let cases = [

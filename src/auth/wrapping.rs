@@ -156,6 +156,7 @@ mod tests {
             identity: Identity::Token { token: Secret::new("x".into()) },
             mount: "ci/approle".into(),
             role: role.map(str::to_owned),
+            role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_WRAPPING_TOKEN".into()),
         };
         check_creation_path(path, &login, expected)

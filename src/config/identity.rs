@@ -23,6 +23,8 @@ pub struct Login {
     pub mount: String,
     /// The role of the login: the AppRole's name or the JWT role.
     pub role: Option<String>,
+    /// Where that role came from.
+    pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
 }
@@ -168,7 +170,8 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
         }
     };
     let mount = login_mount(method, flags, layers)?;
-    Ok((Login { identity, mount, role: role.map(|role| role.value), origin }, other_claims))
+    let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
+    Ok((Login { identity, mount, role: role.map(|role| role.value), role_origin, origin }, other_claims))
 }
 
 fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Method>> {

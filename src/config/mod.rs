@@ -241,7 +241,7 @@ fn resolve_role(
 ) -> Result<Sourced<String>> {
     let role = match (role, &login.role) {
         (Some(role), _) => name::resolve_placeholders(role, claims, layers)?,
-        (None, Some(role)) => Sourced { value: role.clone(), origin: Origin::Variable("the role of the login".into()) },
+        (None, Some(role)) => Sourced { value: role.clone(), origin: login.role_origin.clone() },
         (None, None) => {
             return Err(Error::new(
                 Kind::Config,

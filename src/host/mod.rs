@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
+use crate::variables::SECRETS;
 
 pub use fake::Fake;
 pub use file::{Document, Trust};
@@ -136,7 +137,12 @@ fn run_token_helper(path: &str) -> Result<Option<Secret>> {
         Error::new(Kind::Input, format!("the token helper {path} (named in ~/.vault) {what}"))
             .hint("run it with the argument `get` to see why, or set VAULT_TOKEN")
     };
-    let mut child = Command::new(path)
+    let mut command = Command::new(path);
+    // Security: the helper has its own way to its token, and no business with the job's secrets.
+    for name in SECRETS {
+        command.env_remove(name);
+    }
+    let mut child = command
         .arg("get")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -34,6 +34,9 @@ pub enum Outcome {
     Final(Error),
 }
 
+/// How Vault begins the error of a backend, or of the policy of a valid token.
+const ONE_ERROR: &str = "1 error occurred";
+
 /// A refusal: status and reason.
 #[derive(Debug, Clone)]
 pub struct Refusal {
@@ -48,6 +51,13 @@ impl Refusal {
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.status == 403
+    }
+
+    /// Vault says "1 error occurred: permission denied" when the policy of a valid token refuses, and a bare
+    /// "permission denied" when the token itself is not valid.
+    #[must_use]
+    pub fn is_denied_by_policy(&self) -> bool {
+        self.is_denied() && self.reason.starts_with(ONE_ERROR)
     }
 
     /// Vault up to 1.9 asks for a token where none should be needed: there is no login at that path.

@@ -1,6 +1,14 @@
 //! The tool from the outside: the real binary against the double, one module a subject.
 
 #![allow(missing_docs, reason = "tests are sentences")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test may fail, and sees the world as it is"
+)]
 
 mod support;
 

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+/// Go's own words.
+const HTTP_ON_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
 /// What was accepted, before TLS.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -37,6 +40,23 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.peer_addr().map_or(loopback, |address| address.ip()),
             Self::Unix(_) => loopback,
+        }
+    }
+
+    /// Whether the first bytes are those of a plain request.
+    fn speaks_http(&self) -> bool {
+        let mut start = [0; 5];
+        let Self::Tcp(stream) = self else { return false };
+        let seen = stream.peek(&mut start).unwrap_or(0);
+        [&b"GET /"[..], b"HEAD ", b"POST ", b"PUT /", b"OPTIO", b"LIST ", b"DELET"].contains(&&start[..seen])
+    }
+
+    /// Reads what is already there, for closing over unread bytes would be an RST.
+    fn drain(&mut self) {
+        if let Self::Tcp(stream) = self {
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
+            while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
         }
     }
 
@@ -80,6 +100,11 @@ impl Stream {
     /// Shakes hands, when there is a configuration for it.
     pub(crate) fn open(mut socket: Socket, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         let Some(config) = tls else { return Ok(Self::Plain(socket)) };
+        if socket.speaks_http() {
+            socket.write_all(HTTP_ON_TLS)?;
+            socket.drain();
+            return Err(io::Error::other("client sent an HTTP request to an HTTPS server"));
+        }
         let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
         while connection.is_handshaking() {
             connection.complete_io(&mut socket)?;
