@@ -147,6 +147,9 @@ pub struct Login {
     /// The file that holds the GitLab ID token
     #[arg(long, value_name = "PATH")]
     pub id_token_file: Option<PathBuf>,
+    /// Send the ID token although its audience is the URL of another host
+    #[arg(long)]
+    pub any_audience: bool,
     /// The file that holds the AppRole's role id
     #[arg(long, value_name = "PATH")]
     pub role_id_file: Option<PathBuf>,
@@ -165,7 +168,7 @@ pub struct Login {
 }
 
 /// How Vault is reached.
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
     /// Vault's address, for example https://vault.example.com:8200

@@ -43,6 +43,8 @@ pub(super) struct Settings {
     pub token_file: Option<PathBuf>,
     pub exoscale: Exoscale,
     pub aws: Aws,
+    /// The servers that may have this runner's secrets; believed, like a downgrade, from root only.
+    pub allowed_origins: Option<Vec<String>>,
     /// Downgrade: counts only where an environment variable cannot have chosen the file.
     pub redirect_hosts: Vec<String>,
     /// Downgrade.
@@ -151,12 +153,17 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
         let line = error.span().map_or(0, |span| document.text[..span.start].matches('\n').count() + 1);
         wrong(&format!("is wrong in line {line}: {}", error.message().replace('\n', " ")))
     })?;
-    let asks = settings.allow_plaintext || settings.insecure_skip_verify || !settings.redirect_hosts.is_empty();
+    let asks = settings.allow_plaintext
+        || settings.insecure_skip_verify
+        || !settings.redirect_hosts.is_empty()
+        || settings.allowed_origins.is_some();
     if asks && !(downgrades && document.trust.root_only) {
-        return Err(wrong("asks for allow-plaintext, insecure-skip-verify or redirect-hosts, which only root may")
-            .hint(format!(
-                "use the flag of that name, or put it into {SYSTEM}, owned by root and writable by nobody else"
-            )));
+        return Err(wrong(
+            "sets allow-plaintext, insecure-skip-verify, redirect-hosts or allowed-origins, which only root may",
+        )
+        .hint(format!(
+            "use the flag of that name, or put it into {SYSTEM}, owned by root and writable by nobody else"
+        )));
     }
     Ok(Some(File { path: path.to_owned(), settings }))
 }

@@ -8,6 +8,7 @@ mod file;
 mod identity;
 mod name;
 mod source;
+mod trust;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -209,7 +210,11 @@ fn resolve(
     let layers = Layers { host, files: &files };
     let output = resolve_output(asked, format, &layers)?;
     let connection = connection::resolve_connection(asked.connection, format == Format::Process, &layers)?;
+    trust::check_origin(&connection, &files)?;
     let (login, claims) = identity::resolve_login(asked.login, &layers)?;
+    if let (Identity::IdToken { claims, .. }, false) = (&login.identity, asked.login.any_audience) {
+        trust::check_audience(&connection, claims, &files)?;
+    }
     let role = layers
         .text(("--role", asked.engine.role.as_deref()), &[role_variable, var::CI_CREDS_ROLE], |file| in_file(file).0)?;
     let role = resolve_role(role, &login, asked.provider, role_variable, claims.as_ref(), &layers)?;

@@ -1,0 +1,150 @@
+//! Whether the address may have the job's secrets at all.
+//!
+//! Security: CI variables are set by many people. Who can set `VAULT_ADDR` could have an ID token sent to a server
+//! of his own, and log in with it at the real one. Two things speak against that: the administrator's list of
+//! origins, and the token's own audience.
+
+use super::address::{Address, Origin, parse_origin};
+use super::connection::Connection;
+use super::file::Files;
+use crate::claims::Claims;
+use crate::error::{Error, Kind, Result};
+
+/// Holds the address against `allowed-origins` of a file that only root can have written. Without such a list every
+/// address is allowed; this machine always is.
+///
+/// # Errors
+/// [`Kind::Config`].
+pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<()> {
+    let Some(ours) = remote(connection) else { return Ok(()) };
+    let Some(allowed) = allowed_origins(files)? else { return Ok(()) };
+    if allowed.iter().any(|origin| origin.is_same_server(ours)) {
+        return Ok(());
+    }
+    let list = allowed.iter().map(Origin::base).collect::<Vec<_>>().join(", ");
+    Err(Error::new(
+        Kind::Config,
+        format!("the address {} (from {}) is none of the allowed-origins", ours.base(), connection.address_origin),
+    )
+    .hint(format!("the administrator of this runner allows {list}: set {} to one of them", connection.address_origin)))
+}
+
+/// Holds the address against the audience of the ID token that would be sent there: an audience that is the URL of
+/// another host says that the token is meant for another Vault.
+///
+/// An audience that is no URL says nothing, nor does one that is the issuer itself, nor does this machine, where an
+/// agent or a proxy of the real Vault may listen. An address on the administrator's list needs no audience.
+///
+/// # Errors
+/// [`Kind::Config`], before the token is sent.
+pub(super) fn check_audience(connection: &Connection, claims: &Claims, files: &Files) -> Result<()> {
+    let Some(ours) = remote(connection) else { return Ok(()) };
+    if allowed_origins(files)?.is_some() {
+        return Ok(());
+    }
+    let issuer = claims.text("iss").and_then(|iss| parse_origin(&iss).ok());
+    let hosts: Vec<_> = claims.audiences().iter().filter_map(|audience| parse_origin(audience).ok()).collect();
+    let elsewhere = hosts.iter().filter(|origin| issuer.as_ref().is_none_or(|issuer| issuer.host != origin.host));
+    let elsewhere: Vec<_> = elsewhere.map(|origin| origin.host.as_str()).collect();
+    if elsewhere.is_empty() || elsewhere.contains(&ours.host.as_str()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!(
+            "the ID token is meant for {} and the address (from {}) is {}: it was not sent",
+            elsewhere.join(", "),
+            connection.address_origin,
+            ours.base()
+        ),
+    )
+    .hint(format!(
+        "set {} right, or `aud: {}` of the ID token; if both are the same Vault, say so with --any-audience",
+        connection.address_origin,
+        ours.base()
+    )))
+}
+
+fn remote(connection: &Connection) -> Option<&Origin> {
+    match &connection.address {
+        Address::Tcp(origin) if !origin.is_loopback() => Some(origin),
+        _ => None,
+    }
+}
+
+fn allowed_origins(files: &Files) -> Result<Option<Vec<Origin>>> {
+    let Some(list) = files.find(|settings| settings.allowed_origins.clone()) else { return Ok(None) };
+    let parse = |text: &String| {
+        parse_origin(text).map_err(|problem| {
+            Error::new(Kind::Config, format!("one of the allowed-origins in {} {problem}", list.origin))
+                .hint("scheme, host and port: https://vault.example.com:8200")
+        })
+    };
+    list.value.iter().map(parse).collect::<Result<_>>().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::connection::resolve_connection;
+    use super::super::file::{SYSTEM, read_files};
+    use super::super::source::Layers;
+    use super::*;
+    use crate::host::{Fake, Host};
+
+    fn check(address: &str, allowed: Option<&str>, claims: &str) -> Result<()> {
+        let mut fake = Fake::default().with_variables([("VAULT_ADDR", address), ("VAULT_CACERT_BYTES", "x")]);
+        if let Some(allowed) = allowed {
+            fake = fake.with_root_file(SYSTEM, &format!("allowed-origins = [{allowed}]\n"));
+        }
+        let host = Host::fake(fake);
+        let files = read_files(&host, None::<&Path>)?;
+        let connection =
+            resolve_connection(&crate::cli::Connection::default(), false, &Layers { host: &host, files: &files })?;
+        check_origin(&connection, &files)?;
+        check_audience(&connection, &Claims::from_json(claims).unwrap(), &files)
+    }
+
+    const OURS: &str = r#"{"aud":"https://vault.corp","iss":"https://gitlab.corp"}"#;
+
+    #[test]
+    fn a_token_goes_only_to_the_host_that_it_is_meant_for() {
+        for address in
+            ["https://vault.corp", "https://VAULT.corp:8200", "http://127.0.0.1:8200", "unix:///run/agent.sock"]
+        {
+            assert!(check(address, None, OURS).is_ok(), "{address}");
+        }
+        for address in
+            ["https://vault.corp.evil.tld", "https://evilvault.corp", "https://evil", "https://xn--mller-kva.corp"]
+        {
+            let error = check(address, None, OURS).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{address}");
+            assert!(error.render(false).contains("it was not sent"), "{}", error.render(false));
+        }
+    }
+
+    #[test]
+    fn an_audience_that_names_no_vault_says_nothing() {
+        for claims in [
+            r#"{"iss":"https://gitlab.corp"}"#,
+            r#"{"aud":"vault","iss":"https://gitlab.corp"}"#,
+            r#"{"aud":"https://gitlab.corp","iss":"https://gitlab.corp"}"#,
+            r#"{"aud":["https://other","https://vault.corp"],"iss":"https://gitlab.corp"}"#,
+        ] {
+            assert!(check("https://vault.corp", None, claims).is_ok(), "{claims}");
+        }
+    }
+
+    #[test]
+    fn the_administrators_list_decides_where_there_is_one() {
+        let list = Some("'https://vault.corp:8200', 'https://vault2.corp'");
+        assert!(check("https://vault.corp:8200", list, OURS).is_ok());
+        assert!(check("https://vault2.corp", list, OURS).is_ok());
+        assert!(check("http://127.0.0.1:1", list, OURS).is_ok());
+        for address in ["https://vault.corp", "https://vault2.corp:8200", "https://vault.corp.evil.tld:8200"] {
+            assert_eq!(check(address, list, OURS).unwrap_err().kind(), Kind::Config, "{address}");
+        }
+        assert_eq!(check("https://vault.corp", Some("'vault.corp'"), OURS).unwrap_err().kind(), Kind::Config);
+    }
+}
