@@ -54,6 +54,14 @@ impl Credential {
         self.provider.owned_variables(self.keep_profile).filter(|name| !set.contains(name)).collect()
     }
 
+    /// Room for the credential in any format: a text that outgrows its buffer would leave copies of the secret behind,
+    /// and every byte of a larger one is overwritten when it is freed.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        let values: usize = self.values.iter().map(|(_, value)| value.expose().len()).sum();
+        2048 + self.role.len() + self.path.len() + self.lease.id.as_ref().map_or(0, String::len) + values
+    }
+
     /// The text of one field, by its name in `--format json`.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Secret> {
@@ -87,7 +95,7 @@ pub fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Times
 /// The spelling that every SDK reads: `YYYY-MM-DDTHH:MM:SSZ`, no fraction.
 #[must_use]
 pub fn render_time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    format!("{time:.0}")
 }
 
 #[cfg(test)]

@@ -179,7 +179,9 @@ impl Client {
         mut response: reqwest::Response,
         timeout: Duration,
     ) -> Result<Zeroizing<Vec<u8>>, Broken> {
-        let mut body = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        // Overwriting the buffer costs by its size; a growing one is overwritten by the allocator as it moves.
+        let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(4096).min(LARGEST_BODY)));
         while let Some(chunk) = response.chunk().await.map_err(|error| fault::describe(&error, &self.host, timeout))? {
             if body.len() + chunk.len() > LARGEST_BODY {
                 let error = Error::new(

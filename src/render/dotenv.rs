@@ -6,7 +6,7 @@ use crate::credential::Credential;
 use crate::secret::Secret;
 
 pub(super) fn lines(credential: &Credential) -> Secret {
-    let mut text = String::with_capacity(16 * 1024);
+    let mut text = String::with_capacity(credential.capacity());
     for (name, value) in credential.variables() {
         text.push_str(name);
         text.push('=');

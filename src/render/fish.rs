@@ -9,7 +9,8 @@ use crate::credential::Credential;
 use crate::secret::Secret;
 
 pub(super) fn exports(credential: &Credential) -> Secret {
-    let mut text = erase(&credential.stale_variables());
+    let mut text = String::with_capacity(credential.capacity());
+    text.push_str(&erase(&credential.stale_variables()));
     for (name, value) in credential.variables() {
         text.push_str("set -gx ");
         text.push_str(name);
@@ -44,11 +45,7 @@ pub(super) fn untraced(path: &Path, exports: &Secret) -> Secret {
 }
 
 fn erase(names: &[&str]) -> String {
-    let mut text = String::with_capacity(16 * 1024);
-    for name in names {
-        text.push_str(&format!("set -e {name};\n"));
-    }
-    text
+    names.iter().map(|name| format!("set -e {name};\n")).collect()
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 pub(super) fn object(credential: &Credential) -> Result<Secret> {
-    write(&Object(credential))
+    write(&Object(credential), credential.capacity())
 }
 
 /// Writes JSON into one buffer that never grows: a growing one would leave copies of the secret behind.
-pub(super) fn write(value: &impl Serialize) -> Result<Secret> {
-    let mut bytes = Vec::with_capacity(16 * 1024);
+pub(super) fn write(value: &impl Serialize, capacity: usize) -> Result<Secret> {
+    let mut bytes = Vec::with_capacity(capacity);
     // serde's own text could quote the value.
     let broken = || Error::new(Kind::Internal, "the credential cannot be written as JSON");
     serde_json::to_writer(&mut bytes, value).map_err(|_| broken())?;

@@ -7,7 +7,8 @@ use crate::error::Kind;
 use crate::secret::Secret;
 
 pub(super) fn assignments(credential: &Credential) -> Secret {
-    let mut text = remove(&credential.stale_variables());
+    let mut text = String::with_capacity(credential.capacity());
+    text.push_str(&remove(&credential.stale_variables()));
     for (name, value) in credential.variables() {
         text.push_str("$env:");
         text.push_str(name);
@@ -24,11 +25,7 @@ pub(super) fn failure(stale: &[&str], kind: Kind) -> String {
 }
 
 fn remove(names: &[&str]) -> String {
-    let mut text = String::with_capacity(16 * 1024);
-    for name in names {
-        text.push_str(&format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue;\n"));
-    }
-    text
+    names.iter().map(|name| format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue;\n")).collect()
 }
 
 #[cfg(test)]

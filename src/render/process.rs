@@ -21,7 +21,7 @@ pub(super) fn object(credential: &Credential) -> Result<Secret> {
         )
         .hint("--format shell, or --format json"));
     }
-    json::write(&Object(credential))
+    json::write(&Object(credential), credential.capacity())
 }
 
 struct Object<'a>(&'a Credential);

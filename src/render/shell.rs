@@ -10,7 +10,8 @@ use crate::error::Kind;
 use crate::secret::Secret;
 
 pub(super) fn exports(credential: &Credential) -> Secret {
-    let mut text = unset(&credential.stale_variables());
+    let mut text = String::with_capacity(credential.capacity());
+    text.push_str(&unset(&credential.stale_variables()));
     for (name, value) in credential.variables() {
         text.push_str("export ");
         text.push_str(name);
@@ -46,12 +47,7 @@ pub(super) fn untraced(path: &Path, exports: &Secret) -> Secret {
 
 /// `unset` of names that are not set returns 0 in every shell, also under `set -eu`.
 fn unset(names: &[&str]) -> String {
-    // Room for the exports behind it: a growing string would leave copies of the secret in freed memory.
-    let mut text = String::with_capacity(16 * 1024);
-    if !names.is_empty() {
-        text.push_str(&format!("unset {};\n", names.join(" ")));
-    }
-    text
+    if names.is_empty() { String::new() } else { format!("unset {};\n", names.join(" ")) }
 }
 
 #[cfg(test)]
