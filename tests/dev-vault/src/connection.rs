@@ -100,8 +100,7 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     fn run(&self, reader: &mut Reader<Stream>) -> io::Result<Next> {
         reader.begin();
-        let sparing = lock(&self.shared.script).may_cut();
-        let (method, target) = match reader.request_line(sparing) {
+        let (method, target) = match reader.request_line() {
             Ok(line) => line,
             Err(ReadError::Gone) => return Ok(Next::Close),
             Err(_) => return refuse(reader, 400),

@@ -89,6 +89,19 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a thread panicked".to_owned())
 }
 
+/// Ends a connection's sockets even when its handler panics: a client must not wait for a dead thread.
+struct Ending<'a> {
+    pool: &'a Pool,
+    connection: usize,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let sockets = lock(&self.pool.sockets).remove(&self.connection);
+        sockets.iter().flatten().for_each(Socket::shutdown);
+    }
+}
+
 /// A handler of accepted sockets; the number counts connections from 1.
 type Accept = Arc<dyn Fn(Socket, usize) + Send + Sync>;
 
@@ -147,8 +160,8 @@ fn accept_loop(
             pool.spawn(move || {
                 // A socket that cannot be cloned is already broken; its handler will notice.
                 let _ = pool_of_work.watch(number, &socket);
+                let _end = Ending { pool: &pool_of_work, connection: number };
                 handle(socket, number);
-                pool_of_work.release(number);
             });
         }
     })

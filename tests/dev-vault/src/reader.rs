@@ -58,8 +58,9 @@ impl<S: Read + Write> Reader<S> {
         Ok(())
     }
 
-    /// Reads the request line, one byte at a time when `sparing`, and leaves it in the buffer.
-    pub(crate) fn request_line(&mut self, sparing: bool) -> Result<(String, String), ReadError> {
+    /// Reads the request line and leaves it in the buffer. It goes byte by byte: only then it is known whether a fault
+    /// forbids to read on.
+    pub(crate) fn request_line(&mut self) -> Result<(String, String), ReadError> {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
                 let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
@@ -72,7 +73,7 @@ impl<S: Read + Write> Reader<S> {
             if self.buffer.len() > MAX_HEAD {
                 return Err(ReadError::Malformed);
             }
-            self.fill(if sparing { 1 } else { usize::MAX })?;
+            self.fill(1)?;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fault::{Action, Fault, On, Target};
+use crate::fault::{Fault, On, Target};
 
 /// The armed faults.
 #[derive(Debug, Default)]
@@ -24,11 +24,6 @@ impl Script {
 
     pub(crate) fn clear(&mut self) {
         self.armed.clear();
-    }
-
-    /// Whether requests must be read byte by byte, because one may have to be cut.
-    pub(crate) fn may_cut(&self) -> bool {
-        self.armed.iter().any(|armed| matches!(armed.fault.action, Action::CutRequest(_)))
     }
 
     pub(crate) fn on_connection(&mut self) -> Option<Arc<Fault>> {

@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::aws_role::{CredentialType, Role};
-use super::{Backend, Call, is_role_name};
+use super::{Backend, Call, Ledger, is_role_name};
 use crate::clock::unix;
+use crate::core::lease::Lease;
 use crate::core::request::{Operation, Upstream};
 use crate::core::response::{Failure, Outcome, Renewal, Response, Secret};
 use crate::dialect::Dialect;
 use crate::random;
 
+/// How the access keys of sessions begin.
+const SESSION_KEY: &str = "ASIA";
 /// STS refuses shorter sessions.
 const STS_MINIMUM: Duration = Duration::from_secs(900);
 const STS_DEFAULT: Duration = Duration::from_secs(3_600);
@@ -40,6 +43,17 @@ impl Backend for Aws {
             },
             _ => Err(Failure::unsupported_path()),
         }
+    }
+
+    /// AWS cannot take a session back: its keys work until they expire, whatever becomes of the lease.
+    fn revoke(&mut self, lease: &Lease, ledger: &mut Ledger, upstream: Option<&Upstream>) -> Result<(), String> {
+        if let Some(Upstream::Fails(reason)) = upstream {
+            return Err(reason.clone());
+        }
+        if !lease.access_key.starts_with(SESSION_KEY) {
+            ledger.live_keys.remove(&lease.access_key);
+        }
+        Ok(())
     }
 }
 
@@ -156,7 +170,7 @@ fn session_credentials(call: &mut Call<'_>, ttl: Duration, kind: CredentialType,
             random::uuid()
         )));
     }
-    let access_key = format!("ASIA{}", random::base32(16));
+    let access_key = format!("{SESSION_KEY}{}", random::base32(16));
     let secret_key = call.ledger.secret(random::base64(40));
     let token = call.ledger.secret(format!("FQoGZXIvYXdzEBYaD{}=", random::base64(338)));
     call.ledger.mint(&call.request.path, &access_key);

@@ -82,7 +82,9 @@ fn a_long_wire_costs_a_round_trip_to_connect_and_one_per_request() {
         assert_eq!(Response::read(&mut stream).unwrap().status, 200);
         started.elapsed()
     };
-    let (first, second) = (round(), round());
-    assert!(first >= 4 * DELAY, "{first:?}");
-    assert!(second - first >= 2 * DELAY && second - first < 4 * DELAY, "{:?}", second - first);
+    let mut times = vec![round()];
+    times.extend((0..5).map(|_| round()));
+    assert!(times[0] >= 4 * DELAY, "{times:?}");
+    let fastest = times.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+    assert!(fastest >= 2 * DELAY && fastest < 4 * DELAY, "the connection is set up once: {times:?}");
 }

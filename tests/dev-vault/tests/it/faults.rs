@@ -58,7 +58,7 @@ fn a_cut_request_was_never_processed() {
     assert!(scene.ask().is_none());
     let request = scene.last();
     assert_eq!((request.fault, request.complete, request.processed), (Some("cut_request"), false, false));
-    assert_eq!(request.status, None);
+    assert_eq!((request.status, request.read), (None, 60), "the rest was sent, and not read");
     assert_eq!(scene.minted(), 0);
     assert!(scene.is_over());
 }
@@ -72,6 +72,19 @@ fn a_cut_request_is_read_to_the_byte() {
     stream.write_all(&raw[..70]).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "closed without waiting for more");
     assert_eq!(team.vault.requests()[0].read, 70);
+}
+
+#[test]
+fn a_fault_also_meets_a_connection_that_is_already_waiting() {
+    let team = Team::new(Dialect::Vault1_16);
+    let mut stream = team.client.connect();
+    let health = encode("GET", "/v1/sys/health", &[], None);
+    stream.write_all(&health).unwrap();
+    assert_eq!(Response::read(&mut stream).unwrap().status, 200);
+    team.vault.inject(On::any(), Fault::cut_request(health.len() - 3));
+    stream.write_all(&health).unwrap();
+    assert!(Response::read(&mut stream).is_none());
+    assert_eq!(team.vault.requests()[1].read, health.len() - 3);
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn the_body_form_needs_a_caller_and_leaves_the_token_alone_without_one() {
         assert_eq!(team.client.put("sys/wrapping/unwrap", "", &body).status, expected, "{dialect}");
         assert_eq!(team.client.put("sys/wrapping/unwrap", &team.token(), &body).status, 200, "{dialect}");
         assert_eq!(unwrap(&team, &token), (400, NOT_VALID.to_owned()), "{dialect}");
+        assert!(team.vault.live_tokens().iter().all(|token| !token.wrapping), "{dialect}: nothing is left of it");
     }
 }
 

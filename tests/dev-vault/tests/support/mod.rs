@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dev_vault::DevVault;
 use serde_json::Value;
@@ -31,21 +31,10 @@ impl Response {
         self.json()["errors"][0].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Reads one answer; `None` when the connection ended before the head did.
+    /// Reads one answer; `None` when the connection ended before it did.
     pub fn read(stream: &mut impl Read) -> Option<Self> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            if stream.read(&mut byte).ok()? == 0 {
-                return None;
-            }
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).ok()?;
-        let mut lines = head.lines();
-        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let headers = lines.filter_map(|line| line.split_once(": ")).map(|(a, b)| (a.to_owned(), b.to_owned()));
-        let mut response = Self { status, headers: headers.collect(), body: String::new() };
+        let mut response = Self::read_head(stream)?;
+        let status = response.status;
         let mut body = Vec::new();
         if response.header("transfer-encoding") == Some("chunked") {
             loop {
@@ -65,6 +54,22 @@ impl Response {
         }
         response.body = String::from_utf8(body).ok()?;
         Some(response)
+    }
+
+    fn read_head(stream: &mut impl Read) -> Option<Self> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if stream.read(&mut byte).ok()? == 0 {
+                return None;
+            }
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).ok()?;
+        let mut lines = head.lines();
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let headers = lines.filter_map(|line| line.split_once(": ")).map(|(a, b)| (a.to_owned(), b.to_owned()));
+        Some(Self { status, headers: headers.collect(), body: String::new() })
     }
 }
 
@@ -116,7 +121,8 @@ impl Client {
     pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Option<Response> {
         let mut stream = self.connect();
         stream.write_all(&encode(method, path, headers, body)).ok()?;
-        Response::read(&mut stream)
+        // The answer to HEAD announces a body that does not come.
+        if method == "HEAD" { Response::read_head(&mut stream) } else { Response::read(&mut stream) }
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Response {
@@ -134,4 +140,16 @@ impl Client {
         let headers = if token.is_empty() { &headers[..0] } else { &headers[..] };
         self.send("PUT", &format!("/v1/{path}"), headers, Some(&body.to_string()))
     }
+}
+
+/// Waits for what another thread is about to note.
+pub fn eventually(condition: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        if condition() {
+            return true;
+        }
+        std::thread::yield_now();
+    }
+    false
 }
