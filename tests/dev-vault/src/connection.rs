@@ -64,7 +64,8 @@ pub(crate) fn serve(shared: &Shared, mut socket: Socket, number: usize) {
             _ => panic!("the fault {} cannot meet a connection", fault.name),
         }
     }
-    let stream = match Stream::open(socket, shared.tls.clone()) {
+    let tls = shared.tls.clone().filter(|_| matches!(socket, Socket::Tcp(_)));
+    let stream = match Stream::open(socket, tls) {
         Ok(stream) => stream,
         Err(error) => return shared.journal.failed_handshake(error.to_string()),
     };
