@@ -1,11 +1,12 @@
 //! The tool from the outside: the real binary against the double, one module a subject.
 
-#![allow(missing_docs, reason = "tests are sentences")]
+#![allow(missing_docs, unreachable_pub, reason = "tests are sentences")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a test may fail, and sees the world as it is"
 )]

@@ -1,11 +1,18 @@
 //! What the tests share: a Vault that is set up as an operator would, and a clean command line to run against it.
 
+#![allow(dead_code, reason = "each module uses its own part")]
+
+mod expect;
+pub mod tool;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dev_vault::{Builder, DevVault, Dialect, GitlabToken};
 use serde_json::json;
+
+pub use expect::exports;
 
 /// The AppRole, the Exoscale role, the JWT role: one name, as in the set-ups that people publish.
 pub const ROLE: &str = "gitlab-ci-runner";
