@@ -15,3 +15,7 @@ mod support;
 
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
+/// What the engines are asked, and how long what they give lives.
+mod engine;
+/// Where each value comes from: flags, variables, files, the job's own token.
+mod sources;

@@ -1,0 +1,154 @@
+use std::time::{Duration, SystemTime};
+
+use dev_vault::{DevVault, Dialect, Fault, On};
+use serde_json::{Value, json};
+
+use crate::support::{METHODS, ROLE, World, exports};
+
+const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
+
+/// The end that `--format json` tells.
+fn expiration(json: &str) -> SystemTime {
+    let json: Value = serde_json::from_str(json).unwrap();
+    let end: jiff::Timestamp = json["expiration"].as_str().unwrap().parse().unwrap();
+    end.into()
+}
+
+fn allow(world: &World, policy: &str, path: &str, capabilities: &str) {
+    let text = format!("path \"{path}\" {{ capabilities = [{capabilities}] }}");
+    world.vault.write(&format!("sys/policies/acl/{policy}"), json!({ "policy": text }));
+}
+
+#[test]
+fn parameters_are_sent_by_post_and_by_query_when_the_policy_only_reads() {
+    let world = World::start();
+    let line = "aws --role two-arns --ttl 20m --role-arn arn:aws:iam::123123123123:role/other --session-name job-7 --format json";
+    let answer: Value = serde_json::from_str(&world.command_as("token", line).run().ok()).unwrap();
+    assert_eq!(answer["arn"], "arn:aws:sts::123123123123:assumed-role/other/job-7");
+    let wishes =
+        json!({ "ttl": "1200s", "role_arn": "arn:aws:iam::123123123123:role/other", "role_session_name": "job-7" });
+    assert_eq!(world.requests(), ["POST aws/sts/two-arns"]);
+    assert_eq!(world.vault.requests()[0].json(), wishes);
+
+    allow(&world, "job", "aws/sts/*", "\"read\"");
+    world.vault.forget_requests();
+    let answer: Value = serde_json::from_str(&world.command_as("token", line).run().ok()).unwrap();
+    assert_eq!(answer["arn"], "arn:aws:sts::123123123123:assumed-role/other/job-7");
+    assert_eq!(world.requests(), ["POST aws/sts/two-arns", "GET aws/sts/two-arns"]);
+    let query = world.vault.requests()[1].query.clone().unwrap();
+    assert!(query.contains("ttl=1200s") && query.contains("role_session_name=job-7"), "{query}");
+}
+
+#[test]
+fn a_policy_that_only_writes_is_enough_without_parameters_too() {
+    for dialect in Dialect::ALL {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        allow(&world, "job", "aws/sts/*", "\"create\", \"update\"");
+        for method in METHODS {
+            world.vault.forget_requests();
+            world.command_as(method, "aws --role 365-dev").run().ok();
+            let requests = world.requests();
+            assert_eq!(requests[requests.len() - 2..], ["GET aws/sts/365-dev", "POST aws/sts/365-dev"], "{dialect}");
+        }
+    }
+}
+
+#[test]
+fn a_token_with_counted_uses_is_not_spent_on_the_other_method() {
+    let world = World::start();
+    allow(&world, "job", "aws/sts/*", "\"update\"");
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_num_uses": 3 }));
+    let ran = world.command_as("secret-id", "aws --role 365-dev").run();
+    ran.refused(&world, 77, "denied", &["aws/sts/365-dev", "--role"], &["capabilities = [\"read\", \"update\"]"]);
+    assert_eq!(world.count("aws/sts/365-dev"), 1);
+}
+
+#[test]
+fn exoscale_is_never_asked_by_post() {
+    let world = World::start();
+    allow(&world, "job", "exoscale/apikey/*", "\"update\"");
+    let ran = world.command_as("token", EXOSCALE).run();
+    ran.refused(&world, 77, "denied", &["exoscale/apikey/"], &["capabilities = [\"read\"]"]);
+    assert_eq!(world.requests(), [format!("GET exoscale/apikey/{ROLE}")]);
+}
+
+#[test]
+fn a_token_for_one_request_is_refused_before_the_read_and_given_back() {
+    for dialect in [Dialect::Vault1_16, Dialect::OpenBao] {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_num_uses": 1 }));
+        let ran = world.command_as("secret-id", EXOSCALE).run();
+        let ran = ran.refused(&world, 78, "config", &["good for one request"], &["token_num_uses"]);
+        assert_eq!((world.count(&format!("apikey/{ROLE}")), world.vault.minted().len()), (0, 0), "{dialect}");
+        world.assert_nothing_left(&ran);
+    }
+}
+
+#[test]
+fn vault_1_8_does_not_tell_the_uses_so_its_own_refusal_is_explained() {
+    let world = World::with(DevVault::builder().dialect(Dialect::Vault1_8));
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_num_uses": 1 }));
+    let ran = world.command_as("secret-id", EXOSCALE).run();
+    let ran = ran.refused(&world, 78, "config", &["one use left"], &["token_num_uses"]);
+    world.assert_nothing_left(&ran);
+}
+
+#[test]
+fn a_token_shorter_than_the_lease_ends_the_credential_and_is_warned_of() {
+    let world = World::start();
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_explicit_max_ttl": 120 }));
+    for (line, capped) in [(EXOSCALE, true), ("aws --role user --via creds", true), ("aws --role 365-dev", false)] {
+        let ran = world.command_as("secret-id", &format!("{line} --format json")).run();
+        let warned =
+            ran.stderr.contains("ends with this login's token") && ran.stderr.contains("token_explicit_max_ttl");
+        assert_eq!(warned, capped, "{line}: {}", ran.stderr);
+        let left = expiration(&ran.ok()).duration_since(SystemTime::now()).unwrap();
+        assert_eq!(left <= Duration::from_secs(115), capped, "{line}: {left:?}");
+    }
+}
+
+#[test]
+fn a_life_is_counted_from_before_the_request_with_a_margin() {
+    let world = World::start();
+    let delay = Duration::from_millis(1_500);
+    world.vault.inject(On::get(&format!("apikey/{ROLE}")), Fault::delay(delay));
+    let stdout = world.command_as("token", &format!("{EXOSCALE} --format json")).run().ok();
+    let end = expiration(&stdout);
+    // The lease began when Vault answered; ours began one delay earlier and ends five seconds before its end.
+    let latest = world.vault.live_leases()[0].expires - delay - Duration::from_secs(5);
+    assert!(end <= latest && end >= latest - Duration::from_secs(5), "{end:?} is not just before {latest:?}");
+}
+
+#[test]
+fn sts_without_a_lease_ends_when_its_data_says_so() {
+    let world = World::with(DevVault::builder().leaseless_sts());
+    let answer: Value =
+        serde_json::from_str(&world.command_as("token", "aws --role 365-dev --format json").run().ok()).unwrap();
+    assert_eq!((answer.get("lease_id"), &answer["renewable"]), (None, &json!(false)));
+    let left = expiration(&answer.to_string()).duration_since(SystemTime::now()).unwrap();
+    assert!((3_580..=3_595).contains(&left.as_secs()), "{left:?}");
+    let set = exports(&world.command_as("token", "aws --role 365-dev").run().ok());
+    assert!(set.contains_key("AWS_CREDENTIAL_EXPIRATION"));
+}
+
+#[test]
+fn an_iam_user_unsets_a_stale_session_and_profile() {
+    for dialect in Dialect::ALL {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        let stdout = world.command_as("token", "aws --role user --via creds").run().ok();
+        let unset = stdout.lines().next().unwrap();
+        for name in ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION", "AWS_PROFILE"] {
+            assert!(unset.contains(name), "{dialect}: {unset}");
+        }
+        assert!(!stdout.contains("null"), "{dialect}");
+        let kept = world.command_as("token", "aws --role user --keep-profile").run().ok();
+        assert!(!kept.contains("PROFILE"), "{dialect}");
+    }
+}
+
+#[test]
+fn an_iam_user_comes_by_sts_too() {
+    let world = World::start();
+    let set = exports(&world.command_as("token", "aws --role user").run().ok());
+    assert!(set["AWS_ACCESS_KEY_ID"].starts_with("AKIA") && !set.contains_key("AWS_SESSION_TOKEN"));
+}

@@ -1,0 +1,226 @@
+use dev_vault::{DevVault, Dialect};
+use serde_json::json;
+
+use crate::support::{ROLE, World, exports};
+
+const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
+
+fn write_executable(path: &std::path::Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn nested_mounts_are_named_by_flag_or_variable_with_or_without_slashes() {
+    let world = World::start();
+    world.vault.write("sys/mounts/ci/exo", json!({ "type": "exoscale" }));
+    world.vault.write("ci/exo/config/root", json!({ "root_api_key": "EXOroot", "root_api_secret": "s", "zone": "z" }));
+    world.vault.write(&format!("ci/exo/role/{ROLE}"), json!({ "iam-role": "ci", "ttl": "15m" }));
+    world.vault.write("sys/auth/ci/approle", json!({ "type": "approle" }));
+    world.vault.write(
+        "sys/policies/acl/nested",
+        json!({ "policy": format!("path \"ci/exo/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}") }),
+    );
+    world.vault.write(&format!("auth/ci/approle/role/{ROLE}"), json!({ "token_policies": ["nested"] }));
+    let role_id = world.vault.read(&format!("auth/ci/approle/role/{ROLE}/role-id"))["data"]["role_id"].clone();
+    let secret_id = world.vault.write(&format!("auth/ci/approle/role/{ROLE}/secret-id"), json!({}));
+    let run = |line: &str| {
+        let run = world.command(line).env("VAULT_ROLE_ID", role_id.as_str().unwrap());
+        run.env("VAULT_SECRET_ID", secret_id["data"]["secret_id"].as_str().unwrap())
+    };
+    let expected = ["POST auth/ci/approle/login".to_owned(), format!("GET ci/exo/apikey/{ROLE}")];
+    let by_variable =
+        run(EXOSCALE).env("CI_CREDS_EXOSCALE_MOUNT", "/ci/exo/").env("CI_CREDS_AUTH_MOUNT", "auth/ci/approle/");
+    for run in [run("exoscale --role gitlab-ci-runner --mount ci/exo --auth-mount ci/approle"), by_variable] {
+        world.vault.forget_requests();
+        run.run().ok();
+        assert_eq!(world.requests(), expected);
+    }
+}
+
+#[test]
+fn the_namespace_goes_with_every_request() {
+    let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));
+    world.vault.write("sys/namespaces/team", json!({}));
+    world.vault.write("team/sys/auth/approle", json!({ "type": "approle" }));
+    let policy = format!("path \"exoscale/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}");
+    world.vault.write("team/sys/policies/acl/job", json!({ "policy": policy }));
+    world.vault.write(&format!("team/auth/approle/role/{ROLE}"), json!({ "token_policies": ["job"] }));
+    world.vault.write("team/sys/mounts/exoscale", json!({ "type": "exoscale" }));
+    world.vault.write("team/exoscale/config/root", json!({ "root_api_key": "EXOroot", "root_api_secret": "s" }));
+    world.vault.write(&format!("team/exoscale/role/{ROLE}"), json!({ "iam-role": "ci", "ttl": "15m" }));
+    let role_id = world.vault.read(&format!("team/auth/approle/role/{ROLE}/role-id"))["data"]["role_id"].clone();
+    let path = format!("team/auth/approle/role/{ROLE}/secret-id");
+    for name in ["VAULT_NAMESPACE", "BAO_NAMESPACE"] {
+        world.vault.forget_requests();
+        let wrapped = world.vault.write_wrapped(&path, json!({}), "60s");
+        let run = world.command(EXOSCALE).env("VAULT_ROLE_ID", role_id.as_str().unwrap()).env(name, "/team/");
+        run.env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
+        let requests = world.vault.requests();
+        assert_eq!(requests.len(), 4);
+        for request in requests {
+            assert_eq!(request.headers.get("x-vault-namespace"), Some("team"), "{}", request.line());
+        }
+    }
+}
+
+#[test]
+fn the_engines_role_is_the_logins_when_nobody_names_one() {
+    let world = World::start();
+    let ran = world.command_as("wrapping-token", "exoscale -v").run();
+    assert!(ran.stderr.contains("role from VAULT_APPROLE_ROLE"), "{}", ran.stderr);
+    ran.ok();
+    world.command_as("id-token", "exoscale").env("VAULT_AUTH_ROLE", ROLE).run().ok();
+    let reads = world.requests().into_iter().filter(|line| line.starts_with("GET ")).collect::<Vec<_>>();
+    assert_eq!(reads, [format!("GET exoscale/apikey/{ROLE}"), format!("GET exoscale/apikey/{ROLE}")]);
+}
+
+#[test]
+fn placeholders_are_filled_from_the_id_token_and_else_from_gitlabs_variables() {
+    let world = World::start();
+    let line = "aws --role {project_id}-{environment}";
+    // The token's own claims count, whatever a variable says.
+    world.command_as("id-token", line).env("CI_PROJECT_ID", "1").env("CI_ENVIRONMENT_NAME", "prod").run().ok();
+    let by_variables = world.command_as("secret-id", line).env("CI_PROJECT_ID", "365");
+    by_variables.env("CI_ENVIRONMENT_NAME", "dev").run().ok();
+    // An ID token beside another login still says who the job is.
+    world.command_as("secret-id", line).env("VAULT_ID_TOKEN", &world.id_token().sign()).run().ok();
+    let reads = world.requests().into_iter().filter(|line| line.starts_with("GET ")).collect::<Vec<_>>();
+    assert_eq!(reads, ["GET aws/sts/365-dev"; 3]);
+}
+
+#[test]
+fn the_old_job_token_is_taken_with_a_word_about_its_end() {
+    let world = World::start();
+    let run = world.command(EXOSCALE).env("VAULT_AUTH_PATH", "gitlab").env("CI_JOB_JWT_V2", &world.id_token().sign());
+    let ran = run.run();
+    assert!(ran.stderr.contains("ci-creds: warning: CI_JOB_JWT_V2"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("id_tokens:"), "{}", ran.stderr);
+    world.assert_no_secret_in(&ran.stderr);
+    ran.ok();
+}
+
+#[test]
+fn a_token_is_found_where_vault_login_and_openbao_leave_it() {
+    let world = World::start();
+    let token = world.token("job");
+    world.file("home/.vault-token", &token);
+    world.command(EXOSCALE).run().ok();
+    world.file("home/.vault-token", "s.nobodysnobodysnobodysnobo");
+    let elsewhere = world.file("bao-token", &format!("{token}\n"));
+    world.command(EXOSCALE).env("BAO_TOKEN_PATH", &elsewhere.display().to_string()).run().ok();
+
+    let helper = world.path("helper");
+    let seen = world.path("seen");
+    let script = format!("#!/bin/sh\necho \"$*\" >{0}\nenv >>{0}\nprintf %s {token}\n", seen.display());
+    write_executable(&helper, &script);
+    world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    let run = world.command(EXOSCALE).env("VAULT_SECRET_ID", "not-for-the-helper").env("VAULT_ROLE_ID", "r");
+    run.arg("--auth").arg("token").run().ok();
+    let told = std::fs::read_to_string(seen).unwrap();
+    assert!(told.starts_with("get\n") && !told.contains("not-for-the-helper"), "{told}");
+    assert_eq!(
+        world.requests(),
+        [
+            format!("GET exoscale/apikey/{ROLE}"),
+            format!("GET exoscale/apikey/{ROLE}"),
+            format!("GET exoscale/apikey/{ROLE}")
+        ]
+    );
+}
+
+#[test]
+fn openbaos_names_win_over_vaults_and_vaults_over_gitlabs() {
+    let world = World::start();
+    let (address, token) = (world.vault.address(), world.token("job"));
+    let nowhere = "http://127.0.0.1:1";
+    let run = world.command(EXOSCALE).env("VAULT_ADDR", nowhere).env("VAULT_TOKEN", "s.nobodys");
+    run.env("BAO_ADDR", &address).env("BAO_TOKEN", &token).run().ok();
+    let run = world.command(EXOSCALE).env("VAULT_SERVER_URL", nowhere).env("VAULT_TOKEN", &token);
+    run.run().ok();
+    let run = world.command(EXOSCALE).without("VAULT_ADDR").env("VAULT_SERVER_URL", &address);
+    run.env("VAULT_TOKEN", &token).run().ok();
+    assert_eq!(world.vault.requests().len(), 3);
+}
+
+#[test]
+fn gitlabs_names_for_mount_and_role_are_taken_for_an_id_token_only() {
+    let world = World::start();
+    let line = format!("{EXOSCALE} -v");
+    let ran = world.command_as("id-token", &line).env("VAULT_AUTH_ROLE", ROLE).run();
+    assert!(ran.stderr.contains("login: id token at auth/gitlab (from VAULT_ID_TOKEN)"), "{}", ran.stderr);
+    ran.ok();
+    world.command_as("secret-id", &line).env("VAULT_AUTH_PATH", "gitlab").run().ok();
+    assert_eq!(world.requests()[2], "POST auth/approle/login");
+}
+
+#[test]
+fn every_secret_has_a_twin_that_names_a_file_and_a_flag_that_does() {
+    let world = World::start();
+    let role_id = world.file("role-id", &format!("{}\n", world.role_id)).display().to_string();
+    let secret_id = || world.file("secret-id", &world.secret_id()).display().to_string();
+    let run = world.command(EXOSCALE).env("VAULT_ROLE_ID_FILE", &role_id).env("VAULT_SECRET_ID_FILE", &secret_id());
+    run.run().ok();
+    let flags = format!("{EXOSCALE} --role-id-file {role_id} --secret-id-file {}", secret_id());
+    world.command(&flags).run().ok();
+    let wrapped = world.file("wrapped", &world.wrapping_token()).display().to_string();
+    let run = world.command(EXOSCALE).env("VAULT_ROLE_ID_FILE", &role_id).env("VAULT_WRAPPING_TOKEN_FILE", &wrapped);
+    run.run().ok();
+    let jwt = world.file("jwt", &world.id_token().sign()).display().to_string();
+    let run = world.command(EXOSCALE).env("VAULT_ID_TOKEN_FILE", &jwt).env("VAULT_AUTH_PATH", "gitlab");
+    run.run().ok();
+    let token = world.file("token", &world.token("job")).display().to_string();
+    world.command(EXOSCALE).env("VAULT_TOKEN_FILE", &token).run().ok();
+    world.command(&format!("{EXOSCALE} --token-file {token}")).run().ok();
+    let named = format!("{EXOSCALE} --id-token-env MY_TOKEN --auth-mount gitlab");
+    world.command(&named).env("MY_TOKEN", &world.id_token().sign()).run().ok();
+    assert_eq!(world.vault.live_leases().len(), 7);
+}
+
+#[test]
+fn a_flag_counts_before_a_variable_and_that_before_the_file_and_each_is_told() {
+    let world = World::start();
+    let text =
+        format!("address = \"{}\"\nauth-mount = \"gitlab\"\n[aws]\nrole = \"federated\"\n", world.vault.address());
+    let config = world.file("config.toml", &text).display().to_string();
+    let job = |line: &str| {
+        let run = world.command(line).without("VAULT_ADDR").env("VAULT_ID_TOKEN", &world.id_token().sign());
+        run.env("CI_CREDS_CONFIG", &config)
+    };
+    let cases = [
+        (job("aws -v"), format!("path: aws/sts/federated (role from {config})")),
+        (job("aws -v").env("CI_CREDS_ROLE", "365-dev"), "path: aws/sts/365-dev (role from CI_CREDS_ROLE)".to_owned()),
+        (
+            job("aws -v").env("CI_CREDS_ROLE", "x").env("CI_CREDS_AWS_ROLE", "365-dev"),
+            "path: aws/sts/365-dev (role from CI_CREDS_AWS_ROLE)".to_owned(),
+        ),
+        (
+            job("aws -v --role federated").env("CI_CREDS_AWS_ROLE", "x"),
+            "path: aws/sts/federated (role from --role)".to_owned(),
+        ),
+    ];
+    for (run, expected) in cases {
+        let ran = run.run();
+        assert!(ran.stderr.contains(&expected), "{expected}: {}", ran.stderr);
+        let address = format!("vault: {} (from {config})", world.vault.socket_address());
+        assert!(ran.stderr.contains(&address), "{address}: {}", ran.stderr);
+        assert!(ran.stderr.contains("login: id token at auth/gitlab (from VAULT_ID_TOKEN)"), "{}", ran.stderr);
+        world.assert_no_secret_in(&ran.stderr);
+        ran.ok();
+    }
+    // The user's own folder is looked into when no file is named; the checkout never is.
+    std::fs::create_dir_all(world.home().join(".config/ci-creds")).unwrap();
+    world.file("home/.config/ci-creds/config.toml", &text);
+    world.file("work/config.toml", "address = \"http://127.0.0.1:1\"\n");
+    job("aws").without("CI_CREDS_CONFIG").run().ok();
+}
+
+#[test]
+fn regions_and_zones_are_exported_beside_the_credential() {
+    let world = World::start();
+    let set = exports(&world.command_as("token", "aws --role 365-dev --region eu-central-1").run().ok());
+    assert_eq!((set["AWS_REGION"].as_str(), set["AWS_DEFAULT_REGION"].as_str()), ("eu-central-1", "eu-central-1"));
+    let set = exports(&world.command_as("token", &format!("{EXOSCALE} --zone ch-gva-2")).run().ok());
+    assert_eq!(set["EXOSCALE_ZONE"], "ch-gva-2");
+}
