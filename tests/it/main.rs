@@ -13,9 +13,17 @@
 
 mod support;
 
+/// What is said and taken back when the read is refused, or its answer cannot be used.
+mod answer;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
 /// What the engines are asked, and how long what they give lives.
 mod engine;
+/// The text of each format, with the engine's own values.
+mod formats;
+/// What is said when a login is refused, and what to change then.
+mod refusal;
 /// Where each value comes from: flags, variables, files, the job's own token.
 mod sources;
+/// Wrapping tokens that are not what they should be.
+mod wrapping;

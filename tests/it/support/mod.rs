@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use dev_vault::{Builder, DevVault, Dialect, GitlabToken};
 use serde_json::json;
 
-pub use expect::exports;
+pub use expect::{Minted, exports};
 
 /// The AppRole, the Exoscale role, the JWT role: one name, as in the set-ups that people publish.
 pub const ROLE: &str = "gitlab-ci-runner";

@@ -1,0 +1,249 @@
+use dev_vault::{DevVault, Dialect, Fault, On, Reply};
+use serde_json::{Value, json};
+
+use crate::support::{ROLE, Ran, World};
+
+const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
+
+fn each_dialect(test: impl Fn(&World, Dialect)) {
+    for dialect in Dialect::ALL {
+        test(&World::with(DevVault::builder().dialect(dialect)), dialect);
+    }
+}
+
+/// Changes one answer of the server's.
+fn rewrite(world: &World, on: On, change: impl Fn(&mut Value) + Send + Sync + 'static) {
+    let change = move |mut answer: Value| {
+        change(&mut answer);
+        answer
+    };
+    world.vault.inject(on, Fault::rewrite(Box::new(change)));
+}
+
+/// The run ended in this way, and what was made on the way is gone again.
+fn unusable(ran: Ran, world: &World, words: &[&str]) {
+    let ran = ran.failed(65, "data");
+    ran.assert_marker(65);
+    for word in words {
+        assert!(ran.stderr.contains(word), "{word:?} is not in: {}", ran.stderr);
+    }
+    world.assert_no_secret_in(&ran.stderr);
+    world.assert_nothing_left(&ran);
+    assert_eq!(world.count("auth/token/revoke-self"), 1, "{ran:?}");
+}
+
+#[test]
+fn a_role_that_the_engine_does_not_know_is_named_with_its_origin() {
+    each_dialect(|world, dialect| {
+        world.vault.write("sys/policies/acl/job", json!({ "policy": "path \"+/apikey/*\" { capabilities = [\"read\"] }\npath \"aws/*\" { capabilities = [\"read\", \"update\"] }" }));
+        for (line, path) in
+            [("exoscale", "exoscale/apikey/nope"), ("aws", "aws/sts/nope"), ("aws --via creds", "aws/creds/nope")]
+        {
+            let run = world.command_as("secret-id", line).env("CI_CREDS_ROLE", "nope");
+            let ran =
+                run.run().refused(world, 78, "config", &[path, "not found", "CI_CREDS_ROLE"], &["--role", "--mount"]);
+            world.assert_nothing_left(&ran);
+        }
+        // No mount at all: only a policy that allows the path gets to hear of it.
+        let ran = world.command_as("secret-id", &format!("{EXOSCALE} --mount nope")).run();
+        let words = ["nope/apikey/", "no handler for route"];
+        ran.refused(world, 78, "config", &words, &["--mount", "vault secrets list"]);
+        assert_eq!(world.vault.minted().len(), 0, "{dialect}");
+    });
+}
+
+#[test]
+fn a_policy_that_does_not_allow_the_read_is_answered_with_the_line_to_add() {
+    each_dialect(|world, dialect| {
+        for method in ["secret-id", "id-token"] {
+            let line = format!("{EXOSCALE} --mount elsewhere");
+            let ran = world.command_as(method, &line).run();
+            let path = format!("elsewhere/apikey/{ROLE}");
+            let hint = format!("path \"{path}\" {{ capabilities = [\"read\"] }}");
+            let ran = ran.refused(world, 77, "denied", &["policy", &path, "--role"], &[&hint]);
+            world.assert_nothing_left(&ran);
+            assert_eq!(world.count(&path), 1, "{dialect}");
+            world.vault.forget_requests();
+        }
+    });
+}
+
+#[test]
+fn an_engine_of_another_kind_at_that_mount_is_said_to_be_one() {
+    let world = World::start();
+    let policy =
+        "path \"+/apikey/*\" { capabilities = [\"read\"] }\npath \"+/sts/*\" { capabilities = [\"read\", \"update\"] }";
+    world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+    let ran = world.command_as("token", &format!("{EXOSCALE} --mount aws")).run();
+    ran.refused(&world, 78, "config", &["aws/apikey/", "unsupported path"], &["--mount"]);
+    let ran = world.command_as("token", "aws --role x --mount exoscale").run();
+    ran.refused(&world, 78, "config", &["exoscale/sts/x", "unsupported path"], &["--mount"]);
+    world.vault.write("sys/mounts/kv", json!({ "type": "kv" }));
+    world.vault.write("kv/apikey/x", json!({ "other": "thing" }));
+    let ran = world.command_as("token", "exoscale --role x --mount kv").run();
+    ran.refused(&world, 65, "data", &["kv/apikey/x", "has no api_key"], &["Exoscale engine mounted there"]);
+}
+
+#[test]
+fn aws_refusals_name_the_flag_that_cures_them() {
+    each_dialect(|world, _| {
+        let ran = world.command_as("secret-id", "aws --role two-arns").run();
+        ran.refused(world, 77, "denied", &["role_arn", "aws/sts/two-arns"], &["--role-arn ARN"]);
+        let line = "aws --role two-arns --role-arn arn:aws:iam::1:role/x";
+        let ran = world.command_as("secret-id", line).run();
+        ran.refused(world, 77, "denied", &["not in allowed role arns"], &["--role-arn ARN"]);
+        let ran = world.command_as("secret-id", "aws --role 365-dev --ttl 60s").run();
+        let ran = ran.refused(world, 77, "denied", &["Error assuming role", "900"], &["cloud refuses"]);
+        world.assert_nothing_left(&ran);
+    });
+}
+
+#[test]
+fn what_the_cloud_says_is_shown_in_part_and_cannot_act() {
+    each_dialect(|world, dialect| {
+        world.vault.inject(
+            On::any().every(),
+            Fault::upstream_fails("AccessDenied: \u{1b}]0;x\u{7}; touch pwned $(id)\r\nexport A=1"),
+        );
+        let ran = world.command_as("secret-id", "aws --role 365-dev").run();
+        let ran = ran.refused(world, 77, "denied", &["AccessDenied: 0 x touch pwned id export A 1"], &["log"]);
+        assert!(
+            !ran.stderr.contains(['$', ';', '\u{1b}']) || !ran.stderr.contains("touch pwned $"),
+            "{dialect}: {ran:?}"
+        );
+    });
+}
+
+#[test]
+fn throttling_by_the_cloud_is_temporary_and_what_it_may_have_made_is_taken_back() {
+    let world = World::start();
+    world.vault.inject(On::path("aws/sts/365-dev").every(), Fault::upstream_throttles());
+    let ran = world.command_as("secret-id", "aws --role 365-dev").run();
+    let ran = ran.refused(&world, 69, "unavailable", &["502", "Throttling"], &["later"]);
+    world.assert_nothing_left(&ran);
+    assert_eq!(world.count("aws/sts/365-dev"), 1);
+}
+
+#[test]
+fn a_missing_mistyped_or_doubled_field_is_named_and_the_key_given_back() {
+    let read = || On::get(&format!("apikey/{ROLE}"));
+    type Case = (fn(&mut Value), &'static [&'static str]);
+    let cases: [Case; 8] = [
+        (|answer| answer["data"] = Value::Null, &["has no api_key"]),
+        (|answer| answer["data"]["api_secret"] = Value::Null, &["has no api_secret"]),
+        (|answer| answer["data"]["api_secret"] = json!(""), &["has no api_secret"]),
+        (|answer| answer["data"]["api_secret"] = json!(7), &["api_secret", "not a text"]),
+        (|answer| answer["data"]["api_key"] = json!([answer["data"]["api_key"]]), &["api_key", "not a text"]),
+        (|answer| answer["data"]["api_key"] = json!({ "k": answer["data"]["api_key"] }), &["api_key", "not a text"]),
+        (|answer| answer["data"]["api_key"] = json!("AKIAIOSFODNN7EXAMPLE"), &["api_key", "does not begin with EXO"]),
+        (|answer| answer["data"]["api_key"] = json!("EXO1"), &["api_key", "too short or too long"]),
+    ];
+    for (change, words) in cases {
+        let world = World::start();
+        rewrite(&world, read(), change);
+        unusable(world.command_as("secret-id", EXOSCALE).run(), &world, words);
+    }
+}
+
+#[test]
+fn a_value_with_any_character_of_a_shell_is_refused_by_its_place_and_never_escaped() {
+    for (method, line, suffix, field) in [
+        ("secret-id", EXOSCALE, "apikey/gitlab-ci-runner", "api_secret"),
+        ("id-token", "aws --role 365-dev", "aws/sts/365-dev", "session_token"),
+        ("id-token", "aws --role user", "aws/sts/user", "secret_key"),
+    ] {
+        for bad in [
+            "\n", "\r", "\0", " ", "'", "\"", "`", "$", "\\", "*", "?", "[", ";", "#", "\u{1b}", "\u{85}", "\u{2028}",
+            "é",
+        ] {
+            let world = World::start();
+            let name = field.to_owned();
+            rewrite(&world, On::get(suffix), move |answer| {
+                let value = answer["data"][&name].as_str().unwrap_or_default().to_owned();
+                answer["data"][&name] = json!(format!("{}{bad}{}", &value[..10], &value[10..]));
+            });
+            let ran = world.command_as(method, line).run();
+            unusable(ran, &world, &[field, "at byte 11"]);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_is_not_chosen_from() {
+    let world = World::start();
+    let change = |body: Vec<u8>| {
+        let text = String::from_utf8(body).unwrap();
+        text.replacen("\"data\":{", "\"data\":{\"api_key\":\"EXOaaaaaaaaaaaaaaaaaaaa\",", 1).into_bytes()
+    };
+    world.vault.inject(On::get(&format!("apikey/{ROLE}")), Fault::rewrite_bytes(Box::new(change)));
+    let ran = world.command_as("secret-id", EXOSCALE).run();
+    let ran = ran.refused(&world, 76, "protocol", &["not the JSON of a Vault"], &["proxy"]);
+    world.assert_nothing_left(&ran);
+}
+
+#[test]
+fn a_lease_id_that_is_none_is_refused() {
+    let world = World::start();
+    rewrite(&world, On::get(&format!("apikey/{ROLE}")), |answer| answer["lease_id"] = json!("x; rm -rf /"));
+    unusable(world.command_as("secret-id", EXOSCALE).run(), &world, &["the lease id"]);
+}
+
+#[test]
+fn an_answer_that_is_wrapped_unasked_is_refused_at_every_step() {
+    for suffix in ["sys/wrapping/lookup", "auth/approle/login", "apikey/gitlab-ci-runner"] {
+        let world = World::start();
+        rewrite(&world, On::path(suffix), |answer| {
+            *answer =
+                json!({ "request_id": "", "data": null, "wrap_info": { "token": "s.WrappedBySomebodyElse00000" } });
+        });
+        let ran = world.command_as("wrapping-token", EXOSCALE).run();
+        let code = if suffix == "auth/approle/login" { (79, "spent") } else { (65, "data") };
+        let ran = ran.refused(&world, code.0, code.1, &["is wrapped"], &[]);
+        assert!(!ran.stderr.contains("WrappedBySomebodyElse"), "{ran:?}");
+        assert_eq!(world.vault.live_leases(), [], "{suffix}");
+    }
+}
+
+#[test]
+fn a_login_without_a_usable_token_is_refused() {
+    type Case = (fn(&mut Value), &'static [&'static str]);
+    let cases: [Case; 4] = [
+        (|answer| answer["auth"] = Value::Null, &["auth/gitlab/login has no token"]),
+        (|answer| answer["auth"]["client_token"] = json!(""), &["has no token"]),
+        (|answer| answer["auth"]["client_token"] = json!("s.a\nX-Evil: 1"), &["a character that no token has"]),
+        (|answer| answer["auth"]["client_token"] = Value::Null, &["has no token"]),
+    ];
+    for (change, words) in cases {
+        let world = World::start();
+        rewrite(&world, On::path("auth/gitlab/login"), change);
+        let ran = world.command_as("id-token", EXOSCALE).run().failed(65, "data");
+        ran.assert_marker(65);
+        world.assert_no_secret_in(&ran.stderr);
+        assert!(words.iter().all(|word| ran.stderr.contains(word)), "{ran:?}");
+        assert_eq!(world.requests(), ["POST auth/gitlab/login"]);
+    }
+}
+
+#[test]
+fn a_text_that_repeats_what_was_sent_is_withheld() {
+    each_dialect(|world, dialect| {
+        // Vault's own: the race for the last use of a secret id.
+        world.vault.inject(On::path("auth/approle/login"), Fault::lost_race());
+        let ran = world.command_as("secret-id", EXOSCALE).run();
+        ran.refused(world, 77, "denied", &["repeats a secret and is withheld"], &[]);
+        // And somebody else's, at each step.
+        for (method, suffix) in [("id-token", "auth/gitlab/login"), ("token", "apikey/gitlab-ci-runner")] {
+            let run = world.command_as(method, EXOSCALE);
+            let secret =
+                run.variables().get(if method == "token" { "VAULT_TOKEN" } else { "VAULT_ID_TOKEN" }).unwrap().clone();
+            for status in [400, 403, 500] {
+                let text = format!("cannot do this with {secret}");
+                world.vault.inject(On::path(suffix).every(), Fault::answer(Reply::error(status, &text)));
+                let ran = run.run();
+                world.vault.clear_faults();
+                assert!(ran.code != 0 && !ran.stderr.contains(&secret), "{dialect} {method} {status}: {ran:?}");
+                assert!(ran.stderr.contains("withheld"), "{dialect} {method} {status}: {ran:?}");
+            }
+        }
+    });
+}

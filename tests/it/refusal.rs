@@ -1,0 +1,228 @@
+use std::time::Duration;
+
+use dev_vault::{DevVault, Dialect, Fault, GitlabToken, On};
+use serde_json::{Value, json};
+
+use crate::support::{AUDIENCE, ISSUER, ROLE, Ran, Run, World};
+
+const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
+
+fn each_dialect(test: impl Fn(&World, Dialect)) {
+    for dialect in Dialect::ALL {
+        test(&World::with(DevVault::builder().dialect(dialect)), dialect);
+    }
+}
+
+fn denied(ran: Ran, world: &World, words: &[&str], hint: &[&str]) {
+    let ran = ran.refused(world, 77, "denied", words, hint);
+    assert_eq!(world.vault.minted().len(), 0, "{ran:?}");
+    world.assert_nothing_left(&ran);
+}
+
+fn approle(world: &World, settings: Value) {
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), settings);
+}
+
+#[test]
+fn a_wrong_secret_id_or_role_id_names_both_and_how_to_make_a_new_one() {
+    each_dialect(|world, dialect| {
+        let run = world.command_as("secret-id", EXOSCALE);
+        let unknown = "11111111-2222-3333-4444-555555555555";
+        denied(
+            run.env("VAULT_SECRET_ID", unknown).run(),
+            world,
+            &["auth/approle/login"],
+            &["VAULT_SECRET_ID", "secret-id"],
+        );
+        let run = world.command_as("secret-id", EXOSCALE).env("VAULT_ROLE_ID", unknown);
+        let hint = if dialect == Dialect::Vault1_8 { "is not a role id of auth/approle" } else { "VAULT_ROLE_ID" };
+        denied(run.run(), world, &["auth/approle/login"], &[hint]);
+        assert_eq!(world.count("auth/approle/login"), 2, "a refused login is not repeated: {dialect}");
+    });
+}
+
+#[test]
+fn a_secret_id_that_is_used_up_is_refused_like_a_wrong_one() {
+    each_dialect(|world, _| {
+        let run = world.command_as("secret-id", EXOSCALE);
+        run.run().ok();
+        let ran = run.run();
+        ran.refused(world, 77, "denied", &["auth/approle/login"], &["used up", "vault write -f auth/approle/role/"]);
+    });
+}
+
+#[test]
+fn five_wrong_secret_ids_lock_the_role_and_the_hint_says_so() {
+    for dialect in [Dialect::Vault1_16, Dialect::OpenBao] {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        for _ in 0..5 {
+            let body = json!({ "role_id": world.role_id, "secret_id": "wrong" });
+            let answer = world.vault.request("POST", "auth/approle/login", None, &[], Some(&body));
+            assert_eq!(answer.status, 400);
+        }
+        let ran = world.command_as("secret-id", EXOSCALE).run();
+        denied(ran, &world, &["403", "permission denied"], &["locked for 15 minutes", "--auth-mount"]);
+    }
+}
+
+#[test]
+fn a_runner_outside_the_bound_network_is_told_so() {
+    each_dialect(|world, _| {
+        approle(world, json!({ "secret_id_bound_cidrs": ["10.0.0.0/8"] }));
+        let ran = world.command_as("secret-id", EXOSCALE).run();
+        denied(ran, world, &["CIDR restrictions on the role"], &["secret_id_bound_cidrs", "is spent all the same"]);
+        approle(world, json!({ "secret_id_bound_cidrs": [], "token_bound_cidrs": ["10.0.0.0/8"] }));
+        let ran = world.command_as("secret-id", EXOSCALE).run();
+        // The login succeeds; the token is good for nothing here, not even for its own end.
+        let ran = ran.refused(world, 77, "denied", &["permission denied", "exoscale/apikey"], &["token"]);
+        assert_eq!(world.vault.minted().len(), 0, "{ran:?}");
+    });
+}
+
+#[test]
+fn the_network_of_a_secret_id_counts_like_that_of_its_role() {
+    each_dialect(|world, _| {
+        let bound = json!({ "cidr_list": ["10.0.0.0/8"] });
+        let answer = world.vault.write(&format!("auth/approle/role/{ROLE}/secret-id"), bound);
+        let secret_id = answer["data"]["secret_id"].as_str().unwrap();
+        let run = world.command_as("secret-id", EXOSCALE).env("VAULT_SECRET_ID", secret_id);
+        denied(run.run(), world, &["CIDR restrictions on the secret ID"], &["secret_id_bound_cidrs"]);
+    });
+}
+
+#[test]
+fn a_login_mount_that_is_not_there_names_the_flag_that_names_it() {
+    each_dialect(|world, dialect| {
+        let text = if dialect == Dialect::Vault1_8 { "missing client token" } else { "permission denied" };
+        let line = format!("{EXOSCALE} --auth-mount nope");
+        let words: &[&str] = &["auth/nope/login", text];
+        denied(world.command_as("secret-id", &line).run(), world, words, &["--auth-mount"]);
+        denied(world.command_as("id-token", &line).run(), world, words, &["--auth-mount", "VAULT_AUTH_PATH"]);
+    });
+}
+
+#[test]
+fn a_generator_token_that_may_not_generate_is_shown_the_policy_that_it_needs() {
+    each_dialect(|world, _| {
+        let path = format!("auth/approle/role/{ROLE}/secret-id");
+        let run = world.command_as("generator-token", EXOSCALE).env("VAULT_TOKEN", &world.token("exoscale"));
+        let line = format!("path \"{path}\" {{ capabilities = [\"update\"] }}");
+        denied(run.run(), world, &[&path, "VAULT_TOKEN"], &[&line]);
+
+        let text = "path \"auth/approle/role/+/secret-id\" { capabilities = [\"update\"] }";
+        world.vault.write("sys/policies/acl/generator", json!({ "policy": text }));
+        let run = world.command_as("generator-token", EXOSCALE).env("VAULT_APPROLE_ROLE", "nope");
+        let ran = run.run().refused(world, 78, "config", &["no AppRole nope at auth/approle"], &["VAULT_APPROLE_ROLE"]);
+        world.assert_nothing_left(&ran);
+
+        approle(world, json!({ "bind_secret_id": false, "token_bound_cidrs": ["127.0.0.1/32"] }));
+        let ran = world.command_as("generator-token", EXOSCALE).run();
+        denied(ran, world, &["bind_secret_id is not set"], &["bind_secret_id"]);
+    });
+}
+
+#[test]
+fn a_second_factor_is_something_that_a_job_does_not_have() {
+    let world = World::start();
+    let factor = json!({ "any": [{ "type": "totp", "id": "5a1b", "uses_passcode": true, "name": "" }] });
+    let auth = json!({
+        "client_token": "", "accessor": "", "policies": null, "lease_duration": 0, "renewable": false,
+        "mfa_requirement": { "mfa_request_id": "d0c9", "mfa_constraints": { "totp": factor } }, "num_uses": 0,
+    });
+    let answer = json!({
+        "request_id": "1f", "lease_id": "", "renewable": false, "lease_duration": 0, "data": null, "wrap_info": null,
+        "warnings": ["A login request was issued that is subject to MFA validation."], "auth": auth,
+    });
+    for method in ["secret-id", "id-token"] {
+        world.vault.inject(On::write("/login"), Fault::answer(dev_vault::Reply::json(200, &answer)));
+        let ran = world.command_as(method, EXOSCALE).run();
+        denied(ran, &world, &["second factor"], &["login-enforcement"]);
+    }
+}
+
+#[test]
+fn an_id_token_that_is_not_believed_is_told_what_it_says_and_what_to_change() {
+    type Case = (fn(GitlabToken) -> String, &'static [&'static str], &'static [&'static str]);
+    let cases: [Case; 9] = [
+        (|token| token.audience("https://other").sign(), &["audience"], &["aud is https://other", "bound_audiences"]),
+        (|token| token.without("aud").sign(), &["audience"], &["aud is nothing", "bound_audiences"]),
+        (|token| token.issuer("https://evil").sign(), &["issuer"], &["iss is https://evil", "bound_issuer"]),
+        (|token| token.sign_with_other_key(), &["signature"], &[ISSUER, "jwks_url"]),
+        (|token| token.sign_rs384(), &["alg"], &["vault read auth/gitlab/role/"]),
+        (
+            |token| token.project_id("999").sign(),
+            &["project_id", "bound claim"],
+            &["project_id is 999", "bound_claims"],
+        ),
+        (|token| token.without("project_id").sign(), &["missing"], &["project_id is nothing"]),
+        (|token| token.issued_in(-7_200).not_before_in(-7_200).expires_in(-3_600).sign(), &["expired"], &["outlived"]),
+        (|token| token.not_before_in(600).sign(), &["not yet valid"], &["clocks"]),
+    ];
+    each_dialect(|world, _| {
+        for (make, words, hint) in &cases {
+            let jwt = make(world.id_token());
+            let run = world.command_as("id-token", EXOSCALE).env("VAULT_ID_TOKEN", &jwt);
+            let ran = run.run();
+            assert!(!ran.stderr.contains(&jwt), "{}", ran.stderr);
+            denied(ran, world, &words, hint);
+        }
+    });
+}
+
+fn as_jwt(world: &World) -> Run {
+    world.command_as("id-token", EXOSCALE)
+}
+
+#[test]
+fn a_jwt_role_that_does_not_let_us_in_is_named() {
+    each_dialect(|world, dialect| {
+        denied(
+            as_jwt(world).env("VAULT_AUTH_ROLE", "nope").run(),
+            world,
+            &["could not be found"],
+            &["no role nope at auth/gitlab", "VAULT_AUTH_ROLE"],
+        );
+        let keys = json!({ "jwt_validation_pubkeys": [GitlabToken::public_key_pem()], "bound_issuer": ISSUER });
+        world.vault.write("auth/gitlab/config", keys);
+        denied(as_jwt(world).run(), world, &["missing role"], &["default_role", "--auth-role", "VAULT_AUTH_ROLE"]);
+
+        let role = json!({ "role_type": "jwt", "user_claim": "sub", "bound_claims": { "project_id": "365" } });
+        world.vault.write("auth/gitlab/role/unbound", role);
+        let list = world.id_token().audiences(&[AUDIENCE]).sign();
+        let run = as_jwt(world).env("VAULT_AUTH_ROLE", "unbound").env("VAULT_ID_TOKEN", &list);
+        let hint = format!("bound_audiences of the role unbound to the token's aud, which is {AUDIENCE}");
+        denied(run.run(), world, &["no audiences bound"], &[&hint]);
+
+        let role = json!({
+            "role_type": "jwt", "user_claim": "sub", "bound_subject": "somebody else", "bound_audiences": [AUDIENCE],
+        });
+        world.vault.write("auth/gitlab/role/subject", role);
+        let run = as_jwt(world).env("VAULT_AUTH_ROLE", "subject");
+        denied(run.run(), world, &["subject"], &["sub is project_path:", "bound_subject"]);
+
+        let role = json!({
+            "role_type": "jwt", "user_claim": "sub", "bound_audiences": [AUDIENCE], "token_bound_cidrs": ["10.0.0.0/8"],
+        });
+        world.vault.write("auth/gitlab/role/network", role);
+        let run = as_jwt(world).env("VAULT_AUTH_ROLE", "network");
+        denied(run.run(), world, &["permission denied"], &["bound_cidrs"]);
+        assert_eq!(world.count("auth/gitlab/login"), 5, "a refused login is not repeated: {dialect}");
+    });
+}
+
+#[test]
+fn keys_that_vault_cannot_fetch_are_said_to_be_the_mounts_matter() {
+    let world = World::start();
+    let keys = json!({ "jwks_url": "http://127.0.0.1:1/keys", "default_role": ROLE });
+    world.vault.write("auth/gitlab/config", keys);
+    denied(as_jwt(&world).run(), &world, &["fetching keys"], &["jwks_url", "Vault must reach them"]);
+}
+
+#[test]
+fn an_expired_token_says_that_it_may_have_expired() {
+    each_dialect(|world, _| {
+        let run = world.command_as("token", EXOSCALE);
+        world.vault.advance(Duration::from_secs(3_601));
+        denied(run.run(), world, &["VAULT_TOKEN", "exoscale/apikey"], &["has expired, was revoked"]);
+    });
+}

@@ -1,0 +1,182 @@
+use std::time::Duration;
+
+use dev_vault::{DevVault, Dialect, Fault, On};
+use serde_json::{Value, json};
+
+use crate::support::{ROLE, World};
+
+const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
+
+fn each_dialect(test: impl Fn(&World, Dialect)) {
+    for dialect in Dialect::ALL {
+        test(&World::with(DevVault::builder().dialect(dialect)), dialect);
+    }
+}
+
+const LOOKUP: &str = "POST sys/wrapping/lookup";
+const UNWRAP: &str = "POST sys/wrapping/unwrap";
+
+#[test]
+fn a_spent_wrapping_token_is_reported_as_possible_theft() {
+    each_dialect(|world, _| {
+        let run = world.command_as("wrapping-token", EXOSCALE);
+        run.run().ok();
+        world.vault.forget_requests();
+        let ran = run.run();
+        ran.refused(
+            world,
+            79,
+            "spent",
+            &["VAULT_WRAPPING_TOKEN", "already used, or tampered with"],
+            &["somebody else did", "sys/wrapping/unwrap in Vault's audit log", "new token"],
+        );
+        assert_eq!(world.requests(), [LOOKUP]);
+    });
+}
+
+#[test]
+fn an_expired_a_foreign_and_a_garbled_wrapping_token_are_reported_the_same() {
+    each_dialect(|world, dialect| {
+        let expired = world.command_as("wrapping-token", EXOSCALE);
+        world.vault.advance(Duration::from_secs(61));
+        let ordinary = world.token("job");
+        let garbled = format!("{}x", world.wrapping_token());
+        let runs = [
+            ("expired", expired.run()),
+            ("ordinary", world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", &ordinary).run()),
+            ("garbled", world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", &garbled).run()),
+            ("short", world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", "x").run()),
+        ];
+        for (what, ran) in runs {
+            assert_eq!(ran.code, 79, "{dialect} {what}: {ran:?}");
+            ran.refused(world, 79, "spent", &["is not valid"], &["audit log"]);
+        }
+        assert_eq!(world.requests(), [LOOKUP; 4], "{dialect}");
+        // A token that is none was not spent by asking.
+        assert!(world.vault.live_tokens().iter().any(|token| token.id == ordinary), "{dialect}");
+    });
+}
+
+#[test]
+fn a_wrapping_token_that_is_a_broken_jwt_is_not_called_theft() {
+    each_dialect(|world, dialect| {
+        let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", "eyJhbGciOi.eyJ0eXBl.c2ln");
+        let ran = run.run();
+        // Vault 1.8 answers this with a 500, which could be anything.
+        if dialect == Dialect::Vault1_8 {
+            ran.refused(world, 69, "unavailable", &["sys/wrapping/lookup"], &["log"]);
+        } else {
+            ran.refused(world, 77, "denied", &["cannot be looked up", "could not be parsed"], &["sys/wrapping/lookup"]);
+        }
+    });
+}
+
+#[test]
+fn a_rewrapped_token_is_never_unwrapped() {
+    each_dialect(|world, dialect| {
+        // What a thief does: unwrap, and wrap what he found anew under his own token.
+        let thief = world.token("job");
+        let secret_id = world.secret_id();
+        let headers = [("X-Vault-Wrap-TTL", "60s")];
+        let body = json!({ "secret_id": secret_id });
+        let answer = world.vault.request("POST", "sys/wrapping/wrap", Some(&thief), &headers, Some(&body)).json();
+        let rewrapped = answer["wrap_info"]["token"].as_str().unwrap();
+        let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", rewrapped);
+        let ran = run.run();
+        let words =
+            ["SECURITY", "made by sys/wrapping/wrap", &format!("auth/approle/role/{ROLE}/secret-id"), "not unwrapped"];
+        ran.refused(world, 79, "spent", &words, &["incident", "secret ids", "audit log"]);
+        assert_eq!(world.requests(), [LOOKUP], "{dialect}");
+        assert!(world.vault.live_tokens().iter().any(|token| token.id == rewrapped), "{dialect}: it was spent");
+    });
+}
+
+#[test]
+fn a_wrapping_token_of_another_role_mount_or_path_is_never_unwrapped() {
+    let world = World::start();
+    world.vault.write("auth/approle/role/other", json!({ "token_policies": ["job"] }));
+    world.vault.write("sys/auth/other", json!({ "type": "approle" }));
+    world.vault.write(&format!("auth/other/role/{ROLE}"), json!({ "token_policies": ["job"] }));
+    for path in ["auth/approle/role/other/secret-id", &format!("auth/other/role/{ROLE}/secret-id"), "auth/token/create"]
+    {
+        world.vault.forget_requests();
+        let wrapped = world.vault.write_wrapped(path, json!({}), "60s");
+        let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", &wrapped);
+        run.run().refused(&world, 79, "spent", &["SECURITY", path], &["--creation-path", "VAULT_APPROLE_ROLE"]);
+        assert_eq!(world.requests(), [LOOKUP], "{path}");
+    }
+    // Said out loud, another path is fine.
+    let wrapped = world.vault.write_wrapped("auth/token/create", json!({ "policies": ["job"] }), "60s");
+    let run = world.command(&format!("{EXOSCALE} --creation-path auth/token/create"));
+    run.env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
+}
+
+#[test]
+fn a_secret_id_without_its_role_id_leaves_the_wrapping_token_unspent() {
+    let world = World::start();
+    let run = world.command_as("wrapping-token", EXOSCALE).without("VAULT_ROLE_ID");
+    run.run().refused(&world, 66, "input", &["VAULT_ROLE_ID is not set", "not unwrapped"], &["VAULT_ROLE_ID_FILE"]);
+    assert_eq!(world.requests(), [LOOKUP]);
+    run.env("VAULT_ROLE_ID", &world.role_id).run().ok();
+}
+
+#[test]
+fn a_wrapping_token_that_is_taken_between_lookup_and_unwrap_is_reported_as_such() {
+    each_dialect(|world, dialect| {
+        world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::lost_race());
+        let ran = world.command_as("wrapping-token", EXOSCALE).run();
+        ran.refused(world, 79, "spent", &["valid at the lookup just before"], &["audit log"]);
+        assert_eq!(world.requests(), [LOOKUP, UNWRAP], "{dialect}");
+    });
+}
+
+#[test]
+fn what_fails_behind_the_unwrap_says_that_the_token_is_spent() {
+    each_dialect(|world, dialect| {
+        // The login is refused for good: a new job needs a new token, but the refusal is what must be cured.
+        let settings = json!({ "secret_id_bound_cidrs": ["10.0.0.0/8"] });
+        world.vault.write(&format!("auth/approle/role/{ROLE}"), settings);
+        let ran = world.command_as("wrapping-token", EXOSCALE).run();
+        let ran = ran.refused(world, 77, "denied", &["CIDR"], &["secret_id_bound_cidrs"]);
+        world.assert_nothing_left(&ran);
+
+        // Vault fails for the moment: "try again" would only help with a new token.
+        world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "secret_id_bound_cidrs": [] }));
+        let ran = world.command_as("wrapping-token", EXOSCALE);
+        world.vault.inject(On::get(&format!("apikey/{ROLE}")).every(), Fault::upstream_fails("quota of keys reached"));
+        let ran =
+            ran.run().refused(world, 79, "spent", &["exoscale/apikey", "was spent on the way", "needs a new one"], &[]);
+        world.assert_nothing_left(&ran);
+        assert_eq!(world.count(&format!("apikey/{ROLE}")), 1, "{dialect}");
+    });
+}
+
+#[test]
+fn a_wrapped_answer_without_a_secret_id_is_spent_and_says_what_to_wrap() {
+    let world = World::start();
+    let change = |mut answer: Value| {
+        answer["data"] = json!({ "other": "thing" });
+        answer
+    };
+    world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::rewrite(Box::new(change)));
+    let ran = world.command_as("wrapping-token", EXOSCALE).run();
+    ran.refused(&world, 79, "spent", &["neither a login nor a secret id"], &["secret-id or auth/"]);
+}
+
+#[test]
+fn a_lookup_without_a_creation_path_stops_before_anything_is_spent() {
+    let world = World::start();
+    for path in [Value::Null, json!(7), json!(""), json!(["auth/approle/login"])] {
+        world.vault.forget_requests();
+        let change = move |mut answer: Value| {
+            answer["data"]["creation_path"] = path.clone();
+            answer
+        };
+        world.vault.inject(On::path("sys/wrapping/lookup"), Fault::rewrite(Box::new(change)));
+        let ran = world.command_as("wrapping-token", EXOSCALE).run();
+        let ran = ran.failed(65, "data");
+        ran.assert_marker(65);
+        assert!(ran.stderr.contains("creation_path; the token was not unwrapped"), "{ran:?}");
+        assert_eq!(world.requests(), [LOOKUP]);
+    }
+}
