@@ -95,6 +95,10 @@ fn build(
     }
     let parsed = match plan.provider.parse_data(&plan.mint.path, &mut envelope.data.unwrap_or_default().0) {
         Ok(parsed) => parsed,
+        // A whole answer without a lease left none: an engine of another kind, or STS of Vault 1.13.0.
+        Err(error) if lease_id.is_none() => {
+            return Err(Failed { error, leftover: Leftover::Nothing, transient: false });
+        }
         Err(error) => return Err(failed(error, lease_id)),
     };
     let revocable =
