@@ -130,7 +130,9 @@ fn describe_invalid(refusal: &Refusal, login: &Login) -> Error {
 }
 
 fn describe_unwrap(refusal: &Refusal, login: &Login) -> Error {
-    if refusal.is_wrapping_token_invalid() {
+    // A token that dies between Vault's check and its use is "permission denied" without more.
+    let is_gone = refusal.is_denied() && !refusal.is_denied_by_policy();
+    if refusal.is_wrapping_token_invalid() || is_gone {
         return stolen(login).also("it was valid at the lookup just before");
     }
     Error::new(
