@@ -19,6 +19,8 @@ mod answer;
 mod chain;
 /// What the engines are asked, and how long what they give lives.
 mod engine;
+/// What goes wrong on the wire, at every step.
+mod fault;
 /// The text of each format, with the engine's own values.
 mod formats;
 /// What is said when a login is refused, and what to change then.

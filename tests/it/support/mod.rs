@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each module uses its own part")]
 
 mod expect;
+pub mod parallel;
 pub mod tool;
 
 use std::collections::BTreeMap;

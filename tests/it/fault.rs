@@ -1,0 +1,202 @@
+use std::time::{Duration, Instant};
+
+use dev_vault::{DevVault, Fault, On, Reply, Tls};
+
+use crate::support::parallel::each;
+use crate::support::{ROLE, World, exports};
+
+/// What a fault does to a run: it loses the answer of something that was done or not, or puts a whole answer that
+/// is nobody's Vault in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    /// Vault acted and the answer was lost.
+    Done,
+    /// Vault did not act, which the client cannot know.
+    NotDone,
+    /// A whole answer that is not Vault's.
+    Foreign,
+}
+
+type Make = fn() -> Fault;
+
+/// Faults that are over at once.
+const QUICK: [(&str, Sort, Make); 17] = [
+    ("drop", Sort::NotDone, Fault::drop_request),
+    ("cut request", Sort::NotDone, || Fault::cut_request(60)),
+    ("no answer", Sort::Done, || Fault::cut_answer(0)),
+    ("cut head", Sort::Done, || Fault::cut_answer(20)),
+    ("cut body", Sort::Done, || Fault::cut_answer(260)),
+    ("reset", Sort::Done, || Fault::reset_answer(0)),
+    ("not http", Sort::NotDone, || Fault::raw("SSH-2.0-OpenSSH_9.2\r\n")),
+    ("500", Sort::NotDone, || Fault::answer(Reply::error(500, "internal error"))),
+    ("500 after", Sort::Done, || Fault::answer_after(Reply::error(500, "internal error"))),
+    ("502 html", Sort::NotDone, || Fault::answer(Reply::html(502, "<html>Bad Gateway</html>"))),
+    ("503 html", Sort::NotDone, || Fault::answer(Reply::html(503, "<html>Vault is sealed</html>"))),
+    ("504 html after", Sort::Done, || Fault::answer_after(Reply::html(504, "<html>Gateway Timeout</html>"))),
+    ("empty 200", Sort::Foreign, || Fault::answer(Reply::status(200))),
+    ("login page", Sort::Foreign, || Fault::answer(Reply::html(200, "<html>Sign in</html>"))),
+    ("half json", Sort::Foreign, || Fault::answer(Reply::status(200).body("{\"data\":{"))),
+    ("compressed", Sort::Foreign, || Fault::answer(Reply::status(200).header("Content-Encoding", "gzip").body("{}"))),
+    ("huge", Sort::Foreign, || Fault::answer(Reply::status(200).body(vec![b' '; 2 << 20]))),
+];
+
+/// The way to log in, the end of the path that the fault meets, the code when it meets it once and when always.
+type Step = (&'static str, &'static str, fn(Sort) -> (i32, i32));
+
+const LOOKUP: &str = "sys/wrapping/lookup";
+const UNWRAP: &str = "sys/wrapping/unwrap";
+const SECRET_ID: &str = "gitlab-ci-runner/secret-id";
+const APPROLE: &str = "auth/approle/login";
+const JWT: &str = "auth/gitlab/login";
+const READ: &str = "apikey/gitlab-ci-runner";
+
+/// What may be sent again is: success when the fault is over.
+fn repeatable(sort: Sort) -> (i32, i32) {
+    if sort == Sort::Foreign { (76, 76) } else { (0, 69) }
+}
+
+const STEPS: [Step; 11] = [
+    ("wrapping-token", LOOKUP, repeatable),
+    // A lookup tells whether the unwrap happened; only when it did not, a second one follows.
+    ("wrapping-token", UNWRAP, |sort| if sort == Sort::NotDone { (0, 79) } else { (79, 79) }),
+    ("wrapping-token", APPROLE, |_| (79, 79)),
+    ("wrapping-token", READ, |sort| if sort == Sort::Foreign { (76, 76) } else { (79, 79) }),
+    ("secret-id", APPROLE, |_| (79, 79)),
+    ("secret-id", READ, |sort| if sort == Sort::Foreign { (76, 76) } else { (69, 69) }),
+    ("generator-token", SECRET_ID, repeatable),
+    ("generator-token", READ, repeatable),
+    ("id-token", JWT, repeatable),
+    ("id-token", READ, repeatable),
+    // Nobody's token to revoke: what the read may have made stays.
+    ("token", READ, |_| (80, 80)),
+];
+
+/// Runs one case and holds it against the rules that no fault may break.
+fn survive(step: Step, name: &str, sort: Sort, make: Make, every: bool, flags: &str) {
+    let (method, suffix, codes) = step;
+    let world = World::start();
+    let run = world.command_as(method, &format!("exoscale --role {ROLE} --retries 1 {flags}"));
+    let on = On::path(suffix);
+    world.vault.inject(if every { on.every() } else { on }, make());
+    let ran = run.run();
+    let case = format!("{method} {suffix} {name} every={every}: {ran:?} {:#?}", world.requests());
+    let code = if every { codes(sort).1 } else { codes(sort).0 };
+    assert_eq!(ran.code, code, "{case}");
+    assert!(!ran.stderr.contains("panicked"), "{case}");
+    world.assert_no_secret_in(&ran.stderr);
+    if code == 0 {
+        let leases = world.vault.live_leases();
+        assert_eq!(leases.len(), 1, "{case}");
+        assert_eq!(exports(&ran.stdout)["EXOSCALE_API_KEY"], leases[0].access_key, "{case}");
+    } else {
+        ran.assert_marker(code);
+        assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("ci-creds: error[")).count(), 1, "{case}");
+        world.assert_no_secret_in(&ran.stdout);
+        assert!(code == 80 || world.vault.live_leases().is_empty(), "a lease is left: {case}");
+    }
+    assert_never_blind(&world, &case);
+}
+
+/// No second unwrap without a lookup that said "valid" in between, no secret id sent twice, no second read without
+/// a revocation in between.
+fn assert_never_blind(world: &World, case: &str) {
+    let (mut unwrapped, mut read, mut secret_ids) = (false, false, Vec::new());
+    for request in world.vault.requests() {
+        let path = request.path.as_str();
+        if path.ends_with(LOOKUP) && request.status == Some(200) {
+            unwrapped = false;
+        } else if path.ends_with(UNWRAP) {
+            assert!(!unwrapped, "unwrapped blindly: {case}");
+            unwrapped = true;
+        } else if path.ends_with(APPROLE) && !request.json().is_null() {
+            let secret_id = request.json()["secret_id"].clone();
+            assert!(!secret_ids.contains(&secret_id), "a secret id was sent twice: {case}");
+            secret_ids.push(secret_id);
+        } else if path.ends_with("revoke-self") && request.processed {
+            read = false;
+        } else if path.ends_with(READ) {
+            assert!(!read, "read blindly: {case}");
+            read = true;
+        }
+    }
+}
+
+fn all(faults: &[(&'static str, Sort, Make)]) -> Vec<(Step, &'static str, Sort, Make, bool)> {
+    let cases = STEPS.into_iter().flat_map(|step| {
+        faults.iter().flat_map(move |(name, sort, make)| [true, false].map(|every| (step, *name, *sort, *make, every)))
+    });
+    cases.collect()
+}
+
+#[test]
+fn every_quick_fault_at_every_step_ends_in_its_code_and_leaves_nothing() {
+    each(all(&QUICK), |(step, name, sort, make, every)| survive(step, name, sort, make, every, ""));
+}
+
+#[test]
+fn a_server_that_hangs_is_given_up_in_time_and_leaves_nothing() {
+    let hangs: [(&str, Sort, Make); 2] =
+        [("hang before", Sort::NotDone, Fault::hang_before), ("hang after", Sort::Done, Fault::hang_after)];
+    let cases = all(&hangs).into_iter().filter(|(_, _, _, _, every)| !every).collect();
+    each(cases, |(step, name, sort, make, every)| {
+        let started = Instant::now();
+        survive(step, name, sort, make, every, "--request-timeout 1");
+        assert!(started.elapsed() < Duration::from_secs(8), "{name} at {}: {:?}", step.1, started.elapsed());
+    });
+}
+
+#[test]
+fn an_answer_without_an_end_is_cut_at_its_size_and_not_at_the_deadline() {
+    for (method, suffix, code) in [("token", READ, 80), ("id-token", JWT, 76), ("wrapping-token", LOOKUP, 76)] {
+        let world = World::start();
+        world.vault.inject(On::path(suffix).every(), Fault::endless(1 << 30));
+        let started = Instant::now();
+        let ran = world.command_as(method, &format!("exoscale --role {ROLE}")).run();
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(ran.stderr.contains("larger than 1 MiB"), "{ran:?}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn an_answer_in_drops_does_not_outlive_the_deadline_of_the_run() {
+    let world = World::start();
+    world.vault.inject(On::path(JWT).every(), Fault::drip(1, Duration::from_millis(50)));
+    let started = Instant::now();
+    let ran = world.command_as("id-token", &format!("exoscale --role {ROLE} --timeout 2")).run();
+    ran.refused(&world, 69, "unavailable", &["no complete answer"], &["--request-timeout"]);
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_vault_that_cannot_be_reached_is_named_with_the_reason() {
+    let world = World::start();
+    let job = || world.command_as("token", &format!("exoscale --role {ROLE} --retries 1"));
+    // A port that was just free: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let ran = job().env("VAULT_ADDR", &format!("http://{address}")).run();
+    ran.refused(&world, 69, "unavailable", &[&address, "connection refused"], &["VAULT_ADDR"]);
+    let ran = job().env("VAULT_ADDR", "unix:///nonexistent/vault.sock").run();
+    ran.refused(&world, 69, "unavailable", &["/nonexistent/vault.sock", "no such socket"], &["VAULT_ADDR"]);
+    assert_eq!(world.vault.requests().len(), 0);
+}
+
+#[test]
+fn a_host_without_an_address_is_named() {
+    let world = World::with(DevVault::builder().tls(Tls::Valid));
+    // A name that no name service may know (RFC 6761). Where none answers at all, the deadline ends the search.
+    let line = format!("exoscale --role {ROLE} --retries 0 --connect-timeout 2");
+    let run = world.command_as("token", &line).env("VAULT_ADDR", "https://vault.invalid");
+    let ran = run.env("VAULT_CACERT_BYTES", world.vault.ca_pem()).run();
+    let ran = ran.refused(&world, 69, "unavailable", &["vault.invalid:443"], &["VAULT_ADDR"]);
+    assert!(ran.stderr.contains("no address for") || ran.stderr.contains("no connection in time"), "{ran:?}");
+}
+
+#[test]
+fn a_connection_that_is_closed_before_it_says_anything_is_tried_again() {
+    let world = World::start();
+    world.vault.inject(On::connection(), Fault::close_before_handshake());
+    world.command_as("id-token", &format!("exoscale --role {ROLE}")).run().ok();
+    assert_eq!(world.vault.connections(), 2);
+}

@@ -1,0 +1,28 @@
+//! Cases that mostly wait, side by side: a run that times out costs its second once and not once per case.
+
+use std::sync::Mutex;
+
+/// Runs every case; a case that panics fails the test.
+pub fn each<T: Send>(cases: Vec<T>, test: impl Fn(T) + Sync) {
+    // More than the cores, because the cases wait; few enough that a deadline of one second is kept on two cores.
+    const AT_ONCE: usize = 8;
+    let waiting = Mutex::new(cases);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                scope.spawn(|| {
+                    loop {
+                        let next = waiting.lock().map(|mut waiting| waiting.pop()).ok().flatten();
+                        let Some(case) = next else { return };
+                        test(case);
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
