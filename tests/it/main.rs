@@ -29,3 +29,5 @@ mod refusal;
 mod sources;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;
+/// `eval` in every shell, on success and on every failure.
+mod shell;

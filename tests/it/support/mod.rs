@@ -4,6 +4,7 @@
 
 mod expect;
 pub mod parallel;
+pub mod shell;
 pub mod tool;
 
 use std::collections::BTreeMap;

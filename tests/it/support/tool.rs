@@ -1,23 +1,28 @@
-//! Programs that a test needs beside ours: found on PATH, or said to be missing. It must not pretend to have run.
+//! External programs that tests need. A missing one is said aloud, never taken for a success.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-/// The program, or `None` after saying that the test is skipped.
+/// The program by its name, in the folders of `CI_CREDS_TEST_TOOLS` and then of `PATH`.
 ///
 /// # Panics
-/// When it is missing and `CI_CREDS_TEST_REQUIRE` (names, joined by commas) lists it.
+/// When it is missing and `CI_CREDS_TEST_REQUIRE` (names, separated by commas) lists it: on a machine that is set up
+/// to have it, a test that did not run is a failure.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| is_executable(path));
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let folders = format!("{}:{}", variable("CI_CREDS_TEST_TOOLS"), variable("PATH"));
+    let found = std::env::split_paths(&folders)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|path| is_program(path));
     if found.is_none() {
-        let required = std::env::var("CI_CREDS_TEST_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|wanted| wanted.trim() == name), "{name} is required and not installed");
-        println!("skipped: {name} is not installed");
+        let required = variable("CI_CREDS_TEST_REQUIRE");
+        assert!(!required.split(',').any(|required| required.trim() == name), "{name} is required and not installed");
+        eprintln!("skipped: {name} is not installed");
     }
     found
 }
 
-fn is_executable(path: &std::path::Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
+fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }

@@ -1,0 +1,249 @@
+//! Every request of the chain × every fault × every identity × every format, and the chain cut at every byte.
+//!
+//! Nothing here expects a certain end: whatever happens, the double's oracles must hold. A run that fails says so
+//! once, in a documented way, with nothing secret; it leaves no lease, or says that it may; and what can be spent
+//! once is never sent twice unless Vault itself had said that it is unspent.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dev_vault::{Fault, On, Recorded, Reply};
+
+use crate::support::{METHODS, ROLE, Ran, World, requests_of};
+
+type Make = fn() -> Fault;
+
+/// The fault matrix. Each stands for what a network, a proxy, a standby or a broken Vault does.
+const FAULTS: [(&str, Make); 40] = [
+    ("cut in the request line", || Fault::cut_request(0)),
+    ("cut in the request", || Fault::cut_request(60)),
+    ("dropped before processing", Fault::drop_request),
+    ("lost answer", || Fault::cut_answer(0)),
+    ("reset answer", || Fault::reset_answer(0)),
+    ("answer cut in its head", || Fault::cut_answer(40)),
+    ("answer cut in its body", || Fault::cut_answer(220)),
+    ("answer reset in its body", || Fault::reset_answer(220)),
+    ("silence before processing", Fault::hang_before),
+    ("silence after processing", Fault::hang_after),
+    ("not HTTP", || Fault::raw("SSH-2.0-OpenSSH_9.2\r\n")),
+    ("a TLS alert", || Fault::raw([0x15, 3, 1, 0, 2, 2, 70])),
+    ("an answer without end", || Fault::endless(8 << 20)),
+    ("200 empty", || Fault::answer(Reply::status(200))),
+    ("200 empty after processing", || Fault::answer_after(Reply::status(200))),
+    ("204 where data is needed", || Fault::answer_after(Reply::status(204).body(""))),
+    ("200 page", || Fault::answer(Reply::html(200, "<html>log in</html>"))),
+    ("200 page after processing", || Fault::answer_after(Reply::html(200, "<html>log in</html>"))),
+    ("200 with half a JSON", || Fault::answer_after(Reply::status(200).body("{\"data\":{\"api_key\":\"EX"))),
+    ("200 with two JSONs", || Fault::rewrite_bytes(Box::new(|body| [body.clone(), body].concat()))),
+    ("200 compressed", || Fault::answer_after(Reply::status(200).header("Content-Encoding", "gzip").body("\u{1f}"))),
+    ("200 wrapped", || Fault::answer_after(Reply::json(200, &serde_json::json!({"wrap_info": {"token": "s.x"}})))),
+    ("200 without data", || Fault::answer_after(Reply::json(200, &serde_json::json!({"data": null, "auth": null})))),
+    ("400", || Fault::answer(Reply::error(400, "invalid request"))),
+    ("403", || Fault::answer(Reply::error(403, "permission denied"))),
+    ("403 page", || Fault::answer(Reply::html(403, "<html>blocked</html>"))),
+    ("404", || Fault::answer(Reply::error(404, "no handler for route"))),
+    ("405", || Fault::answer(Reply::error(405, "unsupported operation"))),
+    ("407", || Fault::answer(Reply::html(407, "<html>proxy</html>"))),
+    ("412", || Fault::answer(Reply::error(412, "required index state not present"))),
+    ("429", || Fault::answer(Reply::error(429, "rate limit quota exceeded"))),
+    ("429 for a day", || Fault::answer(Reply::error(429, "rate limit quota exceeded").header("Retry-After", "86400"))),
+    ("473", || Fault::answer(Reply::error(473, "performance standby"))),
+    ("500", || Fault::answer(Reply::error(500, "internal error"))),
+    ("500 after processing", || Fault::answer_after(Reply::error(500, "internal error"))),
+    ("502 page after processing", || Fault::answer_after(Reply::html(502, "<html>bad gateway</html>"))),
+    ("503 sealed", || Fault::answer(Reply::error(503, "Vault is sealed"))),
+    ("504 page", || Fault::answer(Reply::html(504, "<html>timeout</html>"))),
+    ("302", || Fault::redirect(302, "https://evil.invalid/v1/x")),
+    ("307", || Fault::redirect(307, "https://evil.invalid/v1/x")),
+];
+
+const FORMATS: [&str; 5] = ["shell", "fish", "powershell", "json", "dotenv"];
+
+/// Enough for silence to be told from slowness, twice in a run.
+const DEADLINES: &str = "--request-timeout 1s --timeout 5s";
+
+struct Case {
+    method: &'static str,
+    /// Which of the way's requests, counted from 0.
+    step: usize,
+    fault: (&'static str, Make),
+    every_time: bool,
+    format: &'static str,
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for method in METHODS {
+        for step in 0..=requests_of(method).len() {
+            for fault in FAULTS {
+                for format in FORMATS {
+                    cases.push(Case { method, step, fault, every_time: false, format });
+                }
+                cases.push(Case { method, step, fault, every_time: true, format: "shell" });
+            }
+        }
+    }
+    cases
+}
+
+fn path_of(method: &str, step: usize) -> String {
+    let requests = requests_of(method);
+    let request = requests.get(step).cloned().unwrap_or_else(|| format!("GET exoscale/apikey/{ROLE}"));
+    request.split_once(' ').unwrap().1.to_owned()
+}
+
+fn check(case: &Case) {
+    let Case { method, step, fault: (name, make), every_time, format } = case;
+    let world = World::start();
+    let path = path_of(method, *step);
+    let on = On::path(&path);
+    world.vault.inject(if *every_time { on.every() } else { on }, make());
+    let ran = world.command_as(method, &format!("exoscale --role {ROLE} --format {format} {DEADLINES}")).run();
+    let told = format!("{method}, {name} at {path}{}, {format}: {ran:?}", if *every_time { " every time" } else { "" });
+    hold_oracles(&world, &ran, method, format, &told);
+}
+
+/// What must hold after any run at all.
+fn hold_oracles(world: &World, ran: &Ran, method: &str, format: &str, told: &str) {
+    let requests = world.vault.requests();
+    let live = world.vault.live_leases();
+    if ran.code == 0 {
+        assert_eq!(live.len(), 1, "{told}");
+        assert!(ran.stdout.contains(&live[0].access_key), "{told}");
+        assert!(!ran.stderr.contains("error["), "{told}");
+    } else {
+        assert!([65, 69, 75, 76, 77, 78, 79, 80].contains(&ran.code), "{told}");
+        assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("ci-creds: error[")).count(), 1, "{told}");
+        assert!(ran.stderr.lines().filter(|line| line.starts_with("  hint: ")).count() <= 1, "{told}");
+        assert!(live.is_empty() || ran.code == 80, "{told}\nleft: {live:?}");
+        let marker = match format {
+            "shell" => ran.stdout.ends_with(&format!("(exit {});\n", ran.code)) && ran.stdout.starts_with("unset "),
+            "fish" => ran.stdout.ends_with("false;\n"),
+            "powershell" => ran.stdout.ends_with(&format!("throw 'ci-creds failed with exit code {}';\n", ran.code)),
+            _ => ran.stdout.is_empty(),
+        };
+        assert!(marker, "{told}");
+        world.assert_no_secret_in(&ran.stdout);
+        let spent = requests.iter().any(|request| request.path.ends_with("/unwrap") && request.processed);
+        assert!(!(spent && [69, 75].contains(&ran.code)), "a re-run cannot help: {told}");
+        assert!(ran.code != 79 || method != "token" && method != "id-token", "{told}");
+    }
+    world.assert_no_secret_in(&ran.stderr);
+    hold_order(&requests, told);
+}
+
+/// Answers by which Vault says that it did not act.
+fn not_processed(request: &Recorded) -> bool {
+    matches!(request.status, Some(307 | 412 | 429 | 472 | 473 | 503))
+}
+
+/// A wrapping token or a secret id is sent again only after Vault said that it did not act, or that the token is
+/// unspent; a credential is asked for again only after that, or after the token that asked was revoked.
+fn hold_order(requests: &[Recorded], told: &str) {
+    for (index, request) in requests.iter().enumerate() {
+        let earlier = |same: &dyn Fn(&Recorded) -> bool| requests[..index].iter().rposition(|other| same(other));
+        let between = |from: usize, what: &dyn Fn(&Recorded) -> bool| requests[from..index].iter().any(what);
+        let path = request.path.as_str();
+        let token = |request: &Recorded| request.headers.get("X-Vault-Token").map(str::to_owned);
+        if path.ends_with("/unwrap")
+            && let Some(before) = earlier(&|other| other.path == path && token(other) == token(request))
+        {
+            let unspent = |other: &Recorded| other.path.ends_with("/lookup") && other.status == Some(200);
+            assert!(not_processed(&requests[before]) || between(before, &unspent), "unwrapped twice: {told}");
+        }
+        if path.ends_with("approle/login")
+            && let Some(before) = earlier(&|other| other.path == path && other.body == request.body)
+        {
+            assert!(not_processed(&requests[before]), "a secret id was sent twice: {told}");
+        }
+        if path.contains("/apikey/")
+            && let Some(before) = earlier(&|other| other.path == path)
+        {
+            let revoked = |other: &Recorded| other.path.ends_with("/revoke-self") && other.status == Some(204);
+            assert!(not_processed(&requests[before]) || between(before, &revoked), "minted twice: {told}");
+        }
+    }
+}
+
+/// Runs the cases on many threads: most of a case is waiting.
+fn run_all<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(case);
+                }
+            });
+        }
+    });
+}
+
+/// Pauses and silences take no processor; a case that computes takes milliseconds.
+const THREADS: usize = 24;
+
+#[test]
+fn whatever_fails_nothing_is_spent_twice_nothing_is_left_and_nothing_is_told() {
+    run_all(&cases(), check);
+}
+
+/// Where a connection of the chain is cut.
+struct Cut {
+    path: &'static str,
+    bytes: usize,
+    answer: bool,
+}
+
+/// Heads and bodies of the double's answers at these paths are shorter.
+const LONGEST: usize = 900;
+
+#[test]
+fn the_chain_can_be_cut_at_every_byte_of_unwrap_login_and_read() {
+    let clean = World::start();
+    clean.command_as("wrapping-token", &format!("exoscale --role {ROLE}")).run().ok();
+    let mut cuts = Vec::new();
+    for path in ["sys/wrapping/unwrap", "auth/approle/login", "exoscale/apikey/gitlab-ci-runner"] {
+        let request = clean.vault.requests().into_iter().find(|request| request.path.ends_with(path)).unwrap();
+        cuts.extend((0..LONGEST).map(|bytes| Cut { path, bytes, answer: true }));
+        cuts.extend((0..request.read).map(|bytes| Cut { path, bytes, answer: false }));
+    }
+    let whole = AtomicUsize::new(0);
+    run_all(&cuts, |cut| {
+        let world = World::start();
+        let fault = if cut.answer { Fault::cut_answer(cut.bytes) } else { Fault::cut_request(cut.bytes) };
+        world.vault.inject(On::path(cut.path), fault);
+        let ran = world.command_as("wrapping-token", &format!("exoscale --role {ROLE}")).run();
+        let told = format!(
+            "{} cut after byte {} of its {}: {ran:?}",
+            cut.path,
+            cut.bytes,
+            if cut.answer { "answer" } else { "request" }
+        );
+        hold_oracles(&world, &ran, "wrapping-token", "shell", &told);
+        if ran.code == 0 && cut.bytes == LONGEST - 1 {
+            whole.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    // A cut behind the last byte is none: so the sweep reached beyond every answer.
+    assert_eq!(whole.into_inner(), 3);
+}
+
+#[test]
+fn a_hundred_jobs_that_meet_a_rate_limit_come_back_apart() {
+    let world = World::start();
+    world
+        .vault
+        .inject(On::path("gitlab/login").times(100), Fault::answer(Reply::error(429, "rate limit quota exceeded")));
+    let jobs: Vec<_> = (0..100).collect();
+    let started = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in &jobs {
+            scope.spawn(|| world.command_as("id-token", &format!("exoscale --role {ROLE} --timeout 60s")).run().ok());
+        }
+    });
+    // Full jitter below half a second and more: nobody waits for ever, and nobody asked a second time at once.
+    assert!(started.elapsed() < Duration::from_secs(60));
+    let logins = world.requests().iter().filter(|request| request.ends_with("gitlab/login")).count();
+    assert!((200..=300).contains(&logins), "{logins} logins");
+    assert_eq!(world.vault.live_leases().len(), 100);
+}
