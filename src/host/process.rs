@@ -20,7 +20,8 @@ pub fn harden() {
 pub fn on_panic(failure: String, code: u8) {
     std::panic::set_hook(Box::new(move |panic| {
         let host = super::Host::real();
-        if !host.stdout().terminal {
+        // No more than this: a second panic in here would abort with an empty stdout, and eval would return 0.
+        if !rustix::termios::isatty(rustix::stdio::stdout()) {
             let _ = host.write_stdout(&Secret::new(failure.clone()));
         }
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();

@@ -92,31 +92,38 @@ fn is_null_device(stat: &Stat) -> bool {
 ///
 /// ksh93 evaluates `$(…)` inside its own process, so that its stdout *is* our pipe: there is no telling.
 fn nobody_captures(ours: &Stat) -> bool {
-    let group = rustix::process::getpgrp();
-    let mut parent = rustix::process::getppid();
+    let Some(own) = read_status("self") else { return false };
+    let mut parent = own.parent;
     let mut seen = false;
-    while let Some(pid) = parent.filter(|pid| !pid.is_init()) {
-        if rustix::process::getpgid(Some(pid)) != Ok(group) {
+    while parent != 0 {
+        let root = parent.to_string();
+        let Some(above) = read_status(&root) else { return false };
+        if above.group != own.group {
             break;
         }
-        let root = format!("/proc/{}", pid.as_raw_nonzero());
-        let Ok(theirs) = rustix::fs::stat(format!("{root}/fd/1")) else { return false };
-        let Some((name, above)) = read_status(&root) else { return false };
-        if !same_file(ours, &theirs) || name.starts_with("ksh") {
+        let Ok(theirs) = rustix::fs::stat(format!("/proc/{root}/fd/1")) else { return false };
+        if !same_file(ours, &theirs) || above.name.starts_with("ksh") {
             return false;
         }
         seen = true;
-        parent = above;
+        parent = above.parent;
     }
     seen
 }
 
-/// The process's name and its parent, from `/proc/<pid>/stat`: `pid (name) state ppid …`.
+/// A process among its relatives. 0 is a process or group outside our namespace, which rustix's types cannot hold.
+struct Status {
+    name: String,
+    parent: u32,
+    group: u32,
+}
+
+/// From `/proc/<pid>/stat`: `pid (name) state parent group …`, where the name may hold anything.
 #[expect(clippy::disallowed_methods, reason = "/proc is how the system tells of other processes")]
-fn read_status(root: &str) -> Option<(String, Option<rustix::process::Pid>)> {
-    let stat = std::fs::read_to_string(format!("{root}/stat")).ok()?;
+fn read_status(pid: &str) -> Option<Status> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, tail) = stat.rsplit_once(')')?;
     let name = head.split_once('(')?.1.to_owned();
-    let parent = tail.split_whitespace().nth(1)?.parse().ok()?;
-    Some((name, rustix::process::Pid::from_raw(parent)))
+    let mut numbers = tail.split_whitespace().skip(1).map_while(|number| number.parse().ok());
+    Some(Status { name, parent: numbers.next()?, group: numbers.next()? })
 }
