@@ -117,3 +117,26 @@ fn a_script_of_ksh93_with_a_name_of_its_own_is_not_mistaken_for_a_bare_call() {
     let played = stage(&world, &[]).env("CI", "true").finish(std::process::Command::new(script));
     assert!(played.reached, "{:?}", played.ran);
 }
+
+/// In a namespace without its own process group (bubblewrap, `unshare`) every process belongs to group 0, and the
+/// job's shell may be process 1, as it is in a container.
+#[test]
+fn in_a_process_namespace_the_bare_form_is_refused_and_a_captured_one_works() {
+    let world = World::start();
+    let Some(unshare) = tool::find("unshare") else { return };
+    let arguments = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    let permitted = std::process::Command::new(&unshare).args(arguments).arg("true").output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: unshare is not permitted here");
+        return;
+    }
+    for shell in shell::posix().into_iter().filter(|shell| shell.name != "ksh93") {
+        let stage = stage(&world, &EXOSCALE).env("CI", "true");
+        let play = |text: &str| stage.finish(shell.command_under(&unshare, &arguments, text, &[]));
+        let bare = play(&format!("ci-creds exoscale --role {ROLE}; exit $?"));
+        assert_eq!(bare.ran.code, 64, "{}: {:?}", shell.name, bare.ran);
+        let captured = play(&format!("set -e; eval $(ci-creds exoscale --role {ROLE}); touch \"$OUT/reached\""));
+        assert!(captured.reached, "{}: {:?}", shell.name, captured.ran);
+        std::fs::remove_file(stage.out("reached")).expect("it was reached");
+    }
+}
