@@ -25,9 +25,12 @@ mod fault;
 mod formats;
 /// What is said when a login is refused, and what to change then.
 mod refusal;
+/// `eval` in every shell, on success and on every failure.
+mod shell;
 /// Where each value comes from: flags, variables, files, the job's own token.
 mod sources;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;
-/// `eval` in every shell, on success and on every failure.
-mod shell;
+
+/// Every fault at every request, and a cut at every byte.
+mod sweep;

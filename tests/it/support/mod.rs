@@ -106,6 +106,19 @@ impl World {
 /// The ways to log in, by the names that `--auth` takes.
 pub const METHODS: [&str; 5] = ["wrapping-token", "secret-id", "generator-token", "id-token", "token"];
 
+/// The requests of each way to log in, before the read of the credential.
+pub fn requests_of(method: &str) -> Vec<String> {
+    match method {
+        "wrapping-token" => {
+            vec!["POST sys/wrapping/lookup".into(), "POST sys/wrapping/unwrap".into(), "POST auth/approle/login".into()]
+        }
+        "secret-id" => vec!["POST auth/approle/login".into()],
+        "generator-token" => vec![format!("POST auth/approle/role/{ROLE}/secret-id"), "POST auth/approle/login".into()],
+        "id-token" => vec!["POST auth/gitlab/login".into()],
+        _ => Vec::new(),
+    }
+}
+
 impl World {
     /// The command with the inputs of one way to log in.
     pub fn command_as(&self, method: &str, line: &str) -> Run {
