@@ -162,7 +162,7 @@ impl<'a> Vault<'a> {
             };
             let request = Request { method, path, query, token, body: body.as_ref().map(Secret::duplicate), timeout };
             let sent = self.host.now();
-            let outcome = classify(self.http.send(&request).await, self.name(), path, &unspeakable);
+            let outcome = classify(step, self.http.send(&request).await, self.name(), path, &unspeakable);
             let again = match &outcome {
                 Outcome::NotProcessed { .. } => true,
                 Outcome::Ambiguous { transient, .. } => *transient && step.when_ambiguous() == Again::Yes,

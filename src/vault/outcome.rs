@@ -118,6 +118,11 @@ pub enum Again {
 }
 
 impl Step {
+    /// Whether Vault has nothing to say when it did what it was asked.
+    fn may_be_silent(self) -> bool {
+        matches!(self, Self::RevokeSelf | Self::RevokeLease)
+    }
+
     /// The table. After *not processed*, every step may be sent again, inside the run's budget.
     #[must_use]
     pub fn when_ambiguous(self) -> Again {
@@ -134,7 +139,7 @@ impl Step {
 
 /// Reads what came back, or did not. `secrets` are the texts that went out and must not be repeated.
 #[must_use]
-pub(crate) fn classify(result: Result<Reply, Broken>, host: &str, path: &str, secrets: &[&str]) -> Outcome {
+pub(crate) fn classify(step: Step, result: Result<Reply, Broken>, host: &str, path: &str, secrets: &[&str]) -> Outcome {
     let reply = match result {
         Ok(reply) => reply,
         Err(Broken { stage: Stage::NotSent, error }) => return Outcome::NotProcessed { error, retry_after: None },
@@ -145,13 +150,13 @@ pub(crate) fn classify(result: Result<Reply, Broken>, host: &str, path: &str, se
         Err(Broken { stage: Stage::Last, error }) => return Outcome::Final(error),
     };
     match reply.status {
-        200..=299 => classify_success(&reply, host, path),
+        200..=299 => classify_success(step, &reply, host, path),
         _ => classify_failure(&reply, host, path, secrets),
     }
 }
 
-fn classify_success(reply: &Reply, host: &str, path: &str) -> Outcome {
-    if reply.body.is_empty() && (reply.status == 204 || reply.status == 202) {
+fn classify_success(step: Step, reply: &Reply, host: &str, path: &str) -> Outcome {
+    if reply.body.is_empty() && step.may_be_silent() && matches!(reply.status, 202 | 204) {
         return Outcome::Done(Box::default());
     }
     if !reply.json {
@@ -269,7 +274,7 @@ mod tests {
             retry_after: None,
             body: Zeroizing::new(body.as_bytes().to_vec()),
         };
-        classify(Ok(reply), "vault:8200", "aws/sts/x", &["7f8f90f4-b2f5"])
+        classify(Step::Mint, Ok(reply), "vault:8200", "aws/sts/x", &["7f8f90f4-b2f5"])
     }
 
     fn name(outcome: &Outcome) -> (&'static str, Option<Kind>) {
@@ -289,7 +294,7 @@ mod tests {
         let failed = |text: &str| format!("{{\"errors\":[\"{text}\"]}}");
         let cases = [
             (200, JSON, "{\"data\":{}}".to_owned(), ("done", None)),
-            (204, JSON, String::new(), ("done", None)),
+            (204, JSON, String::new(), ("ambiguous for good", Some(Kind::Protocol))),
             (200, JSON, String::new(), ("ambiguous for good", Some(Kind::Protocol))),
             (200, JSON, "{\"data\"".into(), ("ambiguous for good", Some(Kind::Protocol))),
             (200, "text/html", "<html>".into(), ("ambiguous for good", Some(Kind::Protocol))),

@@ -37,7 +37,13 @@ const FAULTS: [(&str, Make); 40] = [
     ("200 with two JSONs", || Fault::rewrite_bytes(Box::new(|body| [body.clone(), body].concat()))),
     ("200 compressed", || Fault::answer_after(Reply::status(200).header("Content-Encoding", "gzip").body("\u{1f}"))),
     ("200 wrapped", || Fault::answer_after(Reply::json(200, &serde_json::json!({"wrap_info": {"token": "s.x"}})))),
-    ("200 without data", || Fault::answer_after(Reply::json(200, &serde_json::json!({"data": null, "auth": null})))),
+    ("200 without data", || {
+        Fault::rewrite(Box::new(|mut answer| {
+            answer["data"] = serde_json::Value::Null;
+            answer["auth"] = serde_json::Value::Null;
+            answer
+        }))
+    }),
     ("400", || Fault::answer(Reply::error(400, "invalid request"))),
     ("403", || Fault::answer(Reply::error(403, "permission denied"))),
     ("403 page", || Fault::answer(Reply::html(403, "<html>blocked</html>"))),
