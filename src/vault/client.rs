@@ -196,17 +196,21 @@ impl<'a> Vault<'a> {
         (!left.is_zero()).then(|| whole.min(left))
     }
 
-    /// Full jitter below a bound that doubles: a hundred jobs that failed together come back apart. A server that
-    /// names a pause gets at least that one.
+    /// A server that names a pause gets at least that one.
     fn pause(&self, attempt: u32, outcome: &Outcome) -> Duration {
-        let bound = FIRST_PAUSE.saturating_mul(1 << attempt.min(8)).min(LONGEST_PAUSE);
-        let jitter = bound.mul_f64(fastrand::f64());
+        let jitter = jitter(attempt);
         let asked = match outcome {
             Outcome::NotProcessed { retry_after: Some(text), .. } => parse_retry_after(text, self.host.now()),
             _ => None,
         };
         asked.map_or(jitter, |asked| asked.saturating_add(jitter))
     }
+}
+
+/// Full jitter below a bound that doubles: a hundred jobs that failed together come back apart.
+fn jitter(attempt: u32) -> Duration {
+    let bound = FIRST_PAUSE.saturating_mul(1 << attempt.min(8)).min(LONGEST_PAUSE);
+    bound.mul_f64(fastrand::f64())
 }
 
 /// How the engine is asked: some policies grant only `read`, some only `update`.
@@ -233,6 +237,17 @@ pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hundred_pauses_lie_apart_below_a_bound_that_doubles() {
+        for (attempt, bound) in [(0, 500), (1, 1000), (2, 2000), (3, 4000), (9, 4000), (99, 4000)] {
+            let pauses: Vec<_> = (0..100).map(|_| jitter(attempt).as_millis()).collect();
+            assert!(pauses.iter().all(|pause| *pause < bound), "{pauses:?}");
+            // All in one half of the range: once in 2^99 runs.
+            assert!(pauses.iter().any(|pause| *pause < bound / 2), "{pauses:?}");
+            assert!(pauses.iter().any(|pause| *pause >= bound / 2), "{pauses:?}");
+        }
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
