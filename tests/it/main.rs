@@ -17,6 +17,8 @@ mod support;
 mod answer;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
+/// How the text reaches the caller, and what happens when it does not.
+mod delivery;
 /// What the engines are asked, and how long what they give lives.
 mod engine;
 /// What goes wrong on the wire, at every step.
@@ -29,6 +31,10 @@ mod refusal;
 mod shell;
 /// Where each value comes from: flags, variables, files, the job's own token.
 mod sources;
+/// Sealed, standby, limited: what is waited for and what is not.
+mod state;
+/// What the system is asked for: arguments, files, writes.
+mod syscall;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;
 

@@ -16,11 +16,19 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|path| is_program(path));
     if found.is_none() {
-        let required = variable("CI_CREDS_TEST_REQUIRE");
-        assert!(!required.split(',').any(|required| required.trim() == name), "{name} is required and not installed");
-        eprintln!("skipped: {name} is not installed");
+        miss(name, "is not installed");
     }
     found
+}
+
+/// Says that a test is skipped because of a program.
+///
+/// # Panics
+/// When `CI_CREDS_TEST_REQUIRE` lists it.
+pub fn miss(name: &str, why: &str) {
+    let required = std::env::var("CI_CREDS_TEST_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|required| required.trim() == name), "{name} is required and {why}");
+    eprintln!("skipped: {name} {why}");
 }
 
 fn is_program(path: &Path) -> bool {

@@ -1,0 +1,205 @@
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dev_vault::{Fault, On};
+
+use crate::support::{ROLE, Ran, World, tool};
+
+const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
+const READ: &str = "apikey/gitlab-ci-runner";
+
+/// The double answers at once; whoever waits longer waits for something that will not come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_given_back() {
+    for (method, leases) in [("secret-id", 0), ("id-token", 0), ("token", 1)] {
+        let world = World::start();
+        let mut command = world.command_as(method, EXOSCALE).to_command();
+        command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+        let ran = Ran::of(command);
+        // With somebody else's token only the lease could be revoked, which the usual policy does not allow.
+        let (code, kind) = if leases == 0 { (74, "output") } else { (80, "leak") };
+        let ran = ran.failed(code, kind);
+        assert!(ran.stderr.contains("stdout did not take the output: no space left"), "{ran:?}");
+        assert_eq!((world.vault.minted().len(), world.vault.live_leases().len()), (1, leases), "{method}");
+        world.assert_no_secret_in(&ran.stderr);
+    }
+}
+
+#[test]
+fn a_lease_of_somebody_elses_token_is_revoked_where_its_policy_allows() {
+    let world = World::start();
+    let policy = format!(
+        "path \"exoscale/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}\npath \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
+    );
+    world.vault.write("sys/policies/acl/job", serde_json::json!({ "policy": policy }));
+    let run = world.command_as("token", EXOSCALE);
+    let mut command = run.to_command();
+    command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+    Ran::of(command).failed(74, "output");
+    assert_eq!(world.vault.live_leases(), []);
+    let token = &run.variables()["VAULT_TOKEN"];
+    assert!(world.vault.live_tokens().iter().any(|live| live.id == *token), "the user's own token was revoked");
+}
+
+#[test]
+fn a_stdout_that_is_closed_or_null_is_refused_before_anything_is_asked() {
+    let world = World::start();
+    let script = format!("exec {} {EXOSCALE} >&-", env!("CARGO_BIN_EXE_ci-creds"));
+    for redirect in [script.clone(), script.replace(">&-", ">/dev/null")] {
+        let run = world.command_as("token", "");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &redirect]).env_clear().envs(run.variables()).stdin(Stdio::null());
+        let ran = Ran::of(command).failed(74, "output");
+        assert!(ran.stderr.contains("closed or /dev/null") && ran.stderr.contains("hint: "), "{ran:?}");
+    }
+    assert_eq!(world.vault.requests().len(), 0);
+}
+
+#[test]
+fn a_reader_that_is_gone_is_an_error_and_the_key_is_given_back() {
+    let world = World::start();
+    let mut command = world.command_as("secret-id", EXOSCALE).to_command();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdout(writer).stderr(Stdio::piped());
+    let ran = Ran::of(command).failed(74, "output");
+    assert!(ran.stderr.contains("broken pipe"), "{ran:?}");
+    assert_eq!(world.vault.minted().len(), 1);
+    world.assert_nothing_left(&ran);
+}
+
+#[test]
+fn a_signal_during_the_read_ends_the_run_with_its_code_and_gives_the_key_back() {
+    for (signal, code, kind) in [("TERM", 143, "terminated"), ("INT", 130, "interrupted")] {
+        for fault in [Fault::hang_after, Fault::hang_before] {
+            let world = World::start();
+            world.vault.inject(On::path(READ), fault());
+            let mut command = world.command_as("secret-id", EXOSCALE).to_command();
+            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            assert!(world.vault.wait_for_requests(2, PATIENCE), "the read never came");
+            kill(signal, child.id());
+            let output = child.wait_with_output().unwrap();
+            let ran = Ran {
+                code: output.status.code().unwrap_or(-1),
+                stdout: String::from_utf8(output.stdout).unwrap(),
+                stderr: String::from_utf8(output.stderr).unwrap(),
+            };
+            let ran = ran.failed(code, kind);
+            ran.assert_marker(code);
+            world.assert_no_secret_in(&ran.stderr);
+            world.assert_nothing_left(&ran);
+        }
+    }
+}
+
+#[test]
+fn a_signal_before_the_login_is_answered_spends_nothing_more() {
+    let world = World::start();
+    world.vault.inject(On::path("sys/wrapping/lookup"), Fault::hang_before());
+    let mut command = world.command_as("wrapping-token", EXOSCALE).to_command();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(world.vault.wait_for_requests(1, PATIENCE), "the lookup never came");
+    let started = Instant::now();
+    kill("TERM", child.id());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(world.requests(), ["POST sys/wrapping/lookup"]);
+}
+
+fn kill(signal: &str, pid: u32) {
+    let status = Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn stdout_and_stderr_in_one_pipe_are_refused_in_words_that_no_shell_acts_on() {
+    let world = World::start();
+    let mut command = world.command_as("token", EXOSCALE).to_command();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    drop(command);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(64), "{text}");
+    assert!(text.contains("error[usage]: stdout and stderr are the same"), "{text}");
+    assert!(text.contains("(exit 64);"), "{text}");
+    let message = text.split("(exit 64);").nth(1).unwrap();
+    assert!(!message.contains([';', '$', '`', '&', '|', '<', '>', '"', '\'', '\\', '#']), "{text}");
+    assert_eq!(world.vault.requests().len(), 0);
+}
+
+/// A shell that writes into our pipe, in a process group of its own, as a runner starts a job's.
+fn in_a_job(world: &World, script: &str) -> Ran {
+    let run = world.command_as("token", "").env("CI", "true").env("CI_CREDS", env!("CARGO_BIN_EXE_ci-creds"));
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]).env_clear().envs(run.variables()).stdin(Stdio::null()).process_group(0);
+    Ran::of(command)
+}
+
+#[test]
+fn a_bare_call_in_a_job_is_refused_and_a_captured_one_is_not() {
+    let world = World::start();
+    // Something follows, so that no shell replaces itself by the command.
+    let ran = in_a_job(&world, &format!("$CI_CREDS {EXOSCALE}; exit $?"));
+    let ran = ran.refused(&world, 64, "usage", &["nothing captures the output", "log"], &["eval", "--reveal"]);
+    assert_eq!(world.vault.requests().len(), 0, "{ran:?}");
+
+    let ran =
+        in_a_job(&world, &format!("x=$($CI_CREDS {EXOSCALE}); eval \"$x\"; echo got ${{EXOSCALE_API_KEY%%[0-9a-f]*}}"));
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "got EXO\n"), "{ran:?}");
+    let ran = in_a_job(
+        &world,
+        &format!("eval $($CI_CREDS {EXOSCALE} || echo false); echo got ${{EXOSCALE_API_KEY%%[0-9a-f]*}}"),
+    );
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "got EXO\n"), "{ran:?}");
+    let ran = in_a_job(
+        &world,
+        &format!("$CI_CREDS {EXOSCALE} > \"$TMPDIR\"/x; . \"$TMPDIR\"/x; echo got ${{EXOSCALE_API_KEY%%[0-9a-f]*}}"),
+    );
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "got EXO\n"), "{ran:?}");
+    let ran = in_a_job(&world, &format!("$CI_CREDS {EXOSCALE} --reveal; exit $?"));
+    assert!(ran.stdout.contains("export EXOSCALE_API_KEY='EXO"), "{ran:?}");
+}
+
+/// Runs it on a terminal of its own; what the terminal shows, and the code.
+fn on_a_terminal(world: &World, line: &str) -> Option<(i32, String)> {
+    let script = tool::find("script")?;
+    let run = world.command_as("token", "");
+    let mut command = Command::new(script);
+    let line = format!("{} {line}", env!("CARGO_BIN_EXE_ci-creds"));
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .env_clear()
+        .envs(run.variables())
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::null());
+    let ran = Ran::of(command);
+    Some((ran.code, ran.stdout.replace('\r', "")))
+}
+
+#[test]
+fn somebody_at_a_terminal_sees_a_summary_without_the_secret() {
+    let world = World::start();
+    let Some((code, text)) = on_a_terminal(&world, EXOSCALE) else { return };
+    assert_eq!(code, 0, "{text}");
+    let key = world.vault.live_leases()[0].access_key.clone();
+    for expected in
+        [key.as_str(), "Exoscale", "api_secret  ********", "token (from VAULT_TOKEN)", "--reveal", "expires"]
+    {
+        assert!(text.contains(expected), "{expected:?} is not in: {text}");
+    }
+    let shown: Vec<_> =
+        world.vault.secrets().into_iter().filter(|secret| *secret != key && text.contains(secret)).collect();
+    assert_eq!(shown, Vec::<String>::new(), "{text}");
+
+    let (code, text) = on_a_terminal(&world, &format!("{EXOSCALE} --reveal")).unwrap();
+    assert!(code == 0 && text.contains("export EXOSCALE_API_SECRET='"), "{text}");
+    // A person needs no marker for a shell.
+    let (code, text) = on_a_terminal(&world, "exoscale --role nope").unwrap();
+    assert!(code == 77 && !text.contains("(exit"), "{text}");
+}

@@ -1,0 +1,68 @@
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use crate::support::{METHODS, ROLE, Ran, World, tool};
+
+/// Runs a way to log in under strace with a umask of 000; its calls of these names.
+fn trace(world: &World, method: &str, line: &str, calls: &str) -> Option<(Ran, String)> {
+    let strace = tool::find("strace")?;
+    let run = world.command_as(method, line);
+    let log = world.path("strace");
+    let mut words = vec![strace.display().to_string(), "-f".into(), "-s".into(), "9999".into(), "-e".into()];
+    words.extend([format!("trace={calls}"), "-o".into(), log.display().to_string()]);
+    words.push(env!("CARGO_BIN_EXE_ci-creds").into());
+    words.extend(run.arguments.iter().cloned());
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "umask 000; exec \"$@\"", "sh"]).args(words);
+    command.env_clear().envs(run.variables()).stdin(Stdio::null());
+    let ran = Ran::of(command);
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    if ran.stderr.contains("Operation not permitted") {
+        tool::miss("strace", "may not trace here");
+        return None;
+    }
+    assert!(text.contains("write("), "strace did not trace: {ran:?}");
+    Some((ran, text))
+}
+
+#[test]
+fn no_secret_is_ever_an_argument_and_the_credential_is_one_write() {
+    for method in METHODS {
+        let world = World::start();
+        let Some((ran, calls)) = trace(&world, method, &format!("exoscale --role {ROLE}"), "execve,write") else {
+            return;
+        };
+        ran.ok();
+        for line in calls.lines().filter(|line| line.contains("execve(")) {
+            world.assert_no_secret_in(line);
+        }
+        let writes: Vec<_> = calls.lines().filter(|line| line.contains(" write(1, ")).collect();
+        assert_eq!(writes.len(), 1, "{method}: {writes:?}");
+        assert!(writes[0].contains("export EXOSCALE_API_SECRET="), "{method}");
+    }
+}
+
+#[test]
+fn a_private_file_is_private_from_its_first_moment_under_any_umask() {
+    let world = World::start();
+    let line = format!("exoscale --role {ROLE} --via-file");
+    let calls = "openat,?open,?mkdir,mkdirat,write";
+    let Some((ran, calls)) = trace(&world, "token", &line, calls) else { return };
+    let stdout = ran.ok();
+    let path = stdout.strip_prefix(". '").and_then(|rest| rest.strip_suffix("';\n")).unwrap();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode(path.as_ref()), mode(std::path::Path::new(path).parent().unwrap())), (0o600, 0o700));
+    let of_ours = |line: &&str| line.contains("/ci-creds.");
+    for line in calls.lines().filter(of_ours) {
+        if line.contains("mkdir") {
+            assert!(line.contains("0700"), "{line}");
+        }
+        if line.contains("O_CREAT") {
+            assert!(["O_EXCL", "O_NOFOLLOW", "O_CLOEXEC", "0600"].iter().all(|word| line.contains(word)), "{line}");
+        }
+    }
+    assert!(calls.lines().filter(of_ours).any(|line| line.contains("O_CREAT")), "{calls}");
+    assert!(calls.lines().filter(of_ours).any(|line| line.contains("mkdir")), "{calls}");
+    let others: Vec<_> = calls.lines().filter(|line| line.contains("O_CREAT") && !of_ours(line)).collect();
+    assert_eq!(others, Vec::<&str>::new(), "files beside the private one");
+}
