@@ -1,6 +1,6 @@
 //! One connection of the double: requests in, answers out, and whatever a fault makes of them.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
@@ -46,6 +46,9 @@ enum Next {
     Reset,
 }
 
+/// Go's answer, and so Vault's, to plain HTTP where TLS is spoken.
+const PLAIN_ON_TLS: &str = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
 /// Serves a connection to its end.
 pub(crate) fn serve(shared: &Shared, mut socket: Socket, number: usize) {
     shared.journal.connected();
@@ -65,6 +68,13 @@ pub(crate) fn serve(shared: &Shared, mut socket: Socket, number: usize) {
         }
     }
     let tls = shared.tls.clone().filter(|_| matches!(socket, Socket::Tcp(_)));
+    if tls.is_some() && socket.speaks_text() {
+        shared.journal.failed_handshake("plain HTTP on the TLS port".to_owned());
+        // Taken off the socket, or the close would be an RST that overtakes the answer.
+        let _ = socket.read(&mut [0; 16 << 10]);
+        let _ = socket.write_all(PLAIN_ON_TLS.as_bytes());
+        return socket.shutdown();
+    }
     let stream = match Stream::open(socket, tls) {
         Ok(stream) => stream,
         Err(error) => return shared.journal.failed_handshake(error.to_string()),

@@ -73,6 +73,12 @@ impl<S: Read + Write> Reader<S> {
             if self.buffer.len() > MAX_HEAD {
                 return Err(ReadError::Malformed);
             }
+            if self.buffer.first().is_some_and(|byte| !byte.is_ascii_graphic()) {
+                // A TLS hello has no line end that must come; Go stumbles over it as early. Taken off the stream, or
+                // the close would be an RST that overtakes the answer.
+                let _ = self.fill(usize::MAX);
+                return Err(ReadError::Malformed);
+            }
             self.fill(1)?;
         }
     }

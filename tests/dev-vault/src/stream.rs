@@ -35,6 +35,17 @@ impl Socket {
         };
     }
 
+    /// Whether the first byte that comes is a letter, as in `GET`; it stays where it is.
+    pub(crate) fn speaks_text(&self) -> bool {
+        let mut first = [0];
+        match self {
+            Self::Tcp(stream) => {
+                stream.peek(&mut first).is_ok_and(|count| count == 1) && first[0].is_ascii_alphabetic()
+            }
+            Self::Unix(_) => true,
+        }
+    }
+
     pub(crate) fn peer(&self) -> IpAddr {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         match self {
