@@ -104,6 +104,7 @@ fn describe_tls(error: &TlsError, host: &str) -> Error {
             AlertDescription::CertificateRequired
             | AlertDescription::BadCertificate
             | AlertDescription::UnknownCA
+            | AlertDescription::DecryptError
             | AlertDescription::CertificateUnknown,
         ) => protocol(format!("{host} does not accept our client certificate, or wants one"))
             .hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert and --client-key"),
@@ -142,6 +143,11 @@ fn describe_certificate(problem: &CertificateError, host: &str) -> Error {
             };
             protocol(format!("the certificate of {host} is for another name{names}"))
                 .hint("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to it")
+        }
+        // A CA that was made anew under its old name: the name is found, and its key does not fit.
+        CertificateError::BadSignature => {
+            protocol(format!("the certificate of {host} is signed by another CA than the one of that name here"))
+                .hint("name the CA of today with --ca-file PATH or VAULT_CACERT")
         }
         CertificateError::Revoked => protocol(format!("the certificate of {host} is revoked")),
         _ => protocol(format!("the certificate of {host} cannot be believed"))
