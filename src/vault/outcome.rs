@@ -255,7 +255,15 @@ fn ambiguous(error: Error) -> Outcome {
     Outcome::Ambiguous { error, transient: true }
 }
 
+/// How Go, and so Vault, and nginx answer plain http on a TLS port.
+const WANTS_TLS: [&str; 2] = ["sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
+
 fn not_vault(reply: &Reply, host: &str) -> Error {
+    let text = String::from_utf8_lossy(&reply.body);
+    if reply.status == 400 && WANTS_TLS.iter().any(|words| text.contains(words)) {
+        return Error::new(Kind::Protocol, format!("{host} speaks TLS, and the address begins with http://"))
+            .hint("set VAULT_ADDR to the same address with https://");
+    }
     let what = if reply.content_type.is_empty() { "no content type".into() } else { reply.content_type.clone() };
     Error::new(Kind::Protocol, format!("the answer of {host} is not a Vault's: status {}, {what}", reply.status))
         .hint("is a proxy or a login page in between? is VAULT_ADDR the address of the API?")
