@@ -17,6 +17,8 @@ mod support;
 mod answer;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
+/// TLS, certificates, client certificates, plain http.
+mod connection;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
 /// What the engines are asked, and how long what they give lives.
@@ -25,6 +27,10 @@ mod engine;
 mod fault;
 /// The text of each format, with the engine's own values.
 mod formats;
+/// The way through a proxy, and what never takes it.
+mod proxy;
+/// Where a redirect may lead: nowhere, but to the same server or an allowed one.
+mod redirect;
 /// What is said when a login is refused, and what to change then.
 mod refusal;
 /// `eval` in every shell, on success and on every failure.
