@@ -427,6 +427,10 @@ fn describe_mistake(error: &clap::Error) -> Error {
             let hint = if suggestion.is_empty() { "ci-creds --help lists the flags".into() } else { suggestion };
             Error::new(Kind::Usage, message).hint(hint)
         }
+        // clap's word for a flag at the end of the line, or before another flag.
+        ErrorKind::InvalidValue if strings(ContextKind::InvalidValue).is_empty() => {
+            Error::new(Kind::Usage, format!("{subject} needs a value"))
+        }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let choices = strings(ContextKind::ValidValue);
             let error = Error::new(Kind::Usage, format!("{subject} does not take that value"));
