@@ -27,12 +27,16 @@ mod engine;
 mod fault;
 /// The text of each format, with the engine's own values.
 mod formats;
+/// What is wrong before the first request, and that none is made.
+mod input;
 /// The way through a proxy, and what never takes it.
 mod proxy;
 /// Where a redirect may lead: nowhere, but to the same server or an allowed one.
 mod redirect;
 /// What is said when a login is refused, and what to change then.
 mod refusal;
+/// Secrets and configuration files that are missing, open to others, or in contradiction.
+mod secrets;
 /// `eval` in every shell, on success and on every failure.
 mod shell;
 /// Where each value comes from: flags, variables, files, the job's own token.

@@ -82,3 +82,15 @@ pub fn exports(stdout: &str) -> BTreeMap<String, String> {
     let pairs = stdout.lines().filter_map(|line| line.strip_prefix("export ")?.strip_suffix("';")?.split_once("='"));
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
+
+/// Fails unless the run ended before anything was asked: its code, the marker, these words, and no connection.
+pub fn stopped(ran: Ran, world: &World, (code, kind): (i32, &str), words: &[&str]) {
+    let ran = ran.failed(code, kind);
+    ran.assert_marker(code);
+    for word in words {
+        assert!(ran.stderr.contains(word), "{word:?} is not in: {}", ran.stderr);
+    }
+    world.assert_no_secret_in(&ran.stderr);
+    assert!(ran.stderr.len() < 2_000, "{ran:?}");
+    assert_eq!((world.vault.connections(), world.vault.requests().len()), (0, 0), "{ran:?}");
+}

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each module uses its own part")]
 
-mod expect;
+pub mod expect;
 pub mod parallel;
 pub mod shell;
 pub mod tool;

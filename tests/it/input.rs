@@ -1,0 +1,210 @@
+use crate::support::expect::stopped;
+use crate::support::{Run, World};
+
+const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
+
+const USAGE: (i32, &str) = (64, "usage");
+const CONFIG: (i32, &str) = (78, "config");
+
+#[test]
+fn a_mistake_on_the_command_line_names_the_flag() {
+    let world = World::start();
+    let cases: [(&str, &[&str]); 12] = [
+        ("exoscale --bogus", &["no flag --bogus", "--help"]),
+        ("exoscale --rolle x", &["no flag --rolle", "--role"]),
+        ("exoscale --format yaml", &["--format does not take that value", "shell", "process"]),
+        ("exoscale --role", &["--role needs a value"]),
+        ("exoscale --role a --role b", &["--role is given twice"]),
+        ("exoscale extra", &["where none is taken"]),
+        ("aws --via nope --role x", &["--via does not take that value", "sts, creds"]),
+        ("aws --auth password --role x", &["--auth does not take that value", "wrapping-token"]),
+        ("exoscale --retries many --role x", &["--retries", "0 to 10"]),
+        ("exoscale --retries 11 --role x", &["--retries", "0 to 10"]),
+        ("exoscale --format process --role x", &["--format process is for AWS", "--format json"]),
+        ("exoscale --redirect-host http:/x --role x", &["--redirect-host", "node2.example.com:8200"]),
+    ];
+    for (line, words) in cases {
+        let ran = world.command_as("token", line).run();
+        if line.contains("process") {
+            // The SDKs' format has no marker: no shell evaluates it.
+            let ran = ran.failed(64, "usage");
+            assert!(ran.stdout.is_empty() && words.iter().all(|word| ran.stderr.contains(word)), "{ran:?}");
+            continue;
+        }
+        stopped(ran, &world, USAGE, words);
+    }
+    for line in ["", "exoscal --role x"] {
+        let ran = world.command_as("token", line).run().failed(64, "usage");
+        assert!(ran.stdout.ends_with("(exit 64);\n"), "{ran:?}");
+        assert!(ran.stderr.contains("ci-creds exoscale"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
+    let world = World::start();
+    let token = world.token("job");
+    let jwt = world.id_token().sign();
+    let lines = [
+        format!("--token {token}"),
+        format!("--token={token}"),
+        format!("--role {token}"),
+        format!("--role=s.{}", "a".repeat(24)),
+        format!("-r {jwt}"),
+        jwt.clone(),
+        format!("--secret-id {}", world.secret_id()),
+        format!("--wrapping-token={}", world.wrapping_token()),
+        format!("--jwt {jwt}"),
+        format!("--config {token}"),
+    ];
+    for line in lines {
+        let ran = world.command_as("token", &format!("exoscale {line}")).run();
+        assert!(!ran.stderr.contains(&jwt[..40]), "{ran:?}");
+        stopped(ran, &world, USAGE, &["no secret is taken from the command line", "VAULT_"]);
+    }
+}
+
+/// Names that Vault's router would decode, clean or split, or that no path can have.
+const HOSTILE: [&str; 24] = [
+    "..",
+    ".",
+    "../sys/raw",
+    "a/../b",
+    "%2e%2e",
+    "a%2fb",
+    "a?b=c",
+    "a#b",
+    "a\\b",
+    "a\nb",
+    "a\rb",
+    "a b",
+    " ",
+    "é",
+    "a\u{202e}b",
+    "-a",
+    "a;b",
+    "$(id)",
+    "`id`",
+    "a'b",
+    "a\"b",
+    "{",
+    "a*",
+    "a&b",
+];
+
+#[test]
+fn hostile_names_are_refused_before_any_request() {
+    let world = World::start();
+    let long = "a".repeat(10_000);
+    let doubled = "a//b";
+    for name in HOSTILE.into_iter().chain([long.as_str(), doubled, ""]) {
+        let job = |line: &str| world.command_as("token", line);
+        let cases: [(&str, Run); 5] = [
+            ("--role", job("exoscale").arg("--role").arg(name)),
+            ("--mount", job(EXOSCALE).arg("--mount").arg(name)),
+            ("--auth-mount", job(EXOSCALE).arg("--auth-mount").arg(name)),
+            ("--namespace", job(EXOSCALE).arg("--namespace").arg(name)),
+            ("--auth-role", world.command_as("secret-id", EXOSCALE).arg("--auth-role").arg(name)),
+        ];
+        for (flag, run) in cases {
+            let ran = run.run();
+            // A value that begins with a hyphen is a flag to the parser.
+            let words: &[&str] = if name.starts_with('-') { &[] } else { &["from --"] };
+            let words: &[&str] = if name == "{" && flag.ends_with("role") { &["brace"] } else { words };
+            // A namespace such as `-a` and a mount such as `.` have other rules than a role; none leaves as it is.
+            stopped(ran, &world, USAGE, words);
+        }
+    }
+    for name in ["a/b", "/a/", "a/"] {
+        stopped(world.command_as("token", "exoscale --role").arg(name).run(), &world, USAGE, &["role"]);
+    }
+}
+
+#[test]
+fn a_name_with_a_nul_can_come_by_a_file_only_and_is_refused_there() {
+    let world = World::start();
+    for (line, word) in [("role = \"a\\u0000b\"", "role"), ("mount = \"a\\u0000b\"", "mount")] {
+        let config = world
+            .file("nul.toml", &format!("[exoscale]\nrole = \"x\"\n{line}\n").replace("role = \"x\"\nrole", "role"));
+        let run = world.command_as("token", "exoscale --config").arg(&config.display().to_string());
+        stopped(run.run(), &world, USAGE, &[word, "nul.toml"]);
+    }
+}
+
+#[test]
+fn an_address_that_could_mean_another_server_is_refused_and_its_secrets_are_not_told() {
+    let world = World::start();
+    for address in [
+        "vault.example.com:8200",
+        "https://user:Sw0rdfish@vault.example.com",
+        "https://vault.example.com@evil.example",
+        "https://vault.example.com?token=Sw0rdfish",
+        "https://vault.example.com#Sw0rdfish",
+        "https://vault.example.com\\@evil",
+        "ftp://vault.example.com",
+        "https://",
+        "https://vault example.com",
+        "https://vault.example.com:99999",
+        "https://vault.example.com/a%2fb",
+        "unix://relative.sock",
+        "file:///etc/passwd",
+    ] {
+        let ran = world.command_as("token", EXOSCALE).env("VAULT_ADDR", address).run();
+        assert!(!ran.stderr.contains("Sw0rdfish"), "{ran:?}");
+        stopped(ran, &world, CONFIG, &["the address (from VAULT_ADDR)", "  hint: "]);
+    }
+    let run = world.command_as("token", EXOSCALE).without("VAULT_ADDR");
+    stopped(run.run(), &world, CONFIG, &["VAULT_ADDR", "VAULT_SERVER_URL", "--address"]);
+}
+
+#[test]
+fn a_gitlab_variable_that_does_not_exist_is_told_by_name() {
+    let world = World::start();
+    for (name, value) in
+        [("VAULT_ADDR", "$VAULT_PROD_ADDR"), ("VAULT_TOKEN", "${DEPLOY_TOKEN}"), ("CI_CREDS_ROLE", "$ROLE")]
+    {
+        let run = world.command_as("token", "exoscale").env(name, value);
+        let inner = value.trim_matches(['$', '{', '}']);
+        stopped(run.run(), &world, CONFIG, &[name, &format!("GitLab knows no variable {inner}"), "  hint: define"]);
+    }
+}
+
+#[test]
+fn no_role_and_a_placeholder_without_a_value_say_what_to_set() {
+    let world = World::start();
+    let words = ["no Exoscale role", "CI_CREDS_EXOSCALE_ROLE", "--role NAME"];
+    stopped(world.command_as("token", "exoscale").run(), &world, CONFIG, &words);
+    let role = |role: &str| world.command_as("token", "aws").arg("--role").arg(role);
+    stopped(role("{project_id}").run(), &world, CONFIG, &["{project_id}", "no value in this job", "CI_PROJECT_ID"]);
+    stopped(role("{environment}").run(), &world, CONFIG, &["give the job an `environment:`"]);
+    stopped(role("{nope}").run(), &world, USAGE, &["placeholder that does not exist", "project_id"]);
+    stopped(role("{project_id").run(), &world, USAGE, &["brace"]);
+    let run = role("{project_path}").env("CI_PROJECT_PATH", "group/project");
+    stopped(run.run(), &world, CONFIG, &["a character that no role can have", "CI_PROJECT_PATH", "project_path_slug"]);
+    let run = role("x{ref}").env("VAULT_ID_TOKEN", &world.id_token().git_ref("../../sys/raw\u{0}").sign());
+    stopped(run.run(), &world, CONFIG, &["the ID token's claim ref"]);
+}
+
+#[test]
+fn a_value_that_is_no_duration_region_or_name_is_told_by_its_flag() {
+    let world = World::start();
+    for bad in ["soon", "0", "-1", "1.5h", "1x", "99999999999999999999", "1h30"] {
+        for flag in ["--timeout", "--request-timeout", "--connect-timeout"] {
+            let run = world.command_as("token", EXOSCALE).arg(&format!("{flag}={bad}"));
+            stopped(run.run(), &world, USAGE, &[flag, "is not a duration", "20m"]);
+        }
+        let run = world.command_as("token", "aws --role x").arg(&format!("--ttl={bad}"));
+        stopped(run.run(), &world, USAGE, &["--ttl", "is not a duration"]);
+    }
+    let run = world.command_as("token", EXOSCALE).env("VAULT_CLIENT_TIMEOUT", "soon");
+    stopped(run.run(), &world, USAGE, &["VAULT_CLIENT_TIMEOUT"]);
+    for (line, words) in [
+        ("aws --role x --region EU", ["region", "--region"]),
+        ("aws --role x --region a;b", ["region", "--region"]),
+        ("aws --role x --session-name a/b", ["session name", "--session-name"]),
+        ("aws --role x --role-arn arn:;x", ["role ARN", "--role-arn"]),
+        ("exoscale --role x --zone $(id)", ["zone", "--zone"]),
+    ] {
+        stopped(world.command_as("token", line).run(), &world, USAGE, &words);
+    }
+}
