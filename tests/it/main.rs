@@ -31,6 +31,8 @@ mod formats;
 mod input;
 /// The way through a proxy, and what never takes it.
 mod proxy;
+/// The same questions to a real server, when there is one, and to the double.
+mod real_server;
 /// Where a redirect may lead: nowhere, but to the same server or an allowed one.
 mod redirect;
 /// What is said when a login is refused, and what to change then.
