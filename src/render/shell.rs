@@ -32,13 +32,15 @@ pub(super) fn source_line(path: &Path) -> String {
     format!(". '{}';\n", path.display())
 }
 
+/// `set -v` prints each line as it is read, so it must be off a line before the first export.
 pub(super) fn untraced(path: &Path, exports: &Secret) -> Secret {
     let folder = path.parent().unwrap_or(path);
     Secret::new(format!(
         "rm -f '{}'\nrmdir '{}' 2>/dev/null || :\n\
-         case $- in *x*) {{ set +x; }} 2>/dev/null; _cc_x=1;; *) _cc_x=0;; esac\n\
+         {{ _cc_x=$-; set +xv; }} 2>/dev/null\n\
          {}\
-         case $_cc_x in 1) unset _cc_x; set -x;; *) unset _cc_x;; esac\n",
+         case $_cc_x in *v*) set -v;; esac\n\
+         case $_cc_x in *x*) unset _cc_x; set -x;; *) unset _cc_x;; esac\n",
         path.display(),
         folder.display(),
         exports.expose()
