@@ -349,11 +349,12 @@ fn traced(layers: &Layers<'_>) -> Result<Option<String>> {
 /// The folder for a private file: `TMPDIR`, or `/tmp` where that cannot stand in an unquoted eval, does not exist,
 /// or lies in the checkout, from where artifacts and caches are made.
 fn private_folder(layers: &Layers<'_>) -> Result<PathBuf> {
-    let checkout = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
+    let real = |folder: &str| layers.host.real_path(folder.as_ref());
+    let checkout = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| real(&folder.value));
     let usable = |folder: &str| {
         folder.starts_with('/')
             && render::is_plain(folder)
-            && !checkout.as_ref().is_some_and(|checkout| std::path::Path::new(folder).starts_with(checkout))
+            && !checkout.as_ref().is_some_and(|checkout| real(folder).starts_with(checkout))
             && layers.host.is_folder(folder.as_ref())
     };
     let named = layers.variable(var::TMPDIR)?.map(|folder| folder.value).filter(|folder| usable(folder));

@@ -100,6 +100,15 @@ impl Host {
         }
     }
 
+    /// The path without links and `..`; as it stands where it leads nowhere.
+    #[must_use]
+    pub fn real_path(&self, path: &Path) -> PathBuf {
+        match &self.world {
+            World::Real { .. } => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+            World::Fake(_) => path.to_owned(),
+        }
+    }
+
     /// Whether the path is a folder that exists.
     #[must_use]
     pub fn is_folder(&self, path: &Path) -> bool {
