@@ -52,3 +52,5 @@ mod wrapping;
 
 /// Every fault at every request, and a cut at every byte.
 mod sweep;
+/// Callers that print each command: the credential is not in the log.
+mod trace;
