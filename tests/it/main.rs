@@ -39,6 +39,8 @@ mod redirect;
 mod refusal;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
 mod secrets;
+/// AWS's own tools, and the readers of JSON and dotenv.
+mod consumer;
 /// `eval` in every shell, on success and on every failure.
 mod shell;
 /// Where each value comes from: flags, variables, files, the job's own token.

@@ -4,6 +4,7 @@
 
 pub mod expect;
 pub mod parallel;
+pub mod moto;
 pub mod shell;
 pub mod tool;
 
