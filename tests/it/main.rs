@@ -41,6 +41,8 @@ mod refusal;
 mod secrets;
 /// AWS's own tools, and the readers of JSON and dotenv.
 mod consumer;
+/// Values of every kind through every format's real reader.
+mod format;
 /// `eval` in every shell, on success and on every failure.
 mod shell;
 /// Where each value comes from: flags, variables, files, the job's own token.
