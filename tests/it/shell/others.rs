@@ -9,6 +9,7 @@ fn fish_takes_the_credential_in_each_of_its_own_spellings() {
     let world = World::start();
     let Some(fish) = shell::named("fish") else { return };
     let answer = LastAnswer::watch(&world, &format!("/exoscale/apikey/{ROLE}"));
+    let fresh = stage(&world, &[]).env("CI", "true");
     let stage = stage(&world, &EXOSCALE).env("CI", "true");
     let call = format!("ci-creds exoscale --role {ROLE}");
     for line in [
@@ -22,6 +23,10 @@ fn fish_takes_the_credential_in_each_of_its_own_spellings() {
         let played = stage.play(&fish, &script);
         assert_eq!((played.ran.code, played.ran.stderr.as_str()), (0, ""), "{line}");
         played.assert_changed(&line, &exoscale_key(&answer));
+        // Erasing what is not set fails in fish: it must not be what the eval ends in.
+        let played = fresh.play(&fish, &script);
+        assert_eq!((played.ran.code, played.ran.stderr.as_str()), (0, ""), "{line}");
+        assert_eq!(played.dump("after")["EXOSCALE_API_SECRET"], answer.field("api_secret"), "{line}");
     }
 }
 
