@@ -58,3 +58,6 @@ mod wrapping;
 mod sweep;
 /// Callers that print each command: the credential is not in the log.
 mod trace;
+
+/// Every file in examples/, parsed or run.
+mod example;

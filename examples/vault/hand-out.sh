@@ -1,0 +1,22 @@
+#!/bin/sh
+# What the jobs of ../gitlab are given, one at a time: hand-out.sh role-id | secret-id | wrapping-token | …
+#
+# Everything but the role id is a secret: pipe it to where it belongs, do not print it into a log.
+set -eu
+
+case "${1:-}" in
+# For VAULT_ROLE_ID: in the runners' configuration, not in GitLab.
+role-id) vault read -field=role_id auth/approle/role/deploy/role-id ;;
+# For VAULT_SECRET_ID: one login.
+secret-id) vault write -field=secret_id -f auth/approle/role/deploy/secret-id ;;
+# For VAULT_WRAPPING_TOKEN: the same secret id, but nobody on the way can use it unnoticed.
+wrapping-token) vault write -wrap-ttl=5m -field=wrapping_token -f auth/approle/role/deploy/secret-id ;;
+# For VAULT_TOKEN beside VAULT_ROLE_ID and VAULT_APPROLE_ROLE: it can make secret ids and nothing else.
+generator-token) vault token create -field=token -policy=secret-id-deploy -ttl=768h ;;
+# For VAULT_TOKEN alone: whoever reads it is the job.
+token) vault token create -field=token -policy=exoscale-deploy -ttl=1h ;;
+*)
+    echo "usage: hand-out.sh role-id | secret-id | wrapping-token | generator-token | token" >&2
+    exit 64
+    ;;
+esac
