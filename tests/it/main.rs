@@ -59,5 +59,8 @@ mod sweep;
 /// Callers that print each command: the credential is not in the log.
 mod trace;
 
+/// README, the manual page and the completions against the program.
+mod document;
+
 /// Every file in examples/, parsed or run.
 mod example;

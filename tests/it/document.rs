@@ -1,0 +1,249 @@
+//! README, CHANGELOG, completions and the manual page say what the program does.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use ci_creds::cli::{self, Stop};
+use ci_creds::error::Kind;
+use ci_creds::{config, variables};
+use clap::ValueEnum;
+
+use crate::example::{self, Site};
+use crate::support::{Run, World};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The code blocks in this language, in order.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("\n```{language}\n");
+    let opened = text.split(&fence).skip(1);
+    opened.map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned() + "\n").collect()
+}
+
+/// What stands between backticks in the text, code blocks left out.
+fn quoted(text: &str) -> Vec<String> {
+    let outside: String = text.split("\n```").step_by(2).collect::<Vec<_>>().join("\n");
+    outside.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn section<'a>(text: &'a str, title: &str) -> &'a str {
+    let start = text.find(&format!("\n## {title}\n")).unwrap_or_else(|| panic!("no section {title}")) + 4;
+    &text[start..text[start..].find("\n## ").map_or(text.len(), |end| start + end)]
+}
+
+fn names<T: ValueEnum>() -> Vec<String> {
+    T::value_variants().iter().filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned())).collect()
+}
+
+#[test]
+fn the_table_of_exit_codes_is_the_programs() {
+    let readme = file("README.md");
+    let cell = |row: &str, index: usize| row.split('|').nth(index).unwrap_or_default().trim().to_owned();
+    let rows =
+        section(&readme, "When it fails").lines().filter_map(|row| Some((cell(row, 1).parse().ok()?, cell(row, 2))));
+    let mut expected: Vec<(u8, String)> = vec![(0, String::new())];
+    expected.extend(Kind::ALL.map(|kind| (kind.code(), format!("`{}`", kind.name()))));
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_variable_is_in_the_readme_and_no_other_one_is() {
+    let readme = file("README.md");
+    let text = section(&readme, "Variables");
+    let known: Vec<_> = variables::ALL.iter().chain(&[variables::FISH_TRACE]).copied().collect();
+    let cells = text.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let told: Vec<_> = cells.flat_map(quoted).collect();
+    for name in &known {
+        assert!(told.iter().any(|told| told == name), "{name} is in no table of README's variables");
+    }
+    for name in &told {
+        assert!(known.contains(&name.as_str()), "the program does not read {name}");
+    }
+    for name in quoted(text).iter().filter_map(|name| name.strip_suffix("_FILE")) {
+        assert!(known.contains(&name), "there is no {name} to have a twin");
+    }
+}
+
+#[test]
+fn every_way_format_and_placeholder_is_in_the_readme_and_no_other_one_is() {
+    let readme = file("README.md");
+    let first_cells = |title: &str| -> Vec<String> {
+        let rows = section(&readme, title).lines().filter(|line| line.starts_with("| `") && !line.contains("`--"));
+        rows.filter_map(|row| quoted(row).first().cloned()).collect()
+    };
+    assert_eq!(first_cells("Who the job is"), names::<cli::Method>());
+    let mut formats = first_cells("What is printed");
+    formats.sort();
+    let mut known = names::<cli::Format>();
+    known.sort();
+    assert_eq!(formats, known);
+    let text = section(&readme, "Which credential");
+    let list = text.split("There are: ").nth(1).and_then(|rest| rest.split('.').next()).expect("the placeholders");
+    assert_eq!(quoted(list), config::PLACEHOLDERS.map(|(name, _)| name));
+}
+
+/// The command lines of a text that call the program, each up to what the shell or the prose puts behind it.
+fn command_lines(text: &str) -> Vec<String> {
+    let end = |rest: &str| ["||", "|", ")", "`", ";", "#", "2>", ","].iter().filter_map(|end| rest.find(end)).min();
+    let lines = text.lines().flat_map(|line| line.split("ci-creds ").skip(1));
+    lines.map(|rest| rest[..end(rest).unwrap_or(rest.len())].trim().to_owned()).collect()
+}
+
+#[test]
+fn every_command_line_in_the_readme_and_the_examples_is_one_that_the_program_takes() {
+    let mut texts = vec![file("README.md"), file("CHANGELOG.md"), file("examples/aws/config")];
+    for entry in std::fs::read_dir(Path::new(ROOT).join("examples/gitlab")).expect("the pipelines") {
+        texts.push(std::fs::read_to_string(entry.expect("an entry").path()).expect("a pipeline"));
+    }
+    let lines: Vec<_> = texts.iter().flat_map(|text| command_lines(text)).collect();
+    // The README alone has ten; fewer than twenty would mean that this test no longer finds them.
+    assert!(lines.len() >= 20, "{lines:?}");
+    for line in lines {
+        let arguments: Vec<OsString> = std::iter::once("ci-creds").chain(line.split(' ')).map(OsString::from).collect();
+        match cli::parse_arguments(&arguments) {
+            Ok(_) | Err(Stop::Text(_)) => {}
+            Err(Stop::Mistake(error)) => panic!("ci-creds {line}: {}", error.render(false)),
+        }
+    }
+}
+
+#[test]
+fn every_flag_in_the_readme_exists() {
+    let readme = file("README.md");
+    let help = |command: &str| match cli::parse_arguments(&["ci-creds", command, "--help"].map(OsString::from)) {
+        Err(Stop::Text(text)) => text,
+        _ => panic!("{command} has no help"),
+    };
+    let help = format!("{}{}", help("aws"), help("exoscale"));
+    let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
+    let flags_of = |line: &str| -> Vec<String> {
+        let starts = line.match_indices("--").filter(|(at, _)| !line[..*at].ends_with(['-', '|']));
+        let word = |(at, _): (usize, &str)| line[at..].split(|c| !is_word(c)).next().unwrap_or_default().to_owned();
+        starts.map(word).filter(|flag| flag.len() > 2).collect()
+    };
+    let known: Vec<_> = help.lines().flat_map(flags_of).collect();
+    let ours = readme.lines().filter(|line| !line.contains("cargo "));
+    let told: Vec<_> = ours.flat_map(flags_of).collect();
+    assert!(told.contains(&"--role".to_owned()) && told.contains(&"--any-audience".to_owned()), "{told:?}");
+    for flag in told {
+        assert!(known.contains(&flag), "{flag} does not exist");
+    }
+}
+
+#[test]
+fn every_link_of_the_readme_leads_to_a_file() {
+    let readme = file("README.md");
+    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for target in targets.filter(|target| !target.contains("://")) {
+        assert!(Path::new(ROOT).join(target).exists(), "{target} is not there");
+    }
+}
+
+#[test]
+fn the_pipeline_on_the_first_screen_runs() {
+    let Some(site) = Site::set_up() else { return };
+    for (name, block) in blocks(&file("README.md"), "yaml").iter().enumerate() {
+        for job in example::parse_pipeline(block) {
+            let ran = site.run("sh", &job, &job.script, &[]);
+            assert_eq!(ran.code, 0, "{ran:?}");
+            example::assert_tools_had_credentials(&site, &job.script, &format!("block {name}"));
+        }
+    }
+    assert_eq!(site.vault.minted().into_values().sum::<usize>(), 1);
+}
+
+#[test]
+fn the_error_in_the_readme_is_the_one_that_a_job_sees() {
+    let Some(site) = Site::set_up() else { return };
+    let [shown] = blocks(&file("README.md"), "text").try_into().expect("one error");
+    let [pipeline] = blocks(&file("README.md"), "yaml").try_into().expect("one pipeline");
+    let job = example::parse_pipeline(&pipeline).remove(0);
+    let ran = site.run("sh", &job, &["eval $(ci-creds exoscale --role admin || echo false)".to_owned()], &[]);
+    assert_eq!((ran.code, ran.stderr), (77, shown));
+}
+
+#[test]
+fn the_configuration_file_in_the_readme_is_one_and_names_every_key() {
+    let world = World::start();
+    let readme = file("README.md");
+    let [settings, of_root] = blocks(&readme, "toml").try_into().expect("two files");
+    let run = |text: &str| {
+        let path = world.file("config.toml", text).display().to_string();
+        world.command("aws").arg("--config").arg(&path).run()
+    };
+    // Only the identity is missing, so everything before it was read.
+    run(&settings).failed(66, "input");
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(world.path("config.toml")).expect("the file"));
+    let ran = run(&of_root).failed(78, "config");
+    assert_eq!(ran.stderr.contains("which only root may"), owner != 0, "{ran:?}");
+    assert!(!ran.stderr.contains("is wrong in line"), "{ran:?}");
+    let text = section(&readme, "Configuration file");
+    for table in ["", "[exoscale]\n", "[aws]\n"] {
+        let ran = run(&format!("{table}no-such-key = 1\n")).failed(78, "config");
+        let keys: Vec<_> = ran.stderr.split('`').skip(3).step_by(2).collect();
+        assert!(keys.len() >= 3, "{ran:?}");
+        for key in keys {
+            assert!(text.contains(key), "the key {key} of {table:?} is not in the README");
+        }
+    }
+}
+
+/// The file, and the arguments that print it.
+const GENERATED: [(&str, &str); 6] = [
+    ("ci-creds.bash", "completions bash"),
+    ("_ci-creds", "completions zsh"),
+    ("ci-creds.fish", "completions fish"),
+    ("_ci-creds.ps1", "completions powershell"),
+    ("ci-creds.elv", "completions elvish"),
+    ("ci-creds.1", "man"),
+];
+
+#[test]
+fn the_completions_and_the_manual_page_are_what_the_program_prints() {
+    let mut drifted = Vec::new();
+    for (name, arguments) in GENERATED {
+        let mut run = Run::new(Path::new(env!("CARGO_BIN_EXE_ci-creds")), Path::new(ROOT));
+        run.arguments = arguments.split(' ').map(str::to_owned).collect();
+        if run.run().ok() != file(&format!("completions/{name}")) {
+            drifted.push(format!("cargo run -q -- {arguments} > completions/{name}"));
+        }
+    }
+    assert!(drifted.is_empty(), "completions/ is out of date; make it anew:\n{}", drifted.join("\n"));
+    for entry in std::fs::read_dir(Path::new(ROOT).join("completions")).expect("the folder") {
+        let name = entry.expect("an entry").file_name();
+        assert!(GENERATED.iter().any(|(known, _)| name == *known), "completions/{} is not ours", name.display());
+    }
+}
+
+#[test]
+fn the_changelog_begins_with_what_is_not_released_and_its_newest_version_is_the_crates() {
+    let text = file("CHANGELOG.md");
+    let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## [")).collect();
+    assert_eq!(headings.first().copied(), Some("Unreleased]"));
+    if let Some(newest) = headings.get(1) {
+        assert_eq!(newest.split(']').next(), Some(env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn what_deny_toml_bans_is_not_in_the_tree() {
+    let rules: serde_json::Value = toml::from_str(&file("deny.toml")).expect("deny.toml is TOML");
+    let banned = rules["bans"]["deny"].as_array().expect("a list");
+    let lock = file("Cargo.lock");
+    assert!(lock.contains("\nname = \"rustls\"\n") && banned.len() >= 5);
+    for entry in banned {
+        let name = entry["crate"].as_str().expect("a name");
+        assert!(!lock.contains(&format!("\nname = \"{name}\"\n")), "{name} came into the tree");
+    }
+}
+
+#[test]
+fn ci_runs_the_test_command_of_the_readme() {
+    let readme = file("README.md");
+    let command = readme.lines().find(|line| line.starts_with("cargo test")).expect("the command");
+    assert!(file(".ci/run").lines().any(|line| line == command), ".ci/run does not run {command}");
+}
