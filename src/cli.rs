@@ -297,25 +297,46 @@ pub fn render_completions(shell: clap_complete::Shell) -> Vec<u8> {
     text
 }
 
-/// The manual page, in roff: the program's and every command's.
+/// The manual page, in roff: the program's, with a section for every command and the exit codes.
 ///
 /// # Errors
 /// [`Kind::Internal`] when clap cannot render it.
 pub fn render_manual() -> Result<Vec<u8>> {
-    let mut text = Vec::new();
     let broken = |cause: std::io::Error| Error::new(Kind::Internal, "the manual page cannot be rendered").cause(cause);
     // The build's date has no place in a page that a test compares.
     let mut command = Cli::command().disable_help_flag(true);
     command.build();
-    clap_mangen::Man::new(command.clone()).render(&mut text).map_err(broken)?;
+    let mut text = Vec::new();
+    let page = clap_mangen::Man::new(command.clone());
+    page.render_title(&mut text).map_err(broken)?;
+    page.render_name_section(&mut text).map_err(broken)?;
+    page.render_synopsis_section(&mut text).map_err(broken)?;
+    page.render_extra_section(&mut text).map_err(broken)?;
     for subcommand in command.get_subcommands() {
         let name = format!("ci-creds {}", subcommand.get_name());
-        let page = clap_mangen::Man::new(subcommand.clone().name(name));
-        page.render_synopsis_section(&mut text).map_err(broken)?;
-        page.render_description_section(&mut text).map_err(broken)?;
-        page.render_options_section(&mut text).map_err(broken)?;
+        let page = clap_mangen::Man::new(subcommand.clone().name(name.clone()));
+        let mut part = Vec::new();
+        page.render_synopsis_section(&mut part).map_err(broken)?;
+        page.render_description_section(&mut part).map_err(broken)?;
+        page.render_options_section(&mut part).map_err(broken)?;
+        // clap_mangen makes pages; here each is a section of one, and its sections become subsections.
+        let part = String::from_utf8_lossy(&part).lines().map(below_a_section).collect::<String>();
+        text.extend(format!(".SH \"{}\"\n{part}", name.to_uppercase()).bytes());
+    }
+    text.extend_from_slice(b".SH \"EXIT STATUS\"\n.TP\n0\nThe credential was delivered.\n");
+    for kind in Kind::ALL {
+        text.extend(format!(".TP\n{}\n{}\n", kind.code(), kind.name()).bytes());
     }
     Ok(text)
+}
+
+/// A line of a page as it stands inside a section. The preamble that roff defines its quotes with is needed once.
+fn below_a_section(line: &str) -> String {
+    match line.strip_prefix(".SH") {
+        _ if line.starts_with(".ie ") || line.starts_with(".el ") => String::new(),
+        Some(title) => format!(".SS{title}\n"),
+        None => format!("{line}\n"),
+    }
 }
 
 /// What a command line that may be wrong is meant to print: enough to make an `eval` fail.
