@@ -53,7 +53,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l secret-id
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l token-file -d 'The file that holds the Vault token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id or login]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s a -l address -d 'Vault\'s address, for example https://vault.example.com:8200' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s n -l namespace -d 'The namespace' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-path -d 'A folder of such files' -r -F
@@ -102,7 +102,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l secret-id-file
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l token-file -d 'The file that holds the Vault token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id or login]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s a -l address -d 'Vault\'s address, for example https://vault.example.com:8200' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s n -l namespace -d 'The namespace' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-path -d 'A folder of such files' -r -F

@@ -171,7 +171,7 @@ pub struct Login {
 #[derive(Args, Default)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// Vault's address, for example https://vault.example.com:8200
+    /// Vault's address, for example `https://vault.example.com:8200`
     #[arg(short, long, value_name = "URL")]
     pub address: Option<String>,
     /// The namespace
