@@ -164,7 +164,7 @@ fn an_id_token_that_is_not_believed_is_told_what_it_says_and_what_to_change() {
             let run = world.command_as("id-token", EXOSCALE).env("VAULT_ID_TOKEN", &jwt);
             let ran = run.run();
             assert!(!ran.stderr.contains(&jwt), "{}", ran.stderr);
-            denied(ran, world, &words, hint);
+            denied(ran, world, words, hint);
         }
     });
 }

@@ -146,7 +146,7 @@ fn not_processed(request: &Recorded) -> bool {
 /// unspent; a credential is asked for again only after that, or after the token that asked was revoked.
 fn hold_order(requests: &[Recorded], told: &str) {
     for (index, request) in requests.iter().enumerate() {
-        let earlier = |same: &dyn Fn(&Recorded) -> bool| requests[..index].iter().rposition(|other| same(other));
+        let earlier = |same: &dyn Fn(&Recorded) -> bool| requests[..index].iter().rposition(same);
         let between = |from: usize, what: &dyn Fn(&Recorded) -> bool| requests[from..index].iter().any(what);
         let path = request.path.as_str();
         let token = |request: &Recorded| request.headers.get("X-Vault-Token").map(str::to_owned);
