@@ -58,11 +58,11 @@ impl Clients {
         };
         match ["curl", "jq"].into_iter().find(|name| Command::new(name).arg("--version").output().is_err()) {
             None => all.push(script("curl | jq, 4 requests", CURL)),
-            Some(missing) => println!("curl | jq: skipped, {missing} is not installed\n"),
+            Some(missing) => println!("curl | jq: skipped, {missing} is not installed"),
         }
-        match std::env::var(VAULT) {
-            Ok(vault) => all.push(script("vault | jq, as published", &format!("VAULT='{vault}'\n{PUBLISHED}"))),
-            Err(_) => println!("vault | jq: skipped, {VAULT} names no binary\n"),
+        match std::env::var_os(VAULT) {
+            Some(_) => all.push(script("vault | jq, as published", PUBLISHED)),
+            None => println!("vault | jq: skipped, {VAULT} names no binary"),
         }
         Self { all }
     }
@@ -90,6 +90,7 @@ impl Client {
             .args(&self.arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("VAULT", std::env::var_os(VAULT).unwrap_or_default())
             .env("HOME", &self.home)
             .env("VAULT_ADDR", if latency { &double.far } else { &double.near })
             .env("VAULT_CACERT", &double.ca)

@@ -42,10 +42,11 @@ fn main() {
     let programs = build::build(folder.path());
     let mut double = Double::start(folder.path());
 
-    println!("{}\n", describe_machine());
+    println!("{}", describe_machine());
     compare_start(&programs);
-    compare_chain("the chain, no latency", &mut double, false, ROUNDS, &programs, folder.path());
-    compare_chain("the chain, 20 ms round trip", &mut double, true, ROUNDS_WITH_LATENCY, &programs, folder.path());
+    let clients = Clients::new(&programs, folder.path());
+    compare_chain("the chain, no latency", &clients, &mut double, false);
+    compare_chain("the chain, 20 ms round trip", &clients, &mut double, true);
     count_instructions(&mut double, &programs, folder.path());
     report_size(&programs);
     double.stop();
@@ -70,15 +71,8 @@ fn compare_start(programs: &build::Programs) {
     table::aim("--version, more than the empty program", more, 0.3, "ms");
 }
 
-fn compare_chain(
-    title: &str,
-    double: &mut Double,
-    latency: bool,
-    rounds: usize,
-    programs: &build::Programs,
-    folder: &Path,
-) {
-    let clients = Clients::new(programs, folder);
+fn compare_chain(title: &str, clients: &Clients, double: &mut Double, latency: bool) {
+    let rounds = if latency { ROUNDS_WITH_LATENCY } else { ROUNDS };
     let mut table = Table::new(title, &clients.names());
     for round in 0..rounds + WARM_UP {
         let samples: Vec<_> = clients.all.iter().map(|client| run(client, double, latency)).collect();
@@ -93,7 +87,7 @@ fn compare_chain(
         table::aim("CPU", table.median(1, |sample| sample.cpu.as_secs_f64() * 1e3), 4.0, "ms");
         table::aim("peak memory", table.median(1, |sample| sample.peak as f64 / f64::from(1 << 20)), 4.0, "MiB");
         let own = sample::own_peak() as f64 / f64::from(1 << 20);
-        println!("  a peak below {own:.1} MiB cannot be seen: a child starts with the memory of who starts it\n");
+        println!("  a peak below {own:.1} MiB cannot be seen: a child starts with the memory of who starts it");
     }
 }
 
@@ -108,10 +102,10 @@ fn run(client: &Client, double: &mut Double, latency: bool) -> Sample {
 /// Instructions are nearly free of the machine's noise: the figure to compare between two commits.
 fn count_instructions(double: &mut Double, programs: &build::Programs, folder: &Path) {
     if std::process::Command::new("valgrind").arg("--version").output().is_err() {
-        println!("instructions: skipped, valgrind is not installed\n");
+        println!("instructions: skipped, valgrind is not installed");
         return;
     }
-    println!("instructions (callgrind, user space)");
+    println!("\ninstructions (callgrind, user space)");
     let mut start = std::process::Command::new(&programs.tool);
     start.arg("--version");
     for (name, command) in [
@@ -122,12 +116,11 @@ fn count_instructions(double: &mut Double, programs: &build::Programs, folder: &
     ] {
         println!("  {name:<40} {:>9} k", sample::instructions(&command) / 1000);
     }
-    println!();
 }
 
 fn report_size(programs: &build::Programs) {
     let size = |path: &Path| std::fs::metadata(path).expect("a program").len() as f64 / f64::from(1 << 20);
-    println!("size (static, stripped)");
+    println!("\nsize (static, stripped)");
     for (name, path) in [("empty", &programs.empty), ("floor", &programs.floor), ("ci-creds", &programs.tool)] {
         println!("  {name:<40} {:>9.2} MiB", size(path));
     }

@@ -34,7 +34,7 @@ impl Table {
     }
 
     pub(crate) fn print(&self) {
-        println!("{} ({} rounds)", self.title, self.rounds.len());
+        println!("\n{} ({} rounds)", self.title, self.rounds.len());
         println!("  {:<40} {:>10} {:>8} {:>10} {:>10}", "", "wall ms", "x", "CPU ms", "peak MiB");
         for (column, name) in self.names.iter().enumerate() {
             let wall = self.median(column, |sample| sample.wall.as_secs_f64() * 1e3);
