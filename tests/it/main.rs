@@ -19,12 +19,16 @@ mod answer;
 mod chain;
 /// TLS, certificates, client certificates, plain http.
 mod connection;
+/// AWS's own tools, and the readers of JSON and dotenv.
+mod consumer;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
 /// What the engines are asked, and how long what they give lives.
 mod engine;
 /// What goes wrong on the wire, at every step.
 mod fault;
+/// Values of every kind through every format's real reader.
+mod format;
 /// The text of each format, with the engine's own values.
 mod formats;
 /// What is wrong before the first request, and that none is made.
@@ -39,10 +43,6 @@ mod redirect;
 mod refusal;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
 mod secrets;
-/// AWS's own tools, and the readers of JSON and dotenv.
-mod consumer;
-/// Values of every kind through every format's real reader.
-mod format;
 /// `eval` in every shell, on success and on every failure.
 mod shell;
 /// Where each value comes from: flags, variables, files, the job's own token.

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each module uses its own part")]
 
 pub mod expect;
-pub mod parallel;
 pub mod moto;
+pub mod parallel;
 pub mod shell;
 pub mod tool;
 
