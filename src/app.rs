@@ -51,13 +51,9 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
     match command {
         Command::Exoscale(flags) => deliver_credential(&config::resolve_exoscale(&flags, host)?, host),
         Command::Aws(flags) => deliver_credential(&config::resolve_aws(&flags, host)?, host),
-        Command::Completions { shell } => write_text(cli::render_completions(shell), host),
-        Command::Man => write_text(cli::render_manual()?, host),
+        Command::Completions { shell } => host.write_stdout(&Secret::new(cli::completions(shell).into())),
+        Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into())),
     }
-}
-
-fn write_text(bytes: Vec<u8>, host: &Host) -> Result<()> {
-    host.write_stdout(&Secret::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Fetches a credential and hands it over; a signal that comes in between ends the run with its code, after the
@@ -160,11 +156,13 @@ fn wait_for_signal() -> Result<impl Future<Output = Kind>> {
     let listen = |kind| {
         signal(kind).map_err(|cause| Error::new(Kind::Os, "the system lets us listen to no signal").cause(cause))
     };
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => Kind::Interrupted,
             _ = terminate.recv() => Kind::Terminated,
+            _ = hang_up.recv() => Kind::Terminated,
         }
     })
 }

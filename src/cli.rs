@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Kind, Result};
 
@@ -37,7 +37,7 @@ pub enum Command {
     /// Print the completion script of a shell
     Completions {
         /// The shell that will read it
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
     /// Print the manual page
     Man,
@@ -240,6 +240,17 @@ pub enum Format {
     Process,
 }
 
+/// Shells that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
 /// Ways to log in, in the order in which they are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Method {
@@ -289,55 +300,21 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
     })
 }
 
-/// The completion script of a shell.
+/// The completion script of a shell. It is made from these types by a test, and checked in: a program that is run
+/// a hundred times an hour need not carry the generator.
 #[must_use]
-pub fn render_completions(shell: clap_complete::Shell) -> Vec<u8> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "ci-creds", &mut text);
-    text
+pub fn completions(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => include_str!("../completions/ci-creds.bash"),
+        Shell::Elvish => include_str!("../completions/ci-creds.elv"),
+        Shell::Fish => include_str!("../completions/ci-creds.fish"),
+        Shell::Powershell => include_str!("../completions/_ci-creds.ps1"),
+        Shell::Zsh => include_str!("../completions/_ci-creds"),
+    }
 }
 
-/// The manual page, in roff: the program's, with a section for every command and the exit codes.
-///
-/// # Errors
-/// [`Kind::Internal`] when clap cannot render it.
-pub fn render_manual() -> Result<Vec<u8>> {
-    let broken = |cause: std::io::Error| Error::new(Kind::Internal, "the manual page cannot be rendered").cause(cause);
-    // The build's date has no place in a page that a test compares.
-    let mut command = Cli::command().disable_help_flag(true);
-    command.build();
-    let mut text = Vec::new();
-    let page = clap_mangen::Man::new(command.clone());
-    page.render_title(&mut text).map_err(broken)?;
-    page.render_name_section(&mut text).map_err(broken)?;
-    page.render_synopsis_section(&mut text).map_err(broken)?;
-    page.render_extra_section(&mut text).map_err(broken)?;
-    for subcommand in command.get_subcommands() {
-        let name = format!("ci-creds {}", subcommand.get_name());
-        let page = clap_mangen::Man::new(subcommand.clone().name(name.clone()));
-        let mut part = Vec::new();
-        page.render_synopsis_section(&mut part).map_err(broken)?;
-        page.render_description_section(&mut part).map_err(broken)?;
-        page.render_options_section(&mut part).map_err(broken)?;
-        // clap_mangen makes pages; here each is a section of one, and its sections become subsections.
-        let part = String::from_utf8_lossy(&part).lines().map(below_a_section).collect::<String>();
-        text.extend(format!(".SH \"{}\"\n{part}", name.to_uppercase()).bytes());
-    }
-    text.extend_from_slice(b".SH \"EXIT STATUS\"\n.TP\n0\nThe credential was delivered.\n");
-    for kind in Kind::ALL {
-        text.extend(format!(".TP\n{}\n{}\n", kind.code(), kind.name()).bytes());
-    }
-    Ok(text)
-}
-
-/// A line of a page as it stands inside a section. The preamble that roff defines its quotes with is needed once.
-fn below_a_section(line: &str) -> String {
-    match line.strip_prefix(".SH") {
-        _ if line.starts_with(".ie ") || line.starts_with(".el ") => String::new(),
-        Some(title) => format!(".SS{title}\n"),
-        None => format!("{line}\n"),
-    }
-}
+/// The manual page, in roff; made as the completions are.
+pub const MANUAL: &str = include_str!("../completions/ci-creds.1");
 
 /// What a command line that may be wrong is meant to print: enough to make an `eval` fail.
 #[derive(Debug, PartialEq, Eq)]
@@ -473,6 +450,8 @@ fn describe_mistake(error: &clap::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, String> {

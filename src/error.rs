@@ -38,7 +38,7 @@ pub enum Kind {
     Leak,
     /// SIGINT, after cleaning up.
     Interrupted,
-    /// SIGTERM, after cleaning up.
+    /// SIGTERM or SIGHUP, after cleaning up.
     Terminated,
 }
 

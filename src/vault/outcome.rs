@@ -75,11 +75,8 @@ impl Refusal {
     /// The reason in brackets, for the end of a message.
     #[must_use]
     pub fn because(&self) -> String {
-        if self.reason.is_empty() {
-            format!("status {}", self.status)
-        } else {
-            format!("{}: {}", self.status, self.reason)
-        }
+        let reason = self.reason.strip_prefix(ONE_ERROR).unwrap_or(&self.reason).trim_start_matches(": ");
+        if reason.is_empty() { format!("status {}", self.status) } else { format!("{}: {reason}", self.status) }
     }
 }
 

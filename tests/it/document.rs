@@ -9,7 +9,7 @@ use ci_creds::{config, variables};
 use clap::ValueEnum;
 
 use crate::example::{self, Site};
-use crate::support::{Run, World};
+use crate::support::World;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -189,33 +189,6 @@ fn the_configuration_file_in_the_readme_is_one_and_names_every_key() {
         for key in keys {
             assert!(text.contains(key), "the key {key} of {table:?} is not in the README");
         }
-    }
-}
-
-/// The file, and the arguments that print it.
-const GENERATED: [(&str, &str); 6] = [
-    ("ci-creds.bash", "completions bash"),
-    ("_ci-creds", "completions zsh"),
-    ("ci-creds.fish", "completions fish"),
-    ("_ci-creds.ps1", "completions powershell"),
-    ("ci-creds.elv", "completions elvish"),
-    ("ci-creds.1", "man"),
-];
-
-#[test]
-fn the_completions_and_the_manual_page_are_what_the_program_prints() {
-    let mut drifted = Vec::new();
-    for (name, arguments) in GENERATED {
-        let mut run = Run::new(Path::new(env!("CARGO_BIN_EXE_ci-creds")), Path::new(ROOT));
-        run.arguments = arguments.split(' ').map(str::to_owned).collect();
-        if run.run().ok() != file(&format!("completions/{name}")) {
-            drifted.push(format!("cargo run -q -- {arguments} > completions/{name}"));
-        }
-    }
-    assert!(drifted.is_empty(), "completions/ is out of date; make it anew:\n{}", drifted.join("\n"));
-    for entry in std::fs::read_dir(Path::new(ROOT).join("completions")).expect("the folder") {
-        let name = entry.expect("an entry").file_name();
-        assert!(GENERATED.iter().any(|(known, _)| name == *known), "completions/{} is not ours", name.display());
     }
 }
 

@@ -17,6 +17,8 @@ mod support;
 mod answer;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
+/// The files in completions/ against the command line.
+mod completion;
 /// TLS, certificates, client certificates, plain http.
 mod connection;
 /// AWS's own tools, and the readers of JSON and dotenv.
