@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use dev_vault::{DevVault, Dialect, Fault, On, Reply};
 use serde_json::json;
 
+use crate::support::parallel::each;
 use crate::support::{METHODS, ROLE, World};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
@@ -36,7 +37,7 @@ fn a_vault_that_does_not_serve_for_a_moment_is_asked_again_at_every_step() {
         (472, ""),
         (473, ""),
     ];
-    for (status, text) in texts {
+    each(texts.to_vec(), |(status, text)| {
         let world = World::start();
         for suffix in ["wrapping/lookup", "wrapping/unwrap", "approle/login", "apikey/gitlab-ci-runner"] {
             world.vault.inject(On::path(suffix), Fault::answer(Reply::error(status, text)));
@@ -46,7 +47,7 @@ fn a_vault_that_does_not_serve_for_a_moment_is_asked_again_at_every_step() {
         assert_eq!(paths.len(), 8, "{status} {text}: {paths:?}");
         assert!(paths.chunks(2).all(|pair| pair[0] == pair[1]), "{status} {text}: {paths:?}");
         assert_eq!(world.vault.live_leases().len(), 1);
-    }
+    });
 }
 
 #[test]
