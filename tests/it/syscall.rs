@@ -1,12 +1,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use crate::support::{METHODS, ROLE, Ran, World, tool};
+use crate::support::{METHODS, ROLE, Ran, Run, World, tool};
 
-/// Runs a way to log in under strace with a umask of 000; its calls of these names.
-fn trace(world: &World, method: &str, line: &str, calls: &str) -> Option<(Ran, String)> {
+/// Runs it under strace with a umask of 000; its calls of these names.
+fn trace(world: &World, run: &Run, calls: &str) -> Option<(Ran, String)> {
     let strace = tool::find("strace")?;
-    let run = world.command_as(method, line);
     let log = world.path("strace");
     let mut words = vec![strace.display().to_string(), "-f".into(), "-s".into(), "9999".into(), "-e".into()];
     words.extend([format!("trace={calls}"), "-o".into(), log.display().to_string()]);
@@ -29,7 +28,9 @@ fn trace(world: &World, method: &str, line: &str, calls: &str) -> Option<(Ran, S
 fn no_secret_is_ever_an_argument_and_the_credential_is_one_write() {
     for method in METHODS {
         let world = World::start();
-        let Some((ran, calls)) = trace(&world, method, &format!("exoscale --role {ROLE}"), "execve,write") else {
+        let Some((ran, calls)) =
+            trace(&world, &world.command_as(method, &format!("exoscale --role {ROLE}")), "execve,write")
+        else {
             return;
         };
         ran.ok();
@@ -47,7 +48,7 @@ fn a_private_file_is_private_from_its_first_moment_under_any_umask() {
     let world = World::start();
     let line = format!("exoscale --role {ROLE} --via-file");
     let calls = "openat,?open,?mkdir,mkdirat,write";
-    let Some((ran, calls)) = trace(&world, "token", &line, calls) else { return };
+    let Some((ran, calls)) = trace(&world, &world.command_as("token", &line), calls) else { return };
     let stdout = ran.ok();
     let path = stdout.strip_prefix(". '").and_then(|rest| rest.strip_suffix("';\n")).unwrap();
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o7777;
@@ -65,4 +66,28 @@ fn a_private_file_is_private_from_its_first_moment_under_any_umask() {
     assert!(calls.lines().filter(of_ours).any(|line| line.contains("mkdir")), "{calls}");
     let others: Vec<_> = calls.lines().filter(|line| line.contains("O_CREAT") && !of_ours(line)).collect();
     assert_eq!(others, Vec::<&str>::new(), "files beside the private one");
+}
+
+#[test]
+fn a_run_connects_to_vault_and_nowhere_else_and_not_at_all_for_what_it_refuses() {
+    let world = World::start();
+    let run = || world.command_as("wrapping-token", &format!("exoscale --role {ROLE}"));
+    let Some((ran, calls)) = trace(&world, &run(), "connect,write") else { return };
+    ran.ok();
+    let connects: Vec<_> = calls.lines().filter(|line| line.contains("connect(")).collect();
+    let port = world.vault.socket_address().port();
+    assert_eq!(connects.len(), 1, "{connects:?}");
+    assert!(connects[0].contains(&format!("htons({port})")) && connects[0].contains("127.0.0.1"), "{connects:?}");
+    for (name, value) in [
+        ("VAULT_ADDR", "http://192.0.2.1:8200"),
+        ("VAULT_ADDR", "https://user@192.0.2.1:8200"),
+        ("VAULT_SKIP_VERIFY", "1"),
+        ("CI_CREDS_ROLE", "../sys/raw"),
+    ] {
+        let line = if name == "CI_CREDS_ROLE" { "exoscale".to_owned() } else { format!("exoscale --role {ROLE}") };
+        let run = world.command_as("wrapping-token", &line).env(name, value);
+        let Some((ran, calls)) = trace(&world, &run, "connect,write") else { return };
+        assert!(ran.code == 78 || ran.code == 64, "{ran:?}");
+        assert!(!calls.contains("connect("), "{name}: {calls}");
+    }
 }
