@@ -92,7 +92,8 @@ fn botocore_knows_when_the_credentials_end() {
     let words: Vec<_> = stdout.split_whitespace().collect();
     let end = std::time::UNIX_EPOCH + std::time::Duration::from_secs_f64(words[1].parse().expect("a time"));
     let left = world.vault.live_leases()[0].expires.duration_since(end).expect("never later than the lease").as_secs();
-    assert!((5..15).contains(&left), "{left} s before the lease");
+    // A margin of 5 s, and what the request took: at most its deadline, 60 s.
+    assert!((5..65).contains(&left), "{left} s before the lease");
     assert_eq!(
         [words[0], words[2], words[3], words[4]],
         ["custom-process", &cloud.role.key, &cloud.role.secret, cloud.role.session.as_deref().unwrap_or_default()]

@@ -25,6 +25,8 @@ mod connection;
 mod consumer;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
+/// AWS's own tools, and the readers of JSON and dotenv.
+mod consumer;
 /// What the engines are asked, and how long what they give lives.
 mod engine;
 /// What goes wrong on the wire, at every step.

@@ -122,12 +122,12 @@ fn aws_credentials_of_both_kinds_leave_nothing_stale_in_any_shell() {
     }
 }
 
-/// The time is the last lease's end less a margin of 5 s, and less the seconds that the request took.
+/// The time is the last lease's end less a margin of 5 s, and less what the request took: at most its deadline, 60 s.
 fn assert_fits_the_lease(world: &World, end: &str) {
     let lease = world.vault.live_leases().iter().map(|lease| lease.expires).max().expect("a lease");
     let end = SystemTime::from(end.parse::<jiff::Timestamp>().expect("a time"));
     let early = lease.duration_since(end).expect("never later than the lease");
-    assert!((Duration::from_secs(5)..Duration::from_secs(15)).contains(&early), "{early:?} before the lease");
+    assert!((Duration::from_secs(5)..Duration::from_secs(65)).contains(&early), "{early:?} before the lease");
 }
 
 #[test]
@@ -164,9 +164,11 @@ struct Failure {
     code: i32,
 }
 
+/// Nobody listens below 1024 without being asked to, and no other test is ever given the port.
+const CLOSED: &str = "http://127.0.0.1:1";
+
 /// One failure of every stage of the chain. Nothing is retried: what is asked here is how the shell ends.
 fn failures(world: &World) -> Vec<Failure> {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number");
     let line = format!("exoscale --role {ROLE} --retries 0");
     let spent = world.wrapping_token();
     world.command_as("wrapping-token", &line).env("VAULT_WRAPPING_TOKEN", &spent).run().ok();
@@ -186,7 +188,7 @@ fn failures(world: &World) -> Vec<Failure> {
             &line,
             79,
         ),
-        failure("an unreachable server", token().env("VAULT_ADDR", &format!("http://{closed}")), &line, 69),
+        failure("an unreachable server", token().env("VAULT_ADDR", CLOSED), &line, 69),
         failure("a truncated answer", world.command_as("id-token", ""), &line, 69),
     ]
 }

@@ -72,6 +72,7 @@ pub fn cloud() -> Option<&'static Cloud> {
 fn start(python: PathBuf) -> Cloud {
     let mut command = Command::new(python);
     command.arg("-c").arg(SERVER).arg(BUCKET).env_remove("AWS_PROFILE").env("AWS_EC2_METADATA_DISABLED", "true");
+    #[expect(clippy::zombie_processes, reason = "it ends with this process, by its stdin")]
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("moto");
     let mut lines = BufReader::new(child.stdout.take().expect("its stdout")).lines();
     let mut identity = || {
