@@ -32,11 +32,21 @@ fn cargo(host: &str, what: &[&str]) -> PathBuf {
         .args(["build", "--release", "--quiet", "--target", host, "--target-dir"])
         .arg(target)
         .args(what)
+        .args(["--config", &static_flags()])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+        .env_remove("RUSTFLAGS");
     assert!(command.status().expect("cargo").success(), "{command:?} failed");
     target.join(host).join("release")
+}
+
+/// The flags of `cargo static`, from where they stand.
+fn static_flags() -> String {
+    let text = include_str!("../../.cargo/config.toml");
+    let config: toml::Table = text.parse().expect("TOML");
+    let words = config["alias"]["static"].as_array().expect("a list");
+    let place = words.iter().position(|word| word.as_str() == Some("--config")).expect("the flags");
+    words[place + 1].as_str().expect("a text").to_owned()
 }
 
 /// `fn main() {}` with the flags of `[profile.release]`.

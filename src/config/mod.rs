@@ -290,7 +290,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
             Kind::Usage,
             "stdout and stderr are the same: the credential would stand in the log, or messages in the eval",
         )
-        .hint(format!("capture stdout alone: eval with ci-creds {name} inside, without 2 and 1 joined")));
+        .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
     if !asked.output.reveal && stdout.uncaptured && in_a_job(layers)? {
         return Err(Error::new(

@@ -176,7 +176,12 @@ impl SecretSource {
             },
             Self::File(path) => {
                 let place = format!("{} (from {})", path.value.display(), path.origin);
-                let unreadable = |problem: &str| Error::new(Kind::Input, format!("the {what} file {place} {problem}"));
+                let unreadable = |problem: &str| {
+                    Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(format!(
+                        "{} must name a file that holds the {what} alone, and that this user can read",
+                        path.origin
+                    ))
+                };
                 let document = host
                     .read_document(&path.value)
                     .map_err(|problem| unreadable(&format!("cannot be used: {problem}")))?
@@ -195,10 +200,10 @@ fn checked(text: &str, what: &str, place: &str) -> Result<Secret> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
-        return Err(wrong("is empty"));
+        return Err(wrong("is empty").hint("did the step that writes it fail?"));
     }
     if text.len() > LONGEST_SECRET {
-        return Err(wrong("is longer than 64 KiB"));
+        return Err(wrong("is longer than 64 KiB").hint("it must be the bare token: one line"));
     }
     if let Some(place) = text.bytes().position(|byte| !(0x21..=0x7e).contains(&byte)) {
         return Err(wrong(&format!("has a character at byte {} that is not printable ASCII", place + 1))

@@ -158,6 +158,10 @@ impl Provider {
     }
 }
 
+/// What to look at when a value is none of the cloud's.
+const NOT_THAT_ENGINE: &str =
+    "is that mount the engine of this cloud? name it with --mount; vault secrets list shows the types";
+
 fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Result<Option<Secret>> {
     for key in field.keys {
         let Some(index) = data.iter().position(|(name, _)| name == key) else { continue };
@@ -167,7 +171,8 @@ fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Resu
             Datum::Text(value) => value,
             Datum::Number(_) | Datum::Other if field.variable.is_none() && !field.required => return Ok(None),
             Datum::Number(_) | Datum::Other => {
-                return Err(Error::new(Kind::Data, format!("{key} in the answer of {path} is not a text")));
+                return Err(Error::new(Kind::Data, format!("{key} in the answer of {path} is not a text"))
+                    .hint(NOT_THAT_ENGINE));
             }
         };
         let problem = match field.characters.check(value.expose()) {
@@ -178,7 +183,8 @@ fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Resu
             Some(Outside::Length) => "is too short or too long".into(),
             Some(Outside::Byte(place)) => format!("has a character at byte {place} that such a value never has"),
         };
-        return Err(Error::new(Kind::Data, format!("{key} in the answer of {path} {problem}: it was not used")));
+        return Err(Error::new(Kind::Data, format!("{key} in the answer of {path} {problem}: it was not used"))
+            .hint(NOT_THAT_ENGINE));
     }
     Ok(None)
 }

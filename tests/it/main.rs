@@ -25,16 +25,16 @@ mod connection;
 mod consumer;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
-/// AWS's own tools, and the readers of JSON and dotenv.
-mod consumer;
+/// README and CHANGELOG against the program.
+mod document;
 /// What the engines are asked, and how long what they give lives.
 mod engine;
-/// What goes wrong on the wire, at every step.
+/// Every file in examples/, parsed or run.
+mod example;
+/// What goes wrong on the wire, at every step, with the exact code.
 mod fault;
-/// Values of every kind through every format's real reader.
-mod format;
 /// The text of each format, with the engine's own values.
-mod formats;
+mod format;
 /// What is wrong before the first request, and that none is made.
 mod input;
 /// The way through a proxy, and what never takes it.
@@ -46,25 +46,20 @@ mod redirect;
 /// What is said when a login is refused, and what to change then.
 mod refusal;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
-mod secrets;
+mod secret;
 /// `eval` in every shell, on success and on every failure.
 mod shell;
 /// Where each value comes from: flags, variables, files, the job's own token.
-mod sources;
+mod source;
 /// Sealed, standby, limited: what is waited for and what is not.
 mod state;
-/// What the system is asked for: arguments, files, writes.
-mod syscall;
-/// Wrapping tokens that are not what they should be.
-mod wrapping;
-
 /// Every fault at every request, and a cut at every byte.
 mod sweep;
+/// What the system is asked for: arguments, files, writes.
+mod syscall;
 /// Callers that print each command: the credential is not in the log.
 mod trace;
-
-/// README, the manual page and the completions against the program.
-mod document;
-
-/// Every file in examples/, parsed or run.
-mod example;
+/// Values of every kind through every format's real reader.
+mod value;
+/// Wrapping tokens that are not what they should be.
+mod wrapping;

@@ -5,9 +5,6 @@
 pub mod expect;
 pub mod moto;
 pub mod parallel;
-mod expect;
-pub mod moto;
-pub mod parallel;
 pub mod shell;
 pub mod tool;
 
