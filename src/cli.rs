@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Kind, Result};
 
@@ -291,7 +291,11 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
     if let Some(error) = find_secret_argument(arguments) {
         return Err(Stop::Mistake(error));
     }
-    Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(arguments);
+    // Nothing parses a second time: taking the definition apart would cost a twentieth of the whole run.
+    std::mem::forget(command);
+    matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Text(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Mistake(
             Error::new(Kind::Usage, "nothing to do").hint("ci-creds exoscale, ci-creds aws, or ci-creds --help"),
@@ -450,8 +454,6 @@ fn describe_mistake(error: &clap::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, String> {
