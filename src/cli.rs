@@ -162,6 +162,9 @@ pub struct Login {
     /// The file that holds the Vault token
     #[arg(long, value_name = "PATH")]
     pub token_file: Option<PathBuf>,
+    /// Ask with a child of the Vault token, so that a key whose answer was lost can be taken back
+    #[arg(long)]
+    pub child_token: bool,
     /// The creation path that a wrapping token must have [default: the AppRole's secret-id or login]
     #[arg(long, value_name = "PATH")]
     pub creation_path: Option<String>,

@@ -56,7 +56,10 @@ impl Login {
     /// ids. A secret id may be for one use, and a wrapping token is.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
-        matches!(self.identity, Identity::IdToken { .. } | Identity::GeneratorToken { .. })
+        matches!(
+            self.identity,
+            Identity::IdToken { .. } | Identity::GeneratorToken { .. } | Identity::Token { child: true, .. }
+        )
     }
 }
 
@@ -72,10 +75,22 @@ pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session> {
         Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await,
         Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await,
         Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await,
-        Identity::Token { token } => {
+        Identity::Token { token, child: true } => child(vault, token).await,
+        Identity::Token { token, child: false } => {
             Ok(Session { token: token.duplicate(), own: false, expires_at: None, batch: false, uses: 0, spent: false })
         }
     }
+}
+
+/// A child of the token: with its policies, ended with it, and ours to revoke with all its leases.
+async fn child(vault: &Vault<'_>, token: &Secret) -> Result<Session> {
+    let path = "auth/token/create";
+    let refused = |refusal: Refusal| {
+        Error::new(Kind::Denied, format!("the token may not make a child of its own ({})", refusal.because())).hint(format!(
+            "its policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; or leave --child-token away, and its own use is enough"
+        ))
+    };
+    session(settle(vault.create_child(token).await, refused)?, path)
 }
 
 /// A failure after something single-use was spent: "try again" would only help with a new one.

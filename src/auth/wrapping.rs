@@ -155,7 +155,7 @@ mod tests {
 
     fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content> {
         let login = Login {
-            identity: Identity::Token { token: Secret::new("x".into()) },
+            identity: Identity::Token { token: Secret::new("x".into()), child: false },
             mount: "ci/approle".into(),
             role: role.map(str::to_owned),
             role_origin: Origin::Default,

@@ -66,6 +66,8 @@ pub enum Identity {
     Token {
         /// The token.
         token: Secret,
+        /// Whether to work on a child of it.
+        child: bool,
     },
 }
 
@@ -166,7 +168,7 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
                 Some(source) => read(source, "Vault token")?,
                 None => stored_token(layers)?.ok_or_else(|| missing(method, var::VAULT_TOKEN))?,
             };
-            (Identity::Token { token: token.value }, token.origin, claims)
+            (Identity::Token { token: token.value, child: flags.child_token }, token.origin, claims)
         }
     };
     let mount = login_mount(method, flags, layers)?;

@@ -104,6 +104,12 @@ impl<'a> Vault<'a> {
         self.exchange(Call { token: Some(token), ..Call::new(Step::CreateSecretId, Method::Post, &path) }).await
     }
 
+    /// `POST auth/token/create`: a child with the same policies and the mount's own TTL.
+    pub async fn create_child(&self, token: &Secret) -> Exchange {
+        let call = Call::new(Step::CreateChild, Method::Post, "auth/token/create");
+        self.exchange(Call { token: Some(token), body: Some(object(&[("display_name", "ci-creds")])), ..call }).await
+    }
+
     /// `POST auth/<mount>/login`. No token goes with it.
     pub async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
         let secrets: Vec<_> = body.iter().filter(|(name, _)| *name != "role").map(|(_, value)| *value).collect();

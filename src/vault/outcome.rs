@@ -93,6 +93,8 @@ pub enum Step {
     LoginAppRole,
     /// `auth/<mount>/login` with an ID token, which is good until it expires.
     LoginIdToken,
+    /// `auth/token/create`: a child of a token that is not ours, which ends with it.
+    CreateChild,
     /// The read that makes a credential.
     Mint,
     /// `auth/token/revoke-self`.
@@ -124,9 +126,12 @@ impl Step {
     #[must_use]
     pub fn when_ambiguous(self) -> Again {
         match self {
-            Self::LookupWrapping | Self::CreateSecretId | Self::LoginIdToken | Self::RevokeSelf | Self::RevokeLease => {
-                Again::Yes
-            }
+            Self::LookupWrapping
+            | Self::CreateSecretId
+            | Self::CreateChild
+            | Self::LoginIdToken
+            | Self::RevokeSelf
+            | Self::RevokeLease => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
             Self::Mint => Again::AfterCleanUp,
             Self::LoginAppRole => Again::No,
