@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::secret::Secret;
 
 /// The claims of an ID token.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Claims(Map<String, Value>);
 
 impl Claims {

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::file::Settings;
 use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
 use super::source::{Layers, Origin, SecretSource, Sourced};
+use super::stored::stored_token;
 use crate::claims::Claims;
 use crate::cli::{self, Method};
 use crate::error::{Error, Kind, Result};
@@ -103,16 +104,10 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
         None => detect(&found, layers)?,
     };
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
-    let read = |source: SecretSource, what: &str| source.read(layers.host, what, job_files.as_deref());
-    let demand = |source: Option<SecretSource>, what: &str, name: &str| match source {
-        Some(source) => read(source, what),
-        None => Err(missing(method, name)),
-    };
-    let id_token = found.id_token.take().map(|source| read(source, "ID token")).transpose();
-    let claims = match &id_token {
-        Ok(Some(token)) => Claims::from_token(&token.value),
-        _ => None,
-    };
+    let reader = Reader { layers, method, job_files };
+    // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
+    let id_token = found.id_token.take().map(|source| reader.read(source, "ID token")).transpose();
+    let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
     let role = match found.role.take() {
         Some(role) => Some(resolve_placeholders(role, claims.as_ref(), layers)?),
         None => login_role(method, layers)?,
@@ -120,60 +115,78 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
     if let Some(role) = &role {
         check_role(role, "role of the login")?;
     }
-    let (identity, origin, other_claims) = match method {
-        Method::WrappingToken => {
-            let token = demand(found.wrapping_token, "wrapping token", var::VAULT_WRAPPING_TOKEN)?;
-            let role_id = found.role_id.map(|source| read(source, "role id")).transpose()?;
-            let creation_path = layers
-                .text(("--creation-path", flags.creation_path.as_deref()), &[var::CI_CREDS_CREATION_PATH], |file| {
-                    file.creation_path.as_deref()
-                })?
-                .map(|path| parse_path(path, "creation path"))
-                .transpose()?;
-            let role_id = role_id.map(|id| id.value);
-            (
-                Identity::WrappingToken {
-                    token: token.value,
-                    role_id,
-                    creation_path: creation_path.map(|path| path.value),
-                },
-                token.origin,
-                claims,
-            )
-        }
-        Method::SecretId => {
-            let role_id = demand(found.role_id, "role id", var::VAULT_ROLE_ID)?;
-            let secret_id = demand(found.secret_id, "secret id", var::VAULT_SECRET_ID)?;
-            (Identity::SecretId { role_id: role_id.value, secret_id: secret_id.value }, secret_id.origin, claims)
-        }
-        Method::GeneratorToken => {
-            let role_id = demand(found.role_id, "role id", var::VAULT_ROLE_ID)?;
-            let token = demand(found.token, "Vault token", var::VAULT_TOKEN)?;
-            if role.is_none() {
-                return Err(missing(method, var::VAULT_APPROLE_ROLE));
-            }
-            (Identity::GeneratorToken { token: token.value, role_id: role_id.value }, token.origin, claims)
-        }
-        Method::IdToken => {
-            let token = id_token?.ok_or_else(|| missing(method, var::VAULT_ID_TOKEN))?;
-            let Some(claims) = claims else {
-                return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", token.origin))
-                    .hint("three parts joined by dots; GitLab makes it for a job with `id_tokens:`"));
-            };
-            let again = Claims::from_token(&token.value);
-            (Identity::IdToken { token: token.value, claims }, token.origin, again)
-        }
-        Method::Token => {
-            let token = match found.token {
-                Some(source) => read(source, "Vault token")?,
-                None => stored_token(layers)?.ok_or_else(|| missing(method, var::VAULT_TOKEN))?,
-            };
-            (Identity::Token { token: token.value, child: flags.child_token }, token.origin, claims)
-        }
+    let (identity, origin) = match method {
+        Method::WrappingToken => reader.wrapping_token(found, flags)?,
+        Method::SecretId => reader.secret_id(found)?,
+        Method::GeneratorToken => reader.generator_token(found, role.is_some())?,
+        Method::IdToken => reader.id_token(id_token?, claims.clone())?,
+        Method::Token => reader.token(found, flags)?,
     };
     let mount = login_mount(method, flags, layers)?;
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
-    Ok((Login { identity, mount, role: role.map(|role| role.value), role_origin, origin }, other_claims))
+    Ok((Login { identity, mount, role: role.map(|role| role.value), role_origin, origin }, claims))
+}
+
+/// Reads what the chosen way needs.
+struct Reader<'a> {
+    layers: &'a Layers<'a>,
+    method: Method,
+    /// The folder beside which GitLab puts its own file variables.
+    job_files: Option<String>,
+}
+
+/// A proof, and where its secret came from.
+type Proof = (Identity, Origin);
+
+impl Reader<'_> {
+    fn read(&self, source: SecretSource, what: &str) -> Result<Sourced<Secret>> {
+        source.read(self.layers.host, what, self.job_files.as_deref())
+    }
+
+    fn demand(&self, source: Option<SecretSource>, what: &str, name: &str) -> Result<Sourced<Secret>> {
+        source.map_or_else(|| Err(missing(self.method, name)), |source| self.read(source, what))
+    }
+
+    fn wrapping_token(&self, found: Found, flags: &cli::Login) -> Result<Proof> {
+        let token = self.demand(found.wrapping_token, "wrapping token", var::VAULT_WRAPPING_TOKEN)?;
+        let role_id = found.role_id.map(|source| self.read(source, "role id")).transpose()?.map(|id| id.value);
+        let flag = ("--creation-path", flags.creation_path.as_deref());
+        let path = self.layers.text(flag, &[var::CI_CREDS_CREATION_PATH], |file| file.creation_path.as_deref())?;
+        let creation_path = path.map(|path| parse_path(path, "creation path")).transpose()?.map(|path| path.value);
+        Ok((Identity::WrappingToken { token: token.value, role_id, creation_path }, token.origin))
+    }
+
+    fn secret_id(&self, found: Found) -> Result<Proof> {
+        let role_id = self.demand(found.role_id, "role id", var::VAULT_ROLE_ID)?.value;
+        let secret_id = self.demand(found.secret_id, "secret id", var::VAULT_SECRET_ID)?;
+        Ok((Identity::SecretId { role_id, secret_id: secret_id.value }, secret_id.origin))
+    }
+
+    fn generator_token(&self, found: Found, role_is_named: bool) -> Result<Proof> {
+        let role_id = self.demand(found.role_id, "role id", var::VAULT_ROLE_ID)?.value;
+        let token = self.demand(found.token, "Vault token", var::VAULT_TOKEN)?;
+        if !role_is_named {
+            return Err(missing(self.method, var::VAULT_APPROLE_ROLE));
+        }
+        Ok((Identity::GeneratorToken { token: token.value, role_id }, token.origin))
+    }
+
+    fn id_token(&self, token: Option<Sourced<Secret>>, claims: Option<Claims>) -> Result<Proof> {
+        let token = token.ok_or_else(|| missing(self.method, var::VAULT_ID_TOKEN))?;
+        let Some(claims) = claims else {
+            return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", token.origin))
+                .hint("three parts joined by dots; GitLab makes it for a job with `id_tokens:`"));
+        };
+        Ok((Identity::IdToken { token: token.value, claims }, token.origin))
+    }
+
+    fn token(&self, found: Found, flags: &cli::Login) -> Result<Proof> {
+        let token = match found.token {
+            Some(source) => self.read(source, "Vault token")?,
+            None => stored_token(self.layers)?.ok_or_else(|| missing(self.method, var::VAULT_TOKEN))?,
+        };
+        Ok((Identity::Token { token: token.value, child: flags.child_token }, token.origin))
+    }
 }
 
 fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Method>> {
@@ -288,51 +301,6 @@ fn detect(found: &Found, layers: &Layers<'_>) -> Result<Method> {
     .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
 }
 
-/// What `vault login` left: the token helper's token, or the one in `~/.vault-token`, which OpenBao shares.
-fn stored_token(layers: &Layers<'_>) -> Result<Option<Sourced<Secret>>> {
-    let home = layers.variable(var::HOME)?.map(|home| std::path::PathBuf::from(home.value));
-    if let Some(home) = &home {
-        for name in [".bao", ".vault"] {
-            let Some(document) = layers.host.read_document(&home.join(name)).ok().flatten() else { continue };
-            if let Some(path) = parse_token_helper(&document.text) {
-                if !path.starts_with('/') {
-                    return Err(Error::new(
-                        Kind::Config,
-                        format!("the token helper in ~/{name} is not an absolute path"),
-                    )
-                    .hint(format!("token_helper = \"/usr/local/bin/…\" in ~/{name}")));
-                }
-                let token = layers.host.run_token_helper(&path)?;
-                return Ok(
-                    token.map(|value| Sourced { value, origin: Origin::Variable(format!("the token helper {path}")) })
-                );
-            }
-        }
-    }
-    let path = match layers.variable(var::BAO_TOKEN_PATH)? {
-        Some(path) => Some(std::path::PathBuf::from(path.value)),
-        None => home.map(|home| home.join(".vault-token")),
-    };
-    let Some(path) = path else { return Ok(None) };
-    match layers.host.read_document(&path) {
-        Ok(Some(document)) if !document.text.trim().is_empty() => {
-            let origin = Origin::File(path.clone());
-            SecretSource::File(Sourced { value: path, origin }).read(layers.host, "Vault token", None).map(Some)
-        }
-        Ok(_) => Ok(None),
-        Err(problem) => {
-            Err(Error::new(Kind::Input, format!("the Vault token file {} cannot be used: {problem}", path.display())))
-        }
-    }
-}
-
-/// The one key of Vault's CLI configuration: `token_helper = "/path"`.
-fn parse_token_helper(text: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("token_helper"))?;
-    let value = line.trim_start().strip_prefix('=')?.trim().strip_prefix('"')?;
-    value.split('"').next().filter(|path| !path.is_empty()).map(str::to_owned)
-}
-
 fn login_role(method: Method, layers: &Layers<'_>) -> Result<Option<Sourced<String>>> {
     match method {
         Method::WrappingToken | Method::SecretId | Method::GeneratorToken => layers.variable(var::VAULT_APPROLE_ROLE),
@@ -361,19 +329,5 @@ fn missing(method: Method, name: &str) -> Error {
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
         var::VAULT_ID_TOKEN => error.hint("give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`, or name its variable with --id-token-env"),
         _ => error.hint(format!("set {name}, or {name}_FILE, for this job")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_helper_is_read_from_vaults_own_file() {
-        assert_eq!(parse_token_helper("# x\ntoken_helper = \"/opt/helper\"\n").as_deref(), Some("/opt/helper"));
-        assert_eq!(parse_token_helper("token_helper=\"/opt/helper\"").as_deref(), Some("/opt/helper"));
-        for text in ["", "token_helper", "token_helper = \"\"", "other = \"/x\""] {
-            assert_eq!(parse_token_helper(text), None, "{text}");
-        }
     }
 }

@@ -1,0 +1,67 @@
+//! What `vault login` left on a desk: a token helper's token, or the one in `~/.vault-token`. Read, never written.
+
+use std::path::PathBuf;
+
+use super::source::{Layers, Origin, SecretSource, Sourced};
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::variables as var;
+
+/// The token helper's token, or the one in `~/.vault-token`, which OpenBao shares.
+pub(super) fn stored_token(layers: &Layers<'_>) -> Result<Option<Sourced<Secret>>> {
+    let home = layers.variable(var::HOME)?.map(|home| PathBuf::from(home.value));
+    if let Some(home) = &home {
+        for name in [".bao", ".vault"] {
+            let Some(document) = layers.host.read_document(&home.join(name)).ok().flatten() else { continue };
+            if let Some(path) = parse_token_helper(&document.text) {
+                if !path.starts_with('/') {
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!("the token helper in ~/{name} is not an absolute path"),
+                    )
+                    .hint(format!("token_helper = \"/usr/local/bin/…\" in ~/{name}")));
+                }
+                let token = layers.host.run_token_helper(&path)?;
+                return Ok(
+                    token.map(|value| Sourced { value, origin: Origin::Variable(format!("the token helper {path}")) })
+                );
+            }
+        }
+    }
+    let path = match layers.variable(var::BAO_TOKEN_PATH)? {
+        Some(path) => Some(PathBuf::from(path.value)),
+        None => home.map(|home| home.join(".vault-token")),
+    };
+    let Some(path) = path else { return Ok(None) };
+    match layers.host.read_document(&path) {
+        Ok(Some(document)) if !document.text.trim().is_empty() => {
+            let origin = Origin::File(path.clone());
+            SecretSource::File(Sourced { value: path, origin }).read(layers.host, "Vault token", None).map(Some)
+        }
+        Ok(_) => Ok(None),
+        Err(problem) => {
+            Err(Error::new(Kind::Input, format!("the Vault token file {} cannot be used: {problem}", path.display())))
+        }
+    }
+}
+
+/// The one key of Vault's CLI configuration: `token_helper = "/path"`.
+fn parse_token_helper(text: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("token_helper"))?;
+    let value = line.trim_start().strip_prefix('=')?.trim().strip_prefix('"')?;
+    value.split('"').next().filter(|path| !path.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_helper_is_read_from_vaults_own_file() {
+        assert_eq!(parse_token_helper("# x\ntoken_helper = \"/opt/helper\"\n").as_deref(), Some("/opt/helper"));
+        assert_eq!(parse_token_helper("token_helper=\"/opt/helper\"").as_deref(), Some("/opt/helper"));
+        for text in ["", "token_helper", "token_helper = \"\"", "other = \"/x\""] {
+            assert_eq!(parse_token_helper(text), None, "{text}");
+        }
+    }
+}
