@@ -276,15 +276,30 @@ mod tests {
     use super::*;
     use zeroize::Zeroizing;
 
+    const STEPS: [Step; 8] = [
+        Step::LookupWrapping,
+        Step::Unwrap,
+        Step::CreateSecretId,
+        Step::LoginAppRole,
+        Step::LoginIdToken,
+        Step::Mint,
+        Step::RevokeSelf,
+        Step::RevokeLease,
+    ];
+
     fn reply(status: u16, content_type: &str, body: &str) -> Outcome {
+        reply_to(Step::Mint, status, content_type, body)
+    }
+
+    fn reply_to(step: Step, status: u16, content_type: &str, body: &str) -> Outcome {
         let reply = Reply {
             status,
             json: content_type == "application/json",
             content_type: content_type.into(),
-            retry_after: None,
+            retry_after: Some("7".into()),
             body: Zeroizing::new(body.as_bytes().to_vec()),
         };
-        classify(Step::Mint, Ok(reply), "vault:8200", "aws/sts/x", &["7f8f90f4-b2f5"])
+        classify(step, Ok(reply), "vault:8200", "aws/sts/x", &["7f8f90f4-b2f5", "ab"])
     }
 
     fn name(outcome: &Outcome) -> (&'static str, Option<Kind>) {
@@ -313,12 +328,16 @@ mod tests {
             (403, JSON, failed("permission denied"), ("refused", None)),
             (404, JSON, "{\"errors\":[]}".into(), ("refused", None)),
             (404, JSON, "{\"data\":{\"data\":null}}".into(), ("refused", None)),
+            (405, JSON, String::new(), ("refused", None)),
+            (400, JSON, "{}".into(), ("final", Some(Kind::Protocol))),
             (404, "text/plain", "404 page not found".into(), ("final", Some(Kind::Protocol))),
             (407, "text/html", "<html>".into(), ("final", Some(Kind::Protocol))),
             (412, JSON, failed("required index state not present"), ("not processed", Some(Kind::Temporary))),
             (429, JSON, failed("rate limit quota exceeded"), ("not processed", Some(Kind::Temporary))),
             (429, "text/html", "<html>".into(), ("not processed", Some(Kind::Temporary))),
             (472, JSON, failed(""), ("not processed", Some(Kind::Unavailable))),
+            (473, JSON, failed(""), ("not processed", Some(Kind::Unavailable))),
+            (474, JSON, failed(""), ("refused", None)),
             (500, JSON, failed("internal error"), ("ambiguous", Some(Kind::Unavailable))),
             (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),
             (502, JSON, failed("Throttling"), ("ambiguous", Some(Kind::Unavailable))),
@@ -330,6 +349,10 @@ mod tests {
                 failed("error performing token check: Vault is sealed"),
                 ("not processed", Some(Kind::Unavailable)),
             ),
+            (503, JSON, failed("node is not active"), ("not processed", Some(Kind::Unavailable))),
+            (503, JSON, failed("no active Vault instance found"), ("not processed", Some(Kind::Unavailable))),
+            (503, JSON, failed("namespace is sealed"), ("not processed", Some(Kind::Unavailable))),
+            (503, JSON, failed("Vault is sealed off from its storage"), ("ambiguous", Some(Kind::Unavailable))),
             (503, JSON, failed("something else"), ("ambiguous", Some(Kind::Unavailable))),
             (503, "text/html", "Vault is sealed".into(), ("ambiguous", Some(Kind::Unavailable))),
             (504, "text/html", "<html>".into(), ("ambiguous", Some(Kind::Unavailable))),
@@ -347,9 +370,100 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_spent_is_never_sent_again_blindly() {
-        assert_eq!(Step::Unwrap.when_ambiguous(), Again::AfterLookup);
-        assert_eq!(Step::LoginAppRole.when_ambiguous(), Again::No);
-        assert_eq!(Step::Mint.when_ambiguous(), Again::AfterCleanUp);
+    fn a_text_that_is_too_short_for_a_secret_is_no_echo() {
+        let Outcome::Refused(refusal) = reply(400, "application/json", "{\"errors\":[\"ab\"]}") else {
+            panic!("not refused")
+        };
+        assert_eq!(refusal.because(), "400: ab");
+    }
+
+    #[test]
+    fn only_a_revocation_is_done_when_vault_says_nothing() {
+        for step in STEPS {
+            let silent = matches!(step, Step::RevokeSelf | Step::RevokeLease);
+            let expected = if silent { "done" } else { "ambiguous for good" };
+            for status in [202, 204] {
+                assert_eq!(name(&reply_to(step, status, "", "")).0, expected, "{step:?} {status}");
+            }
+            for (status, body) in [(200, ""), (201, ""), (204, "<html>")] {
+                assert_eq!(name(&reply_to(step, status, "", body)).0, "ambiguous for good", "{step:?} {status} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_exchange_without_an_answer_is_told_by_what_had_left() {
+        let broken = |stage, kind| {
+            let broken = Broken { stage, error: Error::new(kind, "x") };
+            name(&classify(Step::Mint, Err(broken), "vault:8200", "aws/sts/x", &[])).0
+        };
+        assert_eq!(broken(Stage::NotSent, Kind::Unavailable), "not processed");
+        assert_eq!(broken(Stage::Sent, Kind::Unavailable), "ambiguous");
+        assert_eq!(broken(Stage::Sent, Kind::Protocol), "ambiguous for good");
+        assert_eq!(broken(Stage::Last, Kind::Protocol), "final");
+    }
+
+    #[test]
+    fn the_wait_that_a_server_asks_for_is_kept_with_what_it_did_not_do() {
+        let errors = "{\"errors\":[\"Vault is sealed\"]}";
+        for (status, content_type) in [
+            (412, "application/json"),
+            (429, "application/json"),
+            (472, "application/json"),
+            (503, "application/json"),
+            (429, "text/html"),
+        ] {
+            let outcome = reply(status, content_type, errors);
+            let Outcome::NotProcessed { retry_after, .. } = outcome else { panic!("{status}: {outcome:?}") };
+            assert_eq!(retry_after.as_deref(), Some("7"), "{status} {content_type}");
+        }
+    }
+
+    #[test]
+    fn plain_http_on_a_tls_port_is_told_by_status_and_text_together() {
+        let tls = |status, body: &str| match reply(status, "text/plain", body) {
+            Outcome::Final(error) | Outcome::Ambiguous { error, .. } => error.render(false).contains("speaks TLS"),
+            other => panic!("{other:?}"),
+        };
+        for words in WANTS_TLS {
+            assert!(tls(400, &format!("Client {words}.")), "{words}");
+            assert!(!tls(200, words) && !tls(403, words), "{words}");
+        }
+        assert!(!tls(400, "Bad Request"));
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_status_and_text_together() {
+        let refusal = |status, reason: &str| Refusal { status, reason: reason.into() };
+        let policy = "1 error occurred: permission denied";
+        assert!(refusal(403, policy).is_denied_by_policy());
+        assert!(!refusal(400, policy).is_denied_by_policy());
+        assert!(!refusal(403, "permission denied").is_denied_by_policy());
+        assert!(refusal(403, "permission denied").is_denied() && !refusal(400, "permission denied").is_denied());
+        let missing = "missing client token";
+        assert!(refusal(400, missing).wants_a_token());
+        assert!(!refusal(403, missing).wants_a_token() && !refusal(400, "x").wants_a_token());
+        let spent = "wrapping token is not valid or does not exist";
+        assert!(refusal(400, spent).is_wrapping_token_invalid());
+        assert!(!refusal(403, spent).is_wrapping_token_invalid());
+        assert!(!refusal(400, "invalid role ID").is_wrapping_token_invalid());
+        assert_eq!(refusal(403, policy).because(), "403: permission denied");
+        assert_eq!(refusal(404, "").because(), "status 404");
+    }
+
+    #[test]
+    fn every_step_has_its_place_in_the_table() {
+        let again = STEPS.map(Step::when_ambiguous);
+        let expected = [
+            Again::Yes,
+            Again::AfterLookup,
+            Again::Yes,
+            Again::No,
+            Again::Yes,
+            Again::AfterCleanUp,
+            Again::Yes,
+            Again::Yes,
+        ];
+        assert_eq!(again, expected);
     }
 }
