@@ -299,7 +299,7 @@ mod tests {
             retry_after: Some("7".into()),
             body: Zeroizing::new(body.as_bytes().to_vec()),
         };
-        classify(step, Ok(reply), "vault:8200", "aws/sts/x", &["7f8f90f4-b2f5", "ab"])
+        classify(step, Ok(reply), "vault:8200", "aws/sts/x", &["7f8f90f4-b2f5", "8charact", "7letter"])
     }
 
     fn name(outcome: &Outcome) -> (&'static str, Option<Kind>) {
@@ -370,11 +370,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_too_short_for_a_secret_is_no_echo() {
-        let Outcome::Refused(refusal) = reply(400, "application/json", "{\"errors\":[\"ab\"]}") else {
-            panic!("not refused")
+    fn only_a_text_that_is_too_short_for_a_secret_is_no_echo() {
+        let because = |text: &str| match reply(400, "application/json", &format!("{{\"errors\":[\"{text}\"]}}")) {
+            Outcome::Refused(refusal) => refusal.because(),
+            other => panic!("{other:?}"),
         };
-        assert_eq!(refusal.because(), "400: ab");
+        assert_eq!(because("no 7letter role"), "400: no 7letter role");
+        assert!(because("no 8charact role").contains("withheld"), "{}", because("no 8charact role"));
     }
 
     #[test]
