@@ -261,4 +261,48 @@ mod tests {
             assert!(error.render(true).contains(expected), "{}", error.render(true));
         }
     }
+
+    #[test]
+    fn a_length_is_inside_at_both_its_ends_and_outside_one_beyond() {
+        for provider in Provider::ALL {
+            for field in provider.fields {
+                let Characters { prefix, least, most, .. } = field.characters;
+                let of = |length| field.characters.check(&format!("{prefix}{}", "A".repeat(length)));
+                assert_eq!((of(least), of(most)), (None, None), "{}", field.name);
+                assert_eq!(
+                    (of(least - 1), of(most + 1)),
+                    (Some(Outside::Length), Some(Outside::Length)),
+                    "{}",
+                    field.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_number_called_ttl_is_the_life_that_the_data_names() {
+        let seconds = |more: Vec<(&str, Datum)>| {
+            let mut all = data(more);
+            all.extend(data(vec![("access_key", text(KEY)), ("secret_key", text("abc"))]));
+            aws::AWS.parse_data("aws/sts/x", &mut all).unwrap().seconds
+        };
+        assert_eq!(seconds(vec![("max_ttl", Datum::Number(5)), ("ttl", Datum::Number(9))]), Some(9));
+        assert_eq!(seconds(vec![("max_ttl", Datum::Number(5))]), None);
+        assert_eq!(seconds(vec![("ttl", text("9"))]), None);
+    }
+
+    #[test]
+    fn only_a_name_that_no_program_reads_may_be_unusable() {
+        let parse = |name: &'static str, datum: Datum| {
+            let mut all = data(vec![("access_key", text(KEY)), ("secret_key", text("abc")), (name, datum)]);
+            aws::AWS.parse_data("aws/sts/x", &mut all).map(|parsed| parsed.values.len())
+        };
+        assert_eq!(parse("arn", text("arn:aws:sts::1:x")).unwrap(), 3);
+        for bad in [Datum::Number(1), Datum::Other, Datum::Null, text("a b"), text("arn:a b")] {
+            assert_eq!(parse("arn", bad).unwrap(), 2);
+        }
+        for bad in [Datum::Number(1), Datum::Other, text("a b")] {
+            assert_eq!(parse("session_token", bad).unwrap_err().kind(), Kind::Data);
+        }
+    }
 }
