@@ -153,15 +153,18 @@ mod tests {
     use super::*;
     use crate::config::{Identity, Origin};
 
-    fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content> {
-        let login = Login {
+    fn login(role: Option<&str>) -> Login {
+        Login {
             identity: Identity::Token { token: Secret::new("x".into()), child: false },
             mount: "ci/approle".into(),
             role: role.map(str::to_owned),
             role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_WRAPPING_TOKEN".into()),
-        };
-        check_creation_path(path, &login, expected)
+        }
+    }
+
+    fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content> {
+        check_creation_path(path, &login(role), expected)
     }
 
     #[test]
@@ -187,5 +190,35 @@ mod tests {
             assert_eq!(check(path, None, None).unwrap_err().kind(), Kind::Spent, "{path}");
         }
         assert!(check("auth/ci/approle/login", None, Some("auth/token/create")).is_err());
+    }
+
+    #[test]
+    fn a_role_is_the_same_in_any_case_and_without_one_any_single_segment_fits() {
+        assert_eq!(check("auth/ci/approle/role/deploy/secret-id", Some("Deploy"), None).unwrap(), Content::SecretId);
+        assert!(check("auth/ci/approle/role/deploys/secret-id", Some("Deploy"), None).is_err());
+        assert!(check("auth/ci/approle/role/a/b/secret-id", None, None).is_err());
+    }
+
+    #[test]
+    fn only_a_token_that_is_gone_is_called_stolen() {
+        let invalid = "wrapping token is not valid or does not exist";
+        let by_policy = "1 error occurred: permission denied";
+        let unwrap = |status, reason: &str| {
+            describe_unwrap(&Refusal { status, reason: reason.into() }, &login(None)).render(false)
+        };
+        for (status, reason) in [(400, invalid), (403, "permission denied")] {
+            let text = unwrap(status, reason);
+            assert!(text.contains("tampered with") && text.contains("valid at the lookup just before"), "{text}");
+        }
+        for (status, reason) in [(400, "unsupported operation"), (403, by_policy), (405, "")] {
+            let text = unwrap(status, reason);
+            assert!(text.contains("was not unwrapped") && !text.contains("tampered with"), "{text}");
+        }
+        let lookup =
+            |status, reason: &str| describe_invalid(&Refusal { status, reason: reason.into() }, &login(None)).kind();
+        assert_eq!(lookup(400, invalid), Kind::Spent);
+        for (status, reason) in [(400, "bad token"), (403, "permission denied"), (403, invalid)] {
+            assert_eq!(lookup(status, reason), Kind::Denied, "{status} {reason}");
+        }
     }
 }
