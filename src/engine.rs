@@ -225,3 +225,47 @@ fn is_gone(outcome: &Outcome) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Fake;
+
+    #[test]
+    fn a_lease_id_has_its_own_characters_and_at_most_1024() {
+        for id in ["exoscale/apikey/ci/4OzJ1xW9_-.@+~=:", &"a".repeat(1024)] {
+            assert!(is_lease_id(id), "{id}");
+        }
+        for id in ["a b", "a\nb", "a;b", "a'b", "a$b", "é", &"a".repeat(1025)] {
+            assert!(!is_lease_id(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_gone_when_it_was_revoked_or_is_not_known_any_more() {
+        let refused = |status, reason: &str| is_gone(&Outcome::Refused(Refusal { status, reason: reason.into() }));
+        assert!(is_gone(&Outcome::Done(Box::default())));
+        assert!(refused(403, "permission denied"));
+        assert!(!refused(403, "1 error occurred: permission denied"));
+        assert!(!refused(400, "permission denied") && !refused(404, ""));
+        let error = || Error::new(Kind::Unavailable, "x");
+        assert!(!is_gone(&Outcome::Ambiguous { error: error(), transient: true }));
+        assert!(!is_gone(&Outcome::NotProcessed { error: error(), retry_after: None }));
+        assert!(!is_gone(&Outcome::Final(error())));
+    }
+
+    #[test]
+    fn a_token_is_called_short_when_it_ends_more_than_a_minute_before_the_lease() {
+        let warned = |lease: Option<i64>, token: Option<i64>| {
+            let host = Host::fake(Fake::default());
+            let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+            warn_of_a_short_token(lease.map(at), token.map(at), &host);
+            host.take_warnings().len()
+        };
+        assert_eq!(warned(Some(1061), Some(1000)), 1);
+        for (lease, token) in [(Some(1060), Some(1000)), (Some(1000), Some(5000)), (None, Some(1)), (Some(9999), None)]
+        {
+            assert_eq!(warned(lease, token), 0, "{lease:?} {token:?}");
+        }
+    }
+}
