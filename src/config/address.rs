@@ -194,6 +194,11 @@ mod tests {
             "https://vault.corp@evil",
             "https://user:secret@vault.corp",
             "https://@vault.corp",
+            "https://user@vault.corp",
+            "https://:secret@vault.corp",
+            "https://vault.corp/a@b",
+            "https://.",
+            "unix:///run/x\0",
             "https://vault.corp\\@evil",
             "https://vault.corp?x=1",
             "https://vault.corp#x",
@@ -227,6 +232,31 @@ mod tests {
         assert!(one.is_same_server(&parse_origin("https://VAULT.corp:443/y").unwrap()));
         for other in ["http://vault.corp:443", "https://vault.corp:8200", "https://vault.corp.evil"] {
             assert!(!one.is_same_server(&parse_origin(other).unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_http_or_https_and_its_password_is_not_told() {
+        let parse =
+            |text: &str| parse_proxy(&Sourced { value: text.into(), origin: Place::Variable("HTTPS_PROXY".into()) });
+        for text in ["http://proxy:3128", "https://proxy:3129", " http://user:secret@proxy:3128\n"] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+        for text in ["proxy:3128", "socks5://user:secret@proxy:1080", "file:///x", "proxy", ""] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{text}");
+            assert!(!error.render(true).contains("secret"), "{}", error.render(true));
+        }
+    }
+
+    #[test]
+    fn a_redirect_host_is_a_server_and_no_path() {
+        let base = |text: &str| parse_redirect_host(text, "--redirect-host").map(|origin| origin.base());
+        assert_eq!(base("node2.corp:8200").unwrap(), "https://node2.corp:8200");
+        assert_eq!(base("node2.corp").unwrap(), "https://node2.corp:443");
+        assert_eq!(base("http://node2.corp:8200").unwrap(), "http://node2.corp:8200");
+        for text in ["", "node2.corp/x", "https://node2.corp/x", "a b", "user@node2.corp"] {
+            assert_eq!(base(text).unwrap_err().kind(), Kind::Usage, "{text}");
         }
     }
 }

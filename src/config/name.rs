@@ -274,4 +274,41 @@ mod tests {
             assert!(error.render(false).contains(expected), "{}", error.render(false));
         }
     }
+
+    #[test]
+    fn every_name_has_an_end_and_a_set() {
+        let (longest, longer) = ("a".repeat(256), "a".repeat(257));
+        assert!(check_role(&role(&longest), "role").is_ok() && check_role(&role(&longer), "role").is_err());
+        assert!(parse_path(role(&longest), "mount").is_ok() && parse_path(role(&longer), "mount").is_err());
+        assert!(check_variable_name(&role(&longest)).is_ok() && check_variable_name(&role(&longer)).is_err());
+        for name in ["VAULT_ID_TOKEN", "_", "a1"] {
+            assert!(check_variable_name(&role(name)).is_ok(), "{name}");
+        }
+        for name in ["", "1A", "$A", "A-B", "A B", "é"] {
+            assert_eq!(check_variable_name(&role(name)).unwrap_err().kind(), Kind::Usage, "{name:?}");
+        }
+        for name in ["_a_", "a.b", "a@b"] {
+            assert!(check_role(&role(name), "role").is_ok(), "{name}");
+        }
+        for name in [".a", "a.", "@a", "a@"] {
+            assert!(check_role(&role(name), "role").is_err(), "{name}");
+        }
+        for path in ["a", "a_-.@+~=:b/c", "...", "a/.b"] {
+            assert!(parse_path(role(path), "mount").is_ok(), "{path}");
+        }
+        for path in [".", "..", "a/.", "a/..", "é"] {
+            assert!(parse_path(role(path), "mount").is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_at_most_a_year() {
+        for text in ["31536000", "8760h", "1s", "1h1m1s"] {
+            assert!(parse_duration(&role(text)).is_ok(), "{text}");
+        }
+        for text in ["31536001", "8761h", "18446744073709551615h", "18446744073709551615s1s"] {
+            assert!(parse_duration(&role(text)).is_err(), "{text}");
+        }
+        assert_eq!(parse_duration(&role("1h1m1s")).unwrap().as_secs(), 3661);
+    }
 }

@@ -241,7 +241,7 @@ fn check_trust(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Fake;
+    use crate::host::{Document, Fake, Trust};
 
     fn variable(value: &str) -> Result<Option<Sourced<String>>> {
         let host = Host::fake(Fake::default().with_variables([("VAULT_ADDR", value)]));
@@ -282,6 +282,49 @@ mod tests {
         {
             let error = checked(text, "token", "X").unwrap_err();
             assert_eq!(error.kind(), Kind::Input, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_at_most_64_kib() {
+        assert_eq!(checked(&"x".repeat(64 * 1024), "token", "X").unwrap().expose().len(), 64 * 1024);
+        let error = checked(&"x".repeat(64 * 1024 + 1), "token", "X").unwrap_err();
+        assert!(error.render(false).contains("longer than 64 KiB"), "{}", error.render(false));
+    }
+
+    #[test]
+    fn only_a_whole_reference_is_a_variable_that_gitlab_does_not_know() {
+        for text in ["$A", "${A_1}", "$1"] {
+            assert!(undefined_variable(text).is_some(), "{text}");
+        }
+        for text in ["$", "${}", "A", "$A-B", "$A$B", "${A", "x$A"] {
+            assert_eq!(undefined_variable(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_believed_by_who_can_write_it_and_gitlabs_own_with_a_warning() {
+        let check = |path: &str, trust: Trust| {
+            let host = Host::fake(Fake::default());
+            let document = Document { text: String::new().into(), trust };
+            let result = check_trust(&host, &document, Path::new(path), "token", Some("/builds/x"));
+            (result.map_err(|error| error.kind()), host.take_warnings().len())
+        };
+        let own = Trust::default();
+        let (foreign, written, read) = (
+            Trust { foreign: true, ..own },
+            Trust { writable_by_others: true, ..own },
+            Trust { readable_by_others: true, ..own },
+        );
+        assert_eq!(check("/home/token", own), (Ok(()), 0));
+        assert_eq!(check("/home/token", read), (Ok(()), 1));
+        for path in ["/home/token", "/builds/x/TOKEN", "/builds/x.tmpx/TOKEN", "/builds/y.tmp/TOKEN"] {
+            assert_eq!(check(path, written), (Err(Kind::Input), 0), "{path}");
+        }
+        assert_eq!(check("/builds/x.tmp/TOKEN", own), (Ok(()), 0));
+        assert_eq!(check("/builds/x.tmp/TOKEN", written), (Ok(()), 1));
+        for path in ["/home/token", "/builds/x.tmp/TOKEN"] {
+            assert_eq!(check(path, foreign), (Err(Kind::Input), 0), "{path}");
         }
     }
 }
