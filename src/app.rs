@@ -49,8 +49,8 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
     };
     let Cli { command } = cli;
     match command {
-        Command::Exoscale(flags) => deliver_credential(&config::resolve_exoscale(&flags, host)?, host),
-        Command::Aws(flags) => deliver_credential(&config::resolve_aws(&flags, host)?, host),
+        Command::Exoscale(flags) => deliver_credential(config::resolve_exoscale(&flags, host)?, host),
+        Command::Aws(flags) => deliver_credential(config::resolve_aws(&flags, host)?, host),
         Command::Completions { shell } => host.write_stdout(&Secret::new(cli::completions(shell).into())),
         Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into())),
     }
@@ -58,12 +58,12 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
 
 /// Fetches a credential and hands it over; a signal that comes in between ends the run with its code, after the
 /// lease was given back.
-fn deliver_credential(plan: &Plan, host: &Host) -> Result<()> {
+fn deliver_credential(mut plan: Plan, host: &Host) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|cause| Error::new(Kind::Os, "the system gives no event queue").cause(cause))?;
-    explain(plan, host);
+    explain(&plan, host);
     let vault = Vault::new(&plan.connection, host)?;
     // What a signal must take back: the session, from its login to the delivery.
     let held = RefCell::new(None);
@@ -71,25 +71,30 @@ fn deliver_credential(plan: &Plan, host: &Host) -> Result<()> {
         let interrupted = wait_for_signal()?;
         let outcome = tokio::select! {
             biased;
-            result = fetch_and_deliver(&vault, plan, host, &held) => result,
+            result = fetch_and_deliver(&vault, &mut plan, host, &held) => result,
             kind = interrupted => Err(Error::new(kind, "the run was ended by a signal; nothing was delivered")),
         };
         match outcome {
             Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
                 let session = held.borrow_mut().take();
                 match session {
-                    Some(session) => Err(clean_up(&vault, &session, &Leftover::Unknown, plan, error).await),
+                    Some(session) => Err(clean_up(&vault, &session, &Leftover::Unknown, &plan, error).await),
                     None => Err(error),
                 }
             }
             outcome => outcome,
         }
     })?;
-    tell_warnings(plan, host);
+    tell_warnings(&plan, host);
     Ok(())
 }
 
-async fn fetch_and_deliver(vault: &Vault<'_>, plan: &Plan, host: &Host, held: &RefCell<Option<Session>>) -> Result<()> {
+async fn fetch_and_deliver(
+    vault: &Vault<'_>,
+    plan: &mut Plan,
+    host: &Host,
+    held: &RefCell<Option<Session>>,
+) -> Result<()> {
     let credential = fetch(vault, plan, host, held).await?;
     if let Err(error) = hand_over(&credential, plan, host) {
         let lease = Leftover::Lease { id: credential.lease.id.clone(), revocable: credential.lease.revocable };
@@ -104,10 +109,13 @@ async fn fetch_and_deliver(vault: &Vault<'_>, plan: &Plan, host: &Host, held: &R
 
 /// Logs in and asks the engine. After an unclear answer, what it may have made is taken back, and one more login
 /// and read follow where the identity is good for it.
-async fn fetch(vault: &Vault<'_>, plan: &Plan, host: &Host, held: &RefCell<Option<Session>>) -> Result<Credential> {
+async fn fetch(vault: &Vault<'_>, plan: &mut Plan, host: &Host, held: &RefCell<Option<Session>>) -> Result<Credential> {
     let mut again = plan.login.is_repeatable();
     loop {
         let session = auth::login(vault, &plan.login).await?;
+        if !again {
+            plan.login.forget();
+        }
         held.replace(Some(session.duplicate()));
         let Failed { error, leftover, transient } = match engine::obtain(vault, &session, plan, host).await {
             Ok(credential) => return Ok(credential),
