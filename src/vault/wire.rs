@@ -3,6 +3,7 @@
 //! Unknown fields are ignored, as new versions add some; a duplicate key or anything behind the JSON is refused.
 //! Security: serde's own errors quote the value that they stumble over, so they are dropped where they arise.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -89,8 +90,10 @@ impl<'de> Deserialize<'de> for Data {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data, A::Error> {
                 let mut pairs: Vec<(String, Datum)> = Vec::new();
+                // A set, because an answer of 1 MiB has room for 100,000 keys, and no deadline interrupts this loop.
+                let mut known = BTreeSet::new();
                 while let Some((key, Value(datum))) = map.next_entry::<String, Value>()? {
-                    if pairs.iter().any(|(known, _)| *known == key) {
+                    if !known.insert(key.clone()) {
                         return Err(serde::de::Error::custom("a key stands twice"));
                     }
                     pairs.push((key, datum));
