@@ -37,6 +37,10 @@ mod fault;
 mod format;
 /// What is wrong before the first request, and that none is made.
 mod input;
+/// What of a secret stays in memory, and who could read it there.
+mod memory;
+/// What a bug of ours, and the variables of Rust, may print.
+mod panic;
 /// The way through a proxy, and what never takes it.
 mod proxy;
 /// The same questions to a real server, when there is one, and to the double.
