@@ -20,7 +20,7 @@ pub mod credential;
 mod engine;
 pub mod error;
 pub mod host;
-mod http;
+pub mod http;
 pub mod provider;
 pub mod render;
 pub mod secret;

@@ -2,9 +2,10 @@
 //!
 //! It follows no redirect but one 307 to a server that may see the secrets, repeats nothing, decompresses
 //! nothing, reads at most 1 MiB, and has no proxy but the one it was given. What a failure means for the next
-//! step is not decided here, only whether a byte of the request can have left: [`Stage`].
+//! step is not decided here, only whether a byte of the request can have left: `Stage`.
 
 mod fault;
+pub mod redirect;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use zeroize::Zeroizing;
 
-use crate::config::address::{Address, Origin, parse_origin};
+use crate::config::address::{Address, Origin};
 use crate::config::{Connection, Roots};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::secret::Secret;
@@ -30,7 +31,7 @@ pub(crate) struct Client {
     base: String,
     /// The host that errors name.
     pub(crate) host: String,
-    origin: Option<Origin>,
+    address: Address,
     redirect_hosts: Vec<Origin>,
 }
 
@@ -76,10 +77,6 @@ impl Client {
     /// [`Kind::Config`] when a certificate, a key or the proxy cannot be used.
     pub(crate) fn new(connection: &Connection, user_agent: &str) -> Result<Self> {
         let config = tls::client_config(connection)?;
-        let origin = match &connection.address {
-            Address::Tcp(origin) => Some(origin.clone()),
-            Address::Unix(_) => None,
-        };
         let mut builder = reqwest::Client::builder()
             .user_agent(user_agent)
             .default_headers(default_headers(connection)?)
@@ -109,7 +106,7 @@ impl Client {
             inner,
             base: url_base(connection),
             host: connection.address.host(),
-            origin,
+            address: connection.address.clone(),
             redirect_hosts: connection.redirect_hosts.clone(),
         })
     }
@@ -121,11 +118,11 @@ impl Client {
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Reply, Broken> {
         let (reply, location) = self.send_to(&self.base, request).await?;
         let Some(location) = location else { return Ok(reply) };
-        let base = self.redirect_target(reply.status, &location, request.path)?;
+        let base = self.redirect_base(reply.status, &location, request.path).map_err(Broken::last)?;
         let (reply, again) = self.send_to(&base, request).await?;
         match again {
             None => Ok(reply),
-            Some(_) => Err(Broken::last(redirect_error(format!("{} redirects a second time", self.host)))),
+            Some(_) => Err(Broken::last(redirect::refusal(format!("{} redirects a second time", self.host)))),
         }
     }
 
@@ -151,7 +148,7 @@ impl Client {
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let location = text(LOCATION).filter(|_| (300..400).contains(&status));
         if (300..400).contains(&status) && location.is_none() {
-            return Err(Broken::last(redirect_error(format!(
+            return Err(Broken::last(redirect::refusal(format!(
                 "{} answers {status} without saying where to go",
                 self.host
             ))));
@@ -195,54 +192,20 @@ impl Client {
         Ok(body)
     }
 
-    /// Where a 307 may lead: to the same server, or to one that the user allowed; to the same path; never from
-    /// https to http. A standby that cannot forward names the active node so.
-    ///
-    /// Security: reqwest and Vault's own Go client would send token and body to any host that `Location` names.
-    fn redirect_target(&self, status: u16, location: &str, path: &str) -> Result<String, Broken> {
-        let refuse = |text: String| Err(Broken::last(redirect_error(text)));
-        let host = &self.host;
-        if status != 307 {
-            return refuse(format!(
-                "{host} answers {status} and wants to send us elsewhere; a Vault only ever answers 307"
-            ));
-        }
-        // A query repeats our own parameters, which are sent anew.
-        let absolute = match (location.strip_prefix('/'), &self.origin) {
-            (Some(rest), Some(origin)) if !rest.starts_with('/') => format!("{}{location}", origin.base()),
-            _ => location.to_owned(),
-        };
-        let target = match parse_origin(absolute.split('?').next().unwrap_or_default()) {
-            Ok(target) => target,
-            Err(problem) => return refuse(format!("{host} wants to send us to an address that {problem}")),
-        };
-        let Some(ours) = &self.origin else {
-            return refuse(format!("the socket {host} wants to send us to {}", target.authority()));
-        };
-        if ours.tls && !target.tls {
-            return refuse(format!("{host} wants to send us from https to http; nothing was sent there"));
-        }
-        if !ours.is_same_server(&target) && !self.redirect_hosts.iter().any(|allowed| allowed.is_same_server(&target)) {
-            let there = target.authority();
-            let error =
-                Error::new(Kind::Protocol, format!("{host} wants to send us to {there}; no secret was sent there"));
-            return Err(Broken::last(
-                error.hint(format!("if {there} is a node of the same cluster, allow it with --redirect-host {there}")),
-            ));
-        }
-        let Some(prefix) = target.prefix.strip_suffix(&format!("/v1/{path}")) else {
-            return refuse(format!("{host} wants to send us to another path"));
-        };
-        if ours.is_same_server(&target) {
-            Ok(format!("{}{prefix}", self.server_base()))
-        } else {
-            Ok(format!("{}{prefix}", target.base()))
-        }
+    /// The start of the URL that a redirect leads to.
+    fn redirect_base(&self, status: u16, location: &str, path: &str) -> Result<String> {
+        let target = redirect::resolve(&self.address, &self.redirect_hosts, status, location, path)?;
+        let same = matches!(&self.address, Address::Tcp(ours) if ours.is_same_server(&target));
+        let server = if same { self.server_base().to_owned() } else { target.base() };
+        Ok(server + &target.prefix)
     }
 
     /// Scheme, host and port as our own requests spell them.
     fn server_base(&self) -> &str {
-        let prefix = self.origin.as_ref().map_or("", |origin| origin.prefix.as_str());
+        let prefix = match &self.address {
+            Address::Tcp(origin) => origin.prefix.as_str(),
+            Address::Unix(_) => "",
+        };
         self.base.strip_suffix(prefix).unwrap_or(&self.base)
     }
 
@@ -250,11 +213,6 @@ impl Client {
     pub(crate) async fn pause(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
-}
-
-fn redirect_error(text: String) -> Error {
-    Error::new(Kind::Protocol, text)
-        .hint("set VAULT_ADDR to the address that answers itself, without a redirecting proxy before it")
 }
 
 /// The start of every URL. With a server name of its own, the URL has that name, so that TLS asks for it, and the

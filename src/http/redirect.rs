@@ -1,0 +1,51 @@
+//! Where a redirect may lead, decided from texts alone: nothing is opened or sent here.
+
+use crate::config::address::{Address, Origin, parse_origin};
+use crate::error::{Error, Kind, Result};
+
+/// Where a 307 may lead: to the same server, or to one that the user allowed; to the same path; never from
+/// https to http. A standby that cannot forward names the active node so. What comes back is that server, with the
+/// path before `/v1/`.
+///
+/// Security: reqwest and Vault's own Go client would send token and body to any host that `Location` names.
+///
+/// # Errors
+/// [`Kind::Protocol`] for every other status and every other place.
+pub fn resolve(address: &Address, allowed: &[Origin], status: u16, location: &str, path: &str) -> Result<Origin> {
+    let host = address.host();
+    if status != 307 {
+        return Err(refusal(format!(
+            "{host} answers {status} and wants to send us elsewhere; a Vault only ever answers 307"
+        )));
+    }
+    // A query repeats our own parameters, which are sent anew.
+    let absolute = match (location.strip_prefix('/'), address) {
+        (Some(rest), Address::Tcp(ours)) if !rest.starts_with('/') => format!("{}{location}", ours.base()),
+        _ => location.to_owned(),
+    };
+    let target = parse_origin(absolute.split('?').next().unwrap_or_default())
+        .map_err(|problem| refusal(format!("{host} wants to send us to an address that {problem}")))?;
+    let Address::Tcp(ours) = address else {
+        return Err(refusal(format!("the socket {host} wants to send us to {}", target.authority())));
+    };
+    if ours.tls && !target.tls {
+        return Err(refusal(format!("{host} wants to send us from https to http; nothing was sent there")));
+    }
+    if !ours.is_same_server(&target) && !allowed.iter().any(|allowed| allowed.is_same_server(&target)) {
+        let there = target.authority();
+        let error = Error::new(Kind::Protocol, format!("{host} wants to send us to {there}; no secret was sent there"));
+        return Err(
+            error.hint(format!("if {there} is a node of the same cluster, allow it with --redirect-host {there}"))
+        );
+    }
+    match target.prefix.strip_suffix(&format!("/v1/{path}")) {
+        Some(prefix) => Ok(Origin { prefix: prefix.to_owned(), ..target }),
+        None => Err(refusal(format!("{host} wants to send us to another path"))),
+    }
+}
+
+/// A redirect that is not followed.
+pub(super) fn refusal(text: String) -> Error {
+    Error::new(Kind::Protocol, text)
+        .hint("set VAULT_ADDR to the address that answers itself, without a redirecting proxy before it")
+}
