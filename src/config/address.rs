@@ -8,6 +8,9 @@ use url::{Host, Url};
 use super::source::Sourced;
 use crate::error::{Error, Kind, Result};
 
+/// How the address of a socket begins.
+const SOCKET: &str = "unix://";
+
 /// Where Vault listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -31,6 +34,19 @@ pub struct Origin {
 }
 
 impl Address {
+    /// Reads Vault's address; blanks around it do not count.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be put behind its name: everything that could mean another server to another reader.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let trimmed = text.trim();
+        match trimmed.strip_prefix(SOCKET) {
+            Some(path) if !path.starts_with('/') || path.contains('\0') => Err("names no absolute path".into()),
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => parse_origin(trimmed).map(Self::Tcp),
+        }
+    }
+
     /// The start of every request's URL, without `/v1/`.
     #[must_use]
     pub fn base(&self) -> String {
@@ -88,15 +104,11 @@ impl Origin {
 /// [`Kind::Config`] for anything that could mean another server to another reader: userinfo, query, fragment,
 /// backslashes, blanks, control characters. The text itself is repeated only when nothing secret can be in it.
 pub(super) fn parse_address(text: &Sourced<String>) -> Result<Address> {
-    let trimmed = text.value.trim();
-    let wrong = |problem: &str| Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin));
-    if let Some(path) = trimmed.strip_prefix("unix://") {
-        if !path.starts_with('/') || path.contains('\0') {
-            return Err(wrong("names no absolute path").hint("unix:///run/vault/agent.sock"));
-        }
-        return Ok(Address::Unix(path.into()));
-    }
-    parse_origin(trimmed).map(Address::Tcp).map_err(|problem| wrong(&problem).hint("https://vault.example.com:8200"))
+    let is_socket = text.value.trim_start().starts_with(SOCKET);
+    let example = if is_socket { "unix:///run/vault/agent.sock" } else { "https://vault.example.com:8200" };
+    Address::parse(&text.value).map_err(|problem| {
+        Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(example)
+    })
 }
 
 /// Reads a proxy's address. Its userinfo, which may hold a password, is never part of a message.
