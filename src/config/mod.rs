@@ -6,7 +6,7 @@ pub mod address;
 mod connection;
 mod file;
 mod identity;
-mod name;
+pub mod name;
 mod output;
 mod source;
 mod stored;

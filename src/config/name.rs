@@ -11,43 +11,53 @@ use crate::error::{Error, Kind, Result};
 /// Longer than any name in use, and short enough for a message.
 const LONGEST: usize = 256;
 
-/// A role: Vault's `\w(([\w-.]+)?\w)?`, with `@` inside for AWS, and no `..`.
-///
-/// # Errors
-/// [`Kind::Usage`], without a name that could hold anything.
-pub(super) fn check_role(role: &Sourced<String>, what: &str) -> Result<()> {
-    let name = role.value.as_str();
+/// Whether Vault can have a role of that name: its `\w(([\w-.]+)?\w)?`, with `@` inside for AWS, and no `..`.
+#[must_use]
+pub fn is_role(name: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let inside = |byte: u8| word(byte) || b"-.@".contains(&byte);
-    let sound = !name.is_empty()
+    !name.is_empty()
         && name.len() <= LONGEST
         && name.bytes().all(inside)
         && name.bytes().next().is_some_and(word)
         && name.bytes().next_back().is_some_and(word)
-        && !name.contains("..");
-    if sound {
+        && !name.contains("..")
+}
+
+/// Checks a role.
+///
+/// # Errors
+/// [`Kind::Usage`], without a name that could hold anything.
+pub(super) fn check_role(role: &Sourced<String>, what: &str) -> Result<()> {
+    if is_role(&role.value) {
         return Ok(());
     }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a name that Vault can have", role.origin))
         .hint("letters, digits and _, with - . @ inside; no slash, no .., no percent sign, 256 characters at most"))
 }
 
-/// A mount or namespace: segments of such names, joined by single slashes. Slashes around it are dropped, as
-/// Vault's CLI does.
-///
-/// # Errors
-/// [`Kind::Usage`].
-pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<String>> {
-    let trimmed = path.value.trim_matches('/');
+/// The mount or namespace in a text: segments of such names, joined by single slashes. Slashes around it are dropped,
+/// as Vault's CLI does.
+#[must_use]
+pub fn path_in(text: &str) -> Option<&str> {
+    let trimmed = text.trim_matches('/');
     let segment = |text: &str| {
         !text.is_empty()
             && text != "."
             && text != ".."
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.@+~=:".contains(&byte))
     };
-    if trimmed.len() <= LONGEST && !trimmed.is_empty() && trimmed.split('/').all(segment) {
-        let trimmed = trimmed.to_owned();
-        return Ok(Sourced { value: trimmed, origin: path.origin });
+    (trimmed.len() <= LONGEST && !trimmed.is_empty() && trimmed.split('/').all(segment)).then_some(trimmed)
+}
+
+/// Checks a mount or namespace, and drops the slashes around it.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<String>> {
+    if let Some(found) = path_in(&path.value) {
+        let value = found.to_owned();
+        return Ok(Sourced { value, origin: path.origin });
     }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a path that Vault can have", path.origin))
         .hint("segments of letters, digits and _ - . @ + ~ = : joined by single slashes; no .. and no percent sign"))
@@ -122,19 +132,35 @@ pub(super) fn resolve_placeholders(
         return Ok(role);
     }
     let open = || Error::new(Kind::Usage, format!("the role (from {}) has a brace without its partner", role.origin));
-    let mut text = String::new();
-    let mut rest = role.value.as_str();
+    let text = fill(&role.value, open, |name| resolve_placeholder(name, &role.origin, claims, layers))?;
+    Ok(Sourced { value: text, origin: role.origin })
+}
+
+/// Puts `value(NAME)` in the place of every `{NAME}`, once: no value is looked into for another placeholder.
+///
+/// # Errors
+/// What `value` says, or `open` for a brace without its partner, be it in the text or in a value.
+pub fn fill<E>(
+    text: &str,
+    open: impl Fn() -> E,
+    mut value: impl FnMut(&str) -> Result<String, E>,
+) -> Result<String, E> {
+    let mut filled = String::new();
+    let mut rest = text;
     while let Some((before, behind)) = rest.split_once('{') {
-        let (name, after) = behind.split_once('}').ok_or_else(open)?;
-        text.push_str(before);
-        text.push_str(&resolve_placeholder(name, &role.origin, claims, layers)?);
+        let (name, after) = behind.split_once('}').ok_or_else(&open)?;
+        filled.push_str(before);
+        filled.push_str(&value(name)?);
         rest = after;
     }
-    text.push_str(rest);
-    if text.contains(['{', '}']) {
-        return Err(open());
-    }
-    Ok(Sourced { value: text, origin: role.origin })
+    filled.push_str(rest);
+    if filled.contains(['{', '}']) { Err(open()) } else { Ok(filled) }
+}
+
+/// Whether a placeholder may have that value: the characters of a role, wherever it stands in it.
+#[must_use]
+pub fn is_part_of_role(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.@".contains(&byte))
 }
 
 fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, layers: &Layers<'_>) -> Result<String> {
@@ -161,8 +187,7 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
             }
         },
     };
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.@".contains(&byte);
-    if value.bytes().all(sound) {
+    if is_part_of_role(&value) {
         return Ok(value);
     }
     Err(Error::new(Kind::Config, format!("{{{claim}}} in the role (from {origin}) has a character that no role can have; it came from {place}"))
