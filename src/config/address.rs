@@ -160,14 +160,18 @@ pub fn parse_origin(text: &str) -> Result<Origin, String> {
         return Err("has a query or a fragment in it".into());
     }
     let host = match url.host() {
-        Some(Host::Domain(name)) => name.trim_end_matches('.').to_owned(),
+        Some(Host::Domain(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
         Some(Host::Ipv4(address)) => address.to_string(),
         Some(Host::Ipv6(address)) => address.to_string(),
         None => return Err("names no host".into()),
     };
     let prefix = url.path().trim_end_matches('/').to_owned();
-    if host.is_empty() || prefix.contains('%') {
-        return Err("names no host, or has a percent sign in its path".into());
+    // `0x7f.1..` is a name, and `0x7f.1` an address: another reader would see another host.
+    if host.split('.').any(str::is_empty) {
+        return Err("names no host, or one with two dots in a row".into());
+    }
+    if prefix.contains('%') {
+        return Err("has a percent sign in its path".into());
     }
     let port = url.port_or_known_default().ok_or_else(|| "names no port".to_owned())?;
     Ok(Origin { tls, host, port, prefix })
@@ -219,6 +223,9 @@ mod tests {
             "https://vault\t.corp",
             "https://vault.corp:99999",
             "https://vaült.corp",
+            "https://vault..corp",
+            "https://0x7f.1..",
+            "https://..",
             "unix://relative",
         ] {
             let error = parse(text).unwrap_err();
