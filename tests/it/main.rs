@@ -23,6 +23,8 @@ mod completion;
 mod connection;
 /// AWS's own tools, and the readers of JSON and dotenv.
 mod consumer;
+/// The targets of fuzz/ over what is kept of their inputs.
+mod corpus;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
 /// README and CHANGELOG against the program.

@@ -1,0 +1,255 @@
+//! What is held of everything that comes from outside, whatever it is: one function a target.
+//!
+//! Each takes any bytes and panics when a promise is broken. The promises are said anew here, and not in the words of
+//! the code that they are about. `cargo fuzz` looks for bytes that break one; `tests/it/corpus.rs` plays those in
+//! `corpus/` on the stable toolchain.
+
+use ci_creds::claims::Claims;
+use ci_creds::config::PLACEHOLDERS;
+use ci_creds::config::address::{Address, Origin, parse_origin};
+use ci_creds::config::name::{fill, is_part_of_role, is_role, path_in};
+use ci_creds::credential::{expiry, render_time};
+use ci_creds::error::{self, Error, Kind};
+use ci_creds::http::redirect;
+use ci_creds::provider::{Provider, aws, exoscale};
+use ci_creds::secret::Secret;
+use ci_creds::vault::client::parse_retry_after;
+use ci_creds::vault::outcome::Refusal;
+use ci_creds::vault::wire::{self, Envelope, Failure};
+use jiff::Timestamp;
+use url::Url;
+
+/// A name under `corpus/` and `fuzz_targets/`, and what is done with each input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const ALL: [Target; 7] = [
+    ("address", address),
+    ("id_token_claims", id_token_claims),
+    ("redirect_location", redirect_location),
+    ("retry_after", retry_after),
+    ("role_name", role_name),
+    ("sanitized", sanitized),
+    ("vault_response", vault_response),
+];
+
+fn is_made_of(text: &str, others: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+}
+
+/// Vault's answer: a credential holds nothing that a shell acts on, and a message nothing of the answer.
+pub fn vault_response(data: &[u8]) {
+    if let Some(failure) = wire::parse::<Failure>(data) {
+        let reason = error::sanitized(failure.errors.first().map_or("", String::as_str));
+        let because = Refusal { status: 403, reason }.because();
+        assert!(because.starts_with("403") || because == "status 403", "{because:?}");
+        assert!(is_made_of(&because, " .,:/_-") && because.len() <= 205, "{because:?}");
+    }
+    for provider in Provider::ALL {
+        let Some(envelope) = wire::parse::<Envelope>(data) else { return };
+        let end = expiry(Timestamp::UNIX_EPOCH, envelope.lease_duration);
+        assert_eq!(end.is_some(), envelope.lease_duration > 0);
+        let _ = end.map(render_time);
+        match provider.parse_data("mount/role", &mut envelope.data.unwrap_or_default().0) {
+            Ok(parsed) => {
+                for field in provider.fields.iter().filter(|field| field.required) {
+                    assert!(parsed.values.iter().any(|(found, _)| found.name == field.name), "no {}", field.name);
+                }
+                for (field, value) in parsed.values {
+                    let text = value.expose();
+                    let others = if field.variable.is_some() { "/+=_.-" } else { "/+=_.-:,@" };
+                    assert!(!text.is_empty() && text.len() <= 8192, "{} of {} bytes", field.name, text.len());
+                    assert!(is_made_of(text, others), "{}: {text:?}", field.name);
+                }
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Data);
+                assert!(is_made_of(error.message(), " _/:") && error.message().len() < 150, "{}", error.message());
+            }
+        }
+    }
+}
+
+/// A job's ID token: read or not, never a panic, and a claim is never larger than what it was read from.
+pub fn id_token_claims(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Some(claims) = Claims::from_token(&Secret::new(text.to_string())) {
+        assert_eq!(text.split('.').count(), 3, "{text:?}");
+        check_claims(&claims, text.len());
+    }
+    // The same bytes as payload: no fuzzer finds its way through base64.
+    let token = format!("eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.{}.c2ln", base64_url(data));
+    let (wrapped, plain) = (Claims::from_token(&Secret::new(token)), Claims::from_json(&text));
+    if let (Some(wrapped), Some(plain)) = (&wrapped, &plain) {
+        assert_eq!(check_claims(wrapped, data.len()), check_claims(plain, data.len()));
+    }
+    if std::str::from_utf8(data).is_ok() {
+        assert_eq!(wrapped.is_some(), plain.is_some(), "{text:?}");
+    }
+}
+
+/// Everything that is ever asked of an ID token.
+fn check_claims(claims: &Claims, length: usize) -> (Vec<Option<String>>, Vec<String>, Vec<Option<i64>>) {
+    let names = PLACEHOLDERS.iter().map(|(claim, _)| *claim).chain(["iss", "sub", "exp"]);
+    let texts: Vec<_> = names.map(|name| claims.text(name)).collect();
+    // A number may be spelled out longer than it came: 24 is the longest double.
+    assert!(texts.iter().flatten().all(|text| text.len() <= length.max(24)), "{texts:?}");
+    let audiences = claims.audiences();
+    assert!(audiences.iter().map(String::len).sum::<usize>() <= length, "{audiences:?}");
+    (texts, audiences, ["exp", "nbf", "iat"].map(|name| claims.seconds(name)).into())
+}
+
+fn base64_url(data: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let encode = |chunk: &[u8]| {
+        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        (0..=chunk.len())
+            .map(move |place| char::from(DIGITS[(bits >> (18 - 6 * place)) as usize & 63]))
+            .collect::<Vec<_>>()
+    };
+    data.chunks(3).flat_map(encode).collect()
+}
+
+/// Vault's address: what is accepted names one server, and the same one to every reader.
+pub fn address(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match Address::parse(&text) {
+        Ok(Address::Tcp(origin)) => {
+            check_origin(&origin);
+            let base = Address::Tcp(origin.clone()).base();
+            assert_eq!(Address::parse(&base), Ok(Address::Tcp(origin)), "{text:?} is read as {base:?}");
+        }
+        Ok(Address::Unix(path)) => {
+            let path = path.to_str().unwrap_or_default();
+            assert!(path.starts_with('/') && !path.contains('\0'), "{path:?}");
+            assert_eq!(Address::parse(&format!("unix://{path}")), Ok(Address::Unix(path.into())));
+        }
+        Err(problem) => assert!(is_made_of(&problem, " ,:/") && problem.len() < 100, "{problem}"),
+    }
+}
+
+/// An origin as the HTTP client will read it: the same scheme, host and port, and nothing beside them.
+fn check_origin(origin: &Origin) {
+    let text = format!("{}{}/v1/sys/health", origin.base(), origin.prefix);
+    assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !b"@?#\\%".contains(&byte)), "{text:?}");
+    let url = Url::parse(&text).unwrap_or_else(|problem| panic!("{text:?}: {problem}"));
+    let same_host = match url.host() {
+        Some(url::Host::Domain(name)) => name == origin.host,
+        Some(url::Host::Ipv4(address)) => origin.host.parse() == Ok(address),
+        Some(url::Host::Ipv6(address)) => origin.host.parse() == Ok(address),
+        None => false,
+    };
+    assert!(same_host && origin.tls == (url.scheme() == "https"), "{text:?} is {origin:?}");
+    assert_eq!(url.port_or_known_default(), Some(origin.port), "{text:?}");
+    assert_eq!(url.path(), format!("{}/v1/sys/health", origin.prefix), "{text:?}");
+    if origin.is_loopback() {
+        let local = match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            host => host == Some(url::Host::Domain("localhost")),
+        };
+        assert!(local, "{text:?} is not this machine");
+    }
+}
+
+/// `Location` on the last line; our address and an allowed server on the ones before it, when there are any.
+pub fn redirect_location(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut lines = text.rsplitn(3, '\n');
+    let location = lines.next().unwrap_or_default();
+    let allowed = lines.next().and_then(|line| parse_origin(line).ok());
+    let address = lines.next().and_then(|line| Address::parse(line).ok());
+    let address = address.unwrap_or_else(|| Address::parse("https://vault.corp:8200").expect("a sound address"));
+    let path = "sys/wrapping/unwrap";
+    for status in [301, 302, 303, 308] {
+        let answer = redirect::resolve(&address, allowed.as_slice(), status, location, path);
+        assert!(answer.is_err(), "{status} is followed to {location:?}");
+    }
+    let target = match redirect::resolve(&address, allowed.as_slice(), 307, location, path) {
+        Ok(target) => target,
+        Err(error) => return assert_eq!(error.kind(), Kind::Protocol),
+    };
+    check_origin(&target);
+    let Address::Tcp(ours) = address else { panic!("a socket leads to {target:?}") };
+    assert!(target.tls || !ours.tls, "from https to http by {location:?}");
+    let server = |origin: &Origin| Url::parse(&origin.base()).map(|url| url.origin().ascii_serialization());
+    let there = server(&target);
+    let known = there == server(&ours) || allowed.is_some_and(|allowed| there == server(&allowed));
+    assert!(known, "{location:?} leads to {there:?}");
+}
+
+/// `Retry-After`: a pause or none, whatever the clock says.
+pub fn retry_after(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let digits = text.trim();
+    for now in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
+        let pause = parse_retry_after(&text, now);
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            let seconds = digits.parse().unwrap_or(u64::MAX);
+            assert_eq!(pause.map(|pause| pause.as_secs()), Some(seconds), "{text:?}");
+        } else if now == Timestamp::MAX {
+            assert!(pause.is_none_or(|pause| pause.is_zero()), "{text:?} is later than the end of time");
+        }
+    }
+}
+
+/// A role on the first line, and the value of every placeholder on the next one: what goes into a path arrives there
+/// as it is, in one segment; a mount in as many as it has.
+pub fn role_name(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (role, value) = text.split_once('\n').unwrap_or((&text, "365"));
+    if is_part_of_role(value) {
+        assert!(is_made_of(value, "_-.@"), "{value:?}");
+    }
+    let mut placeholders = 0;
+    let filled = fill(
+        role,
+        || "open",
+        |_| {
+            placeholders += 1;
+            if is_part_of_role(value) { Ok(value.to_owned()) } else { Err("value") }
+        },
+    );
+    if let Ok(filled) = filled {
+        assert!(!filled.contains(['{', '}']) && filled.len() <= role.len() + placeholders * value.len(), "{filled:?}");
+        check_role(&filled);
+    }
+    check_role(role);
+    check_role(value);
+    if let Some(mount) = path_in(&text) {
+        assert!(is_made_of(mount, "_-.@+~=:/") && mount.len() <= 256, "{mount:?}");
+        check_path(&exoscale::mint(mount, "ci").path, 2 + mount.split('/').count());
+    }
+}
+
+fn check_role(role: &str) {
+    if !is_role(role) {
+        return;
+    }
+    assert!(is_made_of(role, "_-.@") && (1..=256).contains(&role.len()), "{role:?}");
+    check_path(&exoscale::mint("exoscale", role).path, 3);
+    check_path(&aws::mint("aws", aws::Path::Sts, role, &aws::Wishes::default()).path, 3);
+}
+
+/// The path as a URL's reader takes it: nothing decoded, cleaned, cut off or split.
+fn check_path(path: &str, segments: usize) {
+    let url =
+        Url::parse(&format!("https://vault.corp/v1/{path}")).unwrap_or_else(|problem| panic!("{path:?}: {problem}"));
+    assert_eq!(url.path(), format!("/v1/{path}"));
+    assert_eq!(url.path().split('/').count(), 2 + segments, "{path:?}");
+    assert_eq!((url.query(), url.fragment()), (None, None), "{path:?}");
+}
+
+/// Foreign words on stderr: one line of printable ASCII, and nothing that a shell acts on in a server's own.
+pub fn sanitized(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let words = error::sanitized(&text);
+    assert!(is_made_of(&words, " .,:/_-") && words.len() <= 200, "{words:?}");
+    assert!(!words.starts_with(' ') && !words.contains("  "), "{words:?}");
+    let line = error::printable(&text);
+    assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line:?}");
+    assert_eq!(line.len(), text.chars().count());
+    let report = Error::new(Kind::Protocol, text.as_ref()).hint(text.as_ref()).render(true);
+    assert_eq!(report.lines().count(), 2, "{report:?}");
+}
