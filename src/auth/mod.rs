@@ -69,7 +69,7 @@ impl Login {
             | Identity::SecretId { secret_id: secret, .. }
             | Identity::GeneratorToken { token: secret, .. }
             | Identity::IdToken { token: secret, .. }
-            | Identity::Token { token: secret } => *secret = Secret::new(String::new()),
+            | Identity::Token { token: secret, .. } => *secret = Secret::new(String::new()),
         }
     }
 }
