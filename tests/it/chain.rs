@@ -1,19 +1,6 @@
 use dev_vault::{DevVault, Dialect, Tls};
 
-use crate::support::{METHODS, ROLE, World, exports};
-
-/// The requests of each way to log in, before the read of the credential.
-fn logins(method: &str) -> Vec<String> {
-    match method {
-        "wrapping-token" => {
-            vec!["POST sys/wrapping/lookup".into(), "POST sys/wrapping/unwrap".into(), "POST auth/approle/login".into()]
-        }
-        "secret-id" => vec!["POST auth/approle/login".into()],
-        "generator-token" => vec![format!("POST auth/approle/role/{ROLE}/secret-id"), "POST auth/approle/login".into()],
-        "id-token" => vec!["POST auth/gitlab/login".into()],
-        _ => Vec::new(),
-    }
-}
+use crate::support::{METHODS, ROLE, World, exports, requests_of};
 
 /// Command lines, the requests that they end in, and the variables that they set.
 const EXOSCALE: (&str, &str, &[&str]) = (
@@ -55,7 +42,7 @@ fn every_identity_gets_every_credential_of_every_server_with_exactly_its_request
                 assert_eq!(set[*secret], minted.secret, "{case}");
                 assert_eq!(set.get("AWS_SESSION_TOKEN"), minted.session.as_ref(), "{case}");
 
-                let mut expected = logins(method);
+                let mut expected = requests_of(method);
                 expected.push(read.to_owned());
                 assert_eq!(world.requests(), expected, "{case}");
                 assert_eq!(world.vault.connections() - connections, 1, "{case}");
@@ -84,7 +71,7 @@ fn every_identity_works_over_tls_and_over_a_socket_of_this_machine() {
             let leases = world.vault.live_leases();
             let key = &exports(&stdout)["EXOSCALE_API_KEY"];
             assert!(leases.iter().any(|lease| lease.access_key == *key), "{method} tls={over_tls}");
-            assert_eq!(world.vault.requests().len(), logins(method).len() + 1, "{method} tls={over_tls}");
+            assert_eq!(world.vault.requests().len(), requests_of(method).len() + 1, "{method} tls={over_tls}");
             assert!(world.vault.requests().iter().all(|request| request.tls == over_tls), "{method}");
             let opened = (world.vault.connections() - before.0, world.vault.handshakes() - before.1);
             assert_eq!(opened, (1, usize::from(over_tls)), "{method} tls={over_tls}");
