@@ -135,6 +135,26 @@ fn every_flag_in_the_readme_exists() {
 }
 
 #[test]
+fn every_test_that_the_security_table_names_exists_and_every_check_has_a_state() {
+    let text = file("docs/security.md");
+    let rows: Vec<_> = section(&text, "Twenty-five checks").lines().filter(|line| line.starts_with("| ")).collect();
+    let cells: Vec<Vec<_>> = rows[1..].iter().map(|row| row.split('|').map(str::trim).collect()).collect();
+    let numbers: Vec<_> = cells.iter().map(|row| row[1].to_owned()).collect();
+    assert_eq!(numbers, (1..=25).map(|number| number.to_string()).collect::<Vec<_>>());
+    for row in cells {
+        let tests = quoted(row[3]);
+        let state = row[4].split([';', ':', ' ']).next().unwrap_or_default();
+        assert!(["done", "partly", "open"].contains(&state), "{}", row[4]);
+        assert_eq!(tests.is_empty(), state == "open", "{}: what is done is tested", row[2]);
+        for test in tests {
+            let (module, name) = test.rsplit_once("::").unwrap_or_else(|| panic!("{test} is no test"));
+            let source = file(&format!("tests/it/{}.rs", module.replace("::", "/")));
+            assert!(source.contains(&format!("#[test]\nfn {name}()")), "{test} does not exist");
+        }
+    }
+}
+
+#[test]
 fn every_link_of_the_readme_leads_to_a_file() {
     let readme = file("README.md");
     let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
