@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use crate::support::parallel::each;
 use crate::support::{METHODS, ROLE, Ran, Run, World, tool};
 
 /// Runs it under strace with a umask of 000; its calls of these names.
@@ -90,4 +91,49 @@ fn a_run_connects_to_vault_and_nowhere_else_and_not_at_all_for_what_it_refuses()
         assert!(ran.code == 78 || ran.code == 64, "{ran:?}");
         assert!(!calls.contains("connect("), "{name}: {calls}");
     }
+}
+
+/// What a private file is made with, and what each call may fail with on a full or broken disk.
+const FAILING: [(&str, &str); 5] = [
+    ("mkdir,mkdirat", "ENOSPC"),
+    ("chmod,fchmodat", "EROFS"),
+    ("fchmod", "EPERM"),
+    ("openat", "EMFILE"),
+    ("fsync", "EIO"),
+];
+
+#[test]
+fn whichever_call_fails_a_run_ends_as_documented_and_leaves_no_file_and_no_lease() {
+    let world = World::start();
+    let (Some(strace), Some(_)) = (tool::find("strace"), trace(&world, &world.command("--version"), "write")) else {
+        return;
+    };
+    let cases: Vec<_> = FAILING.into_iter().flat_map(|call| (1..=40).map(move |n| (call, n))).collect();
+    // Which of the calls kept the file from being made: all of them can.
+    let failed = std::sync::Mutex::new(std::collections::BTreeSet::new());
+    each(cases, |((call, error), number)| {
+        let world = World::start();
+        let run = world.command_as("id-token", &format!("exoscale --role {ROLE} --via-file"));
+        let optional: String = call.split(',').map(|name| format!("?{name}")).collect::<Vec<_>>().join(",");
+        let mut command = Command::new(&strace);
+        command.args(["-f", "-e", &format!("inject={optional}:error={error}:when={number}"), "-o"]);
+        command.arg(world.path("strace")).arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments);
+        command.env_clear().envs(run.variables()).stdin(Stdio::null());
+        let ran = Ran::of(command);
+        let told = format!("{call} {error} {number}: {ran:?}");
+        let files = std::fs::read_dir(world.path("tmp")).unwrap().count();
+        if ran.code == 0 {
+            assert_eq!((files, world.vault.live_leases().len()), (1, 1), "{told}");
+            return;
+        }
+        if ran.code == 73 {
+            failed.lock().unwrap().insert(call);
+        }
+        // 127: the loader's own files could not be opened, and none of our code has run.
+        assert!([66, 69, 71, 73, 74, 76, 78, 127].contains(&ran.code), "{told}");
+        assert_eq!((files, world.vault.live_leases().len()), (0, 0), "{told}");
+        world.assert_no_secret_in(&ran.stderr);
+    });
+    let failed = failed.into_inner().unwrap();
+    assert_eq!(failed, FAILING.map(|(call, _)| call).into());
 }
