@@ -15,6 +15,15 @@ use crate::support::{Run, tool};
 /// A shared machine may be slow; nothing here waits so long when it works.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Whether we may look into a process that hides from its peers; when not, this is said.
+fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        tool::miss("root", "is not who runs the tests: the program's memory is closed to us");
+    }
+    root
+}
+
 /// A part of a process's memory: what it is called in `/proc/PID/maps`, and its bytes.
 struct Region {
     name: String,
@@ -36,8 +45,7 @@ pub(super) struct Memory(Vec<Region>);
 impl Memory {
     /// Takes a copy; `None` when this user may not, which is then said.
     pub(super) fn of(pid: u32) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            tool::miss("root", "is not who runs the tests: memory cannot be read");
+        if !is_root() {
             return None;
         }
         let memory = File::open(format!("/proc/{pid}/mem")).expect("its memory");
@@ -138,8 +146,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// `None` when strace is missing or may not trace.
+    /// `None` when we are not root, or strace is missing or may not trace.
     pub(super) fn at_exit(run: &Run, log: &Path) -> Option<Self> {
+        if !is_root() {
+            return None;
+        }
         let strace = tool::find("strace")?;
         let ours = run.to_command();
         let mut command = Command::new(strace);
