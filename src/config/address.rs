@@ -147,6 +147,10 @@ pub fn parse_origin(text: &str) -> Result<Origin, String> {
     if text.bytes().any(|byte| !(0x21..=0x7e).contains(&byte) || byte == b'\\') {
         return Err("has a blank, a backslash or a character that is not printable ASCII".into());
     }
+    // In a host some readers decode it, some refuse it; in a path Vault would decode it.
+    if text.contains('%') {
+        return Err("has a percent sign in it".into());
+    }
     let url = Url::parse(text).map_err(|_| "is not a URL".to_owned())?;
     let tls = match url.scheme() {
         "https" => true,
@@ -170,8 +174,9 @@ pub fn parse_origin(text: &str) -> Result<Origin, String> {
     if host.split('.').any(str::is_empty) {
         return Err("names no host, or one with two dots in a row".into());
     }
+    // The reader itself writes some characters so.
     if prefix.contains('%') {
-        return Err("has a percent sign in its path".into());
+        return Err("has a character in its path that no URL has".into());
     }
     let port = url.port_or_known_default().ok_or_else(|| "names no port".to_owned())?;
     Ok(Origin { tls, host, port, prefix })
@@ -219,6 +224,9 @@ mod tests {
             "https://vault.corp?x=1",
             "https://vault.corp#x",
             "https://vault.corp/a%2fb",
+            "https://vault.corp/a\"b",
+            "https://vault%2ecorp",
+            "https://%ecX",
             "https://vault .corp",
             "https://vault\t.corp",
             "https://vault.corp:99999",
