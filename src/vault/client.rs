@@ -243,6 +243,9 @@ pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Roots;
+    use crate::config::address::Address;
+    use crate::host::Fake;
 
     #[test]
     fn a_hundred_pauses_lie_apart_below_a_bound_that_doubles() {
@@ -273,5 +276,74 @@ mod tests {
         for (text, seconds) in cases {
             assert_eq!(parse_retry_after(text, now).map(|pause| pause.as_secs()), seconds, "{text:?}");
         }
+    }
+
+    fn connection(timeout: u64, request_timeout: Option<u64>) -> Connection {
+        Connection {
+            address: Address::Unix("/run/vault.sock".into()),
+            address_origin: "VAULT_ADDR".into(),
+            namespace: None,
+            roots: Roots::None,
+            identity: None,
+            server_name: None,
+            proxy: None,
+            redirect_hosts: Vec::new(),
+            connect_timeout: Duration::from_secs(1),
+            request_timeout: request_timeout.map(Duration::from_secs),
+            timeout: Duration::from_secs(timeout),
+            retries: 2,
+        }
+    }
+
+    #[test]
+    fn each_request_has_its_deadline_and_clean_up_has_seconds_behind_the_runs() {
+        let host = Host::fake(Fake::default());
+        let seconds = |timeout, request_timeout, step| {
+            let vault = Vault::new(&connection(timeout, request_timeout), &host).unwrap();
+            vault.timeout(step).map(|left| left.as_secs())
+        };
+        let asks = [Step::LookupWrapping, Step::Unwrap, Step::CreateSecretId, Step::LoginAppRole, Step::LoginIdToken];
+        let revokes = [Step::RevokeSelf, Step::RevokeLease];
+        for (timeout, request_timeout, ask, mint) in [
+            (90, None, Some(20), Some(60)),
+            (90, Some(5), Some(5), Some(5)),
+            (90, Some(80), Some(80), Some(80)),
+            (8, None, Some(8), Some(8)),
+            (8, Some(5), Some(5), Some(5)),
+            (0, None, None, None),
+        ] {
+            for step in asks {
+                assert_eq!(seconds(timeout, request_timeout, step), ask, "{step:?} {timeout} {request_timeout:?}");
+            }
+            assert_eq!(seconds(timeout, request_timeout, Step::Mint), mint, "{timeout} {request_timeout:?}");
+            for step in revokes {
+                assert_eq!(seconds(timeout, request_timeout, step), Some(10), "{step:?} {timeout} {request_timeout:?}");
+            }
+        }
+        let vault = Vault::new(&connection(30, None), &host).unwrap();
+        for step in asks.into_iter().chain([Step::Mint]) {
+            assert_eq!(vault.budget(step).as_secs(), 30, "{step:?}");
+        }
+        for step in revokes {
+            assert_eq!(vault.budget(step).as_secs(), 40, "{step:?}");
+        }
+    }
+
+    #[test]
+    fn a_pause_that_the_server_names_is_the_least_and_jitter_comes_on_top() {
+        let host = Host::fake(Fake::default());
+        let vault = Vault::new(&connection(90, None), &host).unwrap();
+        let error = || Error::new(Kind::Temporary, "x");
+        let pauses = |text: Option<&str>| -> Vec<_> {
+            let outcome = Outcome::NotProcessed { error: error(), retry_after: text.map(str::to_owned) };
+            (0..100).map(|_| vault.pause(0, &outcome).as_millis()).collect()
+        };
+        for (text, least) in [(Some("3"), 3000), (Some("soon"), 0), (None, 0)] {
+            let pauses = pauses(text);
+            assert!(pauses.iter().all(|pause| (least..least + 500).contains(pause)), "{text:?}: {pauses:?}");
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{text:?}: {pauses:?}");
+        }
+        let ambiguous = Outcome::Ambiguous { error: error(), transient: true };
+        assert!(vault.pause(0, &ambiguous).as_millis() < 500);
     }
 }
