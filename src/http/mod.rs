@@ -290,3 +290,67 @@ impl reqwest::dns::Resolve for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(address: &str, server_name: Option<&str>) -> Client {
+        let connection = Connection {
+            address: Address::Tcp(parse_origin(address).unwrap()),
+            address_origin: "VAULT_ADDR".into(),
+            namespace: None,
+            roots: Roots::Unchecked,
+            identity: None,
+            server_name: server_name.map(str::to_owned),
+            proxy: None,
+            redirect_hosts: vec![parse_origin("https://node2.corp:8200").unwrap()],
+            connect_timeout: Duration::from_secs(1),
+            request_timeout: None,
+            timeout: Duration::from_secs(1),
+            retries: 0,
+        };
+        Client::new(&connection, "x").unwrap()
+    }
+
+    #[test]
+    fn a_redirect_keeps_our_spelling_of_the_server_and_its_own_prefix() {
+        let own = client("https://vault.corp:8200/proxy", None);
+        let named = client("https://10.0.0.1:8200/proxy", Some("vault.corp"));
+        let target = |client: &Client, status, location: &str| {
+            client.redirect_target(status, location, "sys/x").map_err(|broken| broken.error.render(false))
+        };
+        for (location, base) in [
+            ("https://vault.corp:8200/proxy/v1/sys/x", "https://vault.corp:8200/proxy"),
+            ("https://vault.corp:8200/v1/sys/x?y=1", "https://vault.corp:8200"),
+            ("/other/v1/sys/x", "https://vault.corp:8200/other"),
+            ("https://node2.corp:8200/v1/sys/x", "https://node2.corp:8200"),
+            ("https://node2.corp:8200/p/v1/sys/x", "https://node2.corp:8200/p"),
+        ] {
+            assert_eq!(target(&own, 307, location).as_deref(), Ok(base), "{location}");
+            assert!(target(&own, 308, location).is_err() && target(&own, 302, location).is_err(), "{location}");
+        }
+        // TLS goes on asking for the server's own name.
+        assert_eq!(target(&named, 307, "/v1/sys/x").as_deref(), Ok("https://vault.corp:8200"));
+        assert_eq!(target(&named, 307, "https://10.0.0.1:8200/p/v1/sys/x").as_deref(), Ok("https://vault.corp:8200/p"));
+        for location in [
+            "//vault.corp:8200/v1/sys/x",
+            "https://vault.corp:8200/xv1/sys/x",
+            "https://vault.corp:8200/v1/sys/xx",
+            "https://vault.corp:8200/v1/sys",
+            "https://vault.corp/v1/sys/x",
+            "http://vault.corp:8200/v1/sys/x",
+            "http://node2.corp:8200/v1/sys/x",
+            "https://node3.corp:8200/v1/sys/x",
+            "https://user@vault.corp:8200/v1/sys/x",
+        ] {
+            assert!(target(&own, 307, location).is_err(), "{location}");
+        }
+    }
+
+    #[test]
+    fn a_token_does_not_stand_in_the_debug_text_of_its_header() {
+        let Ok(value) = token_header(&Secret::new("hvs.CAESIJ".into())) else { panic!("no header") };
+        assert!(!format!("{value:?}").contains("CAESIJ"), "{value:?}");
+    }
+}
