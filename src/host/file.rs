@@ -175,3 +175,104 @@ pub(super) fn describe(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test makes its files, and says what it skips")]
+mod tests {
+    use std::os::unix::fs::{chown, lchown, symlink};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn written(path: &Path, text: &str, mode: u32) -> Trust {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        read_document(path).unwrap().unwrap().trust
+    }
+
+    #[test]
+    fn a_file_of_one_mib_is_read_and_a_larger_one_is_not() {
+        let folder = folder();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "x".repeat(1 << 20)).unwrap();
+        assert_eq!(read_document(&path).unwrap().unwrap().text.len(), 1 << 20);
+        std::fs::write(&path, "x".repeat((1 << 20) + 1)).unwrap();
+        assert_eq!(read_document(&path).err().as_deref(), Some("is larger than 1 MiB"));
+        assert!(read_document(&folder.path().join("y")).unwrap().is_none());
+        assert_eq!(read_document(folder.path()).err().as_deref(), Some("is not a regular file"));
+        assert!(read_document(&path.join("z")).is_err());
+    }
+
+    #[test]
+    fn a_pipe_without_a_writer_is_refused_and_not_waited_for() {
+        let folder = folder();
+        let path = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(read_document(&path).err()));
+        let problem = receiver.recv_timeout(Duration::from_secs(20)).expect("an answer, without a writer");
+        assert_eq!(problem.as_deref(), Some("is not a regular file"));
+    }
+
+    #[test]
+    fn each_bit_of_group_and_others_is_seen() {
+        let folder = folder();
+        let path = folder.path().join("x");
+        let root = rustix::process::geteuid().is_root();
+        for (mode, writable, readable) in [
+            (0o600, false, false),
+            (0o711, false, false),
+            (0o620, true, false),
+            (0o602, true, false),
+            (0o640, false, true),
+            (0o604, false, true),
+            (0o666, true, true),
+        ] {
+            let trust = written(&path, "x", mode);
+            assert_eq!((trust.writable_by_others, trust.readable_by_others), (writable, readable), "{mode:o}");
+            assert_eq!((trust.foreign, trust.root_only), (false, root && !writable), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_foreign_and_so_is_a_link_that_he_can_turn() {
+        if !rustix::process::geteuid().is_root() {
+            // What root owns is nobody's foreign file. Only root can give a file away, for the rest of this.
+            let passwd = Path::new("/etc/passwd");
+            if std::fs::metadata(passwd).is_ok_and(|metadata| metadata.uid() == 0) {
+                let trust = read_document(passwd).unwrap().unwrap().trust;
+                assert_eq!((trust.foreign, trust.root_only), (false, true));
+            }
+            println!("skipped: a file can be given to another user by root only");
+            return;
+        }
+        const NOBODY: u32 = 65_534;
+        let folder = folder();
+        let (path, link) = (folder.path().join("x"), folder.path().join("link"));
+        written(&path, "x", 0o600);
+        symlink(&path, &link).unwrap();
+        let trust = |path: &Path| read_document(path).unwrap().unwrap().trust;
+        assert!(!trust(&link).foreign && trust(&link).root_only);
+        lchown(&link, Some(NOBODY), None).unwrap();
+        assert!(trust(&link).foreign && !trust(&link).root_only && !trust(&path).foreign);
+        lchown(&link, Some(0), None).unwrap();
+        chown(&path, Some(NOBODY), None).unwrap();
+        assert!(trust(&path).foreign && trust(&link).foreign && !trust(&path).root_only);
+    }
+
+    #[test]
+    fn a_private_file_is_new_and_of_its_mode_whatever_lies_there() {
+        let folder = folder();
+        let (path, link) = (folder.path().join("x"), folder.path().join("link"));
+        drop(open_new_private(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert!(open_new_private(&path).is_err());
+        symlink(folder.path().join("y"), &link).unwrap();
+        assert!(open_new_private(&link).is_err() && !folder.path().join("y").exists());
+    }
+}
