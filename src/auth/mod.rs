@@ -72,17 +72,6 @@ impl Login {
             | Identity::Token { token: secret, .. } => *secret = Secret::new(String::new()),
         }
     }
-
-    /// Overwrites what the login was made with, once no other one will be: the read can take a minute.
-    pub fn forget(&mut self) {
-        match &mut self.identity {
-            Identity::WrappingToken { token: secret, .. }
-            | Identity::SecretId { secret_id: secret, .. }
-            | Identity::GeneratorToken { token: secret, .. }
-            | Identity::IdToken { token: secret, .. }
-            | Identity::Token { token: secret } => *secret = Secret::new(String::new()),
-        }
-    }
 }
 
 /// Logs in. A plain token needs no request.

@@ -232,3 +232,31 @@ fn a_token_that_may_not_make_a_child_says_so_before_anything_is_read() {
     assert!(ran.stderr.contains("path \"auth/token/create\""), "{ran:?}");
     assert_eq!(world.requests(), ["POST auth/token/create"]);
 }
+
+#[test]
+fn a_read_that_outlives_the_run_is_still_given_back() {
+    for (fault, minted) in [(Fault::hang_after(), 1), (Fault::hang_before(), 0)] {
+        let world = World::start();
+        world.vault.inject(On::path(READ).every(), fault);
+        let started = Instant::now();
+        let ran = world.command_as("secret-id", &format!("exoscale --role {ROLE} --timeout 2")).run();
+        let ran = ran.refused(&world, 69, "unavailable", &["no complete answer"], &["--request-timeout"]);
+        assert_eq!(world.vault.minted().len(), minted, "{ran:?}");
+        world.assert_nothing_left(&ran);
+        assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn an_answer_of_one_mib_is_read_and_one_byte_more_is_not() {
+    for (size, code) in [(1 << 20, 0), ((1 << 20) + 1, 76)] {
+        let world = World::start();
+        let pad = move |mut body: Vec<u8>| {
+            body.resize(size, b' ');
+            body
+        };
+        world.vault.inject(On::path(JWT), Fault::rewrite_bytes(Box::new(pad)));
+        let ran = world.command_as("id-token", &format!("exoscale --role {ROLE}")).run();
+        assert_eq!((ran.code, ran.stderr.contains("larger than 1 MiB")), (code, code != 0), "{ran:?}");
+    }
+}
