@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dev_vault::{DevVault, Dialect, Fault, On};
+use dev_vault::{DevVault, Dialect, Fault, On, Reply};
 use serde_json::{Value, json};
 
 use crate::support::{ROLE, World};
@@ -179,4 +179,26 @@ fn a_lookup_without_a_creation_path_stops_before_anything_is_spent() {
         assert!(ran.stderr.contains("creation_path; the token was not unwrapped"), "{ran:?}");
         assert_eq!(world.requests(), [LOOKUP]);
     }
+}
+
+#[test]
+fn a_login_that_is_put_off_for_good_behind_the_unwrap_needs_a_new_token() {
+    for (status, text) in [(429, "rate limit quota exceeded"), (503, "Vault is sealed")] {
+        let world = World::start();
+        world.vault.inject(On::path("auth/approle/login").every(), Fault::answer(Reply::error(status, text)));
+        let ran = world.command_as("wrapping-token", &format!("{EXOSCALE} --retries 0")).run();
+        ran.refused(&world, 79, "spent", &[text, "was spent on the way", "needs a new one"], &[]);
+        assert_eq!(world.requests(), [LOOKUP, UNWRAP, "POST auth/approle/login"]);
+    }
+}
+
+#[test]
+fn a_read_that_fails_behind_a_wrapped_token_needs_a_new_one_too() {
+    let world = World::start();
+    let wrapped = world.vault.write_wrapped("auth/token/create", json!({ "policies": ["job"] }), "60s");
+    world.vault.inject(On::path("apikey/gitlab-ci-runner").every(), Fault::upstream_fails("quota of keys reached"));
+    let run = world.command(&format!("{EXOSCALE} --creation-path auth/token/create"));
+    let ran = run.env("VAULT_WRAPPING_TOKEN", &wrapped).run();
+    ran.refused(&world, 79, "spent", &["exoscale/apikey", "was spent on the way", "needs a new one"], &[]);
+    assert_eq!(world.vault.live_leases(), []);
 }
