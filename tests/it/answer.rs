@@ -232,10 +232,16 @@ fn a_text_that_repeats_what_was_sent_is_withheld() {
         let ran = world.command_as("secret-id", EXOSCALE).run();
         ran.refused(world, 77, "denied", &["repeats a secret and is withheld"], &[]);
         // And somebody else's, at each step.
-        for (method, suffix) in [("id-token", "auth/gitlab/login"), ("token", "apikey/gitlab-ci-runner")] {
-            let run = world.command_as(method, EXOSCALE);
-            let secret =
-                run.variables().get(if method == "token" { "VAULT_TOKEN" } else { "VAULT_ID_TOKEN" }).unwrap().clone();
+        for (method, suffix, variable) in [
+            ("id-token", "auth/gitlab/login", "VAULT_ID_TOKEN"),
+            ("token", "apikey/gitlab-ci-runner", "VAULT_TOKEN"),
+            ("wrapping-token", "sys/wrapping/lookup", "VAULT_WRAPPING_TOKEN"),
+            ("generator-token", "gitlab-ci-runner/secret-id", "VAULT_TOKEN"),
+            ("secret-id", "auth/approle/login", "VAULT_SECRET_ID"),
+            ("secret-id", "auth/approle/login", "VAULT_ROLE_ID"),
+        ] {
+            let run = world.command_as(method, &format!("{EXOSCALE} --retries 0"));
+            let secret = run.variables()[variable].clone();
             for status in [400, 403, 500] {
                 let text = format!("cannot do this with {secret}");
                 world.vault.inject(On::path(suffix).every(), Fault::answer(Reply::error(status, &text)));
