@@ -253,3 +253,29 @@ fn a_text_that_repeats_what_was_sent_is_withheld() {
         }
     });
 }
+
+#[test]
+fn an_unusable_answer_to_somebody_elses_token_gives_the_lease_back_or_names_it() {
+    let read = || On::get(&format!("apikey/{ROLE}"));
+    let world = World::start();
+    rewrite(&world, read(), |answer| answer["data"]["api_secret"] = json!(7));
+    let ran = world.command_as("token", EXOSCALE).run();
+    let lease = world.vault.live_leases()[0].id.clone();
+    let words = [&format!("the lease {lease} may be left"), "not a text"];
+    ran.refused(&world, 80, "leak", &words, &[&format!("vault lease revoke {lease}"), "sys/leases/revoke"]);
+
+    let world = World::start();
+    rewrite(&world, read(), |answer| answer["lease_id"] = json!("x; rm -rf /"));
+    let ran = world.command_as("token", EXOSCALE).run();
+    let words = [&format!("a lease under exoscale/apikey/{ROLE} may be left"), "the lease id"];
+    ran.refused(&world, 80, "leak", &words, &["vault lease revoke -prefix"]);
+
+    let world = World::start();
+    let policy =
+        "path \"+/apikey/*\" { capabilities = [\"read\"] }\npath \"sys/leases/revoke\" { capabilities = [\"update\"] }";
+    world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+    rewrite(&world, read(), |answer| answer["data"]["api_secret"] = json!(7));
+    let ran = world.command_as("token", EXOSCALE).run();
+    ran.refused(&world, 65, "data", &["not a text"], &[]);
+    assert_eq!((world.vault.minted().len(), world.vault.live_leases().len()), (1, 0));
+}
