@@ -117,7 +117,13 @@ pub(super) fn parse_address(text: &Sourced<String>) -> Result<Address> {
 /// [`Kind::Config`].
 pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<()> {
     let wrong = |problem: &str| Error::new(Kind::Config, format!("the proxy (from {}) {problem}", text.origin));
-    let url = Url::parse(text.value.trim()).map_err(|_| wrong("is not a URL").hint("http://proxy.example.com:3128"))?;
+    let trimmed = text.value.trim();
+    // The URL's reader drops tabs and line ends without a word, and takes a backslash for a slash.
+    if !is_bare(trimmed) {
+        return Err(wrong("has a blank, a backslash or a character that is not printable ASCII")
+            .hint("http://proxy.example.com:3128; what else a password needs is written with percent signs"));
+    }
+    let url = Url::parse(trimmed).map_err(|_| wrong("is not a URL").hint("http://proxy.example.com:3128"))?;
     match (url.scheme(), url.host()) {
         ("http" | "https", Some(_)) => Ok(()),
         _ => {
@@ -125,6 +131,11 @@ pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<()> {
                 .hint("http://proxy.example.com:3128; SOCKS is not spoken"))
         }
     }
+}
+
+/// Printable ASCII without blanks and backslashes.
+fn is_bare(text: &str) -> bool {
+    text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'\\')
 }
 
 /// Reads `host:port`, as `--redirect-host` takes it: https.
@@ -144,7 +155,7 @@ pub(super) fn parse_redirect_host(text: &str, place: &str) -> Result<Origin> {
 /// # Errors
 /// What is wrong with it, to be put behind its name.
 pub fn parse_origin(text: &str) -> Result<Origin, String> {
-    if text.bytes().any(|byte| !(0x21..=0x7e).contains(&byte) || byte == b'\\') {
+    if !is_bare(text) {
         return Err("has a blank, a backslash or a character that is not printable ASCII".into());
     }
     // In a host some readers decode it, some refuse it; in a path Vault would decode it.
@@ -237,6 +248,26 @@ mod tests {
             "unix://relative",
         ] {
             let error = parse(text).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{text}");
+            assert!(!error.render(true).contains("secret"), "{}", error.render(true));
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_http_or_https_in_bare_characters_and_its_password_is_never_told() {
+        let check = |text: &str| parse_proxy(&Sourced { value: text.into(), origin: Place::Flag("--proxy") });
+        for text in ["http://proxy:3128", "https://user:p%20w@proxy", " http://proxy:3128\n"] {
+            assert!(check(text).is_ok(), "{text}");
+        }
+        for text in [
+            "proxy:3128",
+            "socks5://proxy",
+            "http://secret@pro xy",
+            "http://secret@\u{fc}X",
+            "http:\\\\secret",
+            "http://a\tb",
+        ] {
+            let error = check(text).unwrap_err();
             assert_eq!(error.kind(), Kind::Config, "{text}");
             assert!(!error.render(true).contains("secret"), "{}", error.render(true));
         }

@@ -294,6 +294,7 @@ impl reqwest::dns::Resolve for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::address::parse_origin;
 
     fn client(address: &str, server_name: Option<&str>) -> Client {
         let connection = Connection {
@@ -318,7 +319,7 @@ mod tests {
         let own = client("https://vault.corp:8200/proxy", None);
         let named = client("https://10.0.0.1:8200/proxy", Some("vault.corp"));
         let target = |client: &Client, status, location: &str| {
-            client.redirect_target(status, location, "sys/x").map_err(|broken| broken.error.render(false))
+            client.redirect_base(status, location, "sys/x").map_err(|error| error.render(false))
         };
         for (location, base) in [
             ("https://vault.corp:8200/proxy/v1/sys/x", "https://vault.corp:8200/proxy"),
