@@ -47,6 +47,15 @@ fn a_lease_of_somebody_elses_token_is_revoked_where_its_policy_allows() {
 }
 
 #[test]
+fn a_credential_that_nobody_can_take_back_is_not_asked_back() {
+    let world = World::start();
+    let mut command = world.command_as("token", "aws --role 365-dev").to_command();
+    command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+    Ran::of(command).failed(74, "output");
+    assert_eq!((world.vault.minted().len(), world.requests()), (1, vec!["GET aws/sts/365-dev".to_owned()]));
+}
+
+#[test]
 fn a_stdout_that_is_closed_or_null_is_refused_before_anything_is_asked() {
     let world = World::start();
     let script = format!("exec {} {EXOSCALE} >&-", env!("CARGO_BIN_EXE_ci-creds"));
