@@ -101,8 +101,7 @@ fn nobody_captures(ours: &Stat) -> bool {
         if above.group != own.group {
             break;
         }
-        let Ok(theirs) = rustix::fs::stat(format!("/proc/{root}/fd/1")) else { return false };
-        if !same_file(ours, &theirs) || above.name.starts_with("ksh") {
+        if above.name.starts_with("ksh") || !shares_stdout_for_good(&root, ours) {
             return false;
         }
         seen = true;
@@ -111,9 +110,35 @@ fn nobody_captures(ours: &Stat) -> bool {
     seen
 }
 
+/// Whether the process writes where we do, and waits while it does.
+///
+/// mksh makes the pipe of `$(…)` its own stdout, forks us, and then takes its stdout back: for that moment it looks
+/// like a shell that nothing captures. But it runs in that moment, and a shell that called us bare sleeps until we
+/// end. So only what is seen on both sides of a sleep counts.
+fn shares_stdout_for_good(pid: &str, ours: &Stat) -> bool {
+    let shares = || rustix::fs::stat(format!("/proc/{pid}/fd/1")).is_ok_and(|theirs| same_file(ours, &theirs));
+    for _ in 0..LOOKS {
+        if !shares() {
+            return false;
+        }
+        match read_status(pid) {
+            Some(status) if status.sleeps => return shares(),
+            Some(_) => std::thread::sleep(BETWEEN_LOOKS),
+            None => return false,
+        }
+    }
+    false
+}
+
+/// A shell on a busy machine gets its turn within two seconds; one that does not is given the benefit of the doubt.
+const LOOKS: u32 = 1000;
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(2);
+
 /// A process among its relatives. 0 is a process or group outside our namespace, which rustix's types cannot hold.
 struct Status {
     name: String,
+    /// Whether it waits for something, rather than running or waiting for its turn.
+    sleeps: bool,
     parent: u32,
     group: u32,
 }
@@ -124,6 +149,8 @@ fn read_status(pid: &str) -> Option<Status> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, tail) = stat.rsplit_once(')')?;
     let name = head.split_once('(')?.1.to_owned();
-    let mut numbers = tail.split_whitespace().skip(1).map_while(|number| number.parse().ok());
-    Some(Status { name, parent: numbers.next()?, group: numbers.next()? })
+    let mut fields = tail.split_whitespace();
+    let sleeps = fields.next()? == "S";
+    let mut numbers = fields.map_while(|number| number.parse().ok());
+    Some(Status { name, sleeps, parent: numbers.next()?, group: numbers.next()? })
 }
