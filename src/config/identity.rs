@@ -93,6 +93,8 @@ struct Found {
     role_id: Option<SecretSource>,
     id_token: Option<SecretSource>,
     token: Option<SecretSource>,
+    /// What `vault login` left; looked for only when nothing else is there, for a helper may have to be asked.
+    stored: Option<Sourced<Secret>>,
     role: Option<Sourced<String>>,
 }
 
@@ -101,7 +103,7 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
     let mut found = find(flags, layers)?;
     let method = match wanted(flags, layers)? {
         Some(method) => method,
-        None => detect(&found, layers)?,
+        None => detect(&mut found, layers)?,
     };
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let reader = Reader { layers, method, job_files };
@@ -181,9 +183,10 @@ impl Reader<'_> {
     }
 
     fn token(&self, found: Found, flags: &cli::Login) -> Result<Proof> {
-        let token = match found.token {
-            Some(source) => self.read(source, "Vault token")?,
-            None => stored_token(self.layers)?.ok_or_else(|| missing(self.method, var::VAULT_TOKEN))?,
+        let token = match (found.token, found.stored) {
+            (Some(source), _) => self.read(source, "Vault token")?,
+            (None, Some(stored)) => stored,
+            (None, None) => stored_token(self.layers)?.ok_or_else(|| missing(self.method, var::VAULT_TOKEN))?,
         };
         Ok((Identity::Token { token: token.value, child: flags.child_token }, token.origin))
     }
@@ -231,6 +234,7 @@ fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
         })?,
         id_token: find_id_token(flags, layers)?,
         token: secret("--token-file", &flags.token_file, var::VAULT_TOKEN, |file| file.token_file.as_deref())?,
+        stored: None,
         role: layers.text(("--auth-role", flags.auth_role.as_deref()), &[var::CI_CREDS_AUTH_ROLE], |file| {
             file.auth_role.as_deref()
         })?,
@@ -274,7 +278,7 @@ fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Secre
 
 /// The first way whose inputs are present. A wrapping token needs no role id when it holds a login, which only a
 /// lookup can tell.
-fn detect(found: &Found, layers: &Layers<'_>) -> Result<Method> {
+fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<Method> {
     let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
     let methods = [
         (Method::WrappingToken, found.wrapping_token.is_some()),
@@ -286,7 +290,8 @@ fn detect(found: &Found, layers: &Layers<'_>) -> Result<Method> {
     if let Some((method, _)) = methods.iter().find(|(_, present)| *present) {
         return Ok(*method);
     }
-    if stored_token(layers)?.is_some() {
+    found.stored = stored_token(layers)?;
+    if found.stored.is_some() {
         return Ok(Method::Token);
     }
     let half = match (&found.secret_id, &found.role_id) {

@@ -224,3 +224,14 @@ fn regions_and_zones_are_exported_beside_the_credential() {
     let set = exports(&world.command_as("token", &format!("{EXOSCALE} --zone ch-gva-2")).run().ok());
     assert_eq!(set["EXOSCALE_ZONE"], "ch-gva-2");
 }
+
+#[test]
+fn a_token_helper_that_nobody_named_is_asked_once() {
+    let world = World::start();
+    let (helper, asked) = (world.path("helper"), world.path("asked"));
+    let script = format!("#!/bin/sh\necho \"$*\" >>{}\nprintf %s {}\n", asked.display(), world.token("job"));
+    write_executable(&helper, &script);
+    world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    world.command(EXOSCALE).run().ok();
+    assert_eq!(std::fs::read_to_string(asked).unwrap(), "get\n");
+}
