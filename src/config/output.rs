@@ -67,7 +67,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )
         .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
-    if !asked.output.reveal && stdout.uncaptured && in_a_job(layers)? {
+    if !asked.output.reveal && in_a_job(layers)? && layers.host.is_uncaptured() {
         return Err(Error::new(
             Kind::Usage,
             "nothing captures the output: the credential would stand in the job's log",

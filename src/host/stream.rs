@@ -16,8 +16,6 @@ pub struct Stdout {
     pub null: bool,
     /// stderr goes to the very same pipe or file.
     pub shared_with_stderr: bool,
-    /// Every process above us, up to the job's shell, writes into the same pipe: nobody captures us.
-    pub uncaptured: bool,
 }
 
 impl Host {
@@ -27,6 +25,17 @@ impl Host {
         match &self.world {
             World::Real { .. } => look_at_stdout(),
             World::Fake(_) => Stdout::default(),
+        }
+    }
+
+    /// Whether every process above us, up to the job's shell, writes into the same pipe: nobody captures us. Looks at
+    /// other processes, and may have to wait for one of them.
+    #[must_use]
+    pub fn is_uncaptured(&self) -> bool {
+        match &self.world {
+            World::Real { .. } => fstat(rustix::stdio::stdout())
+                .is_ok_and(|out| FileType::from_raw_mode(out.st_mode) == FileType::Fifo && nobody_captures(&out)),
+            World::Fake(_) => false,
         }
     }
 
@@ -70,12 +79,7 @@ fn look_at_stdout() -> Stdout {
     let shared_with_stderr = !terminal
         && kind != FileType::CharacterDevice
         && fstat(rustix::stdio::stderr()).is_ok_and(|err| same_file(&out, &err));
-    Stdout {
-        terminal,
-        null: is_null_device(&out),
-        shared_with_stderr,
-        uncaptured: kind == FileType::Fifo && nobody_captures(&out),
-    }
+    Stdout { terminal, null: is_null_device(&out), shared_with_stderr }
 }
 
 fn same_file(one: &Stat, other: &Stat) -> bool {
