@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use crate::auth::{self, Session};
 use crate::cli::{self, Cli, Command, Intent, Stop};
-use crate::config::{self, Delivery, Identity, Plan};
+use crate::config::{self, Delivery, Plan};
 use crate::credential::Credential;
 use crate::engine::{self, Failed, Leftover};
 use crate::error::{Error, Kind, Result};
@@ -125,11 +125,7 @@ async fn fetch(vault: &Vault<'_>, plan: &mut Plan, host: &Host, held: &RefCell<O
         held.replace(None);
         match cleaned {
             Ok(()) if transient && again => again = false,
-            Ok(()) if session.spent => return Err(auth::after_spending(error)),
-            Ok(()) if matches!(plan.login.identity, Identity::SecretId { .. }) => {
-                return Err(error.also("a secret id for one use is spent by now"));
-            }
-            Ok(()) => return Err(error),
+            Ok(()) => return Err(auth::after_spending(error, session.spent)),
             Err(leak) => return Err(leaked(&error, leak)),
         }
     }

@@ -22,6 +22,13 @@ pub(crate) struct Failed {
     pub(crate) transient: bool,
 }
 
+impl Failed {
+    /// Nothing was made.
+    fn clean(error: Error) -> Self {
+        Self { error, leftover: Leftover::Nothing, transient: false }
+    }
+}
+
 /// What a failed read may have left behind.
 #[derive(Debug)]
 pub(crate) enum Leftover {
@@ -40,9 +47,8 @@ pub(crate) async fn obtain(
     plan: &Plan,
     host: &Host,
 ) -> Result<Credential, Failed> {
-    let clean = |error| Failed { error, leftover: Leftover::Nothing, transient: false };
     if session.uses == 1 {
-        return Err(clean(
+        return Err(Failed::clean(
             Error::new(
                 Kind::Config,
                 format!(
@@ -56,8 +62,8 @@ pub(crate) async fn obtain(
     let exchange = ask(vault, session, plan).await;
     match exchange.outcome {
         Outcome::Done(envelope) => build(exchange.sent, *envelope, session, plan, host),
-        Outcome::Refused(refusal) => Err(clean(describe(&refusal, plan))),
-        Outcome::NotProcessed { error, .. } | Outcome::Final(error) => Err(clean(error)),
+        Outcome::Refused(refusal) => Err(Failed::clean(describe(&refusal, plan))),
+        Outcome::NotProcessed { error, .. } | Outcome::Final(error) => Err(Failed::clean(error)),
         Outcome::Ambiguous { error, transient } => Err(Failed { error, leftover: Leftover::Unknown, transient }),
     }
 }
@@ -96,9 +102,7 @@ fn build(
     let parsed = match plan.provider.parse_data(&plan.mint.path, &mut envelope.data.unwrap_or_default().0) {
         Ok(parsed) => parsed,
         // A whole answer without a lease left none: an engine of another kind, or STS of Vault 1.13.0.
-        Err(error) if lease_id.is_none() => {
-            return Err(Failed { error, leftover: Leftover::Nothing, transient: false });
-        }
+        Err(error) if lease_id.is_none() => return Err(Failed::clean(error)),
         Err(error) => return Err(failed(error, lease_id)),
     };
     let revocable =
@@ -221,7 +225,7 @@ fn leak(what: &str, session: &Session) -> Error {
 fn is_gone(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Done(_) => true,
-        Outcome::Refused(refusal) => refusal.is_denied() && !refusal.is_denied_by_policy(),
+        Outcome::Refused(refusal) => refusal.is_token_gone(),
         _ => false,
     }
 }

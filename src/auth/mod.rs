@@ -30,8 +30,19 @@ pub struct Session {
     pub batch: bool,
     /// How many requests it is good for; zero is no limit.
     pub uses: u64,
-    /// Whether something was spent on the way that a new run would need anew.
-    pub spent: bool,
+    /// What was spent on the way that a new run would need anew.
+    pub spent: Spent,
+}
+
+/// What a login has used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// Nothing: the same inputs log in again.
+    Nothing,
+    /// A secret id, if it was for one use; nobody but Vault knows.
+    PerhapsSecretId,
+    /// A wrapping token.
+    WrappingToken,
 }
 
 impl Session {
@@ -83,13 +94,21 @@ pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session> {
         Identity::WrappingToken { token, role_id, creation_path } => {
             wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).await
         }
-        Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await,
+        Identity::SecretId { role_id, secret_id } => {
+            let session = approle::login(vault, login, role_id, secret_id).await?;
+            Ok(Session { spent: Spent::PerhapsSecretId, ..session })
+        }
         Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await,
         Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await,
         Identity::Token { token, child: true } => child(vault, token).await,
-        Identity::Token { token, child: false } => {
-            Ok(Session { token: token.duplicate(), own: false, expires_at: None, batch: false, uses: 0, spent: false })
-        }
+        Identity::Token { token, child: false } => Ok(Session {
+            token: token.duplicate(),
+            own: false,
+            expires_at: None,
+            batch: false,
+            uses: 0,
+            spent: Spent::Nothing,
+        }),
     }
 }
 
@@ -106,12 +125,13 @@ async fn child(vault: &Vault<'_>, token: &Secret) -> Result<Session> {
 
 /// A failure after something single-use was spent: "try again" would only help with a new one.
 #[must_use]
-pub fn after_spending(error: Error) -> Error {
-    match error.kind() {
-        Kind::Unavailable | Kind::Temporary => {
+pub fn after_spending(error: Error, spent: Spent) -> Error {
+    match (spent, error.kind()) {
+        (Spent::WrappingToken, Kind::Unavailable | Kind::Temporary) => {
             error.with_kind(Kind::Spent).also("the wrapping token was spent on the way: a new run needs a new one")
         }
-        _ => error,
+        (Spent::PerhapsSecretId, _) => error.also("a secret id for one use is spent by now"),
+        (Spent::Nothing | Spent::WrappingToken, _) => error,
     }
 }
 
@@ -149,6 +169,6 @@ fn session((sent, envelope): (Timestamp, Envelope), path: &str) -> Result<Sessio
         expires_at: expiry(sent, auth.lease_duration),
         batch: auth.token_type == "batch",
         uses: auth.num_uses,
-        spent: false,
+        spent: Spent::Nothing,
     })
 }

@@ -3,7 +3,7 @@
 //! Security: who intercepts a wrapping token can unwrap it and wrap something of his own in its place. The path
 //! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent.
 
-use super::{Session, after_spending, approle, session, settle};
+use super::{Session, Spent, after_spending, approle, session, settle};
 use crate::config::Login;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::secret::Secret;
@@ -52,11 +52,14 @@ pub(super) async fn login(
         )
         .hint("wrap the answer of auth/…/role/…/secret-id or auth/…/login".replace('…', "NAME")));
     };
-    approle::login(vault, login, role_id, &secret_id).await.map(spent).map_err(after_spending)
+    approle::login(vault, login, role_id, &secret_id)
+        .await
+        .map(spent)
+        .map_err(|error| after_spending(error, Spent::WrappingToken))
 }
 
 fn spent(session: Session) -> Session {
-    Session { spent: true, ..session }
+    Session { spent: Spent::WrappingToken, ..session }
 }
 
 /// `sys/wrapping/lookup`: which path made the token. Spends nothing.
@@ -131,8 +134,7 @@ fn describe_invalid(refusal: &Refusal, login: &Login) -> Error {
 
 fn describe_unwrap(refusal: &Refusal, login: &Login) -> Error {
     // A token that dies between Vault's check and its use is "permission denied" without more.
-    let is_gone = refusal.is_denied() && !refusal.is_denied_by_policy();
-    if refusal.is_wrapping_token_invalid() || is_gone {
+    if refusal.is_wrapping_token_invalid() || refusal.is_token_gone() {
         return stolen(login).also("it was valid at the lookup just before");
     }
     Error::new(

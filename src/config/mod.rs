@@ -187,10 +187,11 @@ fn resolve(
     let layers = Layers { host, files: &files };
     let output = output::resolve_output(asked, format, &layers)?;
     let connection = connection::resolve_connection(asked.connection, format == Format::Process, &layers)?;
-    trust::check_origin(&connection, &files)?;
+    let listed = trust::check_origin(&connection, &files)?;
     let (login, claims) = identity::resolve_login(asked.login, &layers)?;
-    if let (Identity::IdToken { claims, .. }, false) = (&login.identity, asked.login.any_audience) {
-        trust::check_audience(&connection, claims, &files)?;
+    // An address on the administrator's list needs no audience.
+    if let (Identity::IdToken { claims, .. }, false) = (&login.identity, listed || asked.login.any_audience) {
+        trust::check_audience(&connection, claims)?;
     }
     let role = layers
         .text(("--role", asked.engine.role.as_deref()), &[role_variable, var::CI_CREDS_ROLE], |file| in_file(file).0)?;

@@ -38,7 +38,7 @@ pub enum Delivery {
 /// # Errors
 /// [`Kind::Usage`] or [`Kind::Output`] when it could not be handed over safely.
 pub(super) fn resolve_output(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> Result<Output> {
-    if format == Format::Process && asked.provider.fields.iter().all(|field| field.process.is_none()) {
+    if format == Format::Process && !asked.provider.fits_process() {
         return Err(Error::new(
             Kind::Usage,
             format!("--format process is for AWS: the SDKs cannot take {} credentials", asked.provider.title),

@@ -10,16 +10,16 @@ use super::file::Files;
 use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
 
-/// Holds the address against `allowed-origins` of a file that only root can have written. Without such a list every
-/// address is allowed; this machine always is.
+/// Holds the address against `allowed-origins` of a file that only root can have written, and says whether it is on
+/// that list. Without such a list every address is allowed; this machine always is.
 ///
 /// # Errors
 /// [`Kind::Config`].
-pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<()> {
-    let Some(ours) = remote(connection) else { return Ok(()) };
-    let Some(allowed) = allowed_origins(files)? else { return Ok(()) };
+pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<bool> {
+    let Some(ours) = remote(connection) else { return Ok(false) };
+    let Some(allowed) = allowed_origins(files)? else { return Ok(false) };
     if allowed.iter().any(|origin| origin.is_same_server(ours)) {
-        return Ok(());
+        return Ok(true);
     }
     let list = allowed.iter().map(Origin::base).collect::<Vec<_>>().join(", ");
     Err(Error::new(
@@ -33,15 +33,12 @@ pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<()>
 /// another host says that the token is meant for another Vault.
 ///
 /// An audience that is no URL says nothing, nor does one that is the issuer itself, nor does this machine, where an
-/// agent or a proxy of the real Vault may listen. An address on the administrator's list needs no audience.
+/// agent or a proxy of the real Vault may listen.
 ///
 /// # Errors
 /// [`Kind::Config`], before the token is sent.
-pub(super) fn check_audience(connection: &Connection, claims: &Claims, files: &Files) -> Result<()> {
+pub(super) fn check_audience(connection: &Connection, claims: &Claims) -> Result<()> {
     let Some(ours) = remote(connection) else { return Ok(()) };
-    if allowed_origins(files)?.is_some() {
-        return Ok(());
-    }
     let issuer = claims.text("iss").and_then(|iss| parse_origin(&iss).ok());
     let hosts: Vec<_> = claims.audiences().iter().filter_map(|audience| parse_origin(audience).ok()).collect();
     let elsewhere = hosts.iter().filter(|origin| issuer.as_ref().is_none_or(|issuer| issuer.host != origin.host));
@@ -102,8 +99,10 @@ mod tests {
         let files = read_files(&host, None::<&Path>)?;
         let connection =
             resolve_connection(&crate::cli::Connection::default(), false, &Layers { host: &host, files: &files })?;
-        check_origin(&connection, &files)?;
-        check_audience(&connection, &Claims::from_json(claims).unwrap(), &files)
+        if check_origin(&connection, &files)? {
+            return Ok(());
+        }
+        check_audience(&connection, &Claims::from_json(claims).unwrap())
     }
 
     const OURS: &str = r#"{"aud":"https://vault.corp","iss":"https://gitlab.corp"}"#;

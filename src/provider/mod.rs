@@ -134,6 +134,12 @@ impl Provider {
         own.chain(self.aliases.iter().copied()).chain(profiles.iter().copied())
     }
 
+    /// Whether the AWS SDKs can take this cloud's credentials by `credential_process`.
+    #[must_use]
+    pub fn fits_process(&self) -> bool {
+        self.fields.iter().any(|field| field.process.is_some())
+    }
+
     /// Takes the fields out of Vault's `data` and checks each against its set.
     ///
     /// # Errors

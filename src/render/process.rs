@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 pub(super) fn object(credential: &Credential) -> Result<Secret> {
-    if credential.values.iter().all(|(field, _)| field.process.is_none()) {
+    if !credential.provider.fits_process() {
         let title = credential.provider.title;
         return Err(Error::new(
             Kind::Usage,

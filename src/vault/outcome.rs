@@ -60,6 +60,12 @@ impl Refusal {
         self.is_denied() && self.reason.starts_with(ONE_ERROR)
     }
 
+    /// The token is unknown, expired or revoked: a bare "permission denied".
+    #[must_use]
+    pub fn is_token_gone(&self) -> bool {
+        self.is_denied() && !self.is_denied_by_policy()
+    }
+
     /// Vault up to 1.9 asks for a token where none should be needed: there is no login at that path.
     #[must_use]
     pub fn wants_a_token(&self) -> bool {
