@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dev_vault::{Fault, On, Recorded, Reply};
 
+use crate::support::parallel::each_at_once;
 use crate::support::{METHODS, ROLE, Ran, World, requests_of};
 
 type Make = fn() -> Fault;
@@ -173,26 +174,13 @@ fn hold_order(requests: &[Recorded], told: &str) {
     }
 }
 
-/// Runs the cases on many threads: most of a case is waiting.
-fn run_all<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    check(case);
-                }
-            });
-        }
-    });
-}
-
-/// Pauses and silences take no processor; a case that computes takes milliseconds.
-const THREADS: usize = 24;
+/// A case waits for pauses and silences, which take no processor, or computes for milliseconds; its deadlines are
+/// such that a late turn changes no oracle.
+const AT_ONCE: usize = 24;
 
 #[test]
 fn whatever_fails_nothing_is_spent_twice_nothing_is_left_and_nothing_is_told() {
-    run_all(&cases(), check);
+    each_at_once(AT_ONCE, cases(), |case| check(&case));
 }
 
 /// Where a connection of the chain is cut.
@@ -216,7 +204,7 @@ fn the_chain_can_be_cut_at_every_byte_of_unwrap_login_and_read() {
         cuts.extend((0..request.read).map(|bytes| Cut { path, bytes, answer: false }));
     }
     let whole = AtomicUsize::new(0);
-    run_all(&cuts, |cut| {
+    each_at_once(AT_ONCE, cuts, |cut| {
         let world = World::start();
         let fault = if cut.answer { Fault::cut_answer(cut.bytes) } else { Fault::cut_request(cut.bytes) };
         world.vault.inject(On::path(cut.path), fault);
@@ -242,7 +230,7 @@ fn a_hundred_jobs_that_meet_a_rate_limit_all_get_through_with_one_request_more_f
     let refusal = Fault::answer(Reply::error(429, "rate limit quota exceeded"));
     world.vault.inject(On::path("gitlab/login").times(100), refusal);
     let jobs: Vec<_> = (0..100).collect();
-    run_all(&jobs, |_| {
+    each_at_once(AT_ONCE, jobs, |_: i32| {
         // Ten retries, for chance may let one job meet several of the hundred refusals.
         world.command_as("id-token", &format!("exoscale --role {ROLE} --retries 10")).run().ok();
     });

@@ -2,13 +2,19 @@
 
 use std::sync::Mutex;
 
+/// More than the cores, because the cases wait; few enough that a deadline of one second is kept on two cores.
+const AT_ONCE: usize = 8;
+
 /// Runs every case; a case that panics fails the test.
 pub fn each<T: Send>(cases: Vec<T>, test: impl Fn(T) + Sync) {
-    // More than the cores, because the cases wait; few enough that a deadline of one second is kept on two cores.
-    const AT_ONCE: usize = 8;
+    each_at_once(AT_ONCE, cases, test);
+}
+
+/// As [`each`], with so many side by side.
+pub fn each_at_once<T: Send>(at_once: usize, cases: Vec<T>, test: impl Fn(T) + Sync) {
     let waiting = Mutex::new(cases);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE)
+        let workers: Vec<_> = (0..at_once)
             .map(|_| {
                 scope.spawn(|| {
                     loop {
