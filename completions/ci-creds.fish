@@ -28,17 +28,22 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -s h -l help -d 'Print h
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -s V -l version -d 'Print version'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exoscale" -d 'Fetch an Exoscale API key and print it for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "aws" -d 'Fetch AWS credentials and print them for the shell'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'Show what is kept for the next calls: who, which role, until when'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print the manual page'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s r -l role -d 'The engine\'s role; may hold placeholders such as {project_id}-{environment}' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s m -l mount -d 'Where the engine is mounted [default: the provider\'s name]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l zone -d 'Also export EXOSCALE_ZONE' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the zone of the storage' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s f -l format -d 'What to print [default: shell]' -r -f -a "shell\t'POSIX shell exports, for eval'
 fish\t'fish'
 powershell\t'PowerShell'
 json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
-process\t'The JSON of the AWS SDKs\' credential_process'"
+process\t'The JSON of the AWS SDKs\' credential_process'
+github\t'Variables for the later steps of a GitHub Actions job'
+file\t'A private credentials file, and the shell exports that point to it'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l file -d 'Edit this credentials file in place of a private one; with --format file, which it implies' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
 secret-id\t'A secret id and the role id'
 generator-token\t'A token that may only create one-time secret ids, and the role id'
@@ -67,7 +72,10 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l request-t
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sos -d 'For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone\'s S3 endpoint'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l via-file -d 'Print only a line that sources a private file, which removes itself'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l cache -d 'Keep the credential, and what a single-use secret bought, for the next calls of this job'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l no-cache -d 'Neither look for a kept credential nor keep one [default: only --format process keeps]'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l reveal -d 'Print the credential even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s v -l verbose -d 'Say on stderr where each value came from, and what lies behind an error'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
@@ -88,7 +96,11 @@ fish\t'fish'
 powershell\t'PowerShell'
 json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
-process\t'The JSON of the AWS SDKs\' credential_process'"
+process\t'The JSON of the AWS SDKs\' credential_process'
+github\t'Variables for the later steps of a GitHub Actions job'
+file\t'A private credentials file, and the shell exports that point to it'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l file -d 'Edit this credentials file in place of a private one; with --format file, which it implies' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
 secret-id\t'A secret id and the role id'
 generator-token\t'A token that may only create one-time secret ids, and the role id'
@@ -117,8 +129,11 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l request-timeou
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via-file -d 'Print only a line that sources a private file, which removes itself'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l cache -d 'Keep the credential, and what a single-use secret bought, for the next calls of this job'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l no-cache -d 'Neither look for a kept credential nor keep one [default: only --format process keeps]'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l reveal -d 'Print the credential even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s v -l verbose -d 'Say on stderr where each value came from, and what lies behind an error'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
@@ -126,5 +141,41 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l child-token -d
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s h -l help -d 'Print help'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -f -a "clear" -d 'Give the leases back, and remove what is kept for this login'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
+secret-id\t'A secret id and the role id'
+generator-token\t'A token that may only create one-time secret ids, and the role id'
+id-token\t'A GitLab ID token'
+token\t'A Vault token'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the login is mounted [default: approle or jwt]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l secret-id-file -d 'The file that holds the secret id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l token-file -d 'The file that holds the Vault token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id or login]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s n -l namespace -d 'The namespace' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-path -d 'A folder of such files' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l client-cert -d 'The PEM file of our own certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l client-key -d 'The PEM file of its key' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l proxy -d 'A proxy for https, reached by CONNECT' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l redirect-host -d 'A host and port that a standby may send us to once' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l request-timeout -d 'The deadline of one request [default: 20s, 60s for the read that makes the credential]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l all -d 'Remove what other logins keep too, and what Vault did not take back; those leases end by themselves'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l child-token -d 'Ask with a child of the Vault token, so that a key whose answer was lost can be taken back'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -s h -l help -d 'Print help'

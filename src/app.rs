@@ -1,18 +1,22 @@
 //! The only place where the stages meet: one short function per command.
 
-use std::cell::RefCell;
 use std::ffi::OsString;
+use std::time::Duration;
 
-use crate::auth::{self, Session};
-use crate::cli::{self, Cli, Command, Intent, Stop};
-use crate::config::{self, Delivery, Plan};
-use crate::credential::Credential;
-use crate::engine::{self, Failed, Leftover};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::chain::{self, Chain, Obtained};
+use crate::cli::{self, CacheAction, Cli, Command, Intent, Stop};
+use crate::config::{self, Plan};
+use crate::credential::render_time;
+use crate::delivery;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::inventory::{self, Cleared, Owner};
 use crate::provider::Provider;
 use crate::render;
 use crate::secret::Secret;
+use crate::store::Cache;
 use crate::vault::client::Vault;
 
 /// Runs one command line, the program's name first, and returns the exit code. Whatever is to be said is said.
@@ -37,7 +41,7 @@ pub fn failure_text(arguments: &[OsString], kind: Kind) -> String {
 }
 
 fn failure_of(intent: &Intent, kind: Kind) -> String {
-    let provider = Provider::ALL.into_iter().find(|provider| Some(provider.name) == intent.provider);
+    let provider = Provider::ALL.into_iter().find(|provider| Some(provider.command) == intent.command);
     render::failure(intent.format, provider, intent.keep_profile, kind)
 }
 
@@ -51,118 +55,109 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
     match command {
         Command::Exoscale(flags) => deliver_credential(config::resolve_exoscale(&flags, host)?, host),
         Command::Aws(flags) => deliver_credential(config::resolve_aws(&flags, host)?, host),
-        Command::Completions { shell } => host.write_stdout(&Secret::new(cli::completions(shell).into())),
+        Command::Cache(flags) => show_or_clear_cache(flags.action.as_ref(), host),
+        Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into())),
         Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into())),
     }
 }
 
-/// Fetches a credential and hands it over; a signal that comes in between ends the run with its code, after the
-/// lease was given back.
+/// Hands a credential over: the one that is kept, or a new one.
 fn deliver_credential(mut plan: Plan, host: &Host) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|cause| Error::new(Kind::Os, "the system gives no event queue").cause(cause))?;
     explain(&plan, host);
-    let vault = Vault::new(&plan.connection, host)?;
-    // What a signal must take back: the session, from its login to the delivery.
-    let held = RefCell::new(None);
-    runtime.block_on(async {
-        let interrupted = wait_for_signal()?;
-        let outcome = tokio::select! {
-            biased;
-            result = fetch_and_deliver(&vault, &mut plan, host, &held) => result,
-            kind = interrupted => Err(Error::new(kind, "the run was ended by a signal; nothing was delivered")),
-        };
-        match outcome {
-            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
-                let session = held.borrow_mut().take();
-                match session {
-                    Some(session) => Err(clean_up(&vault, &session, &Leftover::Unknown, &plan, error).await),
-                    None => Err(error),
-                }
+    outlive_limits(host)?;
+    let cache = Cache::open(&plan, host);
+    let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
+    if let (Some(credential), true) = (&kept, plan.output.verbose) {
+        let end = credential.lease.expires_at.map(render_time).unwrap_or_default();
+        write_stderr(format!("ci-creds: kept: of an earlier call, until {end}; Vault is not asked\n"), host);
+    }
+    match kept.and_then(|credential| delivery::hand_over_at_once(&credential, &plan, host)) {
+        Some(delivered) => delivered?,
+        None => {
+            plan.connection.read_roots(host)?;
+            if let Some(readiness) = &mut plan.readiness {
+                readiness.read_roots(host)?;
             }
-            outcome => outcome,
+            fetch_new(&mut plan, host, cache.as_ref())?;
         }
-    })?;
+    }
     tell_warnings(&plan, host);
     Ok(())
 }
 
-async fn fetch_and_deliver(
-    vault: &Vault<'_>,
-    plan: &mut Plan,
-    host: &Host,
-    held: &RefCell<Option<Session>>,
-) -> Result<()> {
-    let credential = fetch(vault, plan, host, held).await?;
-    if let Err(error) = hand_over(&credential, plan, host) {
-        let lease = Leftover::Lease { id: credential.lease.id.clone(), revocable: credential.lease.revocable };
-        let session = held.borrow_mut().take();
-        return Err(match session {
-            Some(session) => clean_up(vault, &session, &lease, plan, error).await,
-            None => error,
-        });
-    }
-    Ok(())
-}
-
-/// Logs in and asks the engine. After an unclear answer, what it may have made is taken back, and one more login
-/// and read follow where the identity is good for it.
-async fn fetch(vault: &Vault<'_>, plan: &mut Plan, host: &Host, held: &RefCell<Option<Session>>) -> Result<Credential> {
-    let mut again = plan.login.is_repeatable();
-    loop {
-        let session = auth::login(vault, &plan.login).await?;
-        if !again {
-            plan.login.forget();
-        }
-        held.replace(Some(session.duplicate()));
-        let Failed { error, leftover, transient } = match engine::obtain(vault, &session, plan, host).await {
-            Ok(credential) => return Ok(credential),
-            Err(failed) => failed,
+/// Asks Vault. A signal that comes in between ends the run with its code, after the lease was given back.
+fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
+    let vault = Vault::new(&plan.connection, host)?;
+    let chain = Chain::new(&vault, cache, host);
+    block_on(host, async {
+        let interrupted = wait_for_signal()?;
+        let outcome = tokio::select! {
+            biased;
+            result = fetch_and_deliver(&chain, plan, host) => result,
+            kind = interrupted => Err(Error::new(kind, "the run was ended by a signal; nothing was delivered")),
         };
-        let cleaned = engine::give_back(vault, &session, &leftover, &plan.mint.path).await;
-        held.replace(None);
-        match cleaned {
-            Ok(()) if transient && again => again = false,
-            Ok(()) => return Err(auth::after_spending(error, session.spent)),
-            Err(leak) => return Err(leaked(&error, leak)),
+        match outcome {
+            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
+                Err(chain.clean_up(error).await)
+            }
+            outcome => outcome,
         }
-    }
+    })
 }
 
-async fn clean_up(vault: &Vault<'_>, session: &Session, leftover: &Leftover, plan: &Plan, error: Error) -> Error {
-    match engine::give_back(vault, session, leftover, &plan.mint.path).await {
-        Ok(()) => error,
-        Err(leak) => leaked(&error, leak),
-    }
-}
-
-/// A failure that could not be cleaned up: what may be left is what the user must act on.
-fn leaked(error: &Error, leak: Error) -> Error {
-    leak.also(format!("what failed: {}", error.message()))
-}
-
-fn hand_over(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
-    let format = plan.output.format;
-    match &plan.output.delivery {
-        Delivery::Stdout => host.write_stdout(&render::render(format, credential)?),
-        Delivery::Summary => host.write_stdout(&Secret::new(render::summary(credential, &plan.login.describe()))),
-        Delivery::SourcedFile(folder) => {
-            let exports = render::render(format, credential)?;
-            let path = host.create_private_file(folder, "exports", |path| render::untraced(format, path, &exports))?;
-            let line = render::source_line(format, &path).unwrap_or_default();
-            host.write_stdout(&Secret::new(line)).inspect_err(|_| host.remove_private_file(&path))
+fn show_or_clear_cache(action: Option<&CacheAction>, host: &Host) -> Result<()> {
+    let place = config::resolve_place(host)?;
+    let Cleared { text, error } = match action {
+        None => Cleared { text: inventory::list(&place, host), error: None },
+        Some(CacheAction::Clear(flags)) => {
+            let owner = config::resolve_access(&flags.login, &flags.connection, host).and_then(|mut access| {
+                access.connection.read_roots(host)?;
+                let vault = Vault::new(&access.connection, host)?;
+                Ok(Owner { access, vault })
+            });
+            block_on(host, inventory::clear(&place, owner, flags.all, host))?
         }
+    };
+    host.write_stdout(&Secret::new(text))?;
+    write_stderr(take_warnings(host), host);
+    error.map_or(Ok(()), Err)
+}
+
+/// As many open files as a run may have at once, and some to spare.
+const OPEN_FILES: u64 = 16;
+
+/// The event queue panics where its signals find no open file.
+fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
+    if let Some(limit) = host.open_files().filter(|limit| *limit < OPEN_FILES) {
+        return Err(Error::new(Kind::Os, format!("this process may have {limit} files open, and needs {OPEN_FILES}"))
+            .hint("ulimit -n 64"));
     }
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::new(Kind::Os, "the system gives no event queue").cause(cause))
+}
+
+/// Runs it to its end. A name service that does not answer keeps its thread for longer than any deadline of ours, and is
+/// not waited for.
+fn block_on<T>(host: &Host, future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = start_runtime(host)?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    result
+}
+
+async fn fetch_and_deliver(chain: &Chain<'_>, plan: &mut Plan, host: &Host) -> Result<()> {
+    let Obtained { credential, shared } = chain.obtain(plan).await?;
+    let Err(error) = delivery::hand_over(&credential, plan, host).await else { return Ok(()) };
+    if shared {
+        return Err(error.also("the credential is kept for the next call"));
+    }
+    Err(chain.clean_up(error).await)
 }
 
 /// Resolves to the kind of the first SIGINT, SIGTERM or SIGHUP.
 fn wait_for_signal() -> Result<impl Future<Output = Kind>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| {
-        signal(kind).map_err(|cause| Error::new(Kind::Os, "the system lets us listen to no signal").cause(cause))
-    };
     let mut interrupt = listen(SignalKind::interrupt())?;
     let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
     Ok(async move {
@@ -174,6 +169,22 @@ fn wait_for_signal() -> Result<impl Future<Output = Kind>> {
     })
 }
 
+/// Lets a limit on the size of files be an error of the write, and not our end with an empty stdout, which an eval would
+/// take for success. Without a limit, a kept credential shall not cost an event queue.
+fn outlive_limits(host: &Host) -> Result<()> {
+    if host.limits_files() {
+        let runtime = start_runtime(host)?;
+        let _inside = runtime.enter();
+        // Who listened once is not ended by the signal any more, for as long as the process lives.
+        listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)?;
+    }
+    Ok(())
+}
+
+fn listen(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|cause| Error::new(Kind::Os, "the system lets us listen to no signal").cause(cause))
+}
+
 /// Says, when asked, where each value came from; never a value that is secret.
 fn explain(plan: &Plan, host: &Host) {
     if !plan.output.verbose {
@@ -181,46 +192,61 @@ fn explain(plan: &Plan, host: &Host) {
     }
     let connection = &plan.connection;
     let namespace = connection.namespace.as_deref().map_or(String::new(), |name| format!(", namespace {name}"));
-    let proxy =
-        connection.proxy.as_ref().map_or(String::new(), |proxy| format!(", through the proxy from {}", proxy.origin));
+    let server = |connection: &config::Connection| {
+        let through = |proxy: &config::Proxy| format!(", through the proxy from {}", proxy.origin);
+        let proxy = connection.proxy.as_ref().map(through).unwrap_or_default();
+        (format!("{} (from {})", connection.address.host(), connection.address_origin), proxy)
+    };
+    let (vault, proxy) = server(connection);
     let rows = [
-        format!("vault: {} (from {}){namespace}{proxy}", connection.address.host(), connection.address_origin),
+        format!("vault: {vault}{namespace}{proxy}"),
         format!("login: {}", plan.login.describe()),
         format!("path: {} (role from {})", plan.mint.path, plan.role_origin),
     ];
-    let text: String = rows.iter().map(|row| format!("ci-creds: {row}\n")).collect();
-    host.write_stderr(&text);
+    let wait = plan.readiness.as_ref().map(|readiness| {
+        let (sts, proxy) = server(&readiness.connection);
+        format!("wait: until {sts} knows a new key{proxy}")
+    });
+    let text: String = rows.into_iter().chain(wait).map(|row| format!("ci-creds: {row}\n")).collect();
+    write_stderr(text, host);
 }
 
 /// SDKs and Terraform's S3 backend show a helper's stderr: with `--format process` a success says nothing.
 fn tell_warnings(plan: &Plan, host: &Host) {
-    let warnings = host.take_warnings();
-    if plan.output.format == cli::Format::Process && !plan.output.verbose {
-        return;
-    }
-    for warning in warnings {
-        host.write_stderr(&format!("ci-creds: warning: {}\n", crate::error::printable(&warning)));
+    let text = take_warnings(host);
+    if plan.output.format != cli::Format::Process || plan.output.verbose {
+        write_stderr(text, host);
     }
 }
+
+fn take_warnings(host: &Host) -> String {
+    let line = |warning: &String| format!("ci-creds: warning: {}\n", crate::error::printable(warning));
+    host.take_warnings().iter().map(line).collect()
+}
+
+/// A reader who is only slow must get what makes his eval fail; one who reads nothing shall not keep a failed run.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Ends a failed run: what makes the caller's eval fail on stdout, the message on stderr.
 fn report(error: &Error, intent: Option<&Intent>, verbose: bool, host: &Host) {
     let stdout = host.stdout();
-    if let Some(intent) = intent.filter(|_| !stdout.terminal && !stdout.null) {
+    if let Some(intent) = intent.filter(|_| !stdout.terminal && !stdout.null && host.has_room(LAST_PATIENCE)) {
         let text = failure_of(intent, error.kind());
         if !text.is_empty() {
             let _ = host.write_stdout(&Secret::new(text));
         }
     }
-    let mut text = String::new();
-    for warning in host.take_warnings() {
-        if intent.is_none_or(|intent| intent.format != cli::Format::Process) {
-            text.push_str(&format!("ci-creds: warning: {}\n", crate::error::printable(&warning)));
-        }
+    let mut text = take_warnings(host);
+    if !verbose && intent.is_some_and(|intent| intent.format == cli::Format::Process) {
+        text.clear();
     }
     text.push_str(&error.render(verbose));
-    if stdout.shared_with_stderr {
-        // Security: joined with stdout, this text may be what a shell evaluates.
+    write_stderr(text, host);
+}
+
+/// Security: joined with stdout, the text may be what a shell evaluates.
+fn write_stderr(mut text: String, host: &Host) {
+    if host.stdout().shared_with_stderr {
         text.retain(|c| !";|&$`<>\"'\\#!*?".contains(c));
     }
     host.write_stderr(&text);

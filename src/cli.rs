@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Kind, Result};
 
@@ -28,30 +28,87 @@ pub struct Cli {
 }
 
 /// What to do.
-#[derive(Subcommand)]
 pub enum Command {
-    /// Fetch an Exoscale API key and print it for the shell
+    /// `ci-creds exoscale`.
     Exoscale(Exoscale),
-    /// Fetch AWS credentials and print them for the shell
+    /// `ci-creds aws`.
     Aws(Aws),
-    /// Print the completion script of a shell
-    Completions {
-        /// The shell that will read it
-        shell: Shell,
-    },
-    /// Print the manual page
+    /// `ci-creds cache`.
+    Cache(Cache),
+    /// `ci-creds completions`.
+    Completions(Completions),
+    /// `ci-creds man`.
     Man,
+}
+
+// What each command is for: in the list of commands, and at the head of its own help.
+const EXOSCALE: &str = "Fetch an Exoscale API key and print it for the shell";
+const AWS: &str = "Fetch AWS credentials and print them for the shell";
+const CACHE: &str = "Show what is kept for the next calls: who, which role, until when";
+const COMPLETIONS: &str = "Print the completion script of a shell";
+
+/// What `derive(Subcommand)` would write, but that a command's flags are made when it is the one on the line: those of
+/// all commands would be a third of the instructions of a run that finds its credential in the cache.
+impl Subcommand for Command {
+    fn augment_subcommands(command: clap::Command) -> clap::Command {
+        let named = |name: &'static str, about: &'static str| clap::Command::new(name).about(about);
+        command.subcommands([
+            named("exoscale", EXOSCALE).defer(Exoscale::augment_args),
+            named("aws", AWS).defer(Aws::augment_args),
+            named("cache", CACHE).defer(Cache::augment_args),
+            named("completions", COMPLETIONS).defer(Completions::augment_args),
+            named("man", "Print the manual page"),
+        ])
+    }
+
+    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        matches!(name, "exoscale" | "aws" | "cache" | "completions" | "man")
+    }
+}
+
+impl FromArgMatches for Command {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand() {
+            Some(("exoscale", matches)) => Exoscale::from_arg_matches(matches).map(Self::Exoscale),
+            Some(("aws", matches)) => Aws::from_arg_matches(matches).map(Self::Aws),
+            Some(("cache", matches)) => Cache::from_arg_matches(matches).map(Self::Cache),
+            Some(("completions", matches)) => Completions::from_arg_matches(matches).map(Self::Completions),
+            Some(("man", _)) => Ok(Self::Man),
+            _ => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// `ci-creds completions`.
+#[derive(Args)]
+#[command(about = COMPLETIONS)]
+pub struct Completions {
+    /// The shell that will read it
+    pub shell: Shell,
 }
 
 /// `ci-creds exoscale`.
 #[derive(Args)]
+#[command(about = EXOSCALE)]
 pub struct Exoscale {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub engine: Engine,
-    /// Also export EXOSCALE_ZONE
+    /// Also export EXOSCALE_ZONE; with --sos, the zone of the storage
     #[arg(long, value_name = "ZONE", help_heading = "Credential")]
     pub zone: Option<String>,
+    /// For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone's S3 endpoint
+    #[arg(long, help_heading = "Credential")]
+    pub sos: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub output: Output,
@@ -65,6 +122,7 @@ pub struct Exoscale {
 
 /// `ci-creds aws`.
 #[derive(Args)]
+#[command(about = AWS)]
 pub struct Aws {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -84,12 +142,45 @@ pub struct Aws {
     /// Also export AWS_REGION and AWS_DEFAULT_REGION
     #[arg(long, value_name = "REGION", help_heading = "Credential")]
     pub region: Option<String>,
+    /// Wait until AWS knows the key of a new IAM user, 30 s at most
+    #[arg(long, help_heading = "Credential")]
+    pub wait_ready: bool,
     /// Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are
     #[arg(long, help_heading = "Output")]
     pub keep_profile: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub output: Output,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub login: Login,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub connection: Connection,
+}
+
+/// `ci-creds cache`.
+#[derive(Args)]
+#[command(about = CACHE)]
+pub struct Cache {
+    /// What to do with it [default: show it]
+    #[command(subcommand)]
+    pub action: Option<CacheAction>,
+}
+
+/// What to do with the cache.
+#[derive(Subcommand)]
+pub enum CacheAction {
+    /// Give the leases back, and remove what is kept for this login
+    Clear(Clear),
+}
+
+/// `ci-creds cache clear`.
+#[derive(Args)]
+pub struct Clear {
+    /// Remove what other logins keep too, and what Vault did not take back; those leases end by themselves
+    #[arg(long)]
+    pub all: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub login: Login,
@@ -120,6 +211,18 @@ pub struct Output {
     /// Print only a line that sources a private file, which removes itself
     #[arg(long)]
     pub via_file: bool,
+    /// Keep the credential, and what a single-use secret bought, for the next calls of this job
+    #[arg(long, conflicts_with = "no_cache")]
+    pub cache: bool,
+    /// Neither look for a kept credential nor keep one [default: only --format process keeps]
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Edit this credentials file in place of a private one; with --format file, which it implies
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// The name of the profile or account in the file [default: ci-creds]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Print the credential even on a terminal or into a job's log
     #[arg(long)]
     pub reveal: bool,
@@ -241,6 +344,10 @@ pub enum Format {
     Dotenv,
     /// The JSON of the AWS SDKs' credential_process
     Process,
+    /// Variables for the later steps of a GitHub Actions job
+    Github,
+    /// A private credentials file, and the shell exports that point to it
+    File,
 }
 
 /// Shells that completions are made for.
@@ -326,8 +433,8 @@ pub const MANUAL: &str = include_str!("../completions/ci-creds.1");
 /// What a command line that may be wrong is meant to print: enough to make an `eval` fail.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Intent {
-    /// The command, when it is one that prints a credential.
-    pub provider: Option<&'static str>,
+    /// The command, as [`crate::provider::Provider::command`] has it, when it is one that prints a credential.
+    pub command: Option<&'static str>,
     /// The format.
     pub format: Format,
     /// Whether stored profiles stay.
@@ -343,7 +450,7 @@ pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
         return None;
     }
     let command = words.iter().find(|word| !word.starts_with('-')).map(AsRef::as_ref).unwrap_or_default();
-    if matches!(command, "completions" | "man") {
+    if matches!(command, "cache" | "completions" | "man") {
         return None;
     }
     let value = words.iter().enumerate().rev().find_map(|(index, word)| match word.as_ref() {
@@ -354,8 +461,16 @@ pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
             .map(|rest| rest.trim_start_matches('=').to_owned()),
     });
     Some(Intent {
-        provider: ["exoscale", "aws"].into_iter().find(|name| *name == command),
-        format: value.and_then(|value| Format::from_str(&value, false).ok()).unwrap_or(Format::Shell),
+        command: match command {
+            "exoscale" if words.iter().any(|word| word == "--sos") => Some("exoscale --sos"),
+            "exoscale" => Some("exoscale"),
+            "aws" => Some("aws"),
+            _ => None,
+        },
+        format: value.and_then(|value| Format::from_str(&value, false).ok()).unwrap_or_else(|| {
+            let named = words.iter().any(|word| word == "--file" || word.starts_with("--file="));
+            if named { Format::File } else { Format::Shell }
+        }),
         keep_profile: words.iter().any(|word| word == "--keep-profile"),
     })
 }
@@ -386,7 +501,10 @@ fn find_secret_argument(arguments: &[OsString]) -> Option<Error> {
         if looks_like_a_token(value) {
             return Some(
                 Error::new(Kind::Usage, "an argument looks like a token: no secret is taken from the command line")
-                    .hint("everybody on the machine can read it there: revoke it, and give the new one by VAULT_TOKEN, VAULT_WRAPPING_TOKEN, VAULT_SECRET_ID, VAULT_ID_TOKEN or a file"),
+                    .hint(
+                        "everybody on the machine can read it there: revoke it, and give the new one by VAULT_TOKEN, \
+                        VAULT_WRAPPING_TOKEN, VAULT_SECRET_ID, VAULT_ID_TOKEN or a file",
+                    ),
             );
         }
     }
@@ -421,7 +539,7 @@ fn describe_mistake(error: &clap::Error) -> Error {
     let subject = flag.clone().unwrap_or_else(|| "an argument".into());
     match error.kind() {
         ErrorKind::InvalidSubcommand | ErrorKind::MissingSubcommand => {
-            Error::new(Kind::Usage, "no such command").hint("ci-creds exoscale, aws, completions or man")
+            Error::new(Kind::Usage, "no such command").hint("ci-creds exoscale, aws, cache, completions or man")
         }
         ErrorKind::UnknownArgument => {
             let message = match flag {
@@ -511,14 +629,17 @@ mod tests {
     fn the_intent_is_read_from_a_line_with_mistakes_too() {
         let guess = |line: &str| {
             let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            guess_intent(&arguments).map(|intent| (intent.provider, intent.format))
+            guess_intent(&arguments).map(|intent| (intent.command, intent.format))
         };
         assert_eq!(guess("ci-creds exoscale --bogus"), Some((Some("exoscale"), Format::Shell)));
+        assert_eq!(guess("ci-creds exoscale --bogus --sos"), Some((Some("exoscale --sos"), Format::Shell)));
         assert_eq!(guess("ci-creds aws --bogus --format fish"), Some((Some("aws"), Format::Fish)));
         assert_eq!(guess("ci-creds aws --format=process"), Some((Some("aws"), Format::Process)));
         assert_eq!(guess("ci-creds aws -f json --bogus"), Some((Some("aws"), Format::Json)));
         assert_eq!(guess("ci-creds aws -fjson --bogus"), Some((Some("aws"), Format::Json)));
         assert_eq!(guess("ci-creds aws --format nope"), Some((Some("aws"), Format::Shell)));
+        assert_eq!(guess("ci-creds aws --bogus --file x"), Some((Some("aws"), Format::File)));
+        assert_eq!(guess("ci-creds aws --file=x --format json"), Some((Some("aws"), Format::Json)));
         assert_eq!(guess("ci-creds exoscal"), Some((None, Format::Shell)));
         assert_eq!(guess("ci-creds"), Some((None, Format::Shell)));
         assert_eq!(guess("ci-creds aws --help"), None);

@@ -10,6 +10,8 @@ use crate::config::Plan;
 use crate::credential::{Credential, Lease, earlier, expiry, render_time};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::provider::Field;
+use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault, Written};
 use crate::vault::outcome::{Outcome, Refusal};
 use crate::vault::wire::Envelope;
@@ -20,12 +22,14 @@ pub(crate) struct Failed {
     pub(crate) leftover: Leftover,
     /// Whether a new read could go better, once the leftover is gone.
     pub(crate) transient: bool,
+    /// Whether Vault does not know the token, or not any more.
+    pub(crate) token_gone: bool,
 }
 
 impl Failed {
     /// Nothing was made.
     fn clean(error: Error) -> Self {
-        Self { error, leftover: Leftover::Nothing, transient: false }
+        Self { error, leftover: Leftover::Nothing, transient: false, token_gone: false }
     }
 }
 
@@ -62,9 +66,13 @@ pub(crate) async fn obtain(
     let exchange = ask(vault, session, plan).await;
     match exchange.outcome {
         Outcome::Done(envelope) => build(exchange.sent, *envelope, session, plan, host),
-        Outcome::Refused(refusal) => Err(Failed::clean(describe(&refusal, plan))),
+        Outcome::Refused(refusal) => {
+            Err(Failed { token_gone: refusal.is_token_gone(), ..Failed::clean(describe(&refusal, plan)) })
+        }
         Outcome::NotProcessed { error, .. } | Outcome::Final(error) => Err(Failed::clean(error)),
-        Outcome::Ambiguous { error, transient } => Err(Failed { error, leftover: Leftover::Unknown, transient }),
+        Outcome::Ambiguous { error, transient } => {
+            Err(Failed { leftover: Leftover::Unknown, transient, ..Failed::clean(error) })
+        }
     }
 }
 
@@ -91,7 +99,7 @@ fn build(
     host: &Host,
 ) -> Result<Credential, Failed> {
     let lease_id = Some(envelope.lease_id).filter(|id| !id.is_empty());
-    let failed = |error, id| Failed { error, leftover: Leftover::Lease { id, revocable: true }, transient: false };
+    let failed = |error, id| Failed { leftover: Leftover::Lease { id, revocable: true }, ..Failed::clean(error) };
     if lease_id.as_ref().is_some_and(|id| !is_lease_id(id)) {
         let error = Error::new(
             Kind::Data,
@@ -114,19 +122,25 @@ fn build(
     if revocable {
         warn_of_a_short_token(of_the_lease, session.expires_at, host);
     }
+    let lease = Lease { id: lease_id, renewable: envelope.renewable, expires_at, revocable };
+    Ok(assemble(plan, parsed.values, lease))
+}
+
+/// The credential that the plan asked for, of these values.
+pub(crate) fn assemble(plan: &Plan, values: Vec<(&'static Field, Secret)>, lease: Lease) -> Credential {
     let mut companions = plan.companions.clone();
-    if let (false, Some(variable), Some(end)) = (revocable, plan.provider.expiration, expires_at) {
+    if let (false, Some(variable), Some(end)) = (lease.revocable, plan.provider.expiration, lease.expires_at) {
         companions.push((variable, render_time(end)));
     }
-    Ok(Credential {
+    Credential {
         provider: plan.provider,
         role: plan.role.clone(),
         path: plan.mint.path.clone(),
-        values: parsed.values,
+        values,
         companions,
-        lease: Lease { id: lease_id, renewable: envelope.renewable, expires_at, revocable },
+        lease,
         keep_profile: plan.output.keep_profile,
-    })
+    }
 }
 
 /// GitLab's own tutorial suggests `token_explicit_max_ttl=60`: the key is gone after a minute, whatever its lease says.
@@ -134,7 +148,8 @@ fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Timestamp>, hos
     let (Some(lease), Some(token)) = (lease, token) else { return };
     if lease.duration_since(token).as_secs() > 60 {
         host.warn(format!(
-            "the credential ends with this login's token at {}, before its lease does at {}: raise token_ttl or token_explicit_max_ttl of the login's role",
+            "the credential ends with this login's token at {}, before its lease does at {}: raise token_ttl or \
+            token_explicit_max_ttl of the login's role",
             render_time(token),
             render_time(lease)
         ));
@@ -163,7 +178,10 @@ fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     }
     if refusal.is_denied() || refusal.wants_a_token() {
         let error = Error::new(Kind::Denied, format!("the {login} is not valid for {path} ({because})"));
-        return error.hint("the token has expired, was revoked, or is of another namespace; a token that only makes secret ids also needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE");
+        return error.hint(
+            "the token has expired, was revoked, or is of another namespace; a token that only makes secret ids also \
+            needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE",
+        );
     }
     if text.contains("one use left") {
         return Error::new(
@@ -204,13 +222,43 @@ pub(crate) async fn give_back(vault: &Vault<'_>, session: &Session, leftover: &L
     }
     match leftover {
         Leftover::Nothing | Leftover::Lease { revocable: false, .. } => Ok(()),
-        Leftover::Lease { id: Some(id), .. } if matches!(vault.revoke_lease(id, &session.token).await.outcome, Outcome::Done(_)) => Ok(()),
-        Leftover::Lease { id: Some(id), .. } => Err(leak(&format!("the lease {id}"), session)
-            .hint(format!("vault lease revoke {id}; the policy needs: path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"))),
-        Leftover::Lease { id: None, .. } | Leftover::Unknown => {
-            Err(leak(&format!("a lease under {path}"), session).hint(format!("vault list sys/leases/lookup/{path} shows it; vault lease revoke -prefix {path} ends it, and every other one there")))
+        Leftover::Lease { id: Some(id), .. }
+            if matches!(vault.revoke_lease(id, &session.token).await.outcome, Outcome::Done(_)) =>
+        {
+            Ok(())
         }
+        Leftover::Lease { id: Some(id), .. } => Err(leak(&format!("the lease {id}"), session).hint(format!(
+            "vault lease revoke {id}; the policy needs: path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
+        ))),
+        Leftover::Lease { id: None, .. } | Leftover::Unknown => Err(leak(&format!("a lease under {path}"), session)
+            .hint(format!(
+                "vault list sys/leases/lookup/{path} shows it; vault lease revoke -prefix {path} ends it, and every \
+                other one there"
+            ))),
     }
+}
+
+/// Ends a login of ours, and all that it asked for. Returns whether that is possible: a batch token knows no end but its
+/// own.
+///
+/// # Errors
+/// [`Kind::Leak`] when its token may be left.
+pub(crate) async fn end_login(vault: &Vault<'_>, session: &Session) -> Result<bool> {
+    if session.batch {
+        return Ok(false);
+    }
+    let outcome = vault.revoke_self(&session.token).await.outcome;
+    if is_gone(&outcome) {
+        return Ok(true);
+    }
+    let until = session.expires_at.map(|end| format!(", until {}", render_time(end))).unwrap_or_default();
+    let error = Error::new(Kind::Leak, format!("the token of the login may be left{until}"));
+    Err(match outcome {
+        Outcome::Refused(_) => {
+            error.hint("its policy needs: path \"auth/token/revoke-self\" { capabilities = [\"update\"] }")
+        }
+        _ => error.hint("run it again when Vault can be reached"),
+    })
 }
 
 fn leak(what: &str, session: &Session) -> Error {

@@ -24,7 +24,7 @@ pub enum Kind {
     Create,
     /// The credential could not be delivered. The lease was given back.
     Output,
-    /// Try again later: rate limit, replication lag, waiting for a lock.
+    /// Try again later: rate limit, replication lag, waiting for a lock, a key that AWS does not know yet.
     Temporary,
     /// Not the answer of a Vault: TLS, redirect, proxy, not JSON.
     Protocol,

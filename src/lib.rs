@@ -3,27 +3,34 @@
 //! The flow, on one page:
 //!
 //! ```text
-//! arguments ─► cli ─┐
-//! variables ────────┼─► config ─► Plan ─► auth ─► vault ─► provider ─► Credential ─► render ─► host
-//! file ─────────────┘
+//! arguments ─► cli ─┐                    ┌────────── chain ──────────┐                ┌── delivery ─┐
+//! variables ────────┼─► config ─► Plan ─►│ store? auth ─► engine     │─► Credential ─►│ render host │─► the caller
+//! file ─────────────┘                    └────── vault ─► http ──────┘                └─────────────┘
 //! ```
 //!
-//! `config` decides everything before the first request; `vault` speaks to the server; `provider` and `render`
-//! are pure; `host` is the only door to the process. [`run`] is all that `main` calls.
+//! `config` decides everything before the first request. `chain` finds a credential that `store` kept, or has `auth`
+//! log in and `engine` ask; `vault` speaks to the server, `http` carries it, `readiness` waits until AWS knows a new
+//! key. `provider` and `render` are pure. `delivery` hands the text over; `inventory` shows and gives back what is kept.
+//! `host` is the only door to the process. [`run`] is all that `main` calls.
 
 mod app;
 pub mod auth;
+mod chain;
 pub mod claims;
 pub mod cli;
 pub mod config;
 pub mod credential;
+mod delivery;
 mod engine;
 pub mod error;
 pub mod host;
 pub mod http;
+mod inventory;
 pub mod provider;
+mod readiness;
 pub mod render;
 pub mod secret;
+pub mod store;
 pub mod variables;
 pub mod vault;
 

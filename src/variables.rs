@@ -79,12 +79,22 @@ variables! {
     CI_CREDS_EXOSCALE_ROLE,
     /// The mount of the Exoscale engine.
     CI_CREDS_EXOSCALE_MOUNT,
+    /// The zone of the object storage, with `--sos`.
+    EXOSCALE_ZONE,
     /// The AWS role.
     CI_CREDS_AWS_ROLE,
     /// The mount of the AWS engine.
     CI_CREDS_AWS_MOUNT,
     /// The deadline of the whole run.
     CI_CREDS_TIMEOUT,
+    /// Where STS is asked whether a new key is known, when it is not AWS's own endpoint.
+    AWS_ENDPOINT_URL_STS,
+    /// The same for every service of AWS.
+    AWS_ENDPOINT_URL,
+    /// The region whose STS is asked, when neither flag nor file names one.
+    AWS_REGION,
+    /// The same by its older name.
+    AWS_DEFAULT_REGION,
 
     /// GitLab says here that the job traces its commands.
     CI_DEBUG_TRACE,
@@ -96,6 +106,8 @@ variables! {
     CI,
     /// A GitLab job.
     GITLAB_CI,
+    /// A job of GitHub Actions: its runner looks for masks on stderr.
+    GITHUB_ACTIONS,
     /// The job's checkout, where no secret may be written.
     CI_PROJECT_DIR,
     /// Removed in GitLab 17; accepted as an ID token, with a hint.
@@ -104,11 +116,24 @@ variables! {
     CI_JOB_JWT_V1,
     /// Removed in GitLab 17; accepted as an ID token, with a hint.
     CI_JOB_JWT_V2,
+    /// The job: what is kept for it is kept for no other one.
+    CI_JOB_ID,
+    /// The run of a GitHub workflow, likewise.
+    GITHUB_RUN_ID,
+    /// The build of a Jenkins job, likewise.
+    BUILD_TAG,
+    /// Where credentials are kept between calls, when it is a folder of this user's; otherwise the cache folder is.
+    XDG_RUNTIME_DIR,
     /// Whose `.vault-token`, `.vault` and `.bao` are read.
     HOME,
     /// Where private files are made; `/tmp` when it is not set.
     TMPDIR,
 }
+
+/// How Vault's variables begin, and how OpenBao spells the same ones, which it reads first.
+pub const VAULT: &str = "VAULT_";
+/// See [`VAULT`].
+pub const BAO: &str = "BAO_";
 
 /// The variables whose values are secrets: what no child of ours inherits.
 pub const SECRETS: [&str; 9] = [

@@ -82,6 +82,13 @@ pub(crate) fn tool(programs: &Programs, home: &Path) -> Client {
     Client { name: "ci-creds exoscale", program: programs.tool.clone(), arguments, home: home.to_owned() }
 }
 
+/// The tool where it keeps what it gets.
+pub(crate) fn cached(programs: &Programs, home: &Path) -> Client {
+    let mut client = tool(programs, home);
+    client.arguments.push("--cache".to_owned());
+    client
+}
+
 impl Client {
     /// The command with a fresh wrapping token.
     pub(crate) fn command(&self, double: &mut Double, latency: bool) -> Command {

@@ -45,6 +45,7 @@ fn main() {
     println!("{}", describe_machine());
     compare_start(&programs);
     let clients = Clients::new(&programs, folder.path());
+    compare_cached(&mut double, &programs, folder.path());
     compare_chain("the chain, no latency", &clients, &mut double, false);
     compare_chain("the chain, 20 ms round trip", &clients, &mut double, true);
     count_instructions(&mut double, &programs, folder.path());
@@ -69,6 +70,30 @@ fn compare_start(programs: &build::Programs) {
     table.print();
     let more = table.median_difference(1, |sample| sample.wall.as_secs_f64() * 1e3);
     table::aim("--version, more than the empty program", more, 0.3, "ms");
+}
+
+/// A kept credential against `cat` of the same file: it is opened, decrypted and printed, and nobody is asked.
+fn compare_cached(double: &mut Double, programs: &build::Programs, folder: &Path) {
+    let home = folder.join("cached");
+    std::fs::create_dir(&home).expect("a home");
+    let mut call = clients::cached(programs, &home).command(double, false);
+    let (_, kept) = measure(&mut call);
+    assert!(kept.contains("EXOSCALE_API_SECRET='"), "nothing was kept: {kept}");
+    let listing = std::fs::read_dir(home.join(".cache/ci-creds")).expect("the cache");
+    let mut files: Vec<_> = listing.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort_by_key(|path| path.metadata().map_or(0, |metadata| metadata.len()));
+    let mut cat = std::process::Command::new("cat");
+    cat.arg(files.last().expect("an entry"));
+    let mut table = Table::new("a kept credential", &["cat of its file", "ci-creds exoscale --cache"]);
+    for round in 0..ROUNDS + WARM_UP {
+        let samples = [measure(&mut cat).0, measure(&mut call).0];
+        if round >= WARM_UP {
+            table.add(&samples);
+        }
+    }
+    assert_eq!(measure(&mut call).1, kept, "another credential was made");
+    table.print();
+    table::aim("wall, ci-creds / cat", table.median_ratio(1, |sample| sample.wall.as_secs_f64()), 1.1, "x");
 }
 
 fn compare_chain(title: &str, clients: &Clients, double: &mut Double, latency: bool) {

@@ -20,14 +20,17 @@ pub(crate) struct Sample {
 /// Runs the command, which must succeed, and gives its stdout.
 pub(crate) fn measure(command: &mut Command) -> (Sample, String) {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut stdout = String::new();
+    let mut stdout = Vec::new();
     let started = Instant::now();
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program(command)));
-    child.stdout.take().expect("its stdout").read_to_string(&mut stdout).expect("its stdout");
+    child.stdout.take().expect("its stdout").read_to_end(&mut stdout).expect("its stdout");
     let used = child.wait4().expect("its end");
     let wall = started.elapsed();
     assert!(used.status.success(), "{} ended with {}", program(command), used.status);
-    (Sample { wall, cpu: used.rusage.utime + used.rusage.stime, peak: used.rusage.maxrss }, stdout)
+    (
+        Sample { wall, cpu: used.rusage.utime + used.rusage.stime, peak: used.rusage.maxrss },
+        String::from_utf8_lossy(&stdout).into_owned(),
+    )
 }
 
 /// The instructions of one run, which must succeed.

@@ -5,31 +5,39 @@
 //! `corpus/` on the stable toolchain.
 
 use ci_creds::claims::Claims;
-use ci_creds::config::PLACEHOLDERS;
 use ci_creds::config::address::{Address, Origin, parse_origin};
 use ci_creds::config::name::{fill, is_part_of_role, is_role, path_in};
-use ci_creds::credential::{expiry, render_time};
+use ci_creds::config::{Identity, PLACEHOLDERS};
+use ci_creds::credential::{Credential, Lease, expiry, render_time};
 use ci_creds::error::{self, Error, Kind};
 use ci_creds::http::redirect;
-use ci_creds::provider::{Provider, aws, exoscale};
+use ci_creds::provider::caller_identity::{Verdict, judge};
+use ci_creds::provider::{Provider, Syntax, aws, exoscale};
+use ci_creds::render;
 use ci_creds::secret::Secret;
+use ci_creds::store::Keys;
+use ci_creds::store::entry::{self, Exposed, Label, Seal, Token};
 use ci_creds::vault::client::parse_retry_after;
 use ci_creds::vault::outcome::Refusal;
 use ci_creds::vault::wire::{self, Envelope, Failure};
 use jiff::Timestamp;
+use toml::{Table, Value};
 use url::Url;
 
 /// A name under `corpus/` and `fuzz_targets/`, and what is done with each input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Target; 7] = [
+pub const ALL: [Target; 10] = [
     ("address", address),
+    ("cache_entry", cache_entry),
+    ("credentials_file", credentials_file),
     ("id_token_claims", id_token_claims),
     ("redirect_location", redirect_location),
     ("retry_after", retry_after),
     ("role_name", role_name),
     ("sanitized", sanitized),
+    ("sts_answer", sts_answer),
     ("vault_response", vault_response),
 ];
 
@@ -68,6 +76,38 @@ pub fn vault_response(data: &[u8]) {
             }
         }
     }
+}
+
+/// A file of the cache: nobody makes one that opens without the secret, and one that was made opens as it was and in
+/// no other way.
+pub fn cache_entry(data: &[u8]) {
+    let Some(label) = entry::label(data) else { return };
+    assert_eq!(label.version, entry::VERSION, "another form is read as this one");
+    let keys = |token: &str| {
+        let token = Secret::new(token.to_owned());
+        Keys::new(&label.door, &Identity::Token { token, child: false })
+    };
+    let (owner, other) = (keys("hvs.owner"), keys("hvs.other"));
+    let target = label.target.as_ref();
+    let seal = |keys: &Keys, target| Seal::new(keys, target).expect("a key of the cipher's length");
+    let opens = |keys: &Keys, bytes: &[u8]| seal(keys, target).open::<Token>(bytes).is_some();
+    assert!(!opens(&owner, data) && seal(&owner, target).open::<entry::Credential>(data).is_none());
+    let token = Token {
+        token: Exposed(Secret::new("hvs.kept".to_owned())),
+        expires: None,
+        batch: false,
+        uses: data.len() as u64,
+    };
+    // A label of the file's own size leaves no room for more.
+    let Some(mut sealed) = seal(&owner, target).seal(&label, &token) else { return };
+    let (opened, content): (Label, Token) = seal(&owner, target).open(&sealed).expect("it opens for its owner");
+    assert_eq!((&opened, content.uses, content.token.0.expose()), (&label, token.uses, "hvs.kept"));
+    assert!(!opens(&other, &sealed), "it opens for another secret");
+    assert!(target.is_none() || seal(&owner, None).open::<Token>(&sealed).is_none(), "it opens for another target");
+    assert!(!opens(&owner, &sealed[..sealed.len() - 1]), "it opens without its end");
+    let place = data.iter().fold(0, |sum, byte| (sum * 31 + usize::from(*byte)) % sealed.len());
+    sealed[place] ^= 1 << (data.len() % 8);
+    assert!(!opens(&owner, &sealed), "it opens although byte {place} was touched");
 }
 
 /// A job's ID token: read or not, never a panic, and a claim is never larger than what it was read from.
@@ -151,6 +191,119 @@ fn check_origin(origin: &Origin) {
         };
         assert!(local, "{text:?} is not this machine");
     }
+}
+
+/// A credentials file of either cloud: what is edited has the new profile once, and everything else as it was.
+pub fn credentials_file(data: &[u8]) {
+    let Ok(old) = std::str::from_utf8(data) else { return };
+    // Our own lines are known by these values.
+    if old.contains("zqNEW") {
+        return;
+    }
+    for provider in Provider::ALL {
+        for optional in [true, false] {
+            let credential = sample(provider, optional);
+            let checked = render::check(provider, old, "ci");
+            let new = match render::edit(old, "ci", &credential) {
+                Ok(new) => new,
+                Err(problem) => {
+                    assert!(is_made_of(&problem, " ,:_[]`-") && problem.len() < 150, "{problem:?}");
+                    // Nothing is minted for a file that cannot take it.
+                    assert!(checked.is_err(), "{old:?}: {problem}");
+                    continue;
+                }
+            };
+            let new = new.expose();
+            let again = render::edit(new, "ci", &credential).map(|again| again.expose() == new);
+            assert_eq!(again, Ok(true), "{new:?} does not stay");
+            match provider.file.syntax {
+                Syntax::Profiles => check_profiles(old, new),
+                Syntax::Accounts => check_accounts(old, new),
+            }
+        }
+    }
+}
+
+fn sample(provider: &'static Provider, optional: bool) -> Credential {
+    let fields = provider.fields.iter().filter(|field| field.required || optional);
+    Credential {
+        provider,
+        role: "ci".into(),
+        path: "mount/ci".into(),
+        values: fields.map(|field| (field, Secret::new(format!("zqNEW{}", field.name)))).collect(),
+        companions: if optional { vec![("EXOSCALE_ZONE", "zqNEW-gva-2".into())] } else { Vec::new() },
+        lease: Lease { expires_at: optional.then_some(Timestamp::UNIX_EPOCH), ..Lease::default() },
+        keep_profile: false,
+    }
+}
+
+/// The lines that stayed are those of before, in their order; what went were keys of a credential, or the deeper lines
+/// below one.
+fn check_profiles(old: &str, new: &str) {
+    let lines = |text: &str| -> Vec<String> {
+        let text = text.replace("\r\n", "\n");
+        text.split_inclusive(['\n', '\r']).map(|line| line.trim_end_matches(['\n', '\r']).to_owned()).collect()
+    };
+    let keys = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token"];
+    // Python's blanks are Unicode's and four separators of ASCII.
+    let is_blank = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
+    let is_new = |line: &String| {
+        line.contains("zqNEW") || line.trim_start_matches(is_blank).starts_with("x_security_token_expires = 1970")
+    };
+    // Of two ends of lines that do not belong together one may become a pair with what stood behind a line that went.
+    if old.replace("\r\n", "").contains('\r') && old.contains('\n') {
+        return;
+    }
+    let (before, after) = (lines(old), lines(new));
+    assert!(after.iter().filter(|line| line.contains("zqNEW")).count() >= 2, "{new:?}");
+    let mut stayed = after.iter().filter(|line| !is_new(line)).peekable();
+    for line in &before {
+        if stayed.next_if_eq(&line).is_some() {
+            continue;
+        }
+        let text = line.trim_matches(is_blank).to_lowercase();
+        let ours = keys.iter().chain(&["x_security_token_expires"]).any(|key| text.starts_with(key));
+        let deeper = line.starts_with(is_blank);
+        assert!(ours || deeper, "{line:?} went: {old:?} became {new:?}");
+        assert!(!text.is_empty() && !text.starts_with(['#', ';']), "{line:?} went: {old:?} became {new:?}");
+    }
+    let rest: Vec<_> = stayed.collect();
+    assert!(rest.is_empty() || rest == ["[ci]"], "{rest:?} came: {old:?} became {new:?}");
+}
+
+/// The same tables as before, but for the account and who is the default.
+fn check_accounts(old: &str, new: &str) {
+    let (mut before, mut after): (Table, Table) =
+        (old.parse().expect("it was TOML before"), new.parse().expect("it is TOML"));
+    let key = |table: &Table, name: &str| table.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
+    let take = |table: &mut Table, name: &str| key(table, name).and_then(|key| table.remove(&key));
+    let accounts = |table: &mut Table| -> (Vec<Value>, Vec<Value>) {
+        let list = take(table, "accounts").and_then(|list| list.as_array().cloned()).unwrap_or_default();
+        let is_ci = |account: &Value| {
+            let name = account.as_table().and_then(|account| account.get(&key(account, "name")?));
+            name.and_then(Value::as_str) == Some("ci")
+        };
+        list.into_iter().partition(is_ci)
+    };
+    let default = take(&mut before, "defaultAccount").unwrap_or_else(|| "ci".into());
+    assert_eq!(take(&mut after, "defaultAccount"), Some(default), "{old:?} became {new:?}");
+    let ((mut ours_before, others_before), (mut ours, others)) = (accounts(&mut before), accounts(&mut after));
+    assert_eq!(format!("{others:?}"), format!("{others_before:?}"), "{old:?} became {new:?}");
+    assert_eq!(format!("{after:?}"), format!("{before:?}"), "{old:?} became {new:?}");
+    assert_eq!((ours.len(), ours_before.len() <= 1), (1, true), "{new:?}");
+    let ours = ours.iter_mut().filter_map(Value::as_table_mut).next().expect("a table");
+    let mut before = ours_before.iter_mut().filter_map(Value::as_table_mut).next().cloned().unwrap_or_default();
+    for name in ["key", "secret"] {
+        let value = take(ours, name).and_then(|value| value.as_str().map(str::to_owned));
+        assert!(value.is_some_and(|value| value.starts_with("zqNEWapi_")), "{new:?}");
+        take(&mut before, name);
+    }
+    for name in ["name", "defaultZone", "secretCommand"] {
+        take(ours, name);
+        take(&mut before, name);
+    }
+    // Formatted, for a float may be one that does not equal itself.
+    assert_eq!(format!("{ours:?}"), format!("{before:?}"), "{old:?} became {new:?}");
 }
 
 /// `Location` on the last line; our address and an allowed server on the ones before it, when there are any.
@@ -252,4 +405,24 @@ pub fn sanitized(data: &[u8]) {
     assert_eq!(line.len(), text.chars().count());
     let report = Error::new(Kind::Protocol, text.as_ref()).hint(text.as_ref()).render(true);
     assert_eq!(report.lines().count(), 2, "{report:?}");
+}
+
+/// What STS answers about a new key, its status on the first line: a name or nothing comes out of it for messages, and
+/// no key is known by an answer that is none of STS's.
+pub fn sts_answer(data: &[u8]) {
+    let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return };
+    let (head, body) = (&data[..end], &data[end + 1..]);
+    let Some(status) = std::str::from_utf8(head).ok().and_then(|text| text.parse::<u16>().ok()) else { return };
+    let (verdict, code) = judge(status, body);
+    let code = code.unwrap_or_default();
+    assert!(is_made_of(&code, ".") && code.len() <= 64, "{code:?}");
+    let text = String::from_utf8_lossy(body);
+    assert!(text.contains(&code));
+    match verdict {
+        Verdict::Known if status == 200 => assert!(text.contains("<GetCallerIdentityResponse")),
+        Verdict::Known => assert!(status == 403 && code.starts_with("AccessDenied"), "{status} {code}"),
+        Verdict::Unknown | Verdict::Mismatch | Verdict::Expired => assert!(status / 100 == 4 && !code.is_empty()),
+        Verdict::Busy => assert!(status >= 400),
+        Verdict::Other => assert!(!(500..600).contains(&status)),
+    }
 }

@@ -56,10 +56,19 @@ fn describe(refusal: &Refusal, login: &Login) -> Error {
         ));
     }
     if text.contains("CIDR") {
-        return error.hint("this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; the secret id is spent all the same");
+        return error.hint(
+            "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; the secret id \
+            is spent all the same",
+        );
     }
     if text.contains("secret id") || text.contains("secret ID") || text.contains("secret_id") {
-        return error.hint(format!("the secret id (from {}) or VAULT_ROLE_ID is wrong, expired or used up: make a new one with vault write -f auth/{}/role/{}/secret-id", login.origin, login.mount, login.role.as_deref().unwrap_or("NAME")));
+        return error.hint(format!(
+            "the secret id (from {}) or VAULT_ROLE_ID is wrong, expired or used up: make a new one with vault write \
+            -f auth/{}/role/{}/secret-id",
+            login.origin,
+            login.mount,
+            login.role.as_deref().unwrap_or("NAME")
+        ));
     }
     if text.contains("role ID") || text.contains("role_id") || text.contains("alias name") {
         return error.hint(format!(

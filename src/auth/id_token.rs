@@ -40,7 +40,8 @@ fn advise(refusal: &Refusal, login: &Login, claims: &Claims) -> String {
     let says = |claim: &str| claims.text(claim).map_or_else(|| "nothing".into(), |value| sanitized(&value));
     if refusal.wants_a_token() || refusal.is_denied() || refusal.status == 404 {
         return format!(
-            "is the JWT method mounted at auth/{mount}? --auth-mount or VAULT_AUTH_PATH names its mount; bound_cidrs of the role also refuse so"
+            "is the JWT method mounted at auth/{mount}? --auth-mount or VAULT_AUTH_PATH names its mount; bound_cidrs \
+            of the role also refuse so"
         );
     }
     if text.contains("missing role") {
@@ -68,12 +69,15 @@ fn advise(refusal: &Refusal, login: &Login, claims: &Claims) -> String {
     }
     if text.contains("signature") || text.contains("fetching keys") {
         return format!(
-            "the token is from {}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url), and Vault must reach them",
+            "the token is from {}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url), and \
+            Vault must reach them",
             says("iss")
         );
     }
     if text.contains("expired") {
-        return "the job outlived its ID token, or the clocks differ: GitLab's tokens live as long as the job's timeout, 5 minutes without one".into();
+        return "the job outlived its ID token, or the clocks differ: GitLab's tokens live as long as the job's \
+            timeout, 5 minutes without one"
+            .into();
     }
     if text.contains("not yet valid") || text.contains("in the future") {
         return "the clocks of GitLab and Vault differ by more than a minute".into();
@@ -137,7 +141,8 @@ mod tests {
             (400, "error validating token: invalid issuer iss claim", "iss is https://gitlab"),
             (
                 400,
-                "error validating token: error verifying token signature: no known key successfully validated the token signature",
+                "error validating token: error verifying token signature: no known key successfully validated the \
+                token signature",
                 "jwks_url",
             ),
             (400, "error validating token: invalid expiration time exp claim: token is expired", "outlived"),

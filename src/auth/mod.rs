@@ -116,9 +116,12 @@ pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session> {
 async fn child(vault: &Vault<'_>, token: &Secret) -> Result<Session> {
     let path = "auth/token/create";
     let refused = |refusal: Refusal| {
-        Error::new(Kind::Denied, format!("the token may not make a child of its own ({})", refusal.because())).hint(format!(
-            "its policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; or leave --child-token away, and its own use is enough"
-        ))
+        Error::new(Kind::Denied, format!("the token may not make a child of its own ({})", refusal.because())).hint(
+            format!(
+                "its policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; or leave --child-token away, \
+                and its own use is enough"
+            ),
+        )
     };
     session(settle(vault.create_child(token).await, refused)?, path)
 }

@@ -77,13 +77,19 @@ async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exch
     let Outcome::Ambiguous { error, transient } = exchange.outcome else { return Ok(exchange) };
     if transient && let Outcome::Done(_) = vault.lookup_wrapping(token).await.outcome {
         let second = vault.unwrap(token).await;
-        if !matches!(second.outcome, Outcome::Ambiguous { .. }) {
+        // Spent between lookup and second attempt: by the first one, which was on its way all the time.
+        let late = matches!(&second.outcome, Outcome::Refused(refusal) if is_spent(refusal));
+        if !late && !matches!(second.outcome, Outcome::Ambiguous { .. }) {
             return Ok(second);
         }
     }
     Err(error
         .with_kind(Kind::Spent)
-        .also(format!("the wrapping token (from {}) was sent to be unwrapped and is spent, most likely by this very request: its answer is lost", login.origin))
+        .also(format!(
+            "the wrapping token (from {}) was sent to be unwrapped and is spent, most likely by this very request: \
+            its answer is lost",
+            login.origin
+        ))
         .hint("re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL"))
 }
 
@@ -115,9 +121,17 @@ fn suspicious(path: &str, expected: &str, login: &Login) -> Error {
     let made_by = sanitized(path);
     Error::new(
         Kind::Spent,
-        format!("SECURITY: the wrapping token (from {}) was made by {made_by} and not by {expected}; it was not unwrapped", login.origin),
+        format!(
+            "SECURITY: the wrapping token (from {}) was made by {made_by} and not by {expected}; it was \
+            not unwrapped",
+            login.origin
+        ),
     )
-    .hint(format!("somebody may have taken the real one and put this in its place: treat it as an incident, destroy the role's secret ids, read the audit log. If {made_by} is your own way, say so with --auth-mount, VAULT_APPROLE_ROLE or --creation-path"))
+    .hint(format!(
+        "somebody may have taken the real one and put this in its place: treat it as an incident, destroy the role's \
+        secret ids, read the audit log. If {made_by} is your own way, say so with --auth-mount, VAULT_APPROLE_ROLE \
+        or --creation-path"
+    ))
 }
 
 /// The lookup's one refusal. Vault has one text for used, expired and never valid: only the user can tell.
@@ -132,9 +146,13 @@ fn describe_invalid(refusal: &Refusal, login: &Login) -> Error {
     stolen(login)
 }
 
+/// A token that dies between Vault's check and its use is "permission denied" without more.
+fn is_spent(refusal: &Refusal) -> bool {
+    refusal.is_wrapping_token_invalid() || refusal.is_token_gone()
+}
+
 fn describe_unwrap(refusal: &Refusal, login: &Login) -> Error {
-    // A token that dies between Vault's check and its use is "permission denied" without more.
-    if refusal.is_wrapping_token_invalid() || refusal.is_token_gone() {
+    if is_spent(refusal) {
         return stolen(login).also("it was valid at the lookup just before");
     }
     Error::new(
@@ -146,8 +164,16 @@ fn describe_unwrap(refusal: &Refusal, login: &Login) -> Error {
 
 fn stolen(login: &Login) -> Error {
     let role = login.role.as_deref().unwrap_or("NAME");
-    Error::new(Kind::Spent, format!("the wrapping token (from {}) is not valid: expired, already used, or tampered with", login.origin))
-        .hint(format!("if this job did not use it, somebody else did: look for sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of auth/{}/role/{role}, and re-run with a new token", login.mount))
+    Error::new(
+        Kind::Spent,
+        format!("the wrapping token (from {}) is not valid: expired, already used, or tampered with", login.origin),
+    )
+    .hint(format!(
+        "if an earlier call of this job used it, give both --cache; if none did, somebody else did: look for \
+        sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of auth/{}/role/{role}, and re-run with \
+        a new token",
+        login.mount
+    ))
 }
 
 #[cfg(test)]

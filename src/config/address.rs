@@ -66,6 +66,16 @@ impl Address {
     }
 }
 
+/// The whole address, as it could be given again.
+impl std::fmt::Display for Address {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(_) => formatter.write_str(&self.base()),
+            Self::Unix(path) => write!(formatter, "{SOCKET}{}", path.display()),
+        }
+    }
+}
+
 impl Origin {
     /// `scheme://host:port`.
     #[must_use]
@@ -77,11 +87,20 @@ impl Origin {
     /// `host:port`, with the brackets that an IPv6 address needs.
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
+        format!("{}:{}", self.bracketed(), self.port)
+    }
+
+    /// The `Host` header: as [`Origin::authority`], without a port that is the scheme's own.
+    #[must_use]
+    pub fn host_header(&self) -> String {
+        match (self.tls, self.port) {
+            (true, 443) | (false, 80) => self.bracketed(),
+            _ => self.authority(),
         }
+    }
+
+    fn bracketed(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
 
     /// Whether the host is this machine: `localhost` or a loopback literal. (What `localhost` resolves to is
@@ -163,11 +182,17 @@ pub fn parse_origin(text: &str) -> Result<Origin, String> {
         return Err("has a percent sign in it".into());
     }
     let url = Url::parse(text).map_err(|_| "is not a URL".to_owned())?;
+    // The reader itself would find a host in `https:vault`, `https:/vault` and `https:///vault` too.
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let tls = match url.scheme() {
         "https" => true,
         "http" => false,
         _ => return Err("does not begin with https://".into()),
     };
+    if !scheme.eq_ignore_ascii_case(url.scheme()) || authority.is_empty() {
+        return Err("does not begin with https:// and a host".into());
+    }
     if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
         return Err("has a user name in it".into());
     }
@@ -176,6 +201,10 @@ pub fn parse_origin(text: &str) -> Result<Origin, String> {
     }
     let host = match url.host() {
         Some(Host::Domain(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
+        // `0177.0.0.1` is 127.0.0.1 to some readers, and 177.0.0.1 to others.
+        Some(Host::Ipv4(address)) if authority.split(':').next() != Some(address.to_string().as_str()) => {
+            return Err("spells the numbers of its host in an unusual way".into());
+        }
         Some(Host::Ipv4(address)) => address.to_string(),
         Some(Host::Ipv6(address)) => address.to_string(),
         None => return Err("names no host".into()),
@@ -185,9 +214,12 @@ pub fn parse_origin(text: &str) -> Result<Origin, String> {
     if host.split('.').any(str::is_empty) {
         return Err("names no host, or one with two dots in a row".into());
     }
-    // The reader itself writes some characters so.
-    if prefix.contains('%') {
-        return Err("has a character in its path that no URL has".into());
+    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)) {
+        return Err("names a host with a character that no host has".into());
+    }
+    // The reader itself writes some characters with a percent sign, and takes `.` and `..` out.
+    if url.path() != if path.is_empty() { "/" } else { path } {
+        return Err("has a character or a step in its path that no URL has".into());
     }
     let port = url.port_or_known_default().ok_or_else(|| "names no port".to_owned())?;
     Ok(Origin { tls, host, port, prefix })
@@ -210,6 +242,9 @@ mod tests {
             ("https://vault.corp:8200/proxy/vault/", "https://vault.corp:8200/proxy/vault"),
             ("http://127.0.0.1:8200", "http://127.0.0.1:8200"),
             ("https://[::1]:8200", "https://[::1]:8200"),
+            ("https://[0:0::1]:8200", "https://[::1]:8200"),
+            ("HTTPS://10.1.2.3:8200/a.b/", "https://10.1.2.3:8200/a.b"),
+            ("https://vault_1-a.corp", "https://vault_1-a.corp:443"),
             (" https://vault.corp\n", "https://vault.corp:443"),
         ] {
             assert_eq!(parse(text).unwrap().base(), base);
@@ -245,6 +280,20 @@ mod tests {
             "https://vault..corp",
             "https://0x7f.1..",
             "https://..",
+            "https:vault.corp",
+            "https:/vault.corp",
+            "https:///vault.corp",
+            "https:x://vault.corp",
+            "https://vault.corp/a/../b",
+            "https://vault.corp/.",
+            "https://0177.0.0.1",
+            "https://0x7f.1",
+            "https://2130706433",
+            "https://127.1:8200",
+            "https://vault.corp;x",
+            "https://vault.corp,evil",
+            "https://vault*",
+            "https://$(x)",
             "unix://relative",
         ] {
             let error = parse(text).unwrap_err();
@@ -287,6 +336,20 @@ mod tests {
         }
         for text in ["http://127.0.0.1.evil.tld", "http://localhost.evil", "http://0.0.0.0", "http://10.0.0.1"] {
             assert!(!loopback(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_header_has_no_port_that_is_the_schemes_own() {
+        for (text, header) in [
+            ("https://sts.amazonaws.com", "sts.amazonaws.com"),
+            ("https://sts.amazonaws.com:80", "sts.amazonaws.com:80"),
+            ("http://127.0.0.1", "127.0.0.1"),
+            ("http://127.0.0.1:443", "127.0.0.1:443"),
+            ("https://[::1]", "[::1]"),
+            ("http://[::1]:4566", "[::1]:4566"),
+        ] {
+            assert_eq!(parse_origin(text).unwrap().host_header(), header);
         }
     }
 

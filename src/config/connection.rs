@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{Address, Origin, parse_address, parse_proxy, parse_redirect_host};
+use super::address::{Address, Origin as Server, parse_address, parse_redirect_host};
 use super::name::{parse_duration, parse_path};
-use super::source::{Layers, Sourced};
+use super::proxy::{Proxy, resolve_proxy};
+use super::source::{Layers, Origin, Sourced};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::secret::Secret;
 use crate::variables as var;
 
@@ -28,9 +30,11 @@ pub struct Connection {
     pub server_name: Option<String>,
     /// The proxy for https.
     pub proxy: Option<Proxy>,
+    /// Both the CA and the proxy were named by variables: whoever set them can be the server, whatever the address.
+    pub hearsay: bool,
     /// Servers that a standby may send us to.
-    pub redirect_hosts: Vec<Origin>,
-    /// The deadline of a connection attempt.
+    pub redirect_hosts: Vec<Server>,
+    /// The deadline of a connection attempt; shorter than the ones of requests and of the run.
     pub connect_timeout: Duration,
     /// The deadline of one request, when the user named one.
     pub request_timeout: Option<Duration>,
@@ -38,17 +42,6 @@ pub struct Connection {
     pub timeout: Duration,
     /// How often a request that was certainly not processed is sent again.
     pub retries: u32,
-}
-
-/// A proxy, reached by CONNECT.
-#[derive(Debug)]
-pub struct Proxy {
-    /// Its address, which may hold a password.
-    pub url: Secret,
-    /// `NO_PROXY`'s list of hosts that are reached without it.
-    pub except: Option<String>,
-    /// Where it came from.
-    pub origin: String,
 }
 
 /// Which certificates are believed.
@@ -61,17 +54,36 @@ pub enum Roots {
         /// Where they came from.
         origin: String,
     },
+    /// The system's, not read yet: see [`Connection::read_roots`].
+    System,
     /// None is asked for: plain http.
     None,
     /// Not even the server's certificate is looked at: a flag said so, for this machine only.
     Unchecked,
 }
 
+impl Connection {
+    /// Reads the system's roots, when they are the ones to believe: 200 kB that a run which asks Vault nothing has no
+    /// use for.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when this system has none.
+    pub fn read_roots(&mut self, host: &Host) -> Result<()> {
+        if matches!(self.roots, Roots::System) {
+            self.roots = read_system_roots(host)?;
+        }
+        Ok(())
+    }
+}
+
 /// The default deadlines of the whole run. `credential_process` ends below the 60 s after which Go's SDK kills it.
 const RUN: Duration = Duration::from_secs(90);
 const RUN_PROCESS: Duration = Duration::from_secs(45);
 const CONNECT: Duration = Duration::from_secs(5);
-const RETRIES: u32 = 2;
+/// The deadline of a request that makes nothing.
+pub(crate) const REQUEST: Duration = Duration::from_secs(20);
+/// How often a request is sent again, when nobody says otherwise.
+pub(crate) const RETRIES: u32 = 2;
 
 pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers: &Layers<'_>) -> Result<Connection> {
     refuse_skip_verify(layers)?;
@@ -99,6 +111,8 @@ pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers:
         |file| file.tls_server_name.as_deref(),
     )?;
     let proxy = resolve_proxy(&address, flags, layers)?;
+    let (roots, named) = resolve_roots(&address, unchecked, flags, layers)?;
+    let by_variable = |origin: &Origin| !layers.files.vouch_for(origin);
     if let (Some(proxy), Some(name)) = (&proxy, &server_name) {
         return Err(Error::new(
             Kind::Config,
@@ -106,28 +120,17 @@ pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers:
         )
         .hint("give Vault's address by the name in its certificate, and drop VAULT_TLS_SERVER_NAME"));
     }
+    let Deadlines { connect, request, run } = resolve_deadlines(flags, process, layers)?;
     Ok(Connection {
-        roots: resolve_roots(&address, unchecked, flags, layers)?,
+        hearsay: named.as_ref().is_some_and(by_variable)
+            && proxy.as_ref().is_some_and(|proxy| by_variable(&proxy.origin)),
+        roots,
         identity: resolve_identity(flags, layers)?,
         proxy,
         redirect_hosts: resolve_redirect_hosts(flags, layers)?,
-        connect_timeout: resolve_duration(
-            ("--connect-timeout", flags.connect_timeout.as_deref()),
-            &[],
-            layers,
-            |file| file.connect_timeout.as_deref(),
-        )?
-        .unwrap_or(CONNECT),
-        request_timeout: resolve_duration(
-            ("--request-timeout", flags.request_timeout.as_deref()),
-            &[var::VAULT_CLIENT_TIMEOUT],
-            layers,
-            |file| file.request_timeout.as_deref(),
-        )?,
-        timeout: resolve_duration(("--timeout", flags.timeout.as_deref()), &[var::CI_CREDS_TIMEOUT], layers, |file| {
-            file.timeout.as_deref()
-        })?
-        .unwrap_or(if process { RUN_PROCESS } else { RUN }),
+        connect_timeout: connect,
+        request_timeout: request,
+        timeout: run,
         retries: resolve_retries(flags, layers)?,
         namespace: namespace.map(|name| name.value),
         server_name: server_name.map(|name| name.value),
@@ -141,8 +144,15 @@ fn refuse_skip_verify(layers: &Layers<'_>) -> Result<()> {
     let Some(found) = layers.variable(var::VAULT_SKIP_VERIFY)? else { return Ok(()) };
     match found.value.trim() {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(()),
-        _ => Err(Error::new(Kind::Config, format!("{} is set: no variable switches the check of certificates off", found.origin))
-            .hint(format!("unset {}, and name the CA with --ca-file or VAULT_CACERT; for a server on this machine there is --insecure-skip-verify", found.origin))),
+        _ => Err(Error::new(
+            Kind::Config,
+            format!("{} is set: no variable switches the check of certificates off", found.origin),
+        )
+        .hint(format!(
+            "unset {}, and name the CA with --ca-file or VAULT_CACERT; for a server on this machine there is \
+            --insecure-skip-verify",
+            found.origin
+        ))),
     }
 }
 
@@ -168,14 +178,20 @@ fn check_plaintext(
     .hint("use https://, or accept it with --allow-plaintext"))
 }
 
-fn resolve_roots(address: &Address, unchecked: bool, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Roots> {
-    let Address::Tcp(origin) = address else { return Ok(Roots::None) };
+/// Whom to believe, and where it was said, if it was.
+fn resolve_roots(
+    address: &Address,
+    unchecked: bool,
+    flags: &cli::Connection,
+    layers: &Layers<'_>,
+) -> Result<(Roots, Option<Origin>)> {
+    let Address::Tcp(origin) = address else { return Ok((Roots::None, None)) };
     if !origin.tls {
-        return Ok(Roots::None);
+        return Ok((Roots::None, None));
     }
     if unchecked {
         if origin.is_loopback() {
-            return Ok(Roots::Unchecked);
+            return Ok((Roots::Unchecked, None));
         }
         return Err(Error::new(
             Kind::Config,
@@ -187,16 +203,17 @@ fn resolve_roots(address: &Address, unchecked: bool, flags: &cli::Connection, la
         layers.path(("--ca-file", flags.ca_file.as_deref()), &[var::VAULT_CACERT], |file| file.ca_file.as_deref())?;
     if let Some(path) = file {
         let text = read_pem(&path, "CA", layers)?;
-        return Ok(Roots::Pem { text, origin: format!("{} (from {})", path.value.display(), path.origin) });
+        let origin = format!("{} (from {})", path.value.display(), path.origin);
+        return Ok((Roots::Pem { text, origin }, Some(path.origin)));
     }
     if let Some(text) = layers.variable(var::VAULT_CACERT_BYTES)? {
-        return Ok(Roots::Pem { text: text.value, origin: text.origin.to_string() });
+        return Ok((Roots::Pem { text: text.value, origin: text.origin.to_string() }, Some(text.origin)));
     }
     let folder =
         layers.path(("--ca-path", flags.ca_path.as_deref()), &[var::VAULT_CAPATH], |file| file.ca_path.as_deref())?;
     match folder {
-        Some(folder) => read_folder(&folder, layers),
-        None => read_system_roots(layers),
+        Some(folder) => Ok((read_folder(&folder, layers)?, Some(folder.origin))),
+        None => Ok((Roots::System, None)),
     }
 }
 
@@ -211,9 +228,9 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-fn read_system_roots(layers: &Layers<'_>) -> Result<Roots> {
+fn read_system_roots(host: &Host) -> Result<Roots> {
     for path in BUNDLES {
-        if let Ok(Some(document)) = layers.host.read_document(path.as_ref()) {
+        if let Ok(Some(document)) = host.read_document(path.as_ref()) {
             return Ok(Roots::Pem {
                 text: document.text.as_str().to_owned(),
                 origin: format!("the system's roots in {path}"),
@@ -277,30 +294,31 @@ fn resolve_identity(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Opti
     }
 }
 
-/// Security: a proxy is used for https to other machines only, by CONNECT; plain http and loopback never pass one.
-/// `NO_PROXY` speaks of `HTTPS_PROXY`, not of a proxy that was named for Vault.
-fn resolve_proxy(address: &Address, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Proxy>> {
-    let Address::Tcp(origin) = address else { return Ok(None) };
-    if !origin.tls || origin.is_loopback() {
-        return Ok(None);
-    }
-    let general = |name: &'static str| layers.text(("", None), &[name, &name.to_lowercase()], |_| None);
-    let named =
-        layers.text(("--proxy", flags.proxy.as_deref()), &[var::VAULT_PROXY_ADDR], |file| file.proxy.as_deref())?;
-    let (proxy, except) = match named {
-        Some(proxy) => (Some(proxy), None),
-        None => (general(var::HTTPS_PROXY)?, general(var::NO_PROXY)?),
-    };
-    let Some(proxy) = proxy else { return Ok(None) };
-    parse_proxy(&proxy)?;
-    let url = Secret::new(proxy.value.trim().to_owned());
-    Ok(Some(Proxy { url, except: except.map(|list| list.value), origin: proxy.origin.to_string() }))
-}
-
-fn resolve_redirect_hosts(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Vec<Origin>> {
+fn resolve_redirect_hosts(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Vec<Server>> {
     let by_flag = flags.redirect_host.iter().map(|text| parse_redirect_host(text, "--redirect-host"));
     let by_file = layers.files.all(|file| file.redirect_hosts.iter()).flatten();
     by_flag.chain(by_file.map(|text| parse_redirect_host(text, "redirect-hosts"))).collect()
+}
+
+struct Deadlines {
+    connect: Duration,
+    request: Option<Duration>,
+    run: Duration,
+}
+
+/// A connection attempt ends well before the other two: when one of them passes in the middle of it, nobody can say that
+/// nothing was sent.
+fn resolve_deadlines(flags: &cli::Connection, process: bool, layers: &Layers<'_>) -> Result<Deadlines> {
+    let connect = ("--connect-timeout", flags.connect_timeout.as_deref());
+    let connect = resolve_duration(connect, &[], layers, |file| file.connect_timeout.as_deref())?.unwrap_or(CONNECT);
+    let request = ("--request-timeout", flags.request_timeout.as_deref());
+    let request =
+        resolve_duration(request, &[var::VAULT_CLIENT_TIMEOUT], layers, |file| file.request_timeout.as_deref())?;
+    let run = ("--timeout", flags.timeout.as_deref());
+    let run = resolve_duration(run, &[var::CI_CREDS_TIMEOUT], layers, |file| file.timeout.as_deref())?
+        .unwrap_or(if process { RUN_PROCESS } else { RUN });
+    let longest = request.unwrap_or(REQUEST).min(run) * 3 / 4;
+    Ok(Deadlines { connect: connect.min(longest), request, run })
 }
 
 fn resolve_duration(

@@ -75,6 +75,7 @@ pub(super) struct Aws {
     pub role_arn: Option<String>,
     pub session_name: Option<String>,
     pub region: Option<String>,
+    pub wait_ready: Option<bool>,
 }
 
 /// The files that count, the first one first.
@@ -85,6 +86,8 @@ pub(super) struct Files(Vec<File>);
 struct File {
     path: PathBuf,
     settings: Settings,
+    /// Root alone can have written it, and no variable chose it.
+    of_root: bool,
 }
 
 impl Files {
@@ -93,6 +96,15 @@ impl Files {
         self.0
             .iter()
             .find_map(|file| Some(Sourced { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
+    }
+
+    /// Whether a flag or a file of root's said so, and no variable.
+    pub(super) fn vouch_for(&self, origin: &Origin) -> bool {
+        match origin {
+            Origin::Flag(_) => true,
+            Origin::File(path) => self.0.iter().any(|file| file.path == *path && file.of_root),
+            Origin::Variable(_) | Origin::Default => false,
+        }
     }
 
     /// What every file says.
@@ -157,7 +169,8 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
         || settings.insecure_skip_verify
         || !settings.redirect_hosts.is_empty()
         || settings.allowed_origins.is_some();
-    if asks && !(downgrades && document.trust.root_only) {
+    let of_root = downgrades && document.trust.root_only;
+    if asks && !of_root {
         return Err(wrong(
             "sets allow-plaintext, insecure-skip-verify, redirect-hosts or allowed-origins, which only root may",
         )
@@ -165,7 +178,7 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
             "use the flag of that name, or put it into {SYSTEM}, owned by root and writable by nobody else"
         )));
     }
-    Ok(Some(File { path: path.to_owned(), settings }))
+    Ok(Some(File { path: path.to_owned(), settings, of_root }))
 }
 
 #[cfg(test)]

@@ -269,7 +269,10 @@ fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Secre
     }
     for old in [var::CI_JOB_JWT_V2, var::CI_JOB_JWT, var::CI_JOB_JWT_V1] {
         if let Some(text) = layers.variable(old)? {
-            layers.host.warn(format!("{old} is used as the ID token; GitLab 17 removed it: give the job `id_tokens: {{VAULT_ID_TOKEN: {{aud: …}}}}`"));
+            layers.host.warn(format!(
+                "{old} is used as the ID token; GitLab 17 removed it: give the job `id_tokens: {{VAULT_ID_TOKEN: \
+                {{aud: …}}}}`"
+            ));
             return Ok(Some(SecretSource::Variable(text.map(Secret::new))));
         }
     }
@@ -301,7 +304,11 @@ fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<Method> {
     };
     Err(Error::new(
         Kind::Config,
-        format!("nothing to log in with{half}: looked for VAULT_WRAPPING_TOKEN, VAULT_ROLE_ID with VAULT_SECRET_ID, VAULT_ROLE_ID with VAULT_TOKEN and VAULT_APPROLE_ROLE, VAULT_ID_TOKEN, VAULT_TOKEN, their _FILE twins, a token helper in ~/.vault, ~/.vault-token"),
+        format!(
+            "nothing to log in with{half}: looked for VAULT_WRAPPING_TOKEN, VAULT_ROLE_ID with VAULT_SECRET_ID, \
+            VAULT_ROLE_ID with VAULT_TOKEN and VAULT_APPROLE_ROLE, VAULT_ID_TOKEN, VAULT_TOKEN, their _FILE twins, a \
+            token helper in ~/.vault, ~/.vault-token"
+        ),
     )
     .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
 }
@@ -332,7 +339,10 @@ fn missing(method: Method, name: &str) -> Error {
     let error = Error::new(Kind::Input, format!("{name} is not set, and the login by {way} needs it"));
     match name {
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
-        var::VAULT_ID_TOKEN => error.hint("give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`, or name its variable with --id-token-env"),
+        var::VAULT_ID_TOKEN => error.hint(
+            "give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`, or name its variable with \
+            --id-token-env",
+        ),
         _ => error.hint(format!("set {name}, or {name}_FILE, for this job")),
     }
 }

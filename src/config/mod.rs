@@ -3,11 +3,14 @@
 //! Everything that can be wrong without asking Vault is found here, before the first request.
 
 pub mod address;
+mod cache;
 mod connection;
 mod file;
 mod identity;
 pub mod name;
 mod output;
+mod proxy;
+mod readiness;
 mod source;
 mod stored;
 mod trust;
@@ -19,12 +22,19 @@ use crate::cli::{self, Format, Via};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::provider::{Mint, Provider, aws, exoscale};
+use crate::render;
 use crate::variables as var;
 
-pub use connection::{Connection, Proxy, Roots};
+pub use cache::Place;
+pub use connection::{Connection, Roots};
+pub(crate) use connection::{REQUEST, RETRIES};
 pub use identity::{Identity, Login};
 pub use name::PLACEHOLDERS;
+pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
+pub use proxy::Proxy;
+pub(crate) use readiness::QUESTION;
+pub use readiness::Readiness;
 pub use source::Origin;
 use source::{Layers, Sourced};
 
@@ -45,8 +55,55 @@ pub struct Plan {
     pub mint: Mint,
     /// Variables to export beside the credential.
     pub companions: Vec<(&'static str, String)>,
+    /// Where credentials are kept between calls, when this one may be.
+    pub cache: Option<Place>,
+    /// Where a new key is tried before it is handed over, when somebody asked for that.
+    pub readiness: Option<Readiness>,
     /// How it is handed over.
     pub output: Output,
+}
+
+/// Where Vault is and who the caller is: what it takes to give something back.
+#[derive(Debug)]
+pub struct Access {
+    /// How Vault is reached.
+    pub connection: Connection,
+    /// Who the job is.
+    pub login: Login,
+}
+
+/// Decides where the cache lies, for `ci-creds cache`.
+///
+/// # Errors
+/// [`Kind::Config`] for a variable that GitLab does not know.
+pub fn resolve_place(host: &Host) -> Result<Place> {
+    cache::resolve_place(&Layers { host, files: &file::Files::default() })
+}
+
+/// Decides who gives back what is kept, for `ci-creds cache clear`.
+///
+/// # Errors
+/// As [`resolve_exoscale`].
+pub fn resolve_access(login: &cli::Login, connection: &cli::Connection, host: &Host) -> Result<Access> {
+    let files = file::read_files(host, connection.config.as_deref())?;
+    resolve_access_by(login, connection, false, &Layers { host, files: &files }).map(|(access, _)| access)
+}
+
+fn resolve_access_by(
+    login: &cli::Login,
+    connection: &cli::Connection,
+    process: bool,
+    layers: &Layers<'_>,
+) -> Result<(Access, Option<Claims>)> {
+    let any_audience = login.any_audience;
+    let connection = connection::resolve_connection(connection, process, layers)?;
+    let listed = trust::check_origin(&connection, layers.files)?;
+    let (login, claims) = identity::resolve_login(login, layers)?;
+    // An address on the administrator's list needs no audience.
+    if let (Identity::IdToken { claims, .. }, false) = (&login.identity, listed || any_audience) {
+        trust::check_audience(&connection, claims)?;
+    }
+    Ok((Access { connection, login }, claims))
 }
 
 /// The parts of a command line that every provider has.
@@ -59,13 +116,20 @@ struct Asked<'a> {
     keep_profile: bool,
 }
 
+/// The parts of a plan that each provider decides for itself.
+struct Wanted {
+    mint: Mint,
+    companions: Vec<(&'static str, String)>,
+    readiness: Option<Readiness>,
+}
+
 /// Decides everything about `ci-creds exoscale`.
 ///
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
 pub fn resolve_exoscale(flags: &cli::Exoscale, host: &Host) -> Result<Plan> {
     let asked = Asked {
-        provider: &exoscale::EXOSCALE,
+        provider: if flags.sos { &exoscale::SOS } else { &exoscale::EXOSCALE },
         engine: &flags.engine,
         output: &flags.output,
         login: &flags.login,
@@ -79,14 +143,34 @@ pub fn resolve_exoscale(flags: &cli::Exoscale, host: &Host) -> Result<Plan> {
         variables,
         |file| (file.exoscale.role.as_deref(), file.exoscale.mount.as_deref()),
         |mount, role, layers| {
-            let zone = layers.text(("--zone", flags.zone.as_deref()), &[], |file| file.exoscale.zone.as_deref())?;
+            let zone = resolve_zone(flags, layers)?;
             let companions = match zone {
-                Some(zone) => vec![("EXOSCALE_ZONE", checked_place(zone, "zone")?)],
+                Some(zone) if flags.sos => exoscale::storage(&zone),
+                Some(zone) => vec![("EXOSCALE_ZONE", zone)],
+                None if flags.sos && render::sets_variables(format_of(&flags.output)) => {
+                    return Err(Error::new(
+                        Kind::Config,
+                        "no zone of the object storage: --zone, EXOSCALE_ZONE and the configuration file name none",
+                    )
+                    .hint("ci-creds exoscale --sos --zone ch-gva-2, or set EXOSCALE_ZONE"));
+                }
                 None => Vec::new(),
             };
-            Ok((exoscale::mint(mount, role), companions))
+            Ok(Wanted { mint: exoscale::mint(mount, role), companions, readiness: None })
         },
     )
+}
+
+/// The zone. What `EXOSCALE_ZONE` says stays as it is, and is asked only for a place of the storage.
+fn resolve_zone(flags: &cli::Exoscale, layers: &Layers<'_>) -> Result<Option<String>> {
+    let variables: &[&str] = if flags.sos { &[var::EXOSCALE_ZONE] } else { &[] };
+    let zone = layers.text(("--zone", flags.zone.as_deref()), variables, |file| file.exoscale.zone.as_deref())?;
+    zone.as_ref().map(|zone| checked_place(zone, "zone")).transpose()
+}
+
+fn format_of(output: &cli::Output) -> Format {
+    let implied = if output.file.is_some() { Format::File } else { Format::Shell };
+    output.format.unwrap_or(implied)
 }
 
 /// Decides everything about `ci-creds aws`.
@@ -111,13 +195,15 @@ pub fn resolve_aws(flags: &cli::Aws, host: &Host) -> Result<Plan> {
         |mount, role, layers| {
             let via = resolve_via(flags, layers)?;
             let region = layers.text(("--region", flags.region.as_deref()), &[], |file| file.aws.region.as_deref())?;
+            let readiness = readiness::resolve_readiness(flags.wait_ready, region.as_ref(), layers)?;
             let mut companions = Vec::new();
             if let Some(region) = region {
-                let region = checked_place(region, "region")?;
+                let region = checked_place(&region, "region")?;
                 // aws-cli 1 and boto3 read the one, the other SDKs the other.
                 companions.extend([("AWS_REGION", region.clone()), ("AWS_DEFAULT_REGION", region)]);
             }
-            Ok((aws::mint(mount, via, role, &resolve_wishes(flags, layers)?), companions))
+            let mint = aws::mint(mount, via, role, &resolve_wishes(flags, layers)?);
+            Ok(Wanted { mint, companions, readiness })
         },
     )
 }
@@ -161,7 +247,7 @@ fn resolve_wishes(flags: &cli::Aws, layers: &Layers<'_>) -> Result<aws::Wishes> 
 }
 
 /// A region or zone: what may stand in a shell's text and in a host name.
-fn checked_place(place: Sourced<String>, what: &str) -> Result<String> {
+fn checked_place(place: &Sourced<String>, what: &str) -> Result<String> {
     let text = place.value.trim();
     if !text.is_empty()
         && text.len() <= 64
@@ -180,19 +266,15 @@ fn resolve(
     host: &Host,
     (role_variable, mount_variable): Names,
     in_file: impl Fn(&file::Settings) -> (Option<&str>, Option<&str>),
-    request: impl FnOnce(&str, &str, &Layers<'_>) -> Result<(Mint, Vec<(&'static str, String)>)>,
+    request: impl FnOnce(&str, &str, &Layers<'_>) -> Result<Wanted>,
 ) -> Result<Plan> {
-    let format = asked.output.format.unwrap_or(Format::Shell);
+    let format = format_of(asked.output);
     let files = file::read_files(host, asked.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let output = output::resolve_output(asked, format, &layers)?;
-    let connection = connection::resolve_connection(asked.connection, format == Format::Process, &layers)?;
-    let listed = trust::check_origin(&connection, &files)?;
-    let (login, claims) = identity::resolve_login(asked.login, &layers)?;
-    // An address on the administrator's list needs no audience.
-    if let (Identity::IdToken { claims, .. }, false) = (&login.identity, listed || asked.login.any_audience) {
-        trust::check_audience(&connection, claims)?;
-    }
+    let cache = cache::resolve_cache(asked, format, &layers)?;
+    let (Access { connection, login }, claims) =
+        resolve_access_by(asked.login, asked.connection, format == Format::Process, &layers)?;
     let role = layers
         .text(("--role", asked.engine.role.as_deref()), &[role_variable, var::CI_CREDS_ROLE], |file| in_file(file).0)?;
     let role = resolve_role(role, &login, asked.provider, role_variable, claims.as_ref(), &layers)?;
@@ -200,7 +282,7 @@ fn resolve(
         .text(("--mount", asked.engine.mount.as_deref()), &[mount_variable], |file| in_file(file).1)?
         .unwrap_or_else(|| Sourced::default(asked.provider.name.to_owned()));
     let mount = name::parse_path(mount, "mount of the engine")?;
-    let (mint, companions) = request(&mount.value, &role.value, &layers)?;
+    let Wanted { mint, companions, readiness } = request(&mount.value, &role.value, &layers)?;
     Ok(Plan {
         connection,
         login,
@@ -209,6 +291,8 @@ fn resolve(
         role_origin: role.origin,
         mint,
         companions,
+        cache,
+        readiness,
         output,
     })
 }
@@ -233,7 +317,7 @@ fn resolve_role(
                     provider.title
                 ),
             )
-            .hint(format!("ci-creds {} --role NAME, or set {variable}", provider.name)));
+            .hint(format!("ci-creds {} --role NAME, or set {variable}", provider.command)));
         }
     };
     name::check_role(&role, "role")?;

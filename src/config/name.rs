@@ -190,8 +190,14 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
     if is_part_of_role(&value) {
         return Ok(value);
     }
-    Err(Error::new(Kind::Config, format!("{{{claim}}} in the role (from {origin}) has a character that no role can have; it came from {place}"))
-        .hint("use a placeholder without slashes and blanks: {project_id}, {project_path_slug}, {environment_slug}, {ref_slug}"))
+    Err(Error::new(
+        Kind::Config,
+        format!("{{{claim}}} in the role (from {origin}) has a character that no role can have; it came from {place}"),
+    )
+    .hint(
+        "use a placeholder without slashes and blanks: {project_id}, {project_path_slug}, {environment_slug}, \
+        {ref_slug}",
+    ))
 }
 
 /// A variable's name, as `--id-token-env` takes it.

@@ -1,11 +1,12 @@
 //! How the credential reaches the caller, and whether it may: what stdout is, and whether the caller traces.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Asked;
 use super::source::Layers;
 use crate::cli::Format;
 use crate::error::{Error, Kind, Result};
+use crate::provider::Syntax;
 use crate::render;
 use crate::variables as var;
 
@@ -27,8 +28,26 @@ pub struct Output {
 pub enum Delivery {
     /// The text itself on stdout.
     Stdout,
+    /// The same, after the masks on stderr.
+    Masked,
     /// A private file below this folder, and the line that sources it on stdout.
     SourcedFile(PathBuf),
+    /// A private credentials file below this folder, and the exports that point to it on stdout.
+    PrivateFile {
+        /// Where its own folder is made.
+        folder: PathBuf,
+        /// The profile or account in it.
+        profile: String,
+    },
+    /// That file of the user's, edited. stdout gets the exports that point to it, or a summary at a terminal.
+    EditedFile {
+        /// Its real path, without a link in it.
+        path: PathBuf,
+        /// The profile or account in it.
+        profile: String,
+        /// Whether a person is looking.
+        summary: bool,
+    },
     /// A masked summary: a person is looking.
     Summary,
 }
@@ -43,22 +62,64 @@ pub(super) fn resolve_output(asked: &Asked<'_>, format: Format, layers: &Layers<
             Kind::Usage,
             format!("--format process is for AWS: the SDKs cannot take {} credentials", asked.provider.title),
         )
-        .hint("--format shell, or --format json"));
+        .hint("--sos for the object storage, --format shell, or --format json"));
     }
+    check_flags(asked, format)?;
     let delivery = resolve_delivery(asked, format, layers)?;
     Ok(Output { format, delivery, verbose: asked.output.verbose, keep_profile: asked.keep_profile })
+}
+
+/// The flags of `--format file`, and those that contradict it.
+fn check_flags(asked: &Asked<'_>, format: Format) -> Result<()> {
+    if format != Format::File {
+        let flag = [("--file", asked.output.file.is_some()), ("--profile", asked.output.profile.is_some())];
+        return match flag.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                Err(Error::new(Kind::Usage, format!("{flag} is for a file, and this format makes none"))
+                    .hint(format!("--format file, or without {flag}")))
+            }
+            None => Ok(()),
+        };
+    }
+    if asked.keep_profile {
+        return Err(Error::new(Kind::Usage, "--keep-profile contradicts --format file, which sets the profile")
+            .hint("--profile NAME says which"));
+    }
+    Ok(())
+}
+
+/// The name of the profile or account. botocore gives what stands under `[DEFAULT]` to all profiles.
+fn resolve_profile(asked: &Asked<'_>) -> Result<String> {
+    let name = asked.output.profile.as_deref().unwrap_or(render::PROFILE);
+    if render::is_profile(name) {
+        return Ok(name.to_owned());
+    }
+    Err(Error::new(Kind::Usage, "--profile takes another kind of name")
+        .hint("letters, digits, `_`, `.` and `-`, at most 128 of them, and not DEFAULT"))
 }
 
 /// Where the text may go. Nothing is minted for an output that nobody could use, or that everybody could read.
 fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> Result<Delivery> {
     let stdout = layers.host.stdout();
-    let name = asked.provider.name;
+    let name = asked.provider.command;
+    let profile = resolve_profile(asked)?;
+    if let Some(path) = &asked.output.file {
+        let path = check_file(asked, path, &profile, layers)?;
+        return Ok(Delivery::EditedFile { path, profile, summary: stdout.terminal && !asked.output.reveal });
+    }
     if stdout.terminal && !asked.output.reveal {
         return Ok(Delivery::Summary);
     }
     if stdout.null {
         return Err(Error::new(Kind::Output, "stdout is closed or /dev/null: the credential would be lost")
             .hint(format!("capture it: eval $(ci-creds {name})")));
+    }
+    if format == Format::Github {
+        check_github(asked, layers)?;
+        return Ok(Delivery::Masked);
+    }
+    if stdout.terminal && !asked.output.reveal {
+        return Ok(Delivery::Summary);
     }
     if !asked.output.reveal && render::is_evaluated(format) && stdout.shared_with_stderr {
         return Err(Error::new(
@@ -68,11 +129,16 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
     if !asked.output.reveal && in_a_job(layers)? && layers.host.is_uncaptured() {
-        return Err(Error::new(
-            Kind::Usage,
-            "nothing captures the output: the credential would stand in the job's log",
-        )
-        .hint(format!("put it into an eval in the script, around ci-creds {name}; --reveal prints it all the same")));
+        let lost = match format {
+            Format::File => "nothing captures the output: no tool would learn of the file",
+            _ => "nothing captures the output: the credential would stand in the job's log",
+        };
+        return Err(Error::new(Kind::Usage, lost).hint(format!(
+            "put it into an eval in the script, around ci-creds {name}; --reveal prints it all the same"
+        )));
+    }
+    if format == Format::File {
+        return Ok(Delivery::PrivateFile { folder: private_folder(layers)?, profile });
     }
     let traced = traced(layers)?;
     if !asked.output.via_file && traced.is_none() {
@@ -90,12 +156,74 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )
         .hint("unset it for this job, use --format process, or accept it with --reveal")),
         // No shell evaluates these: a trace shows the command and not what went through the pipe.
-        Format::Json | Format::Dotenv | Format::Process => Ok(Delivery::Stdout),
+        Format::Json | Format::Dotenv | Format::Process | Format::Github | Format::File => Ok(Delivery::Stdout),
     }
 }
 
+/// Holds for `--format github`: its masks on stderr are the secrets themselves, so GitHub's runner must be there to
+/// take them out of the log, and nobody else; and its variables are for a file.
+fn check_github(asked: &Asked<'_>, layers: &Layers<'_>) -> Result<()> {
+    let stdout = layers.host.stdout();
+    let (problem, hint) = if layers.variable(var::GITHUB_ACTIONS)?.is_none_or(|found| found.value != "true") {
+        (
+            "this is no job of GitHub Actions: the masks of --format github would tell the secrets",
+            "GITHUB_ACTIONS=true is what its runner sets; elsewhere, --format shell".to_owned(),
+        )
+    } else {
+        let problem = if stdout.shared_with_stderr {
+            "stdout and stderr are the same: the masks would stand among the variables"
+        } else if !stdout.file && !asked.output.reveal {
+            "stdout is not a file: the credential would stand in the job's log"
+        } else if !layers.host.is_stderr_read() {
+            "stderr leads to a file or nowhere: the masks would not reach the runner"
+        } else {
+            return Ok(());
+        };
+        (problem, format!("ci-creds {} --format github >> \"$GITHUB_ENV\"", asked.provider.command))
+    };
+    Err(Error::new(Kind::Usage, problem).hint(hint))
+}
+
+/// Everything that could refuse the file or its edit later, while nothing is minted yet. Gives its real path.
+fn check_file(asked: &Asked<'_>, path: &Path, profile: &str, layers: &Layers<'_>) -> Result<PathBuf> {
+    let place = layers.host.find_target(path)?;
+    let shown = place.path.to_str().filter(|path| render::is_plain(path)).ok_or_else(|| {
+        Error::new(Kind::Usage, "the path of --file has a character that a shell acts on in an eval")
+            .hint("letters, digits and _+/=.:@%,- only; a link of such a name will not do: what it leads to counts")
+    })?;
+    if layers.checkout()?.is_some_and(|checkout| place.path.starts_with(checkout)) {
+        return Err(Error::new(
+            Kind::Create,
+            format!("{shown} (from --file) is in the checkout, from where artifacts and caches are made"),
+        )
+        .hint("name a file below $HOME, or leave --file out: --format file makes a private one"));
+    }
+    let standing = layers.host.read_target(&place)?;
+    render::check(asked.provider, &standing.text, profile).map_err(|problem| unusable(&place.path, &problem))?;
+    // Whether it can be locked at all; who has it now does not matter yet.
+    layers.host.try_lock(&place)?;
+    if standing.readable_by_others {
+        layers.host.warn(format!("other users can read {shown}: chmod 600 {shown}"));
+    }
+    if asked.provider.file.syntax == Syntax::Profiles
+        && standing.text.lines().any(|line| line.trim_start().starts_with("[profile "))
+    {
+        layers.host.warn(format!(
+            "{shown} looks like an AWS config file: the tools look for keys in ~/.aws/credentials, and here only \
+            while AWS_SHARED_CREDENTIALS_FILE says so"
+        ));
+    }
+    Ok(place.path)
+}
+
+/// A credentials file that cannot be edited as it is.
+pub(crate) fn unusable(path: &Path, problem: &str) -> Error {
+    Error::new(Kind::Create, format!("{} (from --file) {problem}: nothing was changed", path.display()))
+        .hint("mend the file, or name another one")
+}
+
 fn in_a_job(layers: &Layers<'_>) -> Result<bool> {
-    for name in [var::CI, var::GITLAB_CI, var::JENKINS_URL] {
+    for name in [var::CI, var::GITLAB_CI, var::GITHUB_ACTIONS, var::JENKINS_URL] {
         if layers.variable(name)?.is_some_and(|value| value.value != "false") {
             return Ok(true);
         }
@@ -121,17 +249,18 @@ fn traced(layers: &Layers<'_>) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// The folder for a private file: `TMPDIR`, or `/tmp` where that cannot stand in an unquoted eval, does not exist,
+/// The folder for a private file: `TMPDIR`, or `/tmp` where that cannot stand in an unquoted eval, does not exist, lets
+/// somebody else put another folder in the place of ours, with commands for the caller's shell in it,
 /// or lies in the checkout, from where artifacts and caches are made.
 fn private_folder(layers: &Layers<'_>) -> Result<PathBuf> {
-    let real = |folder: &str| layers.host.real_path(folder.as_ref());
-    let checkout = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| real(&folder.value));
-    let usable = |folder: &str| {
-        folder.starts_with('/')
-            && render::is_plain(folder)
-            && !checkout.as_ref().is_some_and(|checkout| real(folder).starts_with(checkout))
-            && layers.host.is_folder(folder.as_ref())
+    let checkout = layers.checkout()?;
+    let usable = |folder: &PathBuf| {
+        folder.to_str().is_some_and(render::is_plain)
+            && !checkout.as_ref().is_some_and(|checkout| folder.starts_with(checkout))
+            && layers.host.is_guarded_folder(folder)
     };
-    let named = layers.variable(var::TMPDIR)?.map(|folder| folder.value).filter(|folder| usable(folder));
-    Ok(named.unwrap_or_else(|| "/tmp".into()).into())
+    let named = layers.variable(var::TMPDIR)?.filter(|folder| folder.value.starts_with('/'));
+    // Without links: somebody else could turn one.
+    let real = named.map(|folder| layers.host.real_path(folder.value.as_ref()));
+    Ok(real.filter(usable).unwrap_or_else(|| "/tmp".into()))
 }

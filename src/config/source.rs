@@ -7,6 +7,7 @@ use super::file::Files;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::Secret;
+use crate::variables::{BAO, CI_PROJECT_DIR, VAULT};
 
 /// A value and where it came from.
 #[derive(Debug)]
@@ -59,14 +60,11 @@ pub(super) struct Layers<'a> {
     pub(super) files: &'a Files,
 }
 
-/// Variables that OpenBao reads under its own prefix first.
-const SHARED_WITH_BAO: &str = "VAULT_";
-
 impl Layers<'_> {
     /// A variable's text. Blank means unset; a value that still reads `$NAME` is a GitLab variable that does not
     /// exist. `BAO_X` wins over `VAULT_X`.
     pub(super) fn variable(&self, name: &str) -> Result<Option<Sourced<String>>> {
-        let twin = name.strip_prefix(SHARED_WITH_BAO).map(|rest| format!("BAO_{rest}"));
+        let twin = name.strip_prefix(VAULT).map(|rest| format!("{BAO}{rest}"));
         for name in twin.iter().map(String::as_str).chain([name]) {
             let Some(text) = self.host.variable(name)?.filter(|text| !text.trim().is_empty()) else { continue };
             if let Some(inner) = undefined_variable(&text) {
@@ -79,6 +77,12 @@ impl Layers<'_> {
             return Ok(Some(Sourced { value: text, origin: Origin::Variable(name.to_owned()) }));
         }
         Ok(None)
+    }
+
+    /// The real path of the job's checkout, from where artifacts and caches are made: no secret is written below it.
+    pub(super) fn checkout(&self) -> Result<Option<PathBuf>> {
+        let folder = self.variable(CI_PROJECT_DIR)?;
+        Ok(folder.map(|folder| self.host.real_path(folder.value.as_ref())))
     }
 
     /// The first of: the flag, the variables in order, the files in order.

@@ -1,4 +1,4 @@
-//! Files: reading secrets and configuration with care, making private ones. The only user of `std::fs`.
+//! Files: reading secrets and configuration with care, making private ones.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -33,7 +33,7 @@ pub struct Trust {
 }
 
 /// No token, key, bundle of roots or configuration is larger; `/dev/zero` and a wrong path are.
-const LARGEST: u64 = 1 << 20;
+pub(super) const LARGEST: u64 = 1 << 20;
 
 impl Host {
     /// Reads a regular file whole; `None` when there is none.
@@ -74,7 +74,12 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`] when either cannot be made or written; nothing is left behind then.
-    pub fn create_private_file(&self, base: &Path, name: &str, compose: impl Fn(&Path) -> Secret) -> Result<PathBuf> {
+    pub fn create_private_file(
+        &self,
+        base: &Path,
+        name: &str,
+        compose: impl FnOnce(&Path) -> Secret,
+    ) -> Result<PathBuf> {
         let failed = |cause: std::io::Error| {
             Error::new(Kind::Create, format!("no private file can be made in {}: {}", base.display(), describe(&cause)))
                 .hint("point TMPDIR to a folder that this job can write, outside the checkout")
@@ -114,6 +119,19 @@ impl Host {
     pub fn is_folder(&self, path: &Path) -> bool {
         path.is_dir()
     }
+
+    /// Whether the path is a folder in which nobody but root and us can replace what we make.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
+    pub fn is_guarded_folder(&self, path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|found| found.is_dir() && is_guarded(found.uid(), found.mode()))
+    }
+}
+
+/// Whether nobody but root and us can put something else in the place of what lies in this folder. In one like `/tmp`
+/// everybody can make files, and nobody can replace another's.
+pub(super) fn is_guarded(owner: u32, mode: u32) -> bool {
+    (owner == me() || owner == 0) && (mode & 0o022 == 0 || mode & 0o1000 != 0)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
@@ -155,7 +173,7 @@ fn read_document(path: &Path) -> Result<Option<Document>, String> {
 }
 
 fn trust(path: &Path, metadata: &std::fs::Metadata) -> Trust {
-    let me = rustix::process::geteuid().as_raw();
+    let me = me();
     let mut foreign = metadata.uid() != me && metadata.uid() != 0;
     // A link that somebody else can turn is as good as a file that somebody else can write.
     if let Ok(link) = std::fs::symlink_metadata(path) {
@@ -175,6 +193,19 @@ pub(super) fn describe(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
+
+/// As [`describe`], of a call of ours.
+pub(super) fn words(error: rustix::io::Errno) -> String {
+    describe(&error.into())
+}
+
+/// Who we are.
+pub(super) fn me() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// The mode of every file that we make.
+pub(super) const PRIVATE: rustix::fs::Mode = rustix::fs::Mode::RUSR.union(rustix::fs::Mode::WUSR);
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test makes its files, and says what it skips")]

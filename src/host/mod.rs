@@ -5,7 +5,11 @@
 
 mod fake;
 mod file;
+mod folder;
+mod helper;
+mod lock;
 mod process;
+mod replace;
 mod stream;
 
 use std::cell::RefCell;
@@ -16,11 +20,14 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::variables::SECRETS;
+use crate::variables::XDG_RUNTIME_DIR;
 
 pub use fake::Fake;
 pub use file::{Document, Trust};
+pub use folder::{Folder, Locking};
+pub use lock::Lock;
 pub use process::{harden, on_panic};
+pub use replace::{Standing, Target};
 pub use stream::Stdout;
 
 /// What a run can see and touch.
@@ -77,6 +84,35 @@ impl Host {
         }
     }
 
+    /// Whether the system limits how large a file of ours may become.
+    #[must_use]
+    pub fn limits_files(&self) -> bool {
+        match &self.world {
+            World::Real { .. } => process::limits_files(),
+            World::Fake(_) => false,
+        }
+    }
+
+    /// How many files we may have open, where there is a limit.
+    #[must_use]
+    pub fn open_files(&self) -> Option<u64> {
+        match &self.world {
+            World::Real { .. } => process::open_files(),
+            World::Fake(_) => None,
+        }
+    }
+
+    /// A word of 128 bits from the system's own source, for what nobody may guess.
+    ///
+    /// # Errors
+    /// [`Kind::Os`] when the system has none.
+    pub fn draw_word(&self) -> Result<String> {
+        let mut bytes = [0_u8; 16];
+        getrandom::fill(&mut bytes)
+            .map_err(|cause| Error::new(Kind::Os, "the system gives no random bytes").cause(cause))?;
+        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Time since the run began, by the monotonic clock: what deadlines are counted in.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -95,6 +131,19 @@ impl Host {
             }
             World::Fake(fake) => fake.config_folder.clone(),
         }
+    }
+
+    /// The folders where a cache may lie, the best first: the one that the session's end empties, and the user's cache
+    /// folder. Absolute paths; they need not exist.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when a variable that names one is not UTF-8.
+    pub fn cache_folders(&self) -> Result<Vec<PathBuf>> {
+        let World::Real { .. } = &self.world else { return Ok(Vec::new()) };
+        let runtime = self.variable(XDG_RUNTIME_DIR)?.map(PathBuf::from).filter(|folder| folder.is_dir());
+        let cache = directories::ProjectDirs::from("", "", "ci-creds").map(|folders| folders.cache_dir().to_owned());
+        let folders = runtime.map(|folder| folder.join("ci-creds")).into_iter().chain(cache);
+        Ok(folders.filter(|folder| folder.is_absolute()).collect())
     }
 
     /// Keeps something for the user to know that did not stop the run. One line, no secret.
@@ -121,51 +170,8 @@ impl Host {
     /// [`Kind::Input`] when the helper cannot be run, fails, or takes longer than ten seconds.
     pub fn run_token_helper(&self, path: &str) -> Result<Option<Secret>> {
         match &self.world {
-            World::Real { .. } => run_token_helper(path),
+            World::Real { .. } => helper::run_token_helper(path),
             World::Fake(_) => Ok(None),
         }
     }
-}
-
-/// Vault's CLI gives its helpers no limit; a job that hangs at 2 a.m. is worse than one that fails.
-const HELPER_PATIENCE: Duration = Duration::from_secs(10);
-
-fn run_token_helper(path: &str) -> Result<Option<Secret>> {
-    use std::process::{Command, Stdio};
-
-    let failed = |what: &str| {
-        Error::new(Kind::Input, format!("the token helper {path} (named in ~/.vault) {what}"))
-            .hint("run it with the argument `get` to see why, or set VAULT_TOKEN")
-    };
-    let mut command = Command::new(path);
-    // Security: the helper has its own way to its token, and no business with the job's secrets.
-    for name in SECRETS {
-        command.env_remove(name);
-    }
-    let mut child = command
-        .arg("get")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|cause| failed("cannot be run").cause(cause))?;
-    let mut waited = Duration::ZERO;
-    let pause = Duration::from_millis(5);
-    while child.try_wait().map_err(|cause| failed("cannot be waited for").cause(cause))?.is_none() {
-        if waited >= HELPER_PATIENCE {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(failed("did not answer in 10 s"));
-        }
-        std::thread::sleep(pause);
-        waited += pause;
-    }
-    let output = child.wait_with_output().map_err(|cause| failed("cannot be read").cause(cause))?;
-    if !output.status.success() {
-        return Err(failed("failed"));
-    }
-    let text = String::from_utf8(output.stdout).map_err(|_| failed("printed something that is not text"))?;
-    let token = Secret::new(text.trim().to_owned());
-    let _ = zeroize::Zeroizing::new(text);
-    Ok((!token.expose().is_empty()).then_some(token))
 }

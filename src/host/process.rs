@@ -15,6 +15,17 @@ pub fn harden() {
     );
 }
 
+/// Whether files may grow to a limit only (`ulimit -f`). Who writes beyond it gets a signal, which ends him unless he
+/// listens.
+pub(super) fn limits_files() -> bool {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current.is_some()
+}
+
+/// `ulimit -n`, soft.
+pub(super) fn open_files() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
 /// What a bug prints: `failure` on stdout, so that the caller's eval fails, and one constant line on stderr. A
 /// panic's own text could hold a secret.
 pub fn on_panic(failure: String, code: u8) {
@@ -29,7 +40,8 @@ pub fn on_panic(failure: String, code: u8) {
             .map(|place| format!(" at {}:{}", without_registry(place.file()), place.line()))
             .unwrap_or_default();
         host.write_stderr(&format!(
-            "ci-creds: error[internal]: this is a bug in ci-creds{place}\n  hint: please report it with this line and the version\n"
+            "ci-creds: error[internal]: this is a bug in ci-creds{place}\n  hint: please report it with this line \
+            and the version\n"
         ));
         #[expect(clippy::exit, reason = "a panic would abort with a code of its own, and leave a core")]
         std::process::exit(i32::from(code));

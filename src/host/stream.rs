@@ -1,5 +1,7 @@
 //! stdout and stderr: what they are connected to, and the one write that delivers a credential.
 
+use std::time::Duration;
+
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Stat, fstat};
 
@@ -16,6 +18,8 @@ pub struct Stdout {
     pub null: bool,
     /// stderr goes to the very same pipe or file.
     pub shared_with_stderr: bool,
+    /// A regular file.
+    pub file: bool,
 }
 
 impl Host {
@@ -39,23 +43,57 @@ impl Host {
         }
     }
 
+    /// Whether stderr leads to somebody who reads along: a pipe, a socket, a terminal. Not a file, not `/dev/null`.
+    #[must_use]
+    pub fn is_stderr_read(&self) -> bool {
+        let kind = || fstat(rustix::stdio::stderr()).map(|err| FileType::from_raw_mode(err.st_mode));
+        match &self.world {
+            World::Real { .. } => {
+                matches!(kind(), Ok(FileType::Fifo | FileType::Socket))
+                    || rustix::termios::isatty(rustix::stdio::stderr())
+            }
+            World::Fake(_) => true,
+        }
+    }
+
+    /// Whether stdout takes anything within that time: not when it is a pipe that is full, and that nobody reads.
+    #[must_use]
+    pub fn has_room(&self, patience: Duration) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = rustix::stdio::stdout();
+        let patience = Timespec::try_from(patience).unwrap_or_default();
+        match &self.world {
+            // Whatever else comes, an error too, is for the write to find out.
+            World::Real { .. } => poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&patience)) != Ok(0),
+            World::Fake(_) => true,
+        }
+    }
+
     /// Writes the text with one `write`, and goes on only where the system took a part of it.
     ///
     /// # Errors
     /// [`Kind::Output`] when not all of it was taken: a closed pipe, a full disk.
     pub fn write_stdout(&self, text: &Secret) -> Result<()> {
-        write_all(rustix::stdio::stdout(), text.expose().as_bytes()).map_err(|error| {
-            Error::new(
-                Kind::Output,
-                format!("stdout did not take the output: {}", super::file::describe(&error.into())),
-            )
-        })
+        deliver(rustix::stdio::stdout(), "stdout did not take the output", text)
+    }
+
+    /// Writes to stderr what somebody must have read before stdout is written.
+    ///
+    /// # Errors
+    /// As [`Host::write_stdout`].
+    pub fn write_masks(&self, text: &Secret) -> Result<()> {
+        deliver(rustix::stdio::stderr(), "stderr did not take the masks", text)
     }
 
     /// Writes to stderr; when that fails there is nobody left to tell.
     pub fn write_stderr(&self, text: &str) {
         let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
     }
+}
+
+fn deliver(fd: BorrowedFd<'_>, failure: &str, text: &Secret) -> Result<()> {
+    write_all(fd, text.expose().as_bytes())
+        .map_err(|error| Error::new(Kind::Output, format!("{failure}: {}", super::file::words(error))))
 }
 
 fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), rustix::io::Errno> {
@@ -79,7 +117,7 @@ fn look_at_stdout() -> Stdout {
     let shared_with_stderr = !terminal
         && kind != FileType::CharacterDevice
         && fstat(rustix::stdio::stderr()).is_ok_and(|err| same_file(&out, &err));
-    Stdout { terminal, null: is_null_device(&out), shared_with_stderr }
+    Stdout { terminal, null: is_null_device(&out), shared_with_stderr, file: kind == FileType::RegularFile }
 }
 
 fn same_file(one: &Stat, other: &Stat) -> bool {
@@ -91,7 +129,7 @@ fn is_null_device(stat: &Stat) -> bool {
         && rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == stat.st_rdev)
 }
 
-/// Walks up the processes of our own group. As soon as one of them writes elsewhere than we do, somebody between
+/// Walks up the processes of our own group, to the job's first one. As soon as one of them writes elsewhere than we do, somebody between
 /// it and us captures our output. Only when all of them, and at least one, share our pipe, nobody does.
 ///
 /// ksh93 evaluates `$(…)` inside its own process, so that its stdout *is* our pipe: there is no telling.
@@ -102,7 +140,7 @@ fn nobody_captures(ours: &Stat) -> bool {
     while parent != 0 {
         let root = parent.to_string();
         let Some(above) = read_status(&root) else { return false };
-        if above.group != own.group {
+        if above.group != own.group || above.name == GITHUBS_RUNNER {
             break;
         }
         if above.name.starts_with("ksh") || !shares_stdout_for_good(&root, ours) {
@@ -113,6 +151,9 @@ fn nobody_captures(ours: &Stat) -> bool {
     }
     seen
 }
+
+/// The process that reads what a step writes. It starts the step in its own process group.
+const GITHUBS_RUNNER: &str = "Runner.Worker";
 
 /// Whether the process writes where we do, and waits while it does.
 ///

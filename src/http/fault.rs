@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
+use crate::config::Connection;
 use crate::error::{Error, Kind};
 
 /// A request without a whole answer.
@@ -27,11 +28,28 @@ pub(crate) enum Stage {
     Sent,
     /// The same request can only fail the same way: a certificate, a redirect, our own settings.
     Last,
+    /// As before, for a proxy that does not let us through.
+    Barred,
 }
 
 impl Broken {
     pub(super) fn last(error: Error) -> Self {
         Self { stage: Stage::Last, error }
+    }
+}
+
+/// Who is called, for messages.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) host: String,
+    /// Who named the proxy on the way, if there is one.
+    proxy: Option<String>,
+}
+
+impl Peer {
+    pub(super) fn of(connection: &Connection) -> Self {
+        let proxy = connection.proxy.as_ref().map(|proxy| proxy.origin.to_string());
+        Self { host: connection.address.host(), proxy }
     }
 }
 
@@ -48,10 +66,22 @@ impl fmt::Display for NoAddress {
 impl StdError for NoAddress {}
 
 /// Reads a reqwest error.
-pub(super) fn describe(error: &reqwest::Error, host: &str, timeout: Duration) -> Broken {
+pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -> Broken {
+    let host = peer.host.as_str();
     let causes = causes(error);
-    if let Some(error) = causes.iter().find_map(|cause| cause.downcast_ref::<TlsError>()) {
-        return Broken::last(describe_tls(error, host));
+    let tls = causes.iter().find_map(|cause| cause.downcast_ref::<TlsError>());
+    // With TLS 1.3 a server looks at our certificate after our request has left, and then leaves the request alone.
+    // What else spoils TLS behind the handshake has lost us an answer.
+    if let Some(tls) = tls.filter(|tls| error.is_connect() || refuses_certificate(tls)) {
+        return Broken::last(describe_tls(tls, host));
+    }
+    // What the proxy said to CONNECT: hyper-util's type for it has no name out here.
+    let said = |words: &str| error.is_connect() && causes.iter().any(|cause| cause.to_string().ends_with(words));
+    if said("proxy authorization required") {
+        let origin = peer.proxy.as_deref().unwrap_or_default();
+        let error = Error::new(Kind::Protocol, format!("the proxy from {origin} wants to know who we are (407)"));
+        let error = error.hint("http://USER:PASSWORD@proxy.example.com:3128, or a proxy that knows this runner");
+        return Broken { stage: Stage::Barred, error };
     }
     // reqwest calls a request's own deadline no connect error even when it passed while connecting: rather ambiguous.
     let stage = if error.is_connect() { Stage::NotSent } else { Stage::Sent };
@@ -61,21 +91,27 @@ pub(super) fn describe(error: &reqwest::Error, host: &str, timeout: Duration) ->
         unavailable(format!("there is no address for {host}"))
             .hint("is the host in VAULT_ADDR spelled right, and known to this runner's DNS?")
     } else if stage == Stage::NotSent {
-        describe_connect(error, io, host)
+        describe_connect(error, io, said("unsuccessful"), peer)
     } else if error.is_timeout() {
-        unavailable(format!("no complete answer from {host} in {} s", timeout.as_secs()))
-            .hint("--request-timeout allows more")
+        unavailable(format!("no complete answer from {host} in {:.0} s", timeout.as_secs_f64().ceil()))
+            .hint("--request-timeout allows more for a request, --timeout for the whole run")
     } else {
-        unavailable(format!("the connection to {host} was lost before the answer was complete"))
-            .hint("a proxy or load balancer before Vault, or a Vault that is restarting; if the server speaks TLS, the address begins with https://")
+        unavailable(format!("the connection to {host} was lost before the answer was complete")).hint(
+            "a proxy or load balancer before Vault, or a Vault that is restarting; if the server speaks TLS, the \
+            address begins with https://",
+        )
     };
     Broken { stage, error }
 }
 
-fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, host: &str) -> Error {
+fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refused: bool, peer: &Peer) -> Error {
     use std::io::ErrorKind as Io;
+    let through = peer.proxy.as_ref().map(|origin| format!(" through the proxy from {origin}")).unwrap_or_default();
+    let host = format!("{}{through}", peer.host);
     let text = if error.is_timeout() {
         format!("cannot reach {host}: no connection in time")
+    } else if refused {
+        format!("cannot reach {host}, which refuses")
     } else {
         match io {
             Some(Io::ConnectionRefused) => format!("cannot reach {host}: connection refused"),
@@ -99,15 +135,12 @@ fn describe_tls(error: &TlsError, host: &str) -> Error {
         TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
         | TlsError::PeerIncompatible(_) => {
             protocol(format!("{host} offers no TLS that is safe to use: 1.2 or later is needed"))
+                .hint("tls_min_version of Vault's listener, or what stands before it, must allow tls12 or tls13")
         }
-        TlsError::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnknownCA
-            | AlertDescription::DecryptError
-            | AlertDescription::CertificateUnknown,
-        ) => protocol(format!("{host} does not accept our client certificate, or wants one"))
-            .hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert and --client-key"),
+        _ if refuses_certificate(error) => {
+            protocol(format!("{host} does not accept our client certificate, or wants one"))
+                .hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert and --client-key")
+        }
         TlsError::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName) => {
             protocol(format!("{host} refused the TLS handshake"))
                 .hint("is the host in VAULT_ADDR the one that the server serves? VAULT_TLS_SERVER_NAME names another")
@@ -117,6 +150,23 @@ fn describe_tls(error: &TlsError, host: &str) -> Error {
         _ => protocol(format!("the TLS connection to {host} failed"))
             .cause(anyhow::anyhow!("{}", crate::error::sanitized(&error.to_string()))),
     }
+}
+
+/// Whether the server wants a certificate of ours, or another one.
+fn refuses_certificate(error: &TlsError) -> bool {
+    use AlertDescription as Alert;
+    let TlsError::AlertReceived(alert) = error else { return false };
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::DecryptError
+    )
 }
 
 fn describe_certificate(problem: &CertificateError, host: &str) -> Error {

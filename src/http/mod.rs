@@ -1,9 +1,11 @@
-//! HTTP to one Vault: the only user of reqwest. One client, one connection, one request at a time.
+//! HTTP to one Vault, and in `cloud` to a cloud: the only user of reqwest. One client, one connection, one request
+//! at a time.
 //!
 //! It follows no redirect but one 307 to a server that may see the secrets, repeats nothing, decompresses
 //! nothing, reads at most 1 MiB, and has no proxy but the one it was given. What a failure means for the next
 //! step is not decided here, only whether a byte of the request can have left: `Stage`.
 
+pub(crate) mod cloud;
 mod fault;
 pub mod redirect;
 mod tls;
@@ -20,6 +22,7 @@ use crate::config::{Connection, Roots};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::secret::Secret;
 
+use fault::Peer;
 pub(crate) use fault::{Broken, Stage};
 
 /// The largest answer that is read; Vault's are a few kilobytes.
@@ -29,8 +32,8 @@ const LARGEST_BODY: usize = 1 << 20;
 pub(crate) struct Client {
     inner: reqwest::Client,
     base: String,
-    /// The host that errors name.
-    pub(crate) host: String,
+    /// Who is called, for messages.
+    pub(crate) peer: Peer,
     address: Address,
     redirect_hosts: Vec<Origin>,
 }
@@ -75,37 +78,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Kind::Config`] when a certificate, a key or the proxy cannot be used.
-    pub(crate) fn new(connection: &Connection, user_agent: &str) -> Result<Self> {
-        let config = tls::client_config(connection)?;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(user_agent)
-            .default_headers(default_headers(connection)?)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .connect_timeout(connection.connect_timeout)
-            .pool_max_idle_per_host(1)
-            .tcp_nodelay(true)
-            .tls_backend_preconfigured(config)
-            .dns_resolver(Arc::new(Resolver::new(connection)))
-            .no_proxy();
-        if let Address::Unix(path) = &connection.address {
-            builder = builder.unix_socket(path.as_path());
-        }
-        if let Some(proxy) = &connection.proxy {
-            let unusable = |_| Error::new(Kind::Config, format!("the proxy (from {}) cannot be used", proxy.origin));
-            let except = proxy.except.as_deref().and_then(reqwest::NoProxy::from_string);
-            builder = builder.proxy(reqwest::Proxy::https(proxy.url.expose()).map_err(unusable)?.no_proxy(except));
-        }
-        let inner = builder.build().map_err(|_| {
-            Error::new(Kind::Internal, "the HTTP client cannot be set up")
-                .cause(anyhow::anyhow!("reqwest refused its settings"))
-        })?;
+    pub(crate) fn new(connection: &Connection) -> Result<Self> {
+        let inner = build(builder(connection)?.default_headers(default_headers(connection)?))?;
         Ok(Self {
             inner,
             base: url_base(connection),
-            host: connection.address.host(),
+            peer: Peer::of(connection),
             address: connection.address.clone(),
             redirect_hosts: connection.redirect_hosts.clone(),
         })
@@ -122,7 +100,7 @@ impl Client {
         let (reply, again) = self.send_to(&base, request).await?;
         match again {
             None => Ok(reply),
-            Some(_) => Err(Broken::last(redirect::refusal(format!("{} redirects a second time", self.host)))),
+            Some(_) => Err(Broken::last(redirect::refusal(format!("{} redirects a second time", self.peer.host)))),
         }
     }
 
@@ -142,7 +120,7 @@ impl Client {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.expose().to_owned());
         }
         let response = builder.timeout(request.timeout).send().await;
-        let response = response.map_err(|error| fault::describe(&error, &self.host, request.timeout))?;
+        let response = response.map_err(|error| fault::describe(&error, &self.peer, request.timeout))?;
         let status = response.status().as_u16();
         let text =
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -150,13 +128,13 @@ impl Client {
         if (300..400).contains(&status) && location.is_none() {
             return Err(Broken::last(redirect::refusal(format!(
                 "{} answers {status} without saying where to go",
-                self.host
+                self.peer.host
             ))));
         }
         if text(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             let error = Error::new(
                 Kind::Protocol,
-                format!("the answer of {} is compressed, which was not asked for", self.host),
+                format!("the answer of {} is compressed, which was not asked for", self.peer.host),
             );
             return Err(Broken { stage: Stage::Sent, error });
         }
@@ -166,30 +144,9 @@ impl Client {
             json: content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"),
             content_type: sanitized(&content_type),
             retry_after: text(RETRY_AFTER),
-            body: self.read_body(response, request.timeout).await?,
+            body: read_body(response, &self.peer, request.timeout).await?,
         };
         Ok((reply, location))
-    }
-
-    async fn read_body(
-        &self,
-        mut response: reqwest::Response,
-        timeout: Duration,
-    ) -> Result<Zeroizing<Vec<u8>>, Broken> {
-        // Overwriting the buffer costs by its size; a growing one is overwritten by the allocator as it moves.
-        let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
-        let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(4096).min(LARGEST_BODY)));
-        while let Some(chunk) = response.chunk().await.map_err(|error| fault::describe(&error, &self.host, timeout))? {
-            if body.len() + chunk.len() > LARGEST_BODY {
-                let error = Error::new(
-                    Kind::Protocol,
-                    format!("the answer of {} is larger than 1 MiB: it is not Vault's", self.host),
-                );
-                return Err(Broken { stage: Stage::Sent, error });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
     }
 
     /// The start of the URL that a redirect leads to.
@@ -213,6 +170,59 @@ impl Client {
     pub(crate) async fn pause(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
+}
+
+/// What every client of ours is: this peer's TLS, this proxy or none, and nothing followed or repeated.
+fn builder(connection: &Connection) -> Result<reqwest::ClientBuilder> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("ci-creds/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .http1_only()
+        .connect_timeout(connection.connect_timeout)
+        .pool_max_idle_per_host(1)
+        .tcp_nodelay(true)
+        .tls_backend_preconfigured(tls::client_config(connection)?)
+        .dns_resolver(Arc::new(Resolver::new(connection)))
+        .no_proxy();
+    if let Address::Unix(path) = &connection.address {
+        builder = builder.unix_socket(path.as_path());
+    }
+    if let Some(proxy) = &connection.proxy {
+        let unusable = |_| Error::new(Kind::Config, format!("the proxy (from {}) cannot be used", proxy.origin));
+        let except = proxy.except.as_deref().and_then(reqwest::NoProxy::from_string);
+        builder = builder.proxy(reqwest::Proxy::https(proxy.url.expose()).map_err(unusable)?.no_proxy(except));
+    }
+    Ok(builder)
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    builder.build().map_err(|_| {
+        Error::new(Kind::Internal, "the HTTP client cannot be set up")
+            .cause(anyhow::anyhow!("reqwest refused its settings"))
+    })
+}
+
+async fn read_body(
+    mut response: reqwest::Response,
+    peer: &Peer,
+    timeout: Duration,
+) -> Result<Zeroizing<Vec<u8>>, Broken> {
+    // Overwriting the buffer costs by its size; a growing one is overwritten by the allocator as it moves.
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(4096).min(LARGEST_BODY)));
+    while let Some(chunk) = response.chunk().await.map_err(|error| fault::describe(&error, peer, timeout))? {
+        if body.len() + chunk.len() > LARGEST_BODY {
+            let error = Error::new(
+                Kind::Protocol,
+                format!("the answer of {} is larger than 1 MiB: it was not read to its end", peer.host),
+            );
+            return Err(Broken { stage: Stage::Sent, error });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// The start of every URL. With a server name of its own, the URL has that name, so that TLS asks for it, and the
@@ -305,13 +315,14 @@ mod tests {
             identity: None,
             server_name: server_name.map(str::to_owned),
             proxy: None,
+            hearsay: false,
             redirect_hosts: vec![parse_origin("https://node2.corp:8200").unwrap()],
             connect_timeout: Duration::from_secs(1),
             request_timeout: None,
             timeout: Duration::from_secs(1),
             retries: 0,
         };
-        Client::new(&connection, "x").unwrap()
+        Client::new(&connection).unwrap()
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) fn client_config(connection: &Connection) -> Result<ClientConfig> {
     let builder = match &connection.roots {
         Roots::Pem { text, origin } => builder.with_root_certificates(root_store(text, origin)?),
         // No handshake will ask for a root, or one without roots will refuse every server.
-        Roots::None => builder.with_root_certificates(RootCertStore::empty()),
+        Roots::None | Roots::System => builder.with_root_certificates(RootCertStore::empty()),
         Roots::Unchecked => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider))),
     };
     let Some((certificate, key)) = &connection.identity else { return Ok(builder.with_no_client_auth()) };

@@ -4,12 +4,13 @@
 //! `security_token` (to 1.15, OpenBao), `session_token` (from 1.16) or both; an IAM user's are null or absent;
 //! Vault 1.13.0 answers STS without a lease and with `data.ttl`.
 
-use super::{Characters, Field, Mint, Provider};
+use super::{Characters, CredentialsFile, Field, Mint, Provider, Syntax};
 
 /// The cloud. botocore believes `AWS_SECURITY_TOKEN` before `AWS_SESSION_TOKEN`, fails on a profile that does not
 /// exist even when keys are set, and takes a stale `AWS_CREDENTIAL_EXPIRATION` at its word.
 pub static AWS: Provider = Provider {
     name: "aws",
+    command: "aws",
     title: "AWS",
     fields: &[
         Field {
@@ -17,6 +18,7 @@ pub static AWS: Provider = Provider {
             keys: &["access_key"],
             variable: Some("AWS_ACCESS_KEY_ID"),
             process: Some("AccessKeyId"),
+            key: Some("aws_access_key_id"),
             characters: Characters { prefix: "", others: "", lower: false, least: 16, most: 128 },
             required: true,
             public: true,
@@ -26,6 +28,7 @@ pub static AWS: Provider = Provider {
             keys: &["secret_key"],
             variable: Some("AWS_SECRET_ACCESS_KEY"),
             process: Some("SecretAccessKey"),
+            key: Some("aws_secret_access_key"),
             characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
             required: true,
             public: false,
@@ -35,6 +38,7 @@ pub static AWS: Provider = Provider {
             keys: &["session_token", "security_token"],
             variable: Some("AWS_SESSION_TOKEN"),
             process: Some("SessionToken"),
+            key: Some("aws_session_token"),
             characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
             required: false,
             public: false,
@@ -44,6 +48,7 @@ pub static AWS: Provider = Provider {
             keys: &["arn"],
             variable: None,
             process: None,
+            key: None,
             characters: Characters { prefix: "arn:", others: ":/+=,.@_-", lower: true, least: 1, most: 2048 },
             required: false,
             public: true,
@@ -52,7 +57,20 @@ pub static AWS: Provider = Provider {
     aliases: &["AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"],
     irrevocable: Some("session_token"),
     expiration: Some("AWS_CREDENTIAL_EXPIRATION"),
+    emptied: &EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
+    file: FILE,
+};
+
+/// What every SDK takes for unset when it is empty.
+pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];
+
+/// What every SDK reads, and by which variables it finds it.
+pub(super) const FILE: CredentialsFile = CredentialsFile {
+    name: "credentials",
+    syntax: Syntax::Profiles,
+    path_variable: "AWS_SHARED_CREDENTIALS_FILE",
+    profile_variable: "AWS_PROFILE",
 };
 
 /// Which of the engine's two paths is read.

@@ -1,10 +1,13 @@
 //! The clouds: one file each, holding a table of what the engine answers and which variables its tools read.
 //!
 //! Pure: a provider gets values and returns values. It knows no HTTP, no environment and no output format. A new
-//! cloud is one file here and one line in [`Provider::ALL`].
+//! cloud is one file here and one line in [`Provider::ALL`]. Beside the tables stands what is asked of AWS itself,
+//! [`caller_identity`], and how that is signed.
 
 pub mod aws;
+pub mod caller_identity;
 pub mod exoscale;
+pub mod signature;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -12,8 +15,10 @@ use crate::secret::Secret;
 /// A cloud, as far as it is data.
 #[derive(Debug)]
 pub struct Provider {
-    /// The command's name, and the engine's default mount.
+    /// The engine's default mount, and the name in `--format json`.
     pub name: &'static str,
+    /// What asks for it on the command line, behind `ci-creds`.
+    pub command: &'static str,
     /// The name for people.
     pub title: &'static str,
     /// What the engine answers, in the order in which it is printed.
@@ -24,8 +29,35 @@ pub struct Provider {
     pub irrevocable: Option<&'static str>,
     /// The variable that tells the cloud's tools when such a credential ends.
     pub expiration: Option<&'static str>,
+    /// Those of its variables that its tools take for unset when they are empty, beside those that are set; for where
+    /// nothing can be unset.
+    pub emptied: &'static [&'static str],
     /// Variables that name a stored profile instead of a key; left alone by `--keep-profile`.
     pub profiles: &'static [&'static str],
+    /// Where its tools find a credential that is not in variables.
+    pub file: CredentialsFile,
+}
+
+/// The file in which a cloud's tools look for credentials.
+#[derive(Debug)]
+pub struct CredentialsFile {
+    /// What it is usually called.
+    pub name: &'static str,
+    /// How it is written.
+    pub syntax: Syntax,
+    /// The variable that names it.
+    pub path_variable: &'static str,
+    /// The variable that names one of the credentials in it.
+    pub profile_variable: &'static str,
+}
+
+/// How a credentials file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// Sections of `key = value`: the AWS SDKs' shared credentials file.
+    Profiles,
+    /// TOML with `[[accounts]]`: `exoscale.toml`.
+    Accounts,
 }
 
 /// One value of a credential.
@@ -39,6 +71,8 @@ pub struct Field {
     pub variable: Option<&'static str>,
     /// Its name in the JSON of `credential_process`.
     pub process: Option<&'static str>,
+    /// Its key in the cloud's credentials file.
+    pub key: Option<&'static str>,
     /// Which texts it can be. Anything else is refused, never escaped.
     pub characters: Characters,
     /// Whether a credential without it is none.
@@ -124,8 +158,8 @@ pub struct Parsed {
 }
 
 impl Provider {
-    /// Every cloud.
-    pub const ALL: [&'static Self; 2] = [&exoscale::EXOSCALE, &aws::AWS];
+    /// Every cloud, and Exoscale's key in AWS's shape.
+    pub const ALL: [&'static Self; 3] = [&exoscale::EXOSCALE, &exoscale::SOS, &aws::AWS];
 
     /// Every variable that this cloud's tools could take a credential from: ours and all their aliases.
     pub fn owned_variables(&self, keep_profile: bool) -> impl Iterator<Item = &'static str> {
@@ -134,7 +168,13 @@ impl Provider {
         own.chain(self.aliases.iter().copied()).chain(profiles.iter().copied())
     }
 
-    /// Whether the AWS SDKs can take this cloud's credentials by `credential_process`.
+    /// The same with the variables that point to a file: what a run that was to make one unsets when it fails.
+    pub fn owned_variables_and_file(&self) -> impl Iterator<Item = &'static str> {
+        let file = [self.file.path_variable, self.file.profile_variable];
+        self.owned_variables(false).filter(move |name| !file.contains(name)).chain(file)
+    }
+
+    /// Whether the AWS SDKs can take these credentials by `credential_process`.
     #[must_use]
     pub fn fits_process(&self) -> bool {
         self.fields.iter().any(|field| field.process.is_some())

@@ -4,29 +4,33 @@
 //! every statement with `;`, holds no comment, and its last command returns 0; the measured reasons stand in each
 //! file. A new format is one file here and one line in each table below.
 
+mod account;
 mod dotenv;
 mod fish;
+mod github;
 mod json;
 mod powershell;
 mod process;
+mod profile;
 mod shell;
 mod summary;
 
 use std::path::Path;
 
 use crate::cli::Format;
-use crate::credential::Credential;
+use crate::credential::{Credential, render_time};
 use crate::error::{Kind, Result};
-use crate::provider::Provider;
+use crate::provider::{Provider, Syntax};
 use crate::secret::Secret;
 
 pub use summary::summary;
 
-/// The text that hands the credential over.
+/// The text that hands the credential over. `delimiter` is a word that nobody could know before, for the formats that
+/// need one.
 ///
 /// # Errors
 /// [`Kind::Usage`] when the format has no place for this provider's credential.
-pub fn render(format: Format, credential: &Credential) -> Result<Secret> {
+pub fn render(format: Format, credential: &Credential, delimiter: &str) -> Result<Secret> {
     match format {
         Format::Shell => Ok(shell::exports(credential)),
         Format::Fish => Ok(fish::exports(credential)),
@@ -34,21 +38,124 @@ pub fn render(format: Format, credential: &Credential) -> Result<Secret> {
         Format::Json => json::object(credential),
         Format::Dotenv => Ok(dotenv::lines(credential)),
         Format::Process => process::object(credential),
+        Format::File => Ok(document(credential, PROFILE)),
+        Format::Github => Ok(github::lines(credential, delimiter)),
     }
+}
+
+/// What must stand on stderr before the text of `github` is written anywhere: it holds the secrets.
+#[must_use]
+pub fn masks(credential: &Credential) -> Secret {
+    github::masks(credential)
+}
+
+/// The profile or account of a file when nobody names one: no tool takes it for its own default.
+pub const PROFILE: &str = "ci-creds";
+
+/// Whether every reader of credentials files takes this for a name, and for the same one.
+#[must_use]
+pub fn is_profile(name: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=128).contains(&name.len()) && name.bytes().all(sound) && name != "DEFAULT"
+}
+
+/// What a credentials file holds of a credential: keys and values, in order, none of them blank.
+type Pairs<'a> = [(&'a str, &'a str)];
+
+/// A new credentials file: this one profile or account and nothing else.
+#[must_use]
+pub fn document(credential: &Credential, profile: &str) -> Secret {
+    let end = credential.lease.expires_at.map(render_time);
+    let pairs = pairs(credential, end.as_deref());
+    let mut text = String::with_capacity(credential.capacity());
+    match credential.provider.file.syntax {
+        Syntax::Profiles => profile::write(&mut text, profile, &pairs, "\n"),
+        Syntax::Accounts => account::write(&mut text, profile, &pairs, "\n"),
+    }
+    Secret::new(text)
+}
+
+/// The credentials file `text` with this credential in it: the profile's or account's own values replaced where they
+/// stand, or a new one at the end. Every other byte is as it was.
+///
+/// # Errors
+/// A text, to be put behind the file's path: why the cloud's tools could not read it, and in which line. It repeats
+/// nothing of the file.
+pub fn edit(text: &str, profile: &str, credential: &Credential) -> Result<Secret, String> {
+    let end = credential.lease.expires_at.map(render_time);
+    let pairs = pairs(credential, end.as_deref());
+    let new = String::with_capacity(text.len() + credential.capacity());
+    edit_pairs(credential.provider, new, text, profile, &pairs)
+}
+
+/// Whether [`edit`] will succeed, before there is a credential, and whatever that will have.
+///
+/// # Errors
+/// As [`edit`].
+pub fn check(provider: &Provider, text: &str, profile: &str) -> Result<(), String> {
+    let optional = match provider.file.syntax {
+        Syntax::Profiles => profile::EXPIRES,
+        Syntax::Accounts => account::ZONE.1,
+    };
+    let keys = provider.fields.iter().filter_map(|field| field.key).chain([optional]);
+    let pairs: Vec<_> = keys.map(|key| (key, "x")).collect();
+    edit_pairs(provider, String::new(), text, profile, &pairs).map(drop)
+}
+
+fn edit_pairs(
+    provider: &Provider,
+    mut new: String,
+    text: &str,
+    profile: &str,
+    pairs: &Pairs<'_>,
+) -> Result<Secret, String> {
+    match provider.file.syntax {
+        Syntax::Profiles => profile::edit(&mut new, text, profile, pairs)?,
+        Syntax::Accounts => account::edit(&mut new, text, profile, pairs)?,
+    }
+    Ok(Secret::new(new))
+}
+
+fn pairs<'a>(credential: &'a Credential, end: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+    let values = credential.values.iter().filter_map(|(field, value)| Some((field.key?, value.expose())));
+    let (variable, key) = account::ZONE;
+    let zone = credential.companions.iter().find(|(name, _)| *name == variable);
+    match credential.provider.file.syntax {
+        Syntax::Profiles => values.chain(end.map(|end| (profile::EXPIRES, end))).collect(),
+        Syntax::Accounts => values.chain(zone.map(|(_, zone)| (key, zone.as_str()))).collect(),
+    }
+}
+
+/// How the text ends its lines: as its first one.
+fn line_ending(text: &str) -> &'static str {
+    let first = text.split_inclusive('\n').next().unwrap_or_default();
+    if first.ends_with("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// The POSIX shell exports by which the cloud's tools find the profile in the file at `path`, which is
+/// [plain](is_plain). They hold no secret.
+#[must_use]
+pub fn pointers(credential: &Credential, path: &Path, profile: &str) -> String {
+    shell::pointers(credential, path, profile)
 }
 
 /// What makes the caller's `eval` fail: the variables gone, the last command's status our exit code.
 ///
 /// An empty output would make `eval` return 0 in every shell, and `set -e` would go on without a credential, or
-/// with an old one. Empty for the formats that no shell evaluates.
+/// with an old one. For `file` the variables that point to one are gone too: an earlier run may have set them. Empty
+/// for the formats that no shell evaluates.
 #[must_use]
 pub fn failure(format: Format, provider: Option<&Provider>, keep_profile: bool, kind: Kind) -> String {
     let stale: Vec<_> = provider.map(|provider| provider.owned_variables(keep_profile).collect()).unwrap_or_default();
     match format {
+        Format::File => {
+            let stale: Vec<_> = provider.map(|one| one.owned_variables_and_file().collect()).unwrap_or_default();
+            shell::failure(&stale, kind)
+        }
         Format::Shell => shell::failure(&stale, kind),
         Format::Fish => fish::failure(&stale),
         Format::Powershell => powershell::failure(&stale, kind),
-        Format::Json | Format::Dotenv | Format::Process => String::new(),
+        Format::Json | Format::Dotenv | Format::Process | Format::Github => String::new(),
     }
 }
 
@@ -78,7 +185,13 @@ pub fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret {
 /// Whether a shell evaluates the format.
 #[must_use]
 pub fn is_evaluated(format: Format) -> bool {
-    matches!(format, Format::Shell | Format::Fish | Format::Powershell)
+    matches!(format, Format::Shell | Format::Fish | Format::Powershell | Format::File)
+}
+
+/// Whether the format sets variables, the companions of the credential among them.
+#[must_use]
+pub fn sets_variables(format: Format) -> bool {
+    !matches!(format, Format::Json | Format::Process)
 }
 
 /// Characters that no shell acts on, quoted or not: what a path must be made of to stand in an unquoted eval.
@@ -89,6 +202,8 @@ pub fn is_plain(text: &str) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use clap::ValueEnum;
+
     use super::*;
     use crate::credential::Lease;
     use crate::provider::{aws::AWS, exoscale::EXOSCALE};
@@ -134,12 +249,48 @@ pub(crate) mod tests {
 
     #[test]
     fn a_failure_prints_something_in_every_format_that_a_shell_evaluates_and_nothing_in_the_others() {
-        for format in [Format::Shell, Format::Fish, Format::Powershell, Format::Json, Format::Dotenv, Format::Process] {
+        for format in Format::value_variants().iter().copied() {
             for provider in [Some(&EXOSCALE), Some(&AWS), None] {
                 let text = failure(format, provider, false, Kind::Denied);
                 assert_eq!(text.is_empty(), !is_evaluated(format));
             }
         }
+    }
+
+    #[test]
+    fn a_file_has_what_is_there_and_no_blank_value() {
+        assert_eq!(
+            document(&aws(true), "ci-creds").expose(),
+            "[ci-creds]\naws_access_key_id = ASIARZKVVYOZ7ODGRLVU\naws_secret_access_key = 8+8UdWu4/nv0\n\
+             aws_session_token = FQoGZX/+==\nx_security_token_expires = 2026-11-20T13:18:17Z\n"
+        );
+        let mut endless = aws(false);
+        endless.lease.expires_at = None;
+        let text = "[a]\naws_access_key_id = ASIARZKVVYOZ7ODGRLVU\naws_secret_access_key = 8+8UdWu4/nv0\n";
+        assert_eq!(document(&endless, "a").expose(), text);
+        let mut key = exoscale();
+        let text = "defaultAccount = \"ci-creds\"\n\n[[accounts]]\nname = \"ci-creds\"\n\
+                    key = \"EXO1216fe31ae170c1d03\"\nsecret = \"sjEjWthov-naql9vmlDT_apg\"\n";
+        assert_eq!(document(&key, "ci-creds").expose(), text);
+        key.companions.push(("EXOSCALE_ZONE", "ch-gva-2".into()));
+        assert_eq!(document(&key, "ci-creds").expose(), format!("{text}defaultZone = \"ch-gva-2\"\n"));
+    }
+
+    #[test]
+    fn a_new_file_is_an_empty_one_edited_and_an_edit_done_twice_is_done_once() {
+        for credential in [aws(true), aws(false), exoscale()] {
+            let text = document(&credential, "ci");
+            assert_eq!(edit("", "ci", &credential).unwrap().expose(), text.expose());
+            assert_eq!(edit(text.expose(), "ci", &credential).unwrap().expose(), text.expose());
+        }
+    }
+
+    #[test]
+    fn a_file_that_could_not_take_every_key_is_refused_before_there_is_one() {
+        let text = "defaultAccount='ci'\naccounts = [{name='ci', key='a', secret='b'}]\n";
+        assert!(edit(text, "ci", &exoscale()).is_ok() && check(&EXOSCALE, text, "ci").is_err());
+        assert!(check(&EXOSCALE, &text.replace("key=", "defaultZone='z', key="), "ci").is_ok());
+        assert!(check(&AWS, "[a]\nk = v", "ci").is_ok() && check(&AWS, "[a]\nk", "ci").is_err());
     }
 
     #[test]

@@ -22,6 +22,21 @@ pub(super) fn exports(credential: &Credential) -> Secret {
     Secret::new(text)
 }
 
+/// A path that is [plain](super::is_plain) and a profile's name stand between quotes as they are.
+pub(super) fn pointers(credential: &Credential, path: &Path, profile: &str) -> String {
+    let file = &credential.provider.file;
+    let path = path.display().to_string();
+    // The file says itself when the credential ends.
+    let companions = credential.companions.iter().filter(|(name, _)| Some(*name) != credential.provider.expiration);
+    let companions = companions.map(|(name, value)| (*name, value.as_str()));
+    let set: Vec<_> =
+        [(file.path_variable, path.as_str()), (file.profile_variable, profile)].into_iter().chain(companions).collect();
+    let stale: Vec<_> =
+        credential.provider.owned_variables(false).filter(|name| set.iter().all(|(set, _)| set != name)).collect();
+    let exports: String = set.iter().map(|(name, value)| format!("export {name}='{value}';\n")).collect();
+    format!("{}{exports}", unset(&stale))
+}
+
 /// The last statement carries our code, so that GitLab's `retry:exit_codes` can act on it; its `;` keeps
 /// `eval $(ci-creds … || echo false)` from becoming a syntax error.
 pub(super) fn failure(stale: &[&str], kind: Kind) -> String {
@@ -82,6 +97,20 @@ mod tests {
     fn a_kept_profile_is_not_unset() {
         let kept = Credential { keep_profile: true, ..aws(true) };
         assert!(!exports(&kept).expose().contains("PROFILE"));
+    }
+
+    #[test]
+    fn what_points_to_a_file_unsets_the_keys_that_would_hide_it() {
+        let mut credential = aws(true);
+        credential.companions =
+            vec![("AWS_REGION", "eu-1".into()), ("AWS_CREDENTIAL_EXPIRATION", "2026-11-20T13:18:17Z".into())];
+        assert_eq!(
+            pointers(&credential, Path::new("/tmp/x/credentials"), "ci"),
+            "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN \
+             AWS_CREDENTIAL_EXPIRATION AWS_DEFAULT_PROFILE;\n\
+             export AWS_SHARED_CREDENTIALS_FILE='/tmp/x/credentials';\n\
+             export AWS_PROFILE='ci';\nexport AWS_REGION='eu-1';\n"
+        );
     }
 
     #[test]

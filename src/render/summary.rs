@@ -1,10 +1,13 @@
 //! What a person at a terminal sees in place of the credential: who, which role, which key, until when.
 
+use std::path::Path;
+
 use crate::credential::{Credential, render_time};
 
-/// The summary, for stdout. The secret values are masked whole: not even their length shows.
+/// The summary, for stdout. The secret values are masked whole: not even their length shows. `file` is the credentials
+/// file that was edited, and the profile in it.
 #[must_use]
-pub fn summary(credential: &Credential, login: &str) -> String {
+pub fn summary(credential: &Credential, login: &str, file: Option<(&Path, &str)>) -> String {
     let mut rows = vec![
         ("provider", credential.provider.title.to_owned()),
         ("login", login.to_owned()),
@@ -20,9 +23,18 @@ pub fn summary(credential: &Credential, login: &str) -> String {
     if !lease.revocable {
         rows.push(("note", "STS credentials cannot be taken back: they live until they expire".into()));
     }
+    if let Some((path, profile)) = file {
+        rows.push(("file", path.display().to_string()));
+        rows.push(("profile", profile.to_owned()));
+    }
     let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
     let lines: String = rows.iter().map(|(label, text)| format!("{label:width$}  {text}\n")).collect();
-    format!("{lines}\nTo use it: eval $(ci-creds {})   To print it here: --reveal\n", credential.provider.name)
+    if let Some((path, profile)) = file {
+        let file = &credential.provider.file;
+        let (path_variable, path, profile_variable) = (file.path_variable, path.display(), file.profile_variable);
+        return format!("{lines}\nTo use it: export {path_variable}={path} {profile_variable}={profile}\n");
+    }
+    format!("{lines}\nTo use it: eval $(ci-creds {})   To print it here: --reveal\n", credential.provider.command)
 }
 
 #[cfg(test)]
@@ -32,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_key_id_is_shown_and_the_secrets_are_not() {
-        let text = summary(&aws(true), "id token at auth/gitlab");
+        let text = summary(&aws(true), "id token at auth/gitlab", None);
         assert!(text.contains("ASIARZKVVYOZ7ODGRLVU"));
         assert!(!text.contains("8+8U") && !text.contains("FQoG"), "{text}");
         assert!(text.contains("secret_key     ********\nsession_token  ********\n"), "{text}");

@@ -1,25 +1,26 @@
 //! One verb each: lookup, unwrap, login, read, revoke. Sends, classifies, and sends again where the table of
 //! [`Step::when_ambiguous`] and the run's budget allow it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::outcome::{Again, Outcome, Step, classify};
 use super::wire::object;
-use crate::config::Connection;
+use crate::config::{Connection, REQUEST, RETRIES};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::{Client, Method, Request};
 use crate::provider::Mint;
 use crate::secret::Secret;
 
-/// The deadline of a request that makes nothing.
-const REQUEST: Duration = Duration::from_secs(20);
 /// The deadline of the read that makes a credential: the cloud's own API stands behind it.
 const MINT: Duration = Duration::from_secs(60);
-/// What is kept back of the run for giving a lease back.
+/// What is kept back of the run for giving back, and what a signal leaves of it: `docker stop` kills after 10 s.
 const CLEAN_UP: Duration = Duration::from_secs(10);
+/// The deadline of a request that gives back, so that one that hangs is not the only one.
+const REVOKE: Duration = Duration::from_secs(4);
 /// The first pause at most, and every pause at most: full jitter below it.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
@@ -29,8 +30,11 @@ pub struct Vault<'a> {
     http: Client,
     host: &'a Host,
     deadline: Duration,
+    connect_timeout: Duration,
     request_timeout: Option<Duration>,
     retries: u32,
+    /// When giving back began, if it did.
+    clean_up: Cell<Option<Duration>>,
 }
 
 /// One exchange, before it is sent.
@@ -67,18 +71,20 @@ impl<'a> Vault<'a> {
     /// [`Kind::Config`] when the TLS settings or the proxy cannot be used.
     pub fn new(connection: &Connection, host: &'a Host) -> Result<Self> {
         Ok(Self {
-            http: Client::new(connection, concat!("ci-creds/", env!("CARGO_PKG_VERSION")))?,
+            http: Client::new(connection)?,
             host,
             deadline: connection.timeout,
+            connect_timeout: connection.connect_timeout,
             request_timeout: connection.request_timeout,
             retries: connection.retries,
+            clean_up: Cell::new(None),
         })
     }
 
     /// The server, as messages name it.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.http.host
+        &self.http.peer.host
     }
 
     /// `POST sys/wrapping/lookup {token}`, without a token of our own: spends nothing.
@@ -153,6 +159,11 @@ impl<'a> Vault<'a> {
         .await
     }
 
+    /// From here on, what gives back has its own seconds.
+    pub fn begin_clean_up(&self) {
+        self.clean_up.set(Some(self.host.elapsed()));
+    }
+
     async fn exchange(&self, call: Call<'_>) -> Exchange {
         let Call { step, method, path, query, token, body, secrets } = call;
         let unspeakable: Vec<_> = token.iter().map(|token| token.expose()).chain(secrets.iter().copied()).collect();
@@ -175,18 +186,38 @@ impl<'a> Vault<'a> {
                 Outcome::Done(_) | Outcome::Refused(_) | Outcome::Final(_) => false,
             };
             let pause = self.pause(attempt, &outcome);
-            if !again || attempt >= self.retries || self.host.elapsed().saturating_add(pause) >= self.budget(step) {
+            if !again || attempt >= self.retries(step) || !self.can_connect_after(pause, step) {
                 return Exchange { sent, outcome };
             }
             self.http.pause(pause).await;
+            // A busy machine wakes us late.
+            if !self.can_connect_after(Duration::ZERO, step) {
+                return Exchange { sent, outcome };
+            }
             attempt += 1;
+        }
+    }
+
+    /// Whether an attempt that begins then has its whole time to connect. One that the deadline cuts while it connects
+    /// would leave us to guess whether anything was sent.
+    fn can_connect_after(&self, pause: Duration, step: Step) -> bool {
+        self.host.elapsed().saturating_add(pause).saturating_add(self.connect_timeout) < self.budget(step)
+    }
+
+    /// Who wants no repetition does not want a lease to be left for one lost packet.
+    fn retries(&self, step: Step) -> u32 {
+        match step {
+            Step::RevokeSelf | Step::RevokeLease => self.retries.max(RETRIES),
+            _ => self.retries,
         }
     }
 
     /// The end of the run, for this step: clean-up has some seconds of its own.
     fn budget(&self, step: Step) -> Duration {
         match step {
-            Step::RevokeSelf | Step::RevokeLease => self.deadline + CLEAN_UP,
+            Step::RevokeSelf | Step::RevokeLease => {
+                self.clean_up.get().map_or(self.deadline, |begun| begun.min(self.deadline)) + CLEAN_UP
+            }
             _ => self.deadline,
         }
     }
@@ -195,7 +226,7 @@ impl<'a> Vault<'a> {
     fn timeout(&self, step: Step) -> Option<Duration> {
         let whole = match step {
             Step::Mint => self.request_timeout.unwrap_or(MINT),
-            Step::RevokeSelf | Step::RevokeLease => CLEAN_UP,
+            Step::RevokeSelf | Step::RevokeLease => REVOKE,
             _ => self.request_timeout.unwrap_or(REQUEST),
         };
         let left = self.budget(step).checked_sub(self.host.elapsed())?;
@@ -287,6 +318,7 @@ mod tests {
             identity: None,
             server_name: None,
             proxy: None,
+            hearsay: false,
             redirect_hosts: Vec::new(),
             connect_timeout: Duration::from_secs(1),
             request_timeout: request_timeout.map(Duration::from_secs),
@@ -317,7 +349,7 @@ mod tests {
             }
             assert_eq!(seconds(timeout, request_timeout, Step::Mint), mint, "{timeout} {request_timeout:?}");
             for step in revokes {
-                assert_eq!(seconds(timeout, request_timeout, step), Some(10), "{step:?} {timeout} {request_timeout:?}");
+                assert_eq!(seconds(timeout, request_timeout, step), Some(4), "{step:?} {timeout} {request_timeout:?}");
             }
         }
         let vault = Vault::new(&connection(30, None), &host).unwrap();
@@ -326,6 +358,11 @@ mod tests {
         }
         for step in revokes {
             assert_eq!(vault.budget(step).as_secs(), 40, "{step:?}");
+        }
+        // A run that gives back early has no more for it.
+        vault.begin_clean_up();
+        for step in revokes {
+            assert_eq!(vault.budget(step).as_secs(), 10, "{step:?}");
         }
     }
 

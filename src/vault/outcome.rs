@@ -155,7 +155,7 @@ pub(crate) fn classify(step: Step, result: Result<Reply, Broken>, host: &str, pa
             let transient = error.kind() != Kind::Protocol;
             return Outcome::Ambiguous { error, transient };
         }
-        Err(Broken { stage: Stage::Last, error }) => return Outcome::Final(error),
+        Err(Broken { stage: Stage::Last | Stage::Barred, error }) => return Outcome::Final(error),
     };
     match reply.status {
         200..=299 => classify_success(step, &reply, host, path),
@@ -409,6 +409,7 @@ mod tests {
         assert_eq!(broken(Stage::Sent, Kind::Unavailable), "ambiguous");
         assert_eq!(broken(Stage::Sent, Kind::Protocol), "ambiguous for good");
         assert_eq!(broken(Stage::Last, Kind::Protocol), "final");
+        assert_eq!(broken(Stage::Barred, Kind::Protocol), "final");
     }
 
     #[test]

@@ -1,3 +1,6 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use dev_vault::{Builder, DevVault, Tls};
 
 use crate::support::{METHODS, Ran, Run, World};
@@ -62,6 +65,44 @@ fn tls_1_2_is_enough() {
     let world = tls(Tls::Tls12Only);
     for method in METHODS {
         world.command_as(method, EXOSCALE).env("VAULT_CACERT_BYTES", world.vault.ca_pem()).run().ok();
+    }
+}
+
+/// What a server says to a ClientHello when TLS 1.1 is the last that it knows: it takes no part in anything newer, or
+/// it answers with its own.
+fn answers_of_tls_1_1() -> [(&'static str, Vec<u8>); 2] {
+    let alert = vec![21, 3, 1, 0, 2, 2, 70];
+    // Handshake record, ServerHello: version, 32 random bytes, no session, TLS_RSA_WITH_AES_128_CBC_SHA, no compression.
+    let hello = [&[2, 0, 0, 38, 3, 2][..], &[7; 32], &[0, 0x00, 0x2f, 0]].concat();
+    let record = [&[22, 3, 2, 0, 42][..], &hello].concat();
+    [("alert", alert), ("ServerHello", record)]
+}
+
+#[test]
+fn a_server_that_knows_tls_1_1_at_most_is_refused_at_its_first_word() {
+    for (what, answer) in answers_of_tls_1_1() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut hello = [0; 4096];
+            let read = connection.read(&mut hello).unwrap();
+            connection.write_all(&answer).unwrap();
+            // All that comes afterwards, to the end: an alert at most, and no second connection.
+            let mut rest = Vec::new();
+            let _ = connection.read_to_end(&mut rest);
+            listener.set_nonblocking(true).unwrap();
+            (hello[..read].to_vec(), rest, listener.accept().is_ok())
+        });
+        let world = tls(Tls::Valid);
+        let ran = trusting(&world, EXOSCALE).env("VAULT_ADDR", &address).run();
+        let words = ["offers no TLS that is safe to use: 1.2 or later is needed"];
+        refused(ran, &world, 76, &words, &["tls_min_version", "tls12"]);
+        let (hello, rest, again) = server.join().unwrap();
+        // A handshake record whose body is a ClientHello; afterwards nothing that could be a request.
+        assert_eq!((hello[0], hello[5]), (22, 1), "{what}");
+        assert!(rest.is_empty() || (rest[0] == 21 && rest.len() == 7), "{what}: {rest:?}");
+        assert!(!again, "{what}: a second connection");
     }
 }
 

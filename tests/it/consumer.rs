@@ -1,16 +1,19 @@
+mod often;
+
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use dev_vault::{Fault, On};
 use serde_json::{Value, json};
 
+use crate::github;
 use crate::support::moto::{self, Cloud, Identity};
 use crate::support::shell::LastAnswer;
 use crate::support::{ROLE, Ran, Run, World, tool};
 
-/// A job whose Vault lends exactly the keys that the cloud knows.
-fn job(cloud: &Cloud, path: &'static str, identity: &Identity) -> (World, Run) {
-    let world = World::start();
+/// From now on this Vault lends exactly these keys, which the cloud knows.
+pub(crate) fn lend(world: &World, path: &'static str, identity: &Identity) {
     let (key, secret, session) = (identity.key.clone(), identity.secret.clone(), identity.session.clone());
     let lend = move |mut answer: Value| {
         answer["data"]["access_key"] = json!(key);
@@ -21,6 +24,12 @@ fn job(cloud: &Cloud, path: &'static str, identity: &Identity) -> (World, Run) {
         answer
     };
     world.vault.inject(On::path(path).every(), Fault::rewrite(Box::new(lend)));
+}
+
+/// A job of such a Vault.
+pub fn job(cloud: &Cloud, path: &'static str, identity: &Identity) -> (World, Run) {
+    let world = World::start();
+    lend(&world, path, identity);
     let run = world
         .command_as("token", "")
         .env("AWS_ENDPOINT_URL", &cloud.endpoint)
@@ -46,25 +55,57 @@ fn play(run: &Run, program: &PathBuf, arguments: &[&str]) -> Ran {
     Ran::of(command)
 }
 
+/// An installed aws-cli.
+#[derive(Clone, Debug)]
+struct AwsCli {
+    program: PathBuf,
+    major: u32,
+}
+
+/// The first one of version 1 and the first one of version 2; a missing one is said aloud.
+fn aws_clis() -> Vec<AwsCli> {
+    static FOUND: OnceLock<Vec<AwsCli>> = OnceLock::new();
+    let with_version = |program: PathBuf| {
+        let mut command = Command::new(&program);
+        command.arg("--version").stdin(std::process::Stdio::null());
+        let major = Ran::of(command).stdout.strip_prefix("aws-cli/")?.split('.').next()?.parse().ok()?;
+        Some(AwsCli { program, major })
+    };
+    let installed = FOUND.get_or_init(|| tool::find_all("aws").filter_map(with_version).collect());
+    let first = |major: u32| {
+        let found = installed.iter().find(|cli| cli.major == major);
+        if found.is_none() {
+            tool::miss(&format!("aws-cli/{major}"), "is not installed");
+        }
+        found.cloned()
+    };
+    [first(1), first(2)].into_iter().flatten().collect()
+}
+
 const WHO: &str = "import boto3\nprint(boto3.client('sts').get_caller_identity()['Arn'])\n\
                    print([b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])";
 
 #[test]
 fn aws_cli_signs_with_the_credentials_of_its_credential_process() {
-    let (Some(aws), Some(cloud)) = (tool::find("aws"), moto::cloud()) else { return };
+    let Some(cloud) = moto::cloud() else { return };
     for (path, line, identity) in [
         ("/aws/sts/365-dev", "aws --role 365-dev", &cloud.role),
         ("/aws/creds/user", "aws --role user --via creds", &cloud.user),
     ] {
-        let (world, run) = job(cloud, path, identity);
-        let run = with_process(&world, run, line).env("CI", "true");
-        let who = play(&run, &aws, &["sts", "get-caller-identity", "--query", "Arn", "--output", "text"]);
-        assert_eq!(who.stdout.trim(), identity.arn, "{who:?}");
-        assert_eq!((who.code, who.stderr.as_str()), (0, ""));
-        // One run of the tool, one lease: the end that we print is outside of botocore's windows.
-        assert_eq!(world.vault.live_leases().len(), 1, "{:?}", world.requests());
-        let list = play(&run, &aws, &["s3", "ls"]);
-        assert!(list.stdout.contains(moto::BUCKET), "{list:?}");
+        for AwsCli { program, major } in aws_clis() {
+            let (world, run) = job(cloud, path, identity);
+            let run = with_process(&world, run, line).env("CI", "true");
+            // Version 2 before 2.13 takes the address from no variable.
+            let there = ["--endpoint-url", cloud.endpoint.as_str()];
+            let question = ["sts", "get-caller-identity", "--query", "Arn", "--output", "text"];
+            let who = play(&run, &program, &[&question, there.as_slice()].concat());
+            assert_eq!(who.stdout.trim(), identity.arn, "{major}: {who:?}");
+            assert_eq!((who.code, who.stderr.as_str()), (0, ""));
+            // One run of the tool, one lease: the end that we print is outside of botocore's windows.
+            assert_eq!(world.vault.live_leases().len(), 1, "{major}: {:?}", world.requests());
+            let list = play(&run, &program, &[&["s3", "ls"], there.as_slice()].concat());
+            assert!(list.stdout.contains(moto::BUCKET), "{major}: {list:?}");
+        }
     }
 }
 
@@ -120,22 +161,100 @@ fn aws_cli_and_boto3_work_after_an_eval_whatever_was_set_before() {
 }
 
 #[test]
-fn what_aws_cli_shows_of_a_failure_is_our_line_and_no_secret() {
-    let Some(aws) = tool::find("aws") else { return };
+fn aws_cli_and_boto3_take_what_a_step_of_github_emptied_for_unset() {
+    let (Some(aws), Some(python), Some(cloud)) = (tool::find("aws"), moto::python(), moto::cloud()) else { return };
+    let (world, run) = job(cloud, "/aws/creds/user", &cloud.user);
+    let printed = github::in_a_step(world.command_as("token", "aws --role user --via creds --format github --reveal"));
+    let stale = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
+    let run = stale.iter().fold(run, |run, name| run.env(name, "stale"));
+    let run = run.env("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z");
+    let variables = github::parse_variables(&printed.run().ok());
+    let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
+    let who = play(&run, &aws, &["sts", "get-caller-identity", "--query", "Arn", "--output", "text"]);
+    assert_eq!((who.stdout.trim(), who.stderr.as_str()), (cloud.user.arn.as_str(), ""), "{who:?}");
+    let ran = play(&run, &python, &["-c", WHO]);
+    assert_eq!(ran.stdout, format!("{}\n['{}']\n", cloud.user.arn, moto::BUCKET), "{ran:?}");
+}
+
+/// A job whose Vault lends the Exoscale key that the cloud knows. Its variables say nothing of an endpoint.
+fn storage_job(cloud: &Cloud) -> (World, Run) {
     let world = World::start();
-    let run = with_process(&world, world.command_as("id-token", ""), "aws --role not-ours");
-    world.vault.inject(
-        On::path("/aws/sts/not-ours").every(),
-        Fault::answer(dev_vault::Reply::error(403, "permission denied")),
+    let (key, secret) = (cloud.storage.key.clone(), cloud.storage.secret.clone());
+    let lend = move |mut answer: Value| {
+        (answer["data"]["api_key"], answer["data"]["api_secret"]) = (json!(key), json!(secret));
+        answer
+    };
+    world.vault.inject(On::path(&format!("/exoscale/apikey/{ROLE}")).every(), Fault::rewrite(Box::new(lend)));
+    let run = world.command_as("token", "").env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_PAGER", "");
+    (world, run)
+}
+
+/// What boto3 makes of its environment, before it sends anything.
+const WHERE: &str = "import boto3\nc = boto3.client('s3')\n\
+                     print(c.meta.endpoint_url, c.meta.region_name, c.meta.config.request_checksum_calculation, \
+                     c.meta.config.response_checksum_validation)";
+
+#[test]
+fn aws_cli_and_boto3_find_the_object_storage_after_an_eval_and_sign_with_its_key() {
+    let (Some(aws), Some(python), Some(cloud)) = (tool::find("aws"), moto::python(), moto::cloud()) else { return };
+    let (world, run) = storage_job(cloud);
+    let stale = ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
+    let run = stale.iter().fold(run, |run, name| run.env(name, "stale"));
+    let run = run.env("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z").env("AWS_SECRET_ACCESS_KEY", "stale");
+    // The storage itself is not reachable here: once it is clear where they would go, only the address changes.
+    let script = format!(
+        "set -e; eval $({} exoscale --sos --zone ch-gva-2 --role {ROLE}); '{python}' -c \"$0\"\n\
+         export AWS_ENDPOINT_URL_S3='{}'; '{aws}' s3 cp --only-show-errors \"$1\" s3://{}/sos/\n\
+         '{aws}' s3 cp --only-show-errors s3://{}/sos/artifact -; '{python}' -c \"$2\"\n",
+        env!("CARGO_BIN_EXE_ci-creds"),
+        cloud.endpoint,
+        moto::BUCKET,
+        moto::BUCKET,
+        aws = aws.display(),
+        python = python.display(),
     );
-    let ran = play(&run, &aws, &["sts", "get-caller-identity", "--endpoint-url", "http://127.0.0.1:1"]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (255, ""), "{ran:?}");
-    assert!(ran.stderr.contains("Error when retrieving credentials from custom-process"), "{ran:?}");
-    let ours: Vec<_> = ran.stderr.lines().filter(|line| line.contains("ci-creds: error[denied]: ")).collect();
-    assert_eq!(ours.len(), 1, "{ran:?}");
-    assert!(ran.stderr.contains("aws/sts/not-ours") && ran.stderr.contains("  hint: "), "{ran:?}");
-    assert!(!ran.stderr.contains("unset") && !ran.stderr.contains("(exit"), "{ran:?}");
-    world.assert_no_secret_in(&ran.stderr);
+    let artifact = world.file("artifact", "what the job made\n").display().to_string();
+    let owner = "import boto3\nprint(boto3.client('s3').list_buckets()['Buckets'][0]['Name'])";
+    let ran = play(&run, &"/bin/sh".into(), &["-c", &script, WHERE, &artifact, owner]);
+    let found = "https://sos-ch-gva-2.exo.io ch-gva-2 when_required when_required";
+    assert_eq!(ran.stdout, format!("{found}\nwhat the job made\n{}\n", moto::BUCKET), "{ran:?}");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn aws_cli_takes_the_object_storages_key_by_credential_process_and_needs_no_zone_for_it() {
+    let (Some(aws), Some(cloud)) = (tool::find("aws"), moto::cloud()) else { return };
+    let (world, run) = storage_job(cloud);
+    let run = with_process(&world, run, &format!("exoscale --sos --role {ROLE}"));
+    let run = run.env("AWS_ENDPOINT_URL_S3", &cloud.endpoint);
+    let list = play(&run, &aws, &["s3", "ls"]);
+    assert!(list.code == 0 && list.stdout.contains(moto::BUCKET), "{list:?}");
+    assert_eq!(list.stderr, "");
+    // The cloud does check: with another secret it refuses.
+    let run = world.command("").env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_ENDPOINT_URL_S3", &cloud.endpoint);
+    let run = run.env("AWS_ACCESS_KEY_ID", &cloud.storage.key).env("AWS_SECRET_ACCESS_KEY", &cloud.user.secret);
+    let refused = play(&run.env("AWS_DEFAULT_REGION", "ch-gva-2"), &aws, &["s3", "ls"]);
+    assert!(refused.stderr.contains("SignatureDoesNotMatch"), "{refused:?}");
+}
+
+#[test]
+fn what_aws_cli_shows_of_a_failure_is_our_line_and_no_secret() {
+    for AwsCli { program, major } in aws_clis() {
+        let world = World::start();
+        let run = with_process(&world, world.command_as("id-token", ""), "aws --role not-ours");
+        world.vault.inject(
+            On::path("/aws/sts/not-ours").every(),
+            Fault::answer(dev_vault::Reply::error(403, "permission denied")),
+        );
+        let ran = play(&run, &program, &["sts", "get-caller-identity", "--endpoint-url", "http://127.0.0.1:1"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (255, ""), "{major}: {ran:?}");
+        assert!(ran.stderr.contains("Error when retrieving credentials from custom-process"), "{ran:?}");
+        let ours: Vec<_> = ran.stderr.lines().filter(|line| line.contains("ci-creds: error[denied]: ")).collect();
+        assert_eq!(ours.len(), 1, "{ran:?}");
+        assert!(ran.stderr.contains("aws/sts/not-ours") && ran.stderr.contains("  hint: "), "{ran:?}");
+        assert!(!ran.stderr.contains("unset") && !ran.stderr.contains("(exit"), "{ran:?}");
+        world.assert_no_secret_in(&ran.stderr);
+    }
 }
 
 #[test]
@@ -205,8 +324,9 @@ fn a_reader_that_went_away_costs_the_lease_and_ends_in_74_and_not_in_a_signal() 
     for format in ["process", "shell", "json"] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let mut command =
-            world.command_as("id-token", &format!("aws --role user --via creds --format {format}")).to_command();
+        let mut command = world
+            .command_as("id-token", &format!("aws --role user --via creds --no-cache --format {format}"))
+            .to_command();
         let output = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
         let output = output.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(74), "{format}: {output:?}");

@@ -1,11 +1,12 @@
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dev_vault::{Fault, On};
 
+use crate::support::parallel::each;
 use crate::support::{ROLE, Ran, World, tool};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
@@ -82,6 +83,63 @@ fn a_reader_that_is_gone_is_an_error_and_the_key_is_given_back() {
     world.assert_nothing_left(&ran);
 }
 
+/// A pipe with a reader that reads nothing, and no room for a page more.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
+    rustix::fs::fcntl_setfl(&writer, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_reader_that_reads_nothing_is_not_waited_for_beyond_the_deadline_or_a_signal() {
+    each(vec![("--timeout 5", None, 74), ("", Some("TERM"), 143)], |(flags, signal, code)| {
+        let world = World::start();
+        let mut command = world.command_as("secret-id", &format!("{EXOSCALE} {flags}")).to_command();
+        let (_reader, writer) = full_pipe();
+        let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        assert!(world.vault.wait_for_requests(2, PATIENCE), "the read never came");
+        if let Some(signal) = signal {
+            kill(signal, child.id());
+        }
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        world.assert_nothing_left(&output);
+    });
+    // One that comes late gets all of it.
+    let world = World::start();
+    let mut command = world.command_as("secret-id", EXOSCALE).to_command();
+    let (mut reader, writer) = full_pipe();
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    assert!(world.vault.wait_for_requests(2, PATIENCE), "the read never came");
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert!(text.trim_start_matches('x').ends_with("';\n"), "{text}");
+}
+
+#[test]
+fn a_reader_that_is_only_slow_gets_what_makes_his_eval_fail() {
+    let world = World::start();
+    let mut command = world.command_as("secret-id", "exoscale --role ../admin").to_command();
+    let (mut reader, writer) = full_pipe();
+    let mut child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    drop(command);
+    // It asks nobody, so it sleeps only because of the pipe.
+    let stat = format!("/proc/{}/stat", child.id());
+    let state = || std::fs::read_to_string(&stat).unwrap().rsplit(") ").next().unwrap().chars().next();
+    while !matches!(state(), Some('S' | 'Z')) {
+        std::thread::yield_now();
+    }
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(64));
+    assert!(text.trim_start_matches('x').ends_with("(exit 64);\n"), "{text}");
+}
+
 #[test]
 fn a_signal_during_the_read_ends_the_run_with_its_code_and_gives_the_key_back() {
     for (signal, code, kind) in [("TERM", 143, "terminated"), ("INT", 130, "interrupted")] {
@@ -107,6 +165,39 @@ fn a_signal_during_the_read_ends_the_run_with_its_code_and_gives_the_key_back() 
 }
 
 #[test]
+fn a_signal_while_the_key_is_given_back_does_not_leave_it() {
+    let world = World::start();
+    world.vault.inject(On::path("revoke-self"), Fault::hang_before());
+    let mut command = world.command_as("secret-id", EXOSCALE).to_command();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(world.vault.wait_for_requests(3, PATIENCE), "nothing was given back");
+    kill("TERM", child.id());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143), "{output:?}");
+    assert_eq!((world.vault.minted().len(), world.count("revoke-self")), (1, 2));
+    world.assert_nothing_left(&output);
+}
+
+#[test]
+fn a_signal_ends_the_run_soon_when_vault_answers_nothing_at_all() {
+    let world = World::start();
+    for path in [READ, "revoke-self", "leases/revoke"] {
+        world.vault.inject(On::path(path).every(), Fault::hang_after());
+    }
+    let mut command = world.command_as("secret-id", EXOSCALE).to_command();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(world.vault.wait_for_requests(2, PATIENCE), "the read never came");
+    let started = Instant::now();
+    kill("TERM", child.id());
+    let output = child.wait_with_output().unwrap();
+    // Ten seconds are for giving back, and each request in them has four: there is more than one.
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!(output.status.code(), Some(80), "{output:?}");
+    assert_eq!(world.count("revoke-self"), 2, "{:?}", world.requests());
+}
+
+#[test]
 fn a_signal_before_the_login_is_answered_spends_nothing_more() {
     let world = World::start();
     world.vault.inject(On::path("sys/wrapping/lookup"), Fault::hang_before());
@@ -116,7 +207,8 @@ fn a_signal_before_the_login_is_answered_spends_nothing_more() {
     let started = Instant::now();
     kill("TERM", child.id());
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
-    assert!(started.elapsed() < Duration::from_secs(5));
+    // The lookup itself would be waited for 20 s.
+    assert!(started.elapsed() < Duration::from_secs(15));
     assert_eq!(world.requests(), ["POST sys/wrapping/lookup"]);
 }
 
@@ -143,7 +235,7 @@ fn stdout_and_stderr_in_one_pipe_are_refused_in_words_that_no_shell_acts_on() {
 }
 
 /// A shell that writes into our pipe, in a process group of its own, as a runner starts a job's.
-fn in_a_job(world: &World, script: &str) -> Ran {
+pub(crate) fn in_a_job(world: &World, script: &str) -> Ran {
     let run = world.command_as("token", "").env("CI", "true").env("CI_CREDS", env!("CARGO_BIN_EXE_ci-creds"));
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script]).env_clear().envs(run.variables()).stdin(Stdio::null()).process_group(0);
@@ -176,7 +268,7 @@ fn a_bare_call_in_a_job_is_refused_and_a_captured_one_is_not() {
 }
 
 /// Runs it on a terminal of its own; what the terminal shows, and the code.
-fn on_a_terminal(world: &World, line: &str) -> Option<(i32, String)> {
+pub(crate) fn on_a_terminal(world: &World, line: &str) -> Option<(i32, String)> {
     let script = tool::find("script")?;
     let run = world.command_as("token", "");
     let mut command = Command::new(script);

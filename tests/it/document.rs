@@ -88,7 +88,8 @@ fn every_way_format_and_placeholder_is_in_the_readme_and_no_other_one_is() {
 
 /// The command lines of a text that call the program, each up to what the shell or the prose puts behind it.
 fn command_lines(text: &str) -> Vec<String> {
-    let end = |rest: &str| ["||", "|", ")", "`", ";", "#", "2>", ","].iter().filter_map(|end| rest.find(end)).min();
+    let end =
+        |rest: &str| ["||", "|", ")", "`", ";", "#", "2>", ">>", ","].iter().filter_map(|end| rest.find(end)).min();
     let lines = text.lines().flat_map(|line| line.split("ci-creds ").skip(1));
     lines.map(|rest| rest[..end(rest).unwrap_or(rest.len())].trim().to_owned()).collect()
 }
@@ -96,7 +97,8 @@ fn command_lines(text: &str) -> Vec<String> {
 #[test]
 fn every_command_line_in_the_readme_and_the_examples_is_one_that_the_program_takes() {
     let mut texts = vec![file("README.md"), file("CHANGELOG.md"), file("examples/aws/config")];
-    for entry in std::fs::read_dir(Path::new(ROOT).join("examples/gitlab")).expect("the pipelines") {
+    let pipelines = |folder| std::fs::read_dir(Path::new(ROOT).join(folder)).expect("the pipelines");
+    for entry in pipelines("examples/gitlab").chain(pipelines("examples/github")) {
         texts.push(std::fs::read_to_string(entry.expect("an entry").path()).expect("a pipeline"));
     }
     let lines: Vec<_> = texts.iter().flat_map(|text| command_lines(text)).collect();
@@ -114,11 +116,14 @@ fn every_command_line_in_the_readme_and_the_examples_is_one_that_the_program_tak
 #[test]
 fn every_flag_in_the_readme_exists() {
     let readme = file("README.md");
-    let help = |command: &str| match cli::parse_arguments(&["ci-creds", command, "--help"].map(OsString::from)) {
-        Err(Stop::Text(text)) => text,
-        _ => panic!("{command} has no help"),
+    let help = |command: &str| {
+        let line: Vec<_> = format!("ci-creds {command} --help").split(' ').map(OsString::from).collect();
+        match cli::parse_arguments(&line) {
+            Err(Stop::Text(text)) => text,
+            _ => panic!("{command} has no help"),
+        }
     };
-    let help = format!("{}{}", help("aws"), help("exoscale"));
+    let help = ["aws", "exoscale", "cache clear"].map(help).concat();
     let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
     let flags_of = |line: &str| -> Vec<String> {
         let starts = line.match_indices("--").filter(|(at, _)| !line[..*at].ends_with(['-', '|']));

@@ -6,6 +6,7 @@
 mod pipeline;
 mod site;
 mod terraform;
+mod workflow;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,15 +17,16 @@ use serde_json::{Value, json};
 pub(crate) use site::Site;
 use site::{ROOT_KEY, ROOT_SECRET};
 
-use crate::support::{Run, World, tool};
+use crate::support::{Run, World, moto, tool};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 const AUDIENCE: &str = "https://vault.example.com";
 
 /// Each pipeline, and what its comments say comes from outside: a variable, and what `hand-out.sh` makes for it.
-const PIPELINES: [(&str, &[(&str, &str)]); 7] = [
+const PIPELINES: [(&str, &[(&str, &str)]); 8] = [
     ("id-token-exoscale", &[]),
     ("id-token-aws", &[]),
+    ("credentials-file", &[]),
     ("terraform", &[]),
     ("wrapping-token", &[("VAULT_ROLE_ID", "role-id"), ("VAULT_WRAPPING_TOKEN", "wrapping-token")]),
     ("secret-id", &[("VAULT_ROLE_ID", "role-id"), ("VAULT_SECRET_ID", "secret-id")]),
@@ -33,9 +35,10 @@ const PIPELINES: [(&str, &[(&str, &str)]); 7] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "aws/config",
     "ci-creds.toml",
+    "github/aws.yml",
     "vault/hand-out.sh",
     "vault/main.tf",
     "vault/policies/aws-365.hcl",
@@ -67,6 +70,8 @@ pub(crate) fn assert_tools_had_credentials(site: &Site, lines: &[String], contex
     assert!(!expected.is_empty(), "{context}: no tool is called");
     assert_eq!(calls.iter().map(|(line, _)| line.clone()).collect::<Vec<_>>(), expected, "{context}");
     let alive = site.vault.live_keys();
+    // What gives the keys back stands behind the tools.
+    let given_back = lines.iter().any(|line| line == "ci-creds cache clear");
     for (line, variables) in calls {
         let needed: &[&str] = match line.split(' ').next() {
             Some("exo") => &["EXOSCALE_API_KEY"],
@@ -74,10 +79,20 @@ pub(crate) fn assert_tools_had_credentials(site: &Site, lines: &[String], contex
             _ => &["EXOSCALE_API_KEY", "AWS_ACCESS_KEY_ID"],
         };
         for name in needed {
-            let key = variables.get(*name).unwrap_or_else(|| panic!("{context}: {line} has no {name}"));
-            assert!(alive.contains(key), "{context}: {line} has a key that does not work");
+            let key = key_of(&variables, name).unwrap_or_else(|| panic!("{context}: {line} has no {name}"));
+            assert_eq!(
+                alive.contains(key),
+                !given_back,
+                "{context}: {line} has a key that does not work, or still does"
+            );
         }
     }
+}
+
+/// The key as its tool finds it: in the variable, or in the file that another variable points to.
+fn key_of<'a>(variables: &'a BTreeMap<String, String>, name: &str) -> Option<&'a String> {
+    let in_file = if name == "AWS_ACCESS_KEY_ID" { "aws_access_key_id" } else { "key" };
+    variables.get(name).or_else(|| variables.get(in_file))
 }
 
 #[test]
@@ -122,6 +137,22 @@ fn every_pipeline_gets_its_credentials_from_a_vault_that_the_script_set_up() {
                     site.assert_no_secret_in(&format!("{}{}", ran.stdout, ran.stderr));
                     assert_tools_had_credentials(&site, lines, &context);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_private_files_of_a_job_go_with_it_also_when_its_script_fails() {
+    let Some(site) = Site::set_up() else { return };
+    for shell in ["sh", "bash"] {
+        for job in jobs_of("credentials-file") {
+            for (last, code) in [("ls -d \"$AWS_SHARED_CREDENTIALS_FILE\" \"$EXOSCALE_CONFIG\"", 0), ("false", 1)] {
+                let lines = [job.script.clone(), vec![last.to_owned()]].concat();
+                let ran = site.run(shell, &job, &lines, &[]);
+                assert_eq!(ran.code, code, "{shell}: {ran:?}");
+                let left = std::fs::read_dir(site.path("tmp")).expect("a folder").count();
+                assert_eq!(left, 0, "{shell}, {last}: {ran:?}");
             }
         }
     }
@@ -243,6 +274,33 @@ fn the_aws_tools_take_the_credential_process_line_as_it_stands() {
     let keys = site.vault.live_keys();
     assert!(keys.iter().any(|key| signature.contains(&format!("Credential={key}/"))), "{signature}: {keys:?}");
     assert_eq!(site.vault.minted().into_iter().collect::<Vec<_>>(), [("aws/sts/365-dev".to_owned(), 1)]);
+}
+
+#[test]
+fn the_aws_tools_find_the_object_storage_by_the_profile_as_it_stands() {
+    let (Some(aws), Some(python)) = (tool::find("aws"), moto::python()) else { return };
+    let Some(site) = Site::set_up() else { return };
+    let config = site.path("home/config");
+    std::fs::write(&config, example("aws/config")).expect("a configuration");
+    let job = jobs_of("id-token-exoscale").remove(0);
+    let play = |program: &Path, arguments: &[&str]| {
+        let mut run = Run::new(program, &site.path("work"));
+        run.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let run = site.environment(&job, run).env("AWS_CONFIG_FILE", &config.display().to_string());
+        run.env("AWS_PROFILE", "storage").env("AWS_MAX_ATTEMPTS", "1").run()
+    };
+    let found = "import boto3\nm = boto3.client('s3').meta\nprint(m.endpoint_url, m.region_name, \
+                 m.config.request_checksum_calculation, m.config.response_checksum_validation)";
+    let ran = play(&python, &["-c", found]);
+    assert_eq!(ran.stdout, "https://sos-ch-gva-2.exo.io ch-gva-2 when_required when_required\n", "{ran:?}");
+    let cloud = Sink::start(Tls::Off);
+    let ran = play(&aws, &["s3", "ls", "--endpoint-url", &cloud.address()]);
+    let requests = cloud.requests();
+    let signature = requests.first().and_then(|request| request.headers.get("authorization"));
+    let signature = signature.unwrap_or_else(|| panic!("no signed request: {ran:?}"));
+    let keys = site.vault.live_keys();
+    assert!(keys.iter().any(|key| signature.contains(&format!("Credential={key}/"))), "{signature}: {keys:?}");
+    assert!(signature.contains("/ch-gva-2/s3/aws4_request"), "{signature}");
 }
 
 #[test]

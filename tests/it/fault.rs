@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
-use dev_vault::{DevVault, Fault, On, Reply, Tls};
+use dev_vault::{Crowd, DevVault, Fault, On, Reply, Tls};
 use serde_json::json;
 
 use crate::support::parallel::each;
-use crate::support::{ROLE, World, exports};
+use crate::support::{METHODS, ROLE, Ran, World, exports, tool};
 
 /// What a fault does to a run: it loses the answer of something that was done or not, or puts a whole answer that
 /// is nobody's Vault in its place.
@@ -134,6 +134,25 @@ fn every_quick_fault_at_every_step_ends_in_its_code_and_leaves_nothing() {
     each(all(&QUICK), |(step, name, sort, make, every)| survive(step, name, sort, make, every, ""));
 }
 
+/// TLS records that end a connection in the middle: one that does not decrypt, and an alert in clear.
+const SPOILED: [&[u8]; 2] = [b"\x17\x03\x03\x00\x18ZZZZZZZZZZZZZZZZZZZZZZZZ", &[0x15, 3, 3, 0, 2, 2, 80]];
+
+#[test]
+fn an_answer_that_tls_cannot_read_is_a_lost_one() {
+    let cases = STEPS.into_iter().flat_map(|step| SPOILED.map(|bytes| (step, bytes))).collect();
+    each(cases, |((method, suffix, codes), bytes)| {
+        let world = World::with(DevVault::builder().tls(Tls::Valid));
+        world.vault.inject(On::path(suffix), Fault::answer_beside_tls(bytes));
+        let run = world.command_as(method, &format!("exoscale --role {ROLE}"));
+        let ran = run.env("VAULT_CACERT_BYTES", world.vault.ca_pem()).run();
+        let case = format!("{method} {suffix}: {ran:?}");
+        assert_eq!(ran.code, codes(Sort::Done).0, "{case}");
+        assert_eq!(world.vault.live_leases().len(), usize::from(matches!(ran.code, 0 | 80)), "{case}");
+        assert!(ran.code == 0 || ran.stderr.contains("was lost before the answer was complete"), "{case}");
+        assert_never_blind(&world, &case);
+    });
+}
+
 #[test]
 fn a_server_that_hangs_is_given_up_in_time_and_leaves_nothing() {
     let hangs: [(&str, Sort, Make); 2] =
@@ -141,8 +160,9 @@ fn a_server_that_hangs_is_given_up_in_time_and_leaves_nothing() {
     let cases = all(&hangs).into_iter().filter(|(_, _, _, _, every)| !every).collect();
     each(cases, |(step, name, sort, make, every)| {
         let started = Instant::now();
-        survive(step, name, sort, make, every, "--request-timeout 1");
-        assert!(started.elapsed() < Duration::from_secs(8), "{name} at {}: {:?}", step.1, started.elapsed());
+        survive(step, name, sort, make, every, "--request-timeout 2");
+        // Without that flag the first silence alone would take 20 s.
+        assert!(started.elapsed() < Duration::from_secs(18), "{name} at {}: {:?}", step.1, started.elapsed());
     });
 }
 
@@ -155,7 +175,8 @@ fn an_answer_without_an_end_is_cut_at_its_size_and_not_at_the_deadline() {
         let ran = world.command_as(method, &format!("exoscale --role {ROLE}")).run();
         assert_eq!(ran.code, code, "{ran:?}");
         assert!(ran.stderr.contains("larger than 1 MiB"), "{ran:?}");
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        // The deadline of a request is 20 s.
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     }
 }
 
@@ -166,18 +187,17 @@ fn an_answer_in_drops_does_not_outlive_the_deadline_of_the_run() {
     let started = Instant::now();
     let ran = world.command_as("id-token", &format!("exoscale --role {ROLE} --timeout 2")).run();
     ran.refused(&world, 69, "unavailable", &["no complete answer"], &["--request-timeout"]);
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
 #[test]
 fn a_vault_that_cannot_be_reached_is_named_with_the_reason() {
     let world = World::start();
     let job = || world.command_as("token", &format!("exoscale --role {ROLE} --retries 1"));
-    // A port that was just free: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let address = format!("127.0.0.1:{port}");
+    // A port that nobody listens at, and that the system gives to no other test.
+    let address = "127.0.0.1:1";
     let ran = job().env("VAULT_ADDR", &format!("http://{address}")).run();
-    ran.refused(&world, 69, "unavailable", &[&address, "connection refused"], &["VAULT_ADDR"]);
+    ran.refused(&world, 69, "unavailable", &[address, "connection refused"], &["VAULT_ADDR"]);
     let ran = job().env("VAULT_ADDR", "unix:///nonexistent/vault.sock").run();
     ran.refused(&world, 69, "unavailable", &["/nonexistent/vault.sock", "no such socket"], &["VAULT_ADDR"]);
     assert_eq!(world.vault.requests().len(), 0);
@@ -192,6 +212,63 @@ fn a_host_without_an_address_is_named() {
     let ran = run.env("VAULT_CACERT_BYTES", world.vault.ca_pem()).run();
     let ran = ran.refused(&world, 69, "unavailable", &["vault.invalid:443"], &["VAULT_ADDR"]);
     assert!(ran.stderr.contains("no address for") || ran.stderr.contains("no connection in time"), "{ran:?}");
+}
+
+#[test]
+fn a_connection_attempt_that_hangs_has_spent_nothing_and_left_nothing() {
+    let crowd = Crowd::gather();
+    let address = format!("http://{}", crowd.address());
+    let deadlines = ["--timeout 3", "--request-timeout 2 --retries 1", "--connect-timeout 1 --timeout 4 --retries 10"];
+    let cases = METHODS.into_iter().flat_map(|method| deadlines.map(|flags| (method, flags))).collect();
+    each(cases, |(method, flags)| {
+        let world = World::start();
+        let started = Instant::now();
+        let run = world.command_as(method, &format!("exoscale --role {ROLE} {flags}")).env("VAULT_ADDR", &address);
+        let ran = run.run();
+        // The system itself would go on for two minutes.
+        assert!(started.elapsed() < Duration::from_secs(30), "{flags}: {:?}", started.elapsed());
+        ran.refused(&world, 69, "unavailable", &["cannot reach", "no connection in time"], &["VAULT_ADDR"]);
+    });
+}
+
+#[test]
+fn a_run_without_retries_still_gives_back_when_a_revocation_is_lost_once() {
+    each(vec![Fault::drop_request(), Fault::hang_before()], |fault| {
+        let world = World::start();
+        world.vault.inject(On::get(READ), Fault::cut_answer(0));
+        world.vault.inject(On::path("revoke-self"), fault);
+        let ran = world.command_as("secret-id", &format!("exoscale --role {ROLE} --retries 0")).run();
+        let ran = ran.refused(&world, 69, "unavailable", &["was lost"], &["proxy"]);
+        world.assert_nothing_left(&ran);
+    });
+}
+
+/// A loopback address that nothing else listens at. Its port 53 is for root.
+const NAME_SERVER: &str = "127.0.83.53";
+
+#[test]
+fn a_name_service_that_does_not_answer_does_not_outlive_the_deadline_of_the_run() {
+    let Some(unshare) = tool::find("unshare") else { return };
+    let permitted = std::process::Command::new(&unshare).args(["-m", "true"]).output();
+    let silent = std::net::UdpSocket::bind((NAME_SERVER, 53));
+    let (Ok(_silent), true) = (silent, permitted.is_ok_and(|output| output.status.success())) else {
+        eprintln!("skipped: a name service of its own is for root, where unshare is permitted");
+        return;
+    };
+    let world = World::with(DevVault::builder().tls(Tls::Valid));
+    // One question, and half a minute for its answer.
+    let resolver = world.file("resolv.conf", &format!("nameserver {NAME_SERVER}\noptions timeout:30 attempts:1\n"));
+    let line = format!("exoscale --role {ROLE} --retries 0 --timeout 2");
+    let run = world.command_as("token", &line).env("VAULT_ADDR", "https://vault.example.com");
+    let inner = run.env("VAULT_CACERT_BYTES", world.vault.ca_pem()).to_command();
+    let mut command = std::process::Command::new(unshare);
+    command.args(["-m", "sh", "-c", "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\""]).arg(&resolver);
+    command.arg(inner.get_program()).args(inner.get_args()).env_clear();
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let started = Instant::now();
+    let ran = Ran::of(command);
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}: {ran:?}", started.elapsed());
+    ran.refused(&world, 69, "unavailable", &["vault.example.com:443"], &["VAULT_ADDR"]);
 }
 
 #[test]
@@ -235,7 +312,7 @@ fn a_token_that_may_not_make_a_child_says_so_before_anything_is_read() {
 
 #[test]
 fn a_read_that_outlives_the_run_is_still_given_back() {
-    for (fault, minted) in [(Fault::hang_after(), 1), (Fault::hang_before(), 0)] {
+    each(vec![(Fault::hang_after(), 1), (Fault::hang_before(), 0)], |(fault, minted)| {
         let world = World::start();
         world.vault.inject(On::path(READ).every(), fault);
         let started = Instant::now();
@@ -243,8 +320,9 @@ fn a_read_that_outlives_the_run_is_still_given_back() {
         let ran = ran.refused(&world, 69, "unavailable", &["no complete answer"], &["--request-timeout"]);
         assert_eq!(world.vault.minted().len(), minted, "{ran:?}");
         world.assert_nothing_left(&ran);
-        assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
-    }
+        // The deadline of such a read is a minute.
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    });
 }
 
 #[test]

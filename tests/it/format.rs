@@ -46,6 +46,76 @@ fn an_exoscale_key_in_every_format_for_shells_and_files_is_this_text_to_the_lett
     }
 }
 
+const SOS_STALE: &str =
+    "AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_PROFILE AWS_DEFAULT_PROFILE";
+
+#[test]
+fn a_key_for_the_object_storage_is_this_text_to_the_letter() {
+    let world = World::start();
+    let (stdout, made) = run(&world, &format!("exoscale --sos --zone de-fra-1 --role {ROLE}"));
+    let exports = [
+        ("AWS_ACCESS_KEY_ID", made.key.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", made.secret.as_str()),
+        ("AWS_ENDPOINT_URL_S3", "https://sos-de-fra-1.exo.io"),
+        ("AWS_REGION", "de-fra-1"),
+        ("AWS_DEFAULT_REGION", "de-fra-1"),
+        ("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required"),
+        ("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required"),
+    ];
+    let lines: String = exports.iter().map(|(name, value)| format!("export {name}='{value}';\n")).collect();
+    assert_eq!(stdout, format!("unset {SOS_STALE};\n{lines}"));
+    let (stdout, made) = run(&world, &format!("exoscale --sos --format process --role {ROLE}"));
+    let mut answer: Value = serde_json::from_str(&stdout).unwrap();
+    assert!(answer["Expiration"].take().as_str().is_some_and(|end| end.len() == 20), "{answer}");
+    let expected = json!({ "Version": 1, "AccessKeyId": made.key, "SecretAccessKey": made.secret, "Expiration": null });
+    assert_eq!(answer, expected);
+    let (stdout, made) = run(&world, &format!("exoscale --sos --format json --role {ROLE}"));
+    let answer: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!([&answer["provider"], &answer["api_key"], &answer["api_secret"]], ["exoscale", &made.key, &made.secret]);
+}
+
+#[test]
+fn the_zone_of_the_object_storage_comes_from_the_flag_then_the_variable_then_the_file() {
+    let world = World::start();
+    let config = world.file("config.toml", "[exoscale]\nzone = 'at-vie-1'\n").display().to_string();
+    let endpoint = |run: crate::support::Run| {
+        let exports = crate::support::exports(&run.run().ok());
+        assert_eq!(exports["AWS_REGION"], exports["AWS_DEFAULT_REGION"]);
+        exports["AWS_ENDPOINT_URL_S3"].clone()
+    };
+    let of_file =
+        |line: &str| world.command_as("token", &format!("{line} --role {ROLE}")).env("CI_CREDS_CONFIG", &config);
+    assert_eq!(endpoint(of_file("exoscale --sos")), "https://sos-at-vie-1.exo.io");
+    let of_variable = |line: &str| of_file(line).env("EXOSCALE_ZONE", "bg-sof-1");
+    assert_eq!(endpoint(of_variable("exoscale --sos")), "https://sos-bg-sof-1.exo.io");
+    assert_eq!(endpoint(of_variable("exoscale --sos --zone ch-gva-2")), "https://sos-ch-gva-2.exo.io");
+    // Without --sos the variable stays what it is, and is not read.
+    let plain = crate::support::exports(&of_variable("exoscale").run().ok());
+    assert_eq!(plain["EXOSCALE_ZONE"], "at-vie-1");
+}
+
+#[test]
+fn without_a_zone_the_object_storage_is_refused_before_any_request_in_each_format_that_names_it() {
+    let world = World::start();
+    for (format, marker) in [
+        ("shell", format!("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY {SOS_STALE};\n(exit 78);\n")),
+        ("dotenv", String::new()),
+    ] {
+        let run = world.command_as("token", &format!("exoscale --sos --role {ROLE} --format {format}"));
+        let ran = run.run().failed(78, "config");
+        let hint = "  hint: ci-creds exoscale --sos --zone ch-gva-2, or set EXOSCALE_ZONE\n";
+        assert!(ran.stderr.contains("no zone of the object storage") && ran.stderr.ends_with(hint), "{ran:?}");
+        assert_eq!(ran.stdout, marker);
+        let run = run.env("EXOSCALE_ZONE", "evil.example.com/");
+        assert!(run.run().failed(64, "usage").stderr.contains("the zone (from EXOSCALE_ZONE) is not one"));
+    }
+    let misspelt = world.command_as("token", &format!("exoscale --sos --rool {ROLE}")).run().failed(64, "usage");
+    assert_eq!(misspelt.stdout, format!("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY {SOS_STALE};\n(exit 64);\n"));
+    let process = world.command_as("token", &format!("exoscale --role {ROLE} --format process")).run();
+    assert!(process.failed(64, "usage").stderr.contains("  hint: --sos for the object storage, "));
+    assert_eq!(world.vault.connections(), 0);
+}
+
 #[test]
 fn json_tells_everything_that_is_known_and_is_one_line() {
     let world = World::start();

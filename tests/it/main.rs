@@ -15,6 +15,8 @@ mod support;
 
 /// What is said and taken back when the read is refused, or its answer cannot be used.
 mod answer;
+/// What is kept between calls, for whom and how long, and what is given back.
+mod cache;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
 /// The files in completions/ against the command line.
@@ -35,8 +37,12 @@ mod engine;
 mod example;
 /// What goes wrong on the wire, at every step, with the exact code.
 mod fault;
+/// Credentials files: a private one for a job, or one of the user's, edited.
+mod file;
 /// The text of each format, with the engine's own values.
 mod format;
+/// The format for GitHub's runner, as the runner reads it.
+mod github;
 /// What is wrong before the first request, and that none is made.
 mod input;
 /// What of a secret stays in memory, and who could read it there.
@@ -45,6 +51,8 @@ mod memory;
 mod panic;
 /// The way through a proxy, and what never takes it.
 mod proxy;
+/// Waiting until AWS knows a new key.
+mod readiness;
 /// The same questions to a real server, when there is one, and to the double.
 mod real_server;
 /// Where a redirect may lead: nowhere, but to the same server or an allowed one.

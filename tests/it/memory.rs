@@ -1,13 +1,14 @@
 mod process;
 
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dev_vault::{DevVault, Fault, On, Reply, Tls};
+use dev_vault::{DevVault, Fault, On, Reply, Sink, Tls};
 
-use crate::support::{METHODS, ROLE, Run, World, requests_of};
+use crate::support::{METHODS, ROLE, Run, World, requests_of, tool};
 use process::{Held, Memory, PATIENCE, environment_of, kill};
 
 const READ: &str = "exoscale/apikey/gitlab-ci-runner";
@@ -47,6 +48,11 @@ fn when_the_output_is_written_no_secret_is_in_memory() {
             let world = World::start();
             assert_clean_at_exit(&world, &job(&world, method, line).0);
         }
+        // Once to keep it, once to find it.
+        let world = World::start();
+        let (run, _) = job(&world, method, "aws --role 365-dev --format process");
+        assert_clean_at_exit(&world, &run);
+        assert_clean_at_exit(&world, &run);
     }
     let world = World::with(DevVault::builder().tls(Tls::Valid));
     assert_clean_at_exit(&world, &job(&world, "id-token", EXOSCALE).0.env("VAULT_CACERT_BYTES", world.vault.ca_pem()));
@@ -54,9 +60,20 @@ fn when_the_output_is_written_no_secret_is_in_memory() {
     assert_clean_at_exit(&world, &job(&world, "secret-id", &format!("{EXOSCALE} --via-file")).0);
 }
 
-fn assert_clean_at_exit(world: &World, run: &Run) {
-    let Some(held) = Held::at_exit(run, &world.path("strace")) else { return };
-    let Some(memory) = Memory::of(held.pid) else { return };
+#[test]
+fn a_key_that_aws_was_asked_about_is_not_in_memory_either() {
+    let world = World::start();
+    let sts = Sink::answering(Tls::Off, vec![Reply::status(200).body("<GetCallerIdentityResponse/>")]);
+    let (run, _) = job(&world, "id-token", "aws --via creds --role user --wait-ready --timeout 10s");
+    if assert_clean_at_exit(&world, &run.env("AWS_ENDPOINT_URL", &sts.address())) {
+        assert_eq!(sts.requests().len(), 5);
+    }
+}
+
+/// Whether it could be looked at.
+fn assert_clean_at_exit(world: &World, run: &Run) -> bool {
+    let Some(held) = Held::at_exit(run, &world.path("strace")) else { return false };
+    let Some(memory) = Memory::of(held.pid) else { return false };
     // What stands there for sure is found: a search that finds nothing would else prove nothing.
     assert!(!memory.find(&world.vault.address()).is_empty());
     assert_eq!(world.vault.minted().len(), 1, "{}", held.stdout);
@@ -65,6 +82,7 @@ fn assert_clean_at_exit(world: &World, run: &Run) {
         let hits = memory.find(&secret);
         assert!(hits.is_empty(), "{:?}: a secret of {} characters: {hits:x?}", run.arguments, secret.len());
     }
+    true
 }
 
 #[test]
@@ -111,10 +129,8 @@ fn a_secret_in_a_variable_stays_where_the_kernel_put_it_and_nowhere_else() {
 /// The program where anybody may run it. One that its user cannot read would be out of reach for that reason alone.
 fn public_program() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::copy(env!("CARGO_BIN_EXE_ci-creds"), folder.path().join("ci-creds")).expect("a copy");
-    for path in [folder.path().to_owned(), folder.path().join("ci-creds")] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
-    }
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    tool::install(env!("CARGO_BIN_EXE_ci-creds").as_ref(), &folder.path().join("ci-creds"), "0755");
     folder
 }
 
@@ -152,9 +168,12 @@ fn another_process_of_the_same_user_reads_neither_memory_nor_environment() {
         assert!(refused.contains("Permission denied"), "{name}: {refused}");
     }
     end(child);
-    let mut other = Command::new("sleep");
-    other.arg("3600");
-    let other = unprivileged(other).spawn().expect("sleep");
+    let mut other = Command::new("cat");
+    other.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut other = unprivileged(other).spawn().expect("cat");
+    // Until its program is loaded a process is what it was forked from, which belongs to root; an echo comes after that.
+    other.stdin.as_ref().expect("its input").write_all(b"!").expect("to write");
+    other.stdout.as_mut().expect("its output").read_exact(&mut [0]).expect("an echo");
     assert_eq!(read_as_peer(other.id(), "environ"), Ok(()), "the same peer reads a program that does not hide");
     end(other);
 }

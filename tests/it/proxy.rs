@@ -47,8 +47,13 @@ fn a_proxy_for_vault_wins_over_the_general_one_and_no_proxy_speaks_of_the_genera
     assert_eq!(wrong.connections(), 0);
 
     for list in ["vault.invalid", ".invalid", "other,vault.invalid", "*"] {
-        let run = remote(&world, "token", &format!("{EXOSCALE} --connect-timeout 2"));
-        let ran = run.env("HTTPS_PROXY", &wrong.address()).env("NO_PROXY", list).run();
+        let run = remote(&world, "token", &format!("{EXOSCALE} --connect-timeout 2 -v"));
+        let run = run.env("HTTPS_PROXY", &wrong.address()).env("NO_PROXY", list);
+        let ran = run.run();
+        assert_eq!((ran.code, wrong.connections()), (69, 0), "{list}: {ran:?}");
+        assert!(!ran.stderr.contains("through the proxy"), "{ran:?}");
+        // A name of its own does not go with a proxy; here there is none.
+        let ran = run.env("VAULT_TLS_SERVER_NAME", "other.invalid").run();
         assert_eq!((ran.code, wrong.connections()), (69, 0), "{list}: {ran:?}");
     }
 }
@@ -88,20 +93,22 @@ fn only_the_proxy_for_https_counts_for_https() {
 #[test]
 fn a_proxy_that_refuses_is_named_without_its_password() {
     let pages = [
-        Reply::html(407, "<html>who are you</html>").header("Proxy-Authenticate", "Basic realm=\"corp\""),
-        Reply::html(502, "<html>Bad Gateway</html>"),
-        Reply::html(403, "<html>blocked</html>"),
+        (
+            76,
+            "wants to know who we are (407)",
+            Reply::html(407, "<html>who are you</html>").header("Proxy-Authenticate", "Basic realm=\"corp\""),
+        ),
+        (69, "through the proxy from HTTPS_PROXY, which refuses", Reply::html(502, "<html>Bad Gateway</html>")),
+        (69, "through the proxy from HTTPS_PROXY, which refuses", Reply::html(403, "<html>blocked</html>")),
     ];
-    for page in pages {
+    for (code, words, page) in pages {
         let (world, _) = behind_a_proxy();
         let proxy = Proxy::refuse(page);
         let url = proxy.address().replace("http://", "http://job:Sw0rdfish@");
         for line in [EXOSCALE, &format!("{EXOSCALE} -v")] {
             let ran = remote(&world, "wrapping-token", line).env("HTTPS_PROXY", &url).run();
-            assert!(ran.code == 69 || ran.code == 76, "{ran:?}");
-            let kind = if ran.code == 69 { "unavailable" } else { "protocol" };
-            let code = ran.code;
-            let ran = ran.refused(&world, code, kind, &[], &["proxy"]);
+            let kind = if code == 69 { "unavailable" } else { "protocol" };
+            let ran = ran.refused(&world, code, kind, &["the proxy from HTTPS_PROXY", words], &["proxy"]);
             assert!(!ran.stderr.contains("Sw0rdfish") && !ran.stdout.contains("Sw0rdfish"), "{ran:?}");
         }
         assert_eq!(world.vault.connections(), 0);
@@ -139,4 +146,15 @@ fn the_certificate_is_checked_through_a_proxy_too() {
     let ran = remote(&world, "token", EXOSCALE).env("HTTPS_PROXY", &proxy.address()).run();
     ran.refused(&world, 76, "protocol", &["is for another name"], &["VAULT_ADDR"]);
     assert_eq!(world.vault.requests().len(), 0);
+}
+
+#[test]
+fn a_proxy_that_cannot_be_reached_is_blamed_and_not_vault() {
+    let (world, _) = behind_a_proxy();
+    for name in ["HTTPS_PROXY", "VAULT_PROXY_ADDR"] {
+        let ran = remote(&world, "token", EXOSCALE).env(name, "http://job:Sw0rdfish@127.0.0.1:1").run();
+        let words = format!("through the proxy from {name}: connection refused");
+        let ran = ran.refused(&world, 69, "unavailable", &[&words], &["proxy"]);
+        assert!(!ran.stderr.contains("Sw0rdfish"), "{ran:?}");
+    }
 }

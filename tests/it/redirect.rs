@@ -1,4 +1,4 @@
-use dev_vault::{DevVault, Fault, On, Sink, Tls};
+use dev_vault::{DevVault, Fault, On, Reply, Sink, Tls};
 
 use crate::support::parallel::each;
 use crate::support::{ROLE, World};
@@ -163,4 +163,15 @@ fn a_redirect_over_a_socket_is_refused() {
     let run = world.command_as("token", EXOSCALE).env("VAULT_ADDR", &format!("unix://{}", socket.display()));
     run.run().refused(&world, 76, "protocol", &["wants to send us"], &[]);
     assert_eq!(sink.connections(), 0);
+}
+
+#[test]
+fn a_redirect_that_does_not_say_where_to_is_told_as_one() {
+    each(vec![301, 302, 307, 308], |code| {
+        let world = World::start();
+        world.vault.inject(On::path("auth/gitlab/login").every(), Fault::answer(Reply::status(code)));
+        let ran = world.command_as("id-token", EXOSCALE).run().failed(76, "protocol");
+        assert!(ran.stderr.contains(&format!("answers {code} without saying where to go")), "{ran:?}");
+        assert_eq!(world.count("auth/gitlab/login"), 1);
+    });
 }

@@ -1,15 +1,11 @@
+use std::time::{Duration, Instant};
+
 use dev_vault::{DevVault, Dialect};
 use serde_json::json;
 
 use crate::support::{ROLE, World, exports};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
-
-fn write_executable(path: &std::path::Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
-}
 
 #[test]
 fn nested_mounts_are_named_by_flag_or_variable_with_or_without_slashes() {
@@ -111,12 +107,14 @@ fn a_token_is_found_where_vault_login_and_openbao_leave_it() {
     let elsewhere = world.file("bao-token", &format!("{token}\n"));
     world.command(EXOSCALE).env("BAO_TOKEN_PATH", &elsewhere.display().to_string()).run().ok();
 
-    let helper = world.path("helper");
     let seen = world.path("seen");
     let script = format!("#!/bin/sh\necho \"$*\" >{0}\nenv >>{0}\nprintf %s {token}\n", seen.display());
-    write_executable(&helper, &script);
+    let helper = world.program("helper", &script);
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
     let run = world.command(EXOSCALE).env("VAULT_SECRET_ID", "not-for-the-helper").env("VAULT_ROLE_ID", "r");
+    let run = ["BAO_SECRET_ID", "BAO_WRAPPING_TOKEN", "BAO_ID_TOKEN", "BAO_ROLE_ID"]
+        .iter()
+        .fold(run, |run, name| run.env(name, "not-for-the-helper"));
     run.arg("--auth").arg("token").run().ok();
     let told = std::fs::read_to_string(seen).unwrap();
     assert!(told.starts_with("get\n") && !told.contains("not-for-the-helper"), "{told}");
@@ -228,10 +226,26 @@ fn regions_and_zones_are_exported_beside_the_credential() {
 #[test]
 fn a_token_helper_that_nobody_named_is_asked_once() {
     let world = World::start();
-    let (helper, asked) = (world.path("helper"), world.path("asked"));
+    let asked = world.path("asked");
     let script = format!("#!/bin/sh\necho \"$*\" >>{}\nprintf %s {}\n", asked.display(), world.token("job"));
-    write_executable(&helper, &script);
+    let helper = world.program("helper", &script);
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
     world.command(EXOSCALE).run().ok();
     assert_eq!(std::fs::read_to_string(asked).unwrap(), "get\n");
+}
+
+#[test]
+fn a_token_helper_is_read_to_its_end_and_not_to_the_end_of_what_it_has_started() {
+    let world = World::start();
+    // The one that goes on has the helper's stdout, and holds it open.
+    let script = format!("#!/bin/sh\nsleep 60 &\necho {}\n", world.token("job"));
+    let helper = world.program("helper", &script);
+    world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    let started = Instant::now();
+    world.command(EXOSCALE).run().ok();
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+
+    let helper = world.program("other-helper", "#!/bin/sh\nexec head -c 200000 /dev/zero\n");
+    world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    world.command(EXOSCALE).run().refused(&world, 66, "input", &["printed more than 64 KiB"], &["VAULT_TOKEN"]);
 }

@@ -101,7 +101,8 @@ fn a_wait_that_the_server_asks_for_is_kept_when_the_run_has_the_time_and_else_no
     let started = Instant::now();
     let ran = world.command_as("id-token", &format!("{EXOSCALE} --timeout 30")).run();
     ran.refused(&world, 75, "temporary", &["429"], &["quota"]);
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    // The limit is for a minute.
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
     assert_eq!(world.count("auth/gitlab/login"), 2);
 
     let world = World::start();

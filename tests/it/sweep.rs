@@ -4,12 +4,12 @@
 //! once, in a documented way, with nothing secret; it leaves no lease, or says that it may; and what can be spent
 //! once is never sent twice unless Vault itself had said that it is unspent.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use ci_creds::variables::SECRETS;
 use dev_vault::{Fault, On, Recorded, Reply};
 
+use crate::github;
 use crate::support::parallel::each_at_once;
-use crate::support::{METHODS, ROLE, Ran, World, requests_of};
+use crate::support::{METHODS, ROLE, Ran, World, leak, requests_of};
 
 type Make = fn() -> Fault;
 
@@ -63,7 +63,7 @@ const FAULTS: [(&str, Make); 40] = [
     ("307", || Fault::redirect(307, "https://evil.invalid/v1/x")),
 ];
 
-const FORMATS: [&str; 5] = ["shell", "fish", "powershell", "json", "dotenv"];
+const FORMATS: [&str; 6] = ["shell", "fish", "powershell", "json", "dotenv", "github"];
 
 /// Enough for silence to be told from slowness, twice in a run.
 const DEADLINES: &str = "--request-timeout 1s --timeout 5s";
@@ -107,9 +107,17 @@ fn check(case: &Case) {
     // A part of the matrix says all that it knows: causes and origins must not tell a secret either.
     let verbose = if *every_time { "-v" } else { "" };
     let line = format!("exoscale --role {ROLE} --format {format} {DEADLINES} {verbose}");
-    let ran = world.command_as(method, &line).run();
+    let run = world.command_as(method, &line);
+    // In its place stdout is a file; here it is a pipe.
+    let run = if *format == "github" { run.env("GITHUB_ACTIONS", "true").arg("--reveal") } else { run };
+    let mut ran = run.run();
+    let secrets = github::take_masks(&mut ran);
+    assert_eq!(secrets.len(), usize::from(ran.code == 0 && *format == "github"), "{ran:?}");
     let told = format!("{method}, {name} at {path}{}, {format}: {ran:?}", if *every_time { " every time" } else { "" });
     hold_oracles(&world, &ran, method, format, &told);
+    // The server knows only what reached it.
+    let given = SECRETS.iter().filter_map(|name| run.variables().get(*name)).map(String::as_str);
+    assert_eq!(leak::find(given, &ran.stderr), None, "{told}");
 }
 
 /// What must hold after any run at all.
@@ -176,7 +184,7 @@ fn hold_order(requests: &[Recorded], told: &str) {
 
 /// A case waits for pauses and silences, which take no processor, or computes for milliseconds; its deadlines are
 /// such that a late turn changes no oracle.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 48;
 
 #[test]
 fn whatever_fails_nothing_is_spent_twice_nothing_is_left_and_nothing_is_told() {
@@ -190,9 +198,6 @@ struct Cut {
     answer: bool,
 }
 
-/// Heads and bodies of the double's answers at these paths are shorter.
-const LONGEST: usize = 900;
-
 #[test]
 fn the_chain_can_be_cut_at_every_byte_of_unwrap_login_and_read() {
     let clean = World::start();
@@ -200,10 +205,10 @@ fn the_chain_can_be_cut_at_every_byte_of_unwrap_login_and_read() {
     let mut cuts = Vec::new();
     for path in ["sys/wrapping/unwrap", "auth/approle/login", "exoscale/apikey/gitlab-ci-runner"] {
         let request = clean.vault.requests().into_iter().find(|request| request.path.ends_with(path)).unwrap();
-        cuts.extend((0..LONGEST).map(|bytes| Cut { path, bytes, answer: true }));
+        cuts.extend((0..request.answered).map(|bytes| Cut { path, bytes, answer: true }));
         cuts.extend((0..request.read).map(|bytes| Cut { path, bytes, answer: false }));
     }
-    let whole = AtomicUsize::new(0);
+    assert!(cuts.len() > 6 * 100, "six heads alone have more bytes than {}", cuts.len());
     each_at_once(AT_ONCE, cuts, |cut| {
         let world = World::start();
         let fault = if cut.answer { Fault::cut_answer(cut.bytes) } else { Fault::cut_request(cut.bytes) };
@@ -216,12 +221,7 @@ fn the_chain_can_be_cut_at_every_byte_of_unwrap_login_and_read() {
             if cut.answer { "answer" } else { "request" }
         );
         hold_oracles(&world, &ran, "wrapping-token", "shell", &told);
-        if ran.code == 0 && cut.bytes == LONGEST - 1 {
-            whole.fetch_add(1, Ordering::Relaxed);
-        }
     });
-    // A cut behind the last byte is none: so the sweep reached beyond every answer.
-    assert_eq!(whole.into_inner(), 3);
 }
 
 #[test]

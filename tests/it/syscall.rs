@@ -5,10 +5,9 @@ use crate::support::parallel::each;
 use crate::support::{METHODS, ROLE, Ran, Run, World, tool};
 
 /// Runs it under strace with a umask of 000; its calls of these names.
-fn trace(world: &World, run: &Run, calls: &str) -> Option<(Ran, String)> {
+pub(crate) fn trace(world: &World, run: &Run, calls: &str) -> Option<(Ran, String)> {
     // The program hides its memory from its peers, and strace then sees no path and no text.
-    if !rustix::process::geteuid().is_root() {
-        tool::miss("root", "is not who runs the tests: the program's memory is closed to strace");
+    if !tool::is_root("the program's memory is closed to strace") {
         return None;
     }
     let strace = tool::find("strace")?;
@@ -60,16 +59,17 @@ fn a_private_file_is_private_from_its_first_moment_under_any_umask() {
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode(path.as_ref()), mode(std::path::Path::new(path).parent().unwrap())), (0o600, 0o700));
     let of_ours = |line: &&str| line.contains("/ci-creds.");
-    for line in calls.lines().filter(of_ours) {
-        if line.contains("mkdir") {
-            assert!(line.contains("0700"), "{line}");
-        }
-        if line.contains("O_CREAT") {
-            assert!(["O_EXCL", "O_NOFOLLOW", "O_CLOEXEC", "0600"].iter().all(|word| line.contains(word)), "{line}");
-        }
+    let one = |word: &str| {
+        let lines: Vec<_> = calls.lines().filter(of_ours).filter(|line| line.contains(word)).collect();
+        assert_eq!(lines.len(), 1, "{word}: {lines:?}");
+        lines[0]
+    };
+    assert!(one("mkdir").contains("0700"), "{calls}");
+    let made = one("O_CREAT");
+    for word in ["O_WRONLY", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC", "0600"] {
+        assert!(made.contains(word), "no {word}: {made}");
     }
-    assert!(calls.lines().filter(of_ours).any(|line| line.contains("O_CREAT")), "{calls}");
-    assert!(calls.lines().filter(of_ours).any(|line| line.contains("mkdir")), "{calls}");
+    assert_eq!(calls.lines().filter(|line| line.contains(" write(1, ")).count(), 1, "{calls}");
     let others: Vec<_> = calls.lines().filter(|line| line.contains("O_CREAT") && !of_ours(line)).collect();
     assert_eq!(others, Vec::<&str>::new(), "files beside the private one");
 }
@@ -96,6 +96,30 @@ fn a_run_connects_to_vault_and_nowhere_else_and_not_at_all_for_what_it_refuses()
         assert!(ran.code == 78 || ran.code == 64, "{ran:?}");
         assert!(!calls.contains("connect("), "{name}: {calls}");
     }
+}
+
+/// A regular file that says it is empty, and goes on for several MiB.
+const LONGER_THAN_IT_SAYS: &str = "/proc/kallsyms";
+
+#[test]
+fn of_a_file_that_is_longer_than_it_says_no_more_is_read_than_a_secret_can_have() {
+    let world = World::start();
+    let longer = std::fs::read(LONGER_THAN_IT_SAYS).is_ok_and(|text| text.len() > 2 << 20);
+    if !longer {
+        eprintln!("skipped: {LONGER_THAN_IT_SAYS} cannot be read here");
+        return;
+    }
+    let run = world.command(&format!("exoscale --role {ROLE}")).env("VAULT_TOKEN_FILE", LONGER_THAN_IT_SAYS);
+    let Some((ran, calls)) = trace(&world, &run, "openat,read,close,write") else { return };
+    assert!(ran.failed(66, "input").stderr.contains("is larger than 1 MiB"));
+    let opened = calls.lines().position(|line| line.contains(LONGER_THAN_IT_SAYS)).expect("it is opened");
+    let lines: Vec<_> = calls.lines().skip(opened).collect();
+    let descriptor = lines[0].rsplit(" = ").next().expect("a descriptor");
+    let close = format!("close({descriptor})");
+    let reads = lines.iter().take_while(|line| !line.contains(&close));
+    let reads = reads.filter(|line| line.contains(&format!("read({descriptor}, ")));
+    let read: usize = reads.filter_map(|line| line.rsplit(" = ").next()?.parse::<usize>().ok()).sum();
+    assert_eq!(read, (1 << 20) + 1);
 }
 
 /// What a private file is made with, and what each call may fail with on a full or broken disk.
@@ -141,4 +165,40 @@ fn whichever_call_fails_a_run_ends_as_documented_and_leaves_no_file_and_no_lease
     });
     let failed = failed.into_inner().unwrap();
     assert_eq!(failed, FAILING.map(|(call, _)| call).into());
+}
+
+#[test]
+fn a_private_file_whose_text_finds_no_room_is_an_error_and_not_a_kill_and_the_key_is_given_back() {
+    let exoscale = format!("exoscale --role {ROLE}");
+    for (line, flag) in
+        [(exoscale.as_str(), "--via-file"), (&exoscale, "--format file"), ("aws --role user --via creds", "--via-file")]
+    {
+        let world = World::start();
+        let run = world.command_as("id-token", &format!("{line} {flag}"));
+        // The limit's own signal would end the run with an empty stdout, and an eval of that succeeds.
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "ulimit -f 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_ci-creds")]).args(&run.arguments);
+        command.env_clear().envs(run.variables()).stdin(Stdio::null());
+        let ran = Ran::of(command).refused(&world, 73, "create", &["file too large"], &["TMPDIR"]);
+        assert_eq!(std::fs::read_dir(world.path("tmp")).expect("the folder").count(), 0, "{ran:?}");
+        world.assert_nothing_left(&ran);
+    }
+}
+
+#[test]
+fn a_limit_on_open_files_is_told_by_its_number_before_anything_is_asked() {
+    let world = World::start();
+    let run = world.command_as("id-token", &format!("exoscale --role {ROLE}"));
+    for limit in ["4", "5", "6", "7", "8", "10", "15", "16"] {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n $0; exec \"$@\"", limit, env!("CARGO_BIN_EXE_ci-creds")]).args(&run.arguments);
+        command.env_clear().envs(run.variables()).stdin(Stdio::null());
+        let ran = Ran::of(command);
+        if limit == "16" {
+            ran.ok();
+        } else {
+            ran.refused(&world, 71, "os", &["files open"], &["ulimit -n"]);
+            assert_eq!(world.vault.connections(), 0, "{limit}");
+        }
+    }
 }

@@ -4,7 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ci_creds::cli::Format;
 use ci_creds::credential::{Credential, Lease};
-use ci_creds::provider::{Characters, Field, Provider, aws::AWS, exoscale::EXOSCALE};
+use ci_creds::provider::{
+    Characters, Field, Provider,
+    aws::AWS,
+    exoscale::{EXOSCALE, SOS},
+};
 use ci_creds::render::render;
 use ci_creds::secret::Secret;
 use dev_vault::{Fault, On};
@@ -13,11 +17,15 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
+use crate::github;
+use crate::support::parallel::each;
 use crate::support::shell::{self, Shell, Stage};
 use crate::support::{ROLE, Ran, World, moto, tool};
 
-/// As many as fit into a second in the slowest shell; each run draws others.
-const BATCH: usize = 120;
+/// As many as fit into a second in the slowest shell; each run draws others. `CI_CREDS_TEST_CASES` asks for more.
+fn batch() -> usize {
+    std::env::var("CI_CREDS_TEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(120)
+}
 
 /// Any value inside the set. Most are short, so that first and last characters are often the odd ones.
 fn value(characters: &'static Characters) -> impl Strategy<Value = String> {
@@ -69,7 +77,7 @@ fn with_value((field, value): (&'static Field, Option<String>)) -> Option<(&'sta
 }
 
 fn text(format: Format, credential: &Credential) -> String {
-    render(format, credential).expect("a format of this cloud").expose().to_owned()
+    render(format, credential, "delimiter").expect("a format of this cloud").expose().to_owned()
 }
 
 fn assert_read_back(credential: &Credential) {
@@ -96,6 +104,12 @@ fn assert_read_back(credential: &Credential) {
         assert!(read.iter().all(|(_, value)| value.chars().all(plain)), "{format:?}: {read:?}");
         assert_eq!(read, expected, "{format:?}");
     }
+    let mut read = github::parse_variables(&text(Format::Github, credential));
+    let emptied = read.split_off(expected.len());
+    assert_eq!(read, expected);
+    assert!(
+        emptied.iter().all(|(name, value)| credential.provider.emptied.contains(&name.as_str()) && value.is_empty())
+    );
     let object: Value = serde_json::from_str(&text(Format::Json, credential)).expect("JSON");
     for (field, value) in &credential.values {
         assert_eq!(object[field.name], value.expose(), "{}", field.name);
@@ -107,6 +121,11 @@ proptest! {
 
     #[test]
     fn every_format_gives_an_exoscale_key_back_whole(credential in credential(&EXOSCALE)) {
+        assert_read_back(&credential);
+    }
+
+    #[test]
+    fn every_format_gives_a_key_for_the_object_storage_back_whole(credential in credential(&SOS)) {
         assert_read_back(&credential);
     }
 
@@ -129,7 +148,7 @@ proptest! {
 fn draw(provider: &'static Provider) -> Vec<Credential> {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     let strategy = credential(provider);
-    (0..BATCH).map(|_| strategy.new_tree(&mut runner).expect("a value").current()).collect()
+    (0..batch()).map(|_| strategy.new_tree(&mut runner).expect("a value").current()).collect()
 }
 
 /// Writes each credential's text to `<folder>/<number>`.
@@ -175,8 +194,9 @@ fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
         let expected = expected(&credentials, &names);
         for shell in shell::posix() {
             for read in ["eval $(cat \"$IN/$i\")", "eval \"$(cat \"$IN/$i\")\"", ". \"$IN/$i\""] {
+                let cases = batch();
                 let script = format!(
-                    "set -e\ni=0\nwhile [ $i -lt {BATCH} ]; do\n{read}\nprintf '%s\\n'{show}\ni=$((i+1))\ndone\n"
+                    "set -e\ni=0\nwhile [ $i -lt {cases} ]; do\n{read}\nprintf '%s\\n'{show}\ni=$((i+1))\ndone\n"
                 );
                 assert_reads(&shell, &stage, &script, &expected);
             }
@@ -196,7 +216,7 @@ fn fish_reads_every_value_as_it_is() {
         let show: String =
             names.iter().map(|name| format!("set -q {name}; and printf '%s\\n' ${name}; or echo -\n")).collect();
         for read in ["eval (cat $IN/$i)", "eval \"$(cat $IN/$i)\"", "source $IN/$i"] {
-            let script = format!("for i in (seq 0 {})\n{read}\nor exit 9\n{show}end\n", BATCH - 1);
+            let script = format!("for i in (seq 0 {})\n{read}\nor exit 9\n{show}end\n", batch() - 1);
             assert_reads(&fish, &stage, &script, &expected(&credentials, &names));
         }
     }
@@ -213,7 +233,7 @@ fn botocore_reads_every_value_as_it_is() {
                   c = ProcessProvider('p', lambda: {'profiles': {'p': line}}).load().get_frozen_credentials()\n  \
                   print(c.access_key, c.secret_key, c.token or '-', sep='\\n')";
     let mut command = std::process::Command::new(python);
-    command.args(["-c", script]).arg(folder).arg(BATCH.to_string());
+    command.args(["-c", script]).arg(folder).arg(batch().to_string());
     let read: Vec<_> = Ran::of(command).ok().lines().map(str::to_owned).collect();
     assert_eq!(read, expected(&credentials, &names(&AWS)));
 }
@@ -229,7 +249,7 @@ fn python_reads_every_value_of_the_json() {
         let script = "import json,sys\nfor i in range(int(sys.argv[2])):\n  d = json.load(open('%s/%d' % (sys.argv[1], i)))\n  \
                       for name in sys.argv[3:]: print(d.get(name, '-'))";
         let mut command = std::process::Command::new(&python);
-        command.args(["-c", script]).arg(folder).arg(BATCH.to_string()).args(fields.iter().map(|field| field.name));
+        command.args(["-c", script]).arg(folder).arg(batch().to_string()).args(fields.iter().map(|field| field.name));
         let read: Vec<_> = Ran::of(command).ok().lines().map(str::to_owned).collect();
         assert_eq!(read, expected(&credentials, &names(provider)), "{}", provider.name);
     }
@@ -251,34 +271,100 @@ fn spoil(world: &World, path: &str, field: &'static str, now: &Arc<AtomicU32>) {
     world.vault.inject(On::path(path).every(), Fault::rewrite(Box::new(change)));
 }
 
+/// Each field that some program reads, with each format that has a place for it.
+struct Spoilt {
+    line: String,
+    path: String,
+    field: &'static Field,
+    format: &'static str,
+    /// Which of the bytes beyond ASCII this case takes: for each field, the cases together take all.
+    share: usize,
+}
+
+fn spoilt() -> Vec<Spoilt> {
+    const FORMATS: [&str; 7] = ["shell", "fish", "powershell", "json", "dotenv", "github", "process"];
+    let mut cases = Vec::new();
+    for provider in Provider::ALL {
+        for field in provider.fields.iter().filter(|field| field.variable.is_some()) {
+            let (line, path) = match (provider.name, field.required) {
+                ("exoscale", _) => (format!("{} --role {ROLE}", provider.command), format!("exoscale/apikey/{ROLE}")),
+                // An IAM user has no session.
+                (_, true) => ("aws --role user --via creds".to_owned(), "aws/creds/user".to_owned()),
+                (_, false) => ("aws --role 365-dev".to_owned(), "aws/sts/365-dev".to_owned()),
+            };
+            // One key in two shapes: the second one adds nothing but its own format.
+            let fits = |format: &str| match provider.command {
+                "exoscale" => format != "process",
+                "exoscale --sos" => format == "process",
+                _ => true,
+            };
+            let formats = FORMATS.into_iter().enumerate().filter(|(_, format)| fits(format));
+            let case = |(share, format)| Spoilt { line: line.clone(), path: path.clone(), field, format, share };
+            cases.extend(formats.map(case));
+        }
+    }
+    cases
+}
+
+/// Every ASCII character outside the set, and one in seven of the 128 others, which nothing tells apart.
+fn outside(field: &Field, share: usize) -> Vec<u32> {
+    let character = |number: u32| char::from_u32(number).expect("a character");
+    let outside = (0..=0xff).filter(|number| !is_inside(&field.characters, character(*number)));
+    outside.filter(|number| *number < 0x80 || *number as usize % 7 == share).collect()
+}
+
 #[test]
 fn every_byte_outside_a_fields_set_is_refused_with_65_and_the_lease_is_revoked() {
-    let exoscale = format!("exoscale --role {ROLE}");
-    for (provider, line, path, name) in [
-        (&EXOSCALE, exoscale.as_str(), format!("/exoscale/apikey/{ROLE}"), "api_secret"),
-        (&AWS, "aws --role user --via creds", "/aws/creds/user".to_owned(), "secret_key"),
-    ] {
+    let cases = spoilt();
+    // Two fields of an Exoscale key, three of AWS's, seven formats.
+    assert_eq!(cases.len(), 2 * 7 + 3 * 7);
+    each(cases, |Spoilt { line, path, field, format, share }| {
         let world = World::start();
-        let field = provider.fields.iter().find(|field| field.name == name).expect("a field");
         let now = Arc::new(AtomicU32::new(0));
-        spoil(&world, &path, name, &now);
-        let run = world.command_as("id-token", line);
-        let outside: Vec<u32> = (0..=0xff)
-            .filter(|number| !is_inside(&field.characters, char::from_u32(*number).expect("a character")))
-            .collect();
-        assert!(outside.len() > 180, "{}", outside.len());
+        let key = field.keys[0];
+        spoil(&world, &path, key, &now);
+        let run = world.command_as("id-token", &format!("{line} --format {format} --reveal"));
+        let run = github::in_a_step(run);
+        let outside = outside(field, share);
+        assert!(outside.len() > 60, "{}", outside.len());
+        let mut said = Vec::new();
         for number in &outside {
             now.store(*number, Ordering::SeqCst);
             let ran = run.run().failed(65, "data");
-            assert!(
-                ran.stdout.starts_with("unset ") && ran.stdout.ends_with(";\n(exit 65);\n"),
-                "{number:#x}: {ran:?}"
-            );
-            assert!(ran.stderr.contains(name) && ran.stderr.contains(&path[1..]), "{number:#x}: {}", ran.stderr);
-            assert!(world.vault.live_leases().is_empty(), "{number:#x}: a lease that nobody has");
-            world.assert_no_secret_in(&ran.stderr);
+            let told = format!("{number:#x} in {key}, {line}, {format}: {ran:?}");
+            let marker = match format {
+                "shell" => ran.stdout.starts_with("unset ") && ran.stdout.ends_with(";\n(exit 65);\n"),
+                "fish" => ran.stdout.ends_with(";\nfalse;\n"),
+                "powershell" => ran.stdout.ends_with("throw 'ci-creds failed with exit code 65';\n"),
+                _ => ran.stdout.is_empty(),
+            };
+            assert!(marker, "{told}");
+            assert!(ran.stderr.contains(key) && ran.stderr.contains(&path), "{told}");
+            assert!(world.vault.live_leases().is_empty(), "a lease that nobody has: {told}");
+            said.extend([ran.stdout, ran.stderr]);
         }
+        world.assert_no_secret_in(&said.join("\n"));
         assert_eq!(world.vault.minted().values().sum::<usize>(), outside.len(), "one read each: never asked again");
+    });
+}
+
+#[test]
+fn a_name_with_a_byte_outside_its_set_is_left_out_and_the_credential_is_not() {
+    for (line, path, name) in [
+        (format!("exoscale --role {ROLE}"), format!("exoscale/apikey/{ROLE}"), "name"),
+        ("aws --role 365-dev".to_owned(), "aws/sts/365-dev".to_owned(), "arn"),
+    ] {
+        let world = World::start();
+        let now = Arc::new(AtomicU32::new(0));
+        spoil(&world, &path, name, &now);
+        let run = world.command_as("id-token", &format!("{line} --format json"));
+        let field = Provider::ALL.into_iter().flat_map(|provider| provider.fields).find(|field| field.name == name);
+        for number in outside(field.expect("a field"), 0) {
+            now.store(number, Ordering::SeqCst);
+            let answer: Value = serde_json::from_str(&run.run().ok()).expect("JSON");
+            assert_eq!(answer.get(name), None, "{number:#x}");
+            assert!(answer.get("lease_id").is_some(), "{number:#x}: {answer}");
+        }
     }
 }
 

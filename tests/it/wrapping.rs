@@ -164,6 +164,18 @@ fn a_wrapped_answer_without_a_secret_id_is_spent_and_says_what_to_wrap() {
 }
 
 #[test]
+fn a_wrapping_token_that_the_first_attempt_spent_late_is_not_called_stolen() {
+    let world = World::start();
+    // Lost on the way, as far as we can see; and there after the lookup, before our second attempt.
+    world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::drop_request());
+    world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::lost_race());
+    let ran = world.command_as("wrapping-token", EXOSCALE).run();
+    assert_eq!(world.requests(), [LOOKUP, UNWRAP, LOOKUP, UNWRAP]);
+    let ran = ran.refused(&world, 79, "spent", &["most likely by this very request"], &["new wrapping token"]);
+    assert!(!ran.stderr.contains("tampered"), "{ran:?}");
+}
+
+#[test]
 fn a_lookup_without_a_creation_path_stops_before_anything_is_spent() {
     let world = World::start();
     for path in [Value::Null, json!(7), json!(""), json!(["auth/approle/login"])] {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::http::Answer;
@@ -65,6 +66,10 @@ impl Aside {
 
     pub(crate) fn connections(&self) -> usize {
         self.tally.journal.connections()
+    }
+
+    pub(crate) fn wait_for_requests(&self, count: usize, timeout: Duration) -> bool {
+        self.tally.journal.wait_for(count, timeout)
     }
 }
 

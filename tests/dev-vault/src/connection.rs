@@ -203,6 +203,10 @@ impl Exchange<'_> {
                 stream.flush()?;
                 Ok(if *reset { Next::Reset } else { Next::Cut })
             }
+            Some(Action::BesideTls(bytes)) => {
+                stream.write_below(bytes)?;
+                Ok(Next::Cut)
+            }
             Some(Action::Drip { bytes, interval }) => {
                 for piece in self.encode(sequence, request, &answer).chunks(*bytes) {
                     stream.write_all(piece)?;
@@ -219,8 +223,12 @@ impl Exchange<'_> {
 
     /// The raw answer; its status counts as given from here on.
     fn encode(&self, sequence: usize, request: &HttpRequest, answer: &Answer) -> Vec<u8> {
-        self.shared.journal.update(sequence, |request| request.status = Some(answer.status));
-        answer.encode(&request.head.method, request.head.keeps_alive(), self.shared.clock.now())
+        let raw = answer.encode(&request.head.method, request.head.keeps_alive(), self.shared.clock.now());
+        self.shared.journal.update(sequence, |request| {
+            request.status = Some(answer.status);
+            request.answered = raw.len();
+        });
+        raw
     }
 
     fn send(&self, stream: &mut Stream, sequence: usize, request: &HttpRequest, answer: &Answer) -> io::Result<Next> {

@@ -163,6 +163,7 @@ pub(crate) enum Action {
     HangAfter,
     After(Answer),
     CutAnswer { bytes: usize, reset: bool },
+    BesideTls(Vec<u8>),
     Drip { bytes: usize, interval: Duration },
     Rewrite(Transform),
 }
@@ -202,6 +203,12 @@ impl Fault {
     #[must_use]
     pub fn reset_answer(bytes: usize) -> Self {
         Self::new("reset_answer", Action::CutAnswer { bytes, reset: true })
+    }
+
+    /// Processes, and sends these bytes as they are, below TLS, in the answer's place.
+    #[must_use]
+    pub fn answer_beside_tls(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new("answer_beside_tls", Action::BesideTls(bytes.into()))
     }
 
     /// Reads the request and stays silent; nothing is processed.

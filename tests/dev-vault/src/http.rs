@@ -126,7 +126,9 @@ impl Answer {
         for (name, value) in self.headers.iter() {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        bytes.extend_from_slice(format!("Date: {}\r\n", http_date(now)).as_bytes());
+        if self.headers.get("date").is_none() {
+            bytes.extend_from_slice(format!("Date: {}\r\n", http_date(now)).as_bytes());
+        }
         if !keep_alive {
             bytes.extend_from_slice(b"Connection: close\r\n");
         }

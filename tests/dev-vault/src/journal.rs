@@ -34,6 +34,8 @@ pub struct Recorded {
     pub processed: bool,
     /// The status that was written, if any was.
     pub status: Option<u16>,
+    /// How many bytes the answer has, head included, if one was made; a fault may have kept some of them back.
+    pub answered: usize,
     /// The fault that met it.
     pub fault: Option<&'static str>,
 }

@@ -11,6 +11,7 @@ mod cidr;
 mod clock;
 mod connection;
 mod core;
+mod crowd;
 mod dialect;
 mod engine;
 mod fault;
@@ -31,6 +32,7 @@ mod tls;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use crowd::Crowd;
 pub use dialect::Dialect;
 pub use fault::{Fault, On, Reply};
 pub use gitlab::{GitlabKeys, GitlabToken};

@@ -153,6 +153,11 @@ impl Stream {
         self.socket().linger_not();
     }
 
+    /// Writes to the socket, whatever is spoken on it.
+    pub(crate) fn write_below(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket().write_all(bytes)
+    }
+
     /// Blocks until the peer closes, or the server is dropped.
     pub(crate) fn wait_for_end(&mut self) {
         let mut buffer = [0; 1024];

@@ -15,15 +15,6 @@ use crate::support::{Run, tool};
 /// A shared machine may be slow; nothing here waits so long when it works.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether we may look into a process that hides from its peers; when not, this is said.
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        tool::miss("root", "is not who runs the tests: the program's memory is closed to us");
-    }
-    root
-}
-
 /// A part of a process's memory: what it is called in `/proc/PID/maps`, and its bytes.
 struct Region {
     name: String,
@@ -45,7 +36,7 @@ pub(super) struct Memory(Vec<Region>);
 impl Memory {
     /// Takes a copy; `None` when this user may not, which is then said.
     pub(super) fn of(pid: u32) -> Option<Self> {
-        if !is_root() {
+        if !tool::is_root("the program's memory is closed to us") {
             return None;
         }
         let memory = File::open(format!("/proc/{pid}/mem")).expect("its memory");
@@ -148,7 +139,7 @@ pub(super) struct Held {
 impl Held {
     /// `None` when we are not root, or strace is missing or may not trace.
     pub(super) fn at_exit(run: &Run, log: &Path) -> Option<Self> {
-        if !is_root() {
+        if !tool::is_root("the program's memory is closed to us") {
             return None;
         }
         let strace = tool::find("strace")?;

@@ -73,7 +73,7 @@ fn bare_in_a_ci_jobs_log_it_refuses_and_asks_vault_for_nothing() {
     let world = World::start();
     // Older ksh93 run a substitution inside themselves: seen from below, `x=$(ci-creds …)` is the bare form.
     for shell in shell::posix().into_iter().filter(|shell| shell.name != "ksh93") {
-        for variable in ["CI", "GITLAB_CI", "JENKINS_URL"] {
+        for variable in ["CI", "GITLAB_CI", "GITHUB_ACTIONS", "JENKINS_URL"] {
             for script in [
                 format!("ci-creds exoscale --role {ROLE}"),
                 format!("set -e\nci-creds exoscale --role {ROLE}\ntouch \"$OUT/reached\"\n"),
@@ -107,13 +107,11 @@ fn with_reveal_or_outside_a_job_the_bare_form_prints() {
 
 #[test]
 fn a_script_of_ksh93_with_a_name_of_its_own_is_not_mistaken_for_a_bare_call() {
-    use std::os::unix::fs::PermissionsExt;
     let world = World::start();
     let Some(ksh) = tool::find("ksh93") else { return };
     let text =
         format!("#!{}\nset -e\neval $(ci-creds exoscale --role {ROLE})\ntouch \"$OUT/reached\"\n", ksh.display());
-    let script = world.file("deploy", &text);
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).expect("its mode");
+    let script = world.program("deploy", &text);
     let played = stage(&world, &[]).env("CI", "true").finish(std::process::Command::new(script));
     assert!(played.reached, "{:?}", played.ran);
 }

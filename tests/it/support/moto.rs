@@ -1,4 +1,4 @@
-//! A cloud that checks signatures: moto's server, once per test process, with a user and a role that exist.
+//! A cloud that checks signatures: moto's server, once per test process, with users and a role that exist.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ pub struct Cloud {
     pub user: Identity,
     /// An assumed role's keys and session.
     pub role: Identity,
+    /// A user whose key looks like Exoscale's.
+    pub storage: Identity,
     _stdin: ChildStdin,
 }
 
@@ -34,6 +36,8 @@ pub struct Identity {
 const SERVER: &str = r#"
 import json, sys, urllib.request
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
@@ -47,9 +51,15 @@ iam.put_user_policy(UserName="ci", PolicyName="all", PolicyDocument=every)
 role = iam.create_role(RoleName="ci", AssumeRolePolicyDocument=every)["Role"]
 iam.put_role_policy(RoleName="ci", PolicyName="all", PolicyDocument=every)
 keys = iam.create_access_key(UserName="ci")["AccessKey"]
+storage = iam.create_user(UserName="sos")["User"]
+iam.put_user_policy(UserName="sos", PolicyName="all", PolicyDocument=every)
+iam.create_access_key(UserName="sos")
+storage_keys = {"AccessKeyId": "EXO1216fe31ae170c1d03b5f5d0", "SecretAccessKey": "sjEjWthov-naql9vmlDT_apgKq3bXe0ZC1mWr5uYt2o"}
+record = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].users["sos"].access_keys[0]
+record.access_key_id, record.secret_access_key = storage_keys.values()
 assumed = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="job")
 urllib.request.urlopen(urllib.request.Request(endpoint + "/moto-api/reset-auth", data=b"0", method="POST", headers={"Content-Type": "text/plain"})).read()
-for keys, arn in ((keys, user["Arn"]), (assumed["Credentials"], assumed["AssumedRoleUser"]["Arn"])):
+for keys, arn in ((keys, user["Arn"]), (assumed["Credentials"], assumed["AssumedRoleUser"]["Arn"]), (storage_keys, storage["Arn"])):
     print(json.dumps([endpoint, keys["AccessKeyId"], keys["SecretAccessKey"], keys.get("SessionToken"), arn]), flush=True)
 sys.stdin.read()
 server.stop()
@@ -82,6 +92,6 @@ fn start(python: PathBuf) -> Cloud {
         let must = |index: usize| text(index).expect("a text");
         (must(0), Identity { key: must(1), secret: must(2), session: text(3), arn: must(4) })
     };
-    let ((endpoint, user), (_, role)) = (identity(), identity());
-    Cloud { endpoint, user, role, _stdin: child.stdin.take().expect("its stdin") }
+    let ((endpoint, user), (_, role), (_, storage)) = (identity(), identity(), identity());
+    Cloud { endpoint, user, role, storage, _stdin: child.stdin.take().expect("its stdin") }
 }

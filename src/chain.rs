@@ -1,0 +1,269 @@
+//! One credential for this call: kept by an earlier one, or from Vault by login and read.
+//!
+//! It joins `auth`, `engine` and `store`, and decides what is kept and what is given back when something fails. What
+//! becomes of the credential is not known here.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::auth::{self, Session, Spent};
+use crate::config::Plan;
+use crate::credential::{Credential, Lease, render_time};
+use crate::engine::{self, Failed, Leftover, assemble};
+use crate::error::{Error, Kind, Result};
+use crate::host::{Host, Lock};
+use crate::readiness;
+use crate::store::{Cache, Kept, State, Turn};
+use crate::vault::client::Vault;
+
+/// What one run asks, where it keeps, and what it owes until the credential is delivered.
+pub(crate) struct Chain<'a> {
+    vault: &'a Vault<'a>,
+    cache: Option<&'a Cache>,
+    host: &'a Host,
+    /// Behind an `Rc`, because it is owed still while it is being given back.
+    owed: RefCell<Option<Rc<Owed>>>,
+}
+
+/// What a failure or a signal must take back: the session, from its login to the delivery, and what it has made.
+struct Owed {
+    session: Session,
+    leftover: Leftover,
+    /// The engine's path that was asked.
+    path: String,
+    /// The login is the job's: what it made before lives on it.
+    common: bool,
+}
+
+/// A credential, and whether anybody else may use it too.
+pub(crate) struct Obtained {
+    pub(crate) credential: Credential,
+    /// It is in the cache: taking it back would take it from others.
+    pub(crate) shared: bool,
+}
+
+/// A kept credential that is good enough without asking anybody. Touches no network.
+pub(crate) fn find(cache: &Cache, plan: &Plan, host: &Host) -> Option<Credential> {
+    cache.find(plan, host).filter(Kept::is_enough).map(|kept| unpack(kept, plan))
+}
+
+fn unpack(kept: Kept, plan: &Plan) -> Credential {
+    let (values, lease) = kept.into_parts(plan.provider);
+    assemble(plan, values, lease)
+}
+
+impl<'a> Chain<'a> {
+    pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host) -> Self {
+        Self { vault, cache, host, owed: RefCell::default() }
+    }
+
+    /// Gets a credential, for this caller alone or for all that share the cache.
+    ///
+    /// # Errors
+    /// As the login and the engine have them; [`Kind::Temporary`] when another caller takes too long.
+    pub(crate) async fn obtain(&self, plan: &mut Plan) -> Result<Obtained> {
+        let shelf = match self.cache {
+            None => None,
+            Some(cache) => match cache.take_turn(plan, self.host).await? {
+                Turn::Kept(kept) => return Ok(Obtained { credential: unpack(*kept, plan), shared: true }),
+                Turn::Untried(lock, kept) => {
+                    let credential = unpack(*kept, plan);
+                    self.wait_until_known(&credential, plan).await.map_err(|error| {
+                        error.also("it is kept, of an earlier call: ci-creds cache clear gives it back")
+                    })?;
+                    cache.note_known(&lock, plan, self.host);
+                    return Ok(Obtained { credential, shared: true });
+                }
+                Turn::Ours(lock) => Some(Shelf { cache, lock }),
+                Turn::Nobody => None,
+            },
+        };
+        let issued = self.host.now();
+        let made = self.make(plan, shelf.as_ref()).await;
+        match made {
+            Ok((credential, session)) => {
+                let keep = |shelf: Shelf<'_>| shelf.cache.keep(&shelf.lock, &credential, &session, issued, self.host);
+                let shared = shelf.is_some_and(keep);
+                if shared {
+                    self.release();
+                }
+                Ok(Obtained { credential, shared })
+            }
+            Err(error) => self.fall_back(shelf.as_ref(), plan, error),
+        }
+    }
+
+    /// The kept credential, as long as it lives, where no new one is to be had; also where nothing can be written any
+    /// more. What may be left behind must be told.
+    fn fall_back(&self, shelf: Option<&Shelf<'_>>, plan: &Plan, error: Error) -> Result<Obtained> {
+        let kept = self.cache.and_then(|cache| cache.find(plan, self.host)).filter(|kept| kept.state != State::Ended);
+        let Some(old) = kept.filter(|_| error.kind() != Kind::Leak) else { return Err(error) };
+        self.host.warn(format!("the kept credential is used, for there is no new one: {}", error.message()));
+        if let Some(shelf) = shelf {
+            shelf.cache.pause(&shelf.lock, &old, self.host);
+        }
+        Ok(Obtained { credential: unpack(old, plan), shared: true })
+    }
+
+    /// Makes a credential, and waits until it works where somebody asked for that.
+    async fn make(&self, plan: &mut Plan, shelf: Option<&Shelf<'_>>) -> Result<(Credential, Session)> {
+        let made = self.fetch(plan, shelf).await?;
+        match self.wait_until_known(&made.0, plan).await {
+            Ok(()) => Ok(made),
+            Err(error) => Err(self.clean_up(error).await),
+        }
+    }
+
+    /// Where somebody asked for that. What becomes of a credential that is not known in time is the caller's business.
+    async fn wait_until_known(&self, credential: &Credential, plan: &Plan) -> Result<()> {
+        let Some(readiness) = &plan.readiness else { return Ok(()) };
+        let done = readiness::wait(readiness, credential, plan.connection.timeout, self.host).await?;
+        if plan.output.verbose {
+            self.host.write_stderr(&format!("ci-creds: ready: {done}\n"));
+        }
+        Ok(())
+    }
+
+    /// Logs in and asks the engine. After an unclear answer, what it may have made is taken back, and one more login
+    /// and read follow where the identity is good for it.
+    async fn fetch(&self, plan: &mut Plan, shelf: Option<&Shelf<'_>>) -> Result<(Credential, Session)> {
+        let mut again = plan.login.is_repeatable();
+        let mut kept = shelf.and_then(|shelf| shelf.cache.find_login(self.host));
+        let mut lost = false;
+        loop {
+            let (session, of_before) = match kept.take() {
+                Some(session) => (session, true),
+                None => {
+                    let session = auth::login(self.vault, &plan.login).await;
+                    (session.map_err(|error| self.explain(error, plan, shelf, lost))?, false)
+                }
+            };
+            if !again && !of_before {
+                plan.login.forget();
+            }
+            let common = of_before || shelf.is_some_and(|shelf| shelf.keep_login(&session, self.host));
+            self.hold(session.duplicate(), Leftover::Unknown, plan, common);
+            let Failed { error, leftover, transient, token_gone } =
+                match engine::obtain(self.vault, &session, plan, self.host).await {
+                    Ok(credential) => {
+                        let Lease { id, revocable, .. } = &credential.lease;
+                        let leftover = Leftover::Lease { id: id.clone(), revocable: *revocable };
+                        self.hold(session.duplicate(), leftover, plan, common);
+                        if let Some(shelf) = shelf.filter(|_| common) {
+                            shelf.cache.count_use(&shelf.lock, &session, self.host);
+                        }
+                        return Ok((credential, session));
+                    }
+                    Err(failed) => failed,
+                };
+            match shelf.filter(|_| common) {
+                // It was revoked, or ended before its time: a secret id may be good for another one.
+                Some(shelf) if of_before && token_gone => {
+                    shelf.cache.drop_login(self.host);
+                    self.release();
+                    lost = true;
+                    continue;
+                }
+                // Nothing was made, and the next call may fare better: the secret that bought the login is gone.
+                Some(_) if matches!(leftover, Leftover::Nothing) => {
+                    self.release();
+                    return Err(error.also("the login is kept for the next call"));
+                }
+                _ => {}
+            }
+            let spent = session.spent;
+            self.hold(session, leftover, plan, common);
+            let cleaned = self.give_back().await;
+            self.release();
+            match cleaned {
+                Ok(()) if transient && again => again = false,
+                Ok(()) => return Err(auth::after_spending(error, spent)),
+                Err(leak) => return Err(leaked(&error, leak)),
+            }
+        }
+    }
+
+    /// The login failed. If that is because the secret was for one use, what this job did with it says more than Vault.
+    /// `lost`: Vault did not know the login that was kept.
+    fn explain(&self, error: Error, plan: &Plan, shelf: Option<&Shelf<'_>>, lost: bool) -> Error {
+        if !matches!(error.kind(), Kind::Spent | Kind::Denied) {
+            return error;
+        }
+        if lost {
+            return error.also("the login that this job had for it is not known to Vault any more").hint(
+                "was it revoked, or Vault restored? Vault's audit log says; the job needs a new secret, or an ID token",
+            );
+        }
+        let Some(shelf) = shelf else {
+            let in_vain = plan.cache.is_some() && !plan.login.is_repeatable();
+            return if in_vain { kept_in_vain(error) } else { error };
+        };
+        match shelf.cache.login_ended(self.host) {
+            Some(end) => error.also(format!("the login that this job had for it ended at {}", render_time(end))).hint(
+                "raise token_ttl and token_max_ttl of the AppRole above the length of the job, or use an ID token",
+            ),
+            None => error,
+        }
+    }
+
+    /// Takes back what is owed, and returns what to tell: `error`, or that something stays.
+    pub(crate) async fn clean_up(&self, error: Error) -> Error {
+        match self.give_back().await {
+            Ok(()) => error,
+            Err(leak) => leaked(&error, leak),
+        }
+    }
+
+    async fn give_back(&self) -> Result<()> {
+        let owed = self.owed.borrow().clone();
+        let Some(owed) = owed else { return Ok(()) };
+        self.vault.begin_clean_up();
+        let Owed { session, leftover, path, common } = &*owed;
+        if *common {
+            // The lease alone, if Vault lets us: other credentials of this job live on the same login.
+            let lent = Session { own: false, ..session.duplicate() };
+            let known = matches!(leftover, Leftover::Lease { id: Some(_), .. });
+            if known && engine::give_back(self.vault, &lent, leftover, path).await.is_ok() {
+                return Ok(());
+            }
+            if let Some(cache) = self.cache {
+                cache.drop_login(self.host);
+            }
+        }
+        engine::give_back(self.vault, session, leftover, path).await
+    }
+
+    fn hold(&self, session: Session, leftover: Leftover, plan: &Plan, common: bool) {
+        self.owed.replace(Some(Rc::new(Owed { session, leftover, path: plan.mint.path.clone(), common })));
+    }
+
+    fn release(&self) {
+        self.owed.replace(None);
+    }
+}
+
+/// A cache, and the lock that lets this caller write into it.
+struct Shelf<'a> {
+    cache: &'a Cache,
+    lock: Lock,
+}
+
+impl Shelf<'_> {
+    /// Keeps what a single-use secret bought. Any other login is made anew: its token would be older than the
+    /// credential, and end it early.
+    fn keep_login(&self, session: &Session, host: &Host) -> bool {
+        session.spent != Spent::Nothing && self.cache.keep_login(&self.lock, session, host)
+    }
+}
+
+fn kept_in_vain(error: Error) -> Error {
+    error.also("nothing can be kept here, so an earlier call of this job may have spent it").hint(
+        "-v says why; XDG_RUNTIME_DIR can name a private folder for it. If no earlier call used it, somebody else did: \
+        read Vault's audit log",
+    )
+}
+
+/// A failure that could not be cleaned up: what may be left is what the user must act on.
+fn leaked(error: &Error, leak: Error) -> Error {
+    leak.also(format!("what failed: {}", error.message()))
+}

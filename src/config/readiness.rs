@@ -1,0 +1,105 @@
+//! Whether to wait until AWS knows a new key, and where to ask: the endpoint, its region, and how it is reached.
+
+use std::time::Duration;
+
+use super::address::{Address, parse_origin};
+use super::connection::{Connection, Roots};
+use super::proxy::resolve_general_proxy;
+use super::source::{Layers, Origin, Sourced};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::provider::caller_identity;
+use crate::variables as var;
+
+/// Where a new key is tried.
+#[derive(Debug)]
+pub struct Readiness {
+    /// How STS is reached. Nothing in it is Vault's: not its CA, not its proxy, no client certificate.
+    pub connection: Connection,
+    /// The `Host` header, which is signed: without a port that is the scheme's own.
+    pub authority: String,
+    /// The region that the request is signed for.
+    pub region: String,
+}
+
+impl Readiness {
+    /// Reads the system's roots, whatever CA was named for Vault.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when this system has none.
+    pub fn read_roots(&mut self, host: &Host) -> Result<()> {
+        self.connection.read_roots(host).map_err(|error| {
+            error.hint("install ca-certificates in the image: the CA that was named for Vault says nothing of AWS")
+        })
+    }
+}
+
+/// The deadline of one question, and of its connection. STS answers within half a second.
+pub(crate) const QUESTION: Duration = Duration::from_secs(5);
+
+/// Decides where a new key is tried; `None` when nobody asked for it.
+///
+/// `region` is the one that flag or file name, and that the job's tools will have. Without it they take the
+/// environment's, in the order of the newer SDKs.
+///
+/// # Errors
+/// [`Kind::Config`] when the endpoint is none, or this system has no roots; [`Kind::Usage`] for a region that is none.
+pub(super) fn resolve_readiness(
+    flag: bool,
+    region: Option<&Sourced<String>>,
+    layers: &Layers<'_>,
+) -> Result<Option<Readiness>> {
+    if !flag && !layers.files.find(|file| file.aws.wait_ready).is_some_and(|found| found.value) {
+        return Ok(None);
+    }
+    let found;
+    let region = match region {
+        Some(region) => Some(region),
+        None => {
+            found = layers.text(("", None), &[var::AWS_REGION, var::AWS_DEFAULT_REGION], |_| None)?;
+            found.as_ref()
+        }
+    };
+    let name = region.map(|region| super::checked_place(region, "region")).transpose()?;
+    let (url, signed_for) = caller_identity::endpoint(name.as_deref());
+    let default = Sourced { value: url, origin: region.map_or(Origin::Default, |region| region.origin.clone()) };
+    let endpoint = layers.text(("", None), &[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL], |_| None)?;
+    let (connection, authority) = connect(&endpoint.unwrap_or(default), layers)?;
+    Ok(Some(Readiness { connection, authority, region: signed_for }))
+}
+
+/// Security: a variable may name the endpoint, for no secret goes there. A server of somebody else's gets the key's
+/// id, and a signature over its own host name, which AWS refuses; it can say that a key is known, or is not, and
+/// nothing else. For that reason `allowed-origins` does not speak of it.
+fn connect(endpoint: &Sourced<String>, layers: &Layers<'_>) -> Result<(Connection, String)> {
+    let wrong = |problem: &str| {
+        Error::new(Kind::Config, format!("the endpoint of STS (from {}) {problem}", endpoint.origin))
+            .hint("https://sts.eu-central-1.amazonaws.com, or http:// for this machine only")
+    };
+    let origin = parse_origin(endpoint.value.trim()).map_err(|problem| wrong(&problem))?;
+    if !origin.tls && !origin.is_loopback() {
+        return Err(wrong(&format!("is http:// to {}: everybody on the way could answer", origin.authority())));
+    }
+    if !origin.prefix.is_empty() {
+        return Err(wrong("has a path in it"));
+    }
+    let authority = origin.host_header();
+    let roots = if origin.tls { Roots::System } else { Roots::None };
+    let address = Address::Tcp(origin);
+    let connection = Connection {
+        proxy: resolve_general_proxy(&address, layers)?,
+        address,
+        address_origin: endpoint.origin.to_string(),
+        namespace: None,
+        roots,
+        identity: None,
+        server_name: None,
+        hearsay: false,
+        redirect_hosts: Vec::new(),
+        connect_timeout: QUESTION,
+        request_timeout: None,
+        timeout: QUESTION,
+        retries: 0,
+    };
+    Ok((connection, authority))
+}

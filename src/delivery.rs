@@ -1,0 +1,103 @@
+//! A credential on its way to the caller: to stdout, into a private file, or into a file of his own.
+//!
+//! It joins `render` and `host`, and decides nothing: how it goes stands in the plan. What is delivered in part is
+//! taken away again, and said.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::Format;
+use crate::config::{self, Delivery, Plan};
+use crate::credential::Credential;
+use crate::error::{Error, Kind, Result};
+use crate::host::{Host, Lock, Target};
+use crate::render;
+use crate::secret::Secret;
+
+/// Hands the credential over; waits for who reads stdout, and where another run edits the same file.
+///
+/// # Errors
+/// [`Kind::Output`], [`Kind::Create`], [`Kind::Temporary`]: nobody has the credential then.
+pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
+    wait_for_reader(plan.connection.timeout, host).await?;
+    match &plan.output.delivery {
+        Delivery::EditedFile { path, profile, summary } => {
+            let shown = match summary {
+                true => render::summary(credential, &plan.login.describe(), Some((path, profile))),
+                false => render::pointers(credential, path, profile),
+            };
+            edit_file(credential, path, profile, shown, plan, host).await
+        }
+        _ => hand_over_at_once(credential, plan, host).unwrap_or_else(|| {
+            // A way that waits and is not named above: nobody would have the credential, and nobody know it.
+            Err(Error::new(Kind::Internal, "the credential has no way to the caller"))
+        }),
+    }
+}
+
+/// Hands the credential over where nobody has to be waited for; `None` where somebody may have to be.
+///
+/// # Errors
+/// As [`hand_over`].
+pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Host) -> Option<Result<()>> {
+    let format = plan.output.format;
+    let text = || {
+        // Only one format needs a word that nobody can guess, and drawing one costs a cached call a tenth of its time.
+        let delimiter = if format == Format::Github { host.draw_word()? } else { String::new() };
+        render::render(format, credential, &delimiter)
+    };
+    let print = |text: Secret| host.write_stdout(&text);
+    Some(match &plan.output.delivery {
+        Delivery::EditedFile { .. } => return None,
+        Delivery::Stdout => text().and_then(print),
+        Delivery::Masked => host.write_masks(&render::masks(credential)).and_then(|()| text()).and_then(print),
+        Delivery::Summary => print(Secret::new(render::summary(credential, &plan.login.describe(), None))),
+        Delivery::SourcedFile(folder) => text().and_then(|exports| {
+            let path = host.create_private_file(folder, "exports", |path| render::untraced(format, path, &exports))?;
+            let line = render::source_line(format, &path).unwrap_or_default();
+            print(Secret::new(line)).inspect_err(|_| host.remove_private_file(&path))
+        }),
+        Delivery::PrivateFile { folder, profile } => {
+            let document = render::document(credential, profile);
+            let made = host.create_private_file(folder, credential.provider.file.name, |_| document);
+            made.and_then(|path| {
+                let pointers = render::pointers(credential, &path, profile);
+                print(Secret::new(pointers)).inspect_err(|_| host.remove_private_file(&path))
+            })
+        }
+    })
+}
+
+/// A `write` into a full pipe waits for ever, whatever the deadline, and for no signal.
+async fn wait_for_reader(deadline: Duration, host: &Host) -> Result<()> {
+    let room = host.wait_for(deadline, || Ok(host.has_room(Duration::ZERO).then_some(()))).await?;
+    room.ok_or_else(|| Error::new(Kind::Output, "stdout did not take the output: it is full, and nobody reads it"))
+}
+
+/// Edits a file of the user's. Another run may have changed it since it was looked at, so all is looked at again.
+async fn edit_file(
+    credential: &Credential,
+    path: &Path,
+    profile: &str,
+    shown: String,
+    plan: &Plan,
+    host: &Host,
+) -> Result<()> {
+    let place = host.find_target(path)?;
+    let lock = wait_for_lock(&place, plan.connection.timeout, host).await?;
+    let standing = host.read_target(&place)?;
+    let text = render::edit(&standing.text, profile, credential).map_err(|problem| config::unusable(path, &problem))?;
+    host.replace(&place, &lock, &standing, &text, || host.write_stdout(&Secret::new(shown)))
+}
+
+/// Whoever edits a file has it for milliseconds; one that is stopped in the middle shall not stop every other job.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
+async fn wait_for_lock(place: &Target, deadline: Duration, host: &Host) -> Result<Lock> {
+    let end = deadline.min(host.elapsed() + LOCK_PATIENCE);
+    host.wait_for(end, || host.try_lock(place)).await?.ok_or_else(|| {
+        let lock = place.lock_path();
+        Error::new(Kind::Temporary, format!("another process holds {} all the time", lock.display()))
+            .hint(format!("look who it is: fuser {}; the lock ends with its process", lock.display()))
+    })
+}

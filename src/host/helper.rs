@@ -1,0 +1,101 @@
+//! A token helper: one child, asked once, with nothing secret in its arguments or its environment.
+
+use std::io::{ErrorKind, Read};
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::variables::{BAO, SECRETS, VAULT};
+
+/// Vault's CLI gives its helpers no limit; a job that hangs at 2 a.m. is worse than one that fails.
+const HELPER_PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn run_token_helper(path: &str) -> Result<Option<Secret>> {
+    let failed = |what: &str| {
+        Error::new(Kind::Input, format!("the token helper {path} (named in ~/.vault) {what}"))
+            .hint("run it with the argument `get` to see why, or set VAULT_TOKEN")
+    };
+    let mut command = Command::new(path);
+    // Security: the helper has its own way to its token, and no business with the job's secrets.
+    for name in SECRETS {
+        command.env_remove(name);
+        if let Some(rest) = name.strip_prefix(VAULT) {
+            command.env_remove(format!("{BAO}{rest}"));
+        }
+    }
+    let mut child = command
+        .arg("get")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|cause| failed("cannot be run").cause(cause))?;
+    let mut answer = Answer::of(child.stdout.take()).map_err(|cause| failed("cannot be read").cause(cause))?;
+    let mut waited = Duration::ZERO;
+    let pause = Duration::from_millis(5);
+    let status = loop {
+        let ended = child.try_wait().map_err(|cause| failed("cannot be waited for").cause(cause))?;
+        // What it has started may hold its stdout open for as long as it wants: what is there when it ends is all.
+        let taken = answer.take();
+        if let (Some(status), Ok(())) = (ended, &taken) {
+            break status;
+        }
+        let problem = match taken {
+            Err(problem) => problem,
+            Ok(()) if waited >= HELPER_PATIENCE => "did not answer in 10 s",
+            Ok(()) => {
+                std::thread::sleep(pause);
+                waited += pause;
+                continue;
+            }
+        };
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(failed(problem));
+    };
+    if !status.success() {
+        return Err(failed("failed"));
+    }
+    let text = std::str::from_utf8(&answer.bytes).map_err(|_| failed("printed something that is not text"))?;
+    let token = Secret::new(text.trim().to_owned());
+    Ok((!token.expose().is_empty()).then_some(token))
+}
+
+/// What a helper prints, as far as it has come.
+struct Answer {
+    pipe: Option<ChildStdout>,
+    /// In one buffer that does not grow: a growing one would leave copies behind.
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+/// Longer than any token.
+const LONGEST_ANSWER: usize = 64 << 10;
+
+impl Answer {
+    fn of(pipe: Option<ChildStdout>) -> std::io::Result<Self> {
+        if let Some(pipe) = &pipe {
+            rustix::fs::fcntl_setfl(pipe, OFlags::NONBLOCK)?;
+        }
+        Ok(Self { pipe, bytes: Zeroizing::new(Vec::with_capacity(LONGEST_ANSWER)) })
+    }
+
+    /// Takes what is there, and waits for nothing.
+    fn take(&mut self) -> Result<(), &'static str> {
+        let mut piece = Zeroizing::new([0_u8; 4096]);
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.read(&mut *piece) {
+                Ok(0) => return Ok(()),
+                Ok(read) if self.bytes.len() + read > LONGEST_ANSWER => return Err("printed more than 64 KiB"),
+                Ok(read) => self.bytes.extend_from_slice(&piece[..read]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => return Err("cannot be read"),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! A file of the user's, edited by replacing it whole: the old one or the new one, never a part, and one writer at a
+//! time.
+//!
+//! Security: all that is done is done below one open folder, by names that are not followed when they are links. A
+//! file that somebody else can write, or put another one in the place of, is not touched.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::Host;
+use super::file::{LARGEST, PRIVATE, describe, is_guarded, me, words};
+use super::lock::Lock;
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+
+/// A file that can be replaced, or made.
+pub struct Target {
+    /// Its real path: no link in it.
+    pub path: PathBuf,
+    folder: OwnedFd,
+    name: OsString,
+}
+
+/// What stands in a [`Target`]; nothing of it when there is no file yet.
+pub struct Standing {
+    /// The whole text.
+    pub text: Zeroizing<String>,
+    /// Whether group or others can read it.
+    pub readable_by_others: bool,
+    /// What it keeps.
+    kept: Option<Access>,
+}
+
+/// Who may open a file.
+struct Access {
+    mode: u32,
+    group: u32,
+    /// The access list, as the kernel writes it. With one, the group's bits in `mode` are its mask, and not the group's.
+    list: Option<Vec<u8>>,
+}
+
+/// The attribute that holds the access list. Where the system knows none, there is none to keep.
+const ACCESS_LIST: &str = "system.posix_acl_access";
+
+impl Host {
+    /// Finds the file's real place: a link as its last part is followed, and stays.
+    ///
+    /// # Errors
+    /// [`Kind::Create`]: the folder does not exist, or somebody else could put another file there.
+    pub fn find_target(&self, path: &Path) -> Result<Target> {
+        let real = resolve(path)?;
+        let refused = |problem: &str| refused(&real, problem);
+        let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
+            return Err(refused("has no name"));
+        };
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(parent, flags, Mode::empty())
+            .map_err(|error| refused(&format!("is in a folder that cannot be opened: {}", words(error))))?;
+        let stat = rustix::fs::fstat(&folder).map_err(|error| refused(&words(error)))?;
+        if stat.st_uid != me() && stat.st_uid != 0 {
+            return Err(refused("is in a folder of another user's").hint("use a folder of your own"));
+        }
+        if !is_guarded(stat.st_uid, stat.st_mode) {
+            return Err(refused("is in a folder where other users can replace it")
+                .hint(format!("chmod go-w {}", parent.display())));
+        }
+        let name = name.to_owned();
+        Ok(Target { path: real, folder, name })
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`Kind::Create`]: not a regular file, with a second name, another user's, or such that others can write it.
+    pub fn read_target(&self, place: &Target) -> Result<Standing> {
+        let refused = |problem: &str| refused(&place.path, problem);
+        let Some(file) = place.open(&place.name, OFlags::RDONLY).map_err(|problem| refused(&problem))? else {
+            return Ok(Standing { text: Zeroizing::default(), readable_by_others: false, kept: None });
+        };
+        let metadata = file.metadata().map_err(|error| refused(&describe(&error)))?;
+        if metadata.nlink() != 1 {
+            return Err(refused("has a second name, a hard link, that would keep the old text"));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            return Err(refused("can be written by other users")
+                .hint(format!("look at what is in it, then chmod 600 {}", place.path.display())));
+        }
+        if metadata.len() > LARGEST {
+            return Err(refused("is larger than 1 MiB"));
+        }
+        let list = access_list(&file).map_err(|_| refused("has an access list that is too long to be kept"))?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
+        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| refused(&describe(&error)))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(refused("is larger than 1 MiB"));
+        }
+        let text = String::from_utf8(std::mem::take(&mut bytes)).map_err(|error| {
+            let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            refused(&format!("is not UTF-8 in line {}", 1 + sound.iter().filter(|byte| **byte == b'\n').count()))
+        })?;
+        let text = Zeroizing::new(text);
+        let readable_by_others = metadata.mode() & 0o044 != 0;
+        Ok(Standing {
+            text,
+            readable_by_others,
+            kept: Some(Access { mode: metadata.mode() & 0o7777, group: metadata.gid(), list }),
+        })
+    }
+
+    /// Takes the lock beside the file, made when it is not there and never removed; `None` when another process has
+    /// it. It is kept until the lock is dropped or the process ends, however it ends.
+    ///
+    /// # Errors
+    /// [`Kind::Create`] when something else stands in the lock's place, [`Kind::Os`] when the file system has no locks.
+    pub fn try_lock(&self, place: &Target) -> Result<Option<Lock>> {
+        let path = place.lock_path();
+        let name = path.file_name().unwrap_or_default();
+        let refused = |problem: &str| refused(&path, problem);
+        let file = match place.create(name) {
+            // The next one must be able to open it, whatever our umask is.
+            Ok(file) => {
+                rustix::fs::fchmod(&file, PRIVATE).map_err(|error| refused(&words(error)))?;
+                file
+            }
+            Err(Errno::EXIST) => place
+                .open(name, OFlags::RDWR)
+                .map_err(|problem| refused(&problem))?
+                .ok_or_else(|| refused("was removed in between"))?,
+            Err(error) => return Err(refused(&format!("cannot be made: {}", words(error)))),
+        };
+        Lock::try_take(file).map_err(|error| {
+            refused(&describe(&error))
+                .with_kind(Kind::Os)
+                .hint("--file needs a file system with locks; without --file a private file is made")
+        })
+    }
+
+    /// Replaces the file by this text. The new one lies there, whole and on the disk, before `announce` is called,
+    /// and takes the old one's place after it succeeded. Otherwise the old file is as it was, and nothing is left.
+    ///
+    /// # Errors
+    /// [`Kind::Create`], or what `announce` failed with.
+    pub fn replace(
+        &self,
+        place: &Target,
+        _lock: &Lock,
+        standing: &Standing,
+        text: &Secret,
+        announce: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let refused = |error: Errno| refused(&place.path, &format!("cannot be replaced: {}", words(error)));
+        let mut new = Temporary::create(place).map_err(refused)?;
+        new.fill(text, standing.kept.as_ref()).map_err(refused)?;
+        announce()?;
+        new.rename().map_err(refused)?;
+        // The file is whole either way; whether the disk already knows its name is not worth a credential.
+        let _ = rustix::fs::fsync(&place.folder);
+        Ok(())
+    }
+}
+
+impl Target {
+    /// Where the lock is.
+    #[must_use]
+    pub fn lock_path(&self) -> PathBuf {
+        let mut name = self.name.clone();
+        name.push(".lock");
+        self.path.with_file_name(name)
+    }
+
+    /// Opens a regular file of ours; `None` when there is none. Nothing is waited for.
+    fn open(&self, name: &OsStr, access: OFlags) -> Result<Option<File>, String> {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.folder, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Err("is a link".into()),
+            Err(Errno::ISDIR) => return Err("is not a regular file".into()),
+            Err(error) => return Err(words(error)),
+        };
+        let metadata = file.metadata().map_err(|error| describe(&error))?;
+        if !metadata.is_file() {
+            return Err("is not a regular file".into());
+        }
+        if metadata.uid() != me() {
+            return Err("belongs to another user".into());
+        }
+        Ok(Some(file))
+    }
+
+    /// Makes a file of mode 0600, or of less, where the umask takes it.
+    fn create(&self, name: &OsStr) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.folder, name, flags, PRIVATE).map(File::from)
+    }
+
+    /// What the names of new files begin with, a dot and ours, so that no tool takes one for its own.
+    fn temporary_prefix(&self) -> OsString {
+        let mut prefix = OsString::from(".");
+        prefix.push(&self.name);
+        prefix.push(".ci-creds.");
+        prefix
+    }
+
+    /// Removes what a run that was killed left. Whoever has the lock is the only one who can have such a file.
+    fn sweep(&self) {
+        let prefix = self.temporary_prefix();
+        let Ok(names) = rustix::fs::Dir::read_from(&self.folder) else { return };
+        for entry in names.flatten() {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name.as_bytes().starts_with(prefix.as_bytes()) {
+                let _ = rustix::fs::unlinkat(&self.folder, name, AtFlags::empty());
+            }
+        }
+    }
+}
+
+/// The new file beside the old one, removed when it did not take its place.
+struct Temporary<'a> {
+    place: &'a Target,
+    name: OsString,
+    file: File,
+    renamed: bool,
+}
+
+impl<'a> Temporary<'a> {
+    fn create(place: &'a Target) -> Result<Self, Errno> {
+        place.sweep();
+        let mut name = place.temporary_prefix();
+        name.push(std::iter::repeat_with(fastrand::alphanumeric).take(16).collect::<String>());
+        let file = place.create(&name)?;
+        Ok(Self { place, name, file, renamed: false })
+    }
+
+    /// The old file's mode comes last: until the text is whole, nobody else reads any of it.
+    fn fill(&mut self, text: &Secret, kept: Option<&Access>) -> Result<(), Errno> {
+        let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        rustix::fs::fchmod(&self.file, PRIVATE)?;
+        self.file.write_all(text.expose().as_bytes()).map_err(errno)?;
+        if let Some(Access { mode, group, list }) = kept {
+            let metadata = self.file.metadata().map_err(errno)?;
+            if metadata.gid() != *group {
+                rustix::fs::fchown(&self.file, None, Some(rustix::fs::Gid::from_raw(*group)))?;
+            }
+            match list {
+                Some(list) => rustix::fs::fsetxattr(&self.file, ACCESS_LIST, list, XattrFlags::empty())?,
+                // The folder may give one to every new file; closed by the mode of now, it would be open by the old one.
+                None if access_list(&self.file)?.is_some() => rustix::fs::fremovexattr(&self.file, ACCESS_LIST)?,
+                None => {}
+            }
+            self.file.set_permissions(PermissionsExt::from_mode(*mode)).map_err(errno)?;
+        }
+        self.file.sync_all().map_err(errno)
+    }
+
+    fn rename(mut self) -> Result<(), Errno> {
+        rustix::fs::renameat(&self.place.folder, &self.name, &self.place.folder, &self.place.name)?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = rustix::fs::unlinkat(&self.place.folder, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// The access list; `None` when there is none.
+///
+/// # Errors
+/// It is longer than any that a person has written.
+fn access_list(file: &File) -> Result<Option<Vec<u8>>, Errno> {
+    let mut list = [0; 4096];
+    match rustix::fs::fgetxattr(file, ACCESS_LIST, &mut list) {
+        Ok(length) => Ok(Some(list[..length].to_vec())),
+        Err(Errno::RANGE) => Err(Errno::RANGE),
+        Err(_) => Ok(None),
+    }
+}
+
+fn resolve(path: &Path) -> Result<PathBuf> {
+    if let Ok(link) = path.symlink_metadata()
+        && link.is_symlink()
+    {
+        if link.uid() != me() && link.uid() != 0 {
+            return Err(refused(path, "is a link of another user's"));
+        }
+        return path.canonicalize().map_err(|_| refused(path, "is a link that leads nowhere"));
+    }
+    let name = path.file_name().ok_or_else(|| refused(path, "has no name"))?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match parent.canonicalize() {
+        Ok(parent) => Ok(parent.join(name)),
+        Err(error) => Err(refused(path, &format!("is in a folder that cannot be found: {}", describe(&error))).hint(
+            if parent.starts_with("~") {
+                "the shell expands ~ only at the beginning of a word: --file ~/.aws/credentials".to_owned()
+            } else {
+                format!("mkdir -p -m 700 {}", parent.display())
+            },
+        )),
+    }
+}
+
+fn refused(path: &Path, problem: &str) -> Error {
+    Error::new(Kind::Create, format!("{} (from --file) {problem}", path.display()))
+}

@@ -1,0 +1,71 @@
+//! HTTP to a cloud's own API: one signed request, and nothing that is Vault's: no token, no namespace, no header.
+//!
+//! TLS, proxy, size and silence about redirects are as for Vault. What an answer means is not decided here.
+
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::{Broken, Peer, build, builder, fault, read_body};
+use crate::config::Connection;
+use crate::error::{Error, Kind, Result};
+
+/// A client for one endpoint.
+pub(crate) struct Client {
+    inner: reqwest::Client,
+    url: String,
+    /// Who is called, for messages.
+    pub(crate) peer: Peer,
+}
+
+/// A whole answer, whatever it says; a redirect too.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The server's clock, as it stands.
+    pub(crate) date: Option<String>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Client {
+    /// Builds the client; nothing is opened yet.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the roots or the proxy cannot be used.
+    pub(crate) fn new(connection: &Connection) -> Result<Self> {
+        // No connection is kept: behind a cloud's name stand many servers, and each question should meet another one.
+        let inner = build(builder(connection)?.pool_max_idle_per_host(0))?;
+        Ok(Self { inner, url: format!("{}/", connection.address.base()), peer: Peer::of(connection) })
+    }
+
+    /// Posts once, and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`Broken`] when there is no whole answer to look at.
+    pub(crate) async fn post(
+        &self,
+        headers: &[(&'static str, String)],
+        body: &'static str,
+        timeout: Duration,
+    ) -> Result<Answer, Broken> {
+        let headers = header_map(headers).map_err(Broken::last)?;
+        let response = self.inner.post(&self.url).headers(headers).body(body).timeout(timeout).send().await;
+        let response = response.map_err(|error| fault::describe(&error, &self.peer, timeout))?;
+        Ok(Answer {
+            status: response.status().as_u16(),
+            date: response.headers().get(DATE).and_then(|value| Some(value.to_str().ok()?.to_owned())),
+            body: read_body(response, &self.peer, timeout).await?,
+        })
+    }
+}
+
+/// Security: a signature is not shown by the `Debug` of a request.
+fn header_map(headers: &[(&'static str, String)]) -> Result<HeaderMap> {
+    let pair = |(name, text): &(&'static str, String)| {
+        let mut value = HeaderValue::from_str(text)
+            .map_err(|_| Error::new(Kind::Internal, format!("the header {name} has a character that no header has")))?;
+        value.set_sensitive(true);
+        Ok((HeaderName::from_static(name), value))
+    };
+    headers.iter().map(pair).collect()
+}

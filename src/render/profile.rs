@@ -1,0 +1,193 @@
+//! The AWS SDKs' shared credentials file: `[name]`, then `key = value` from column 0.
+//!
+//! The SDKs' grammars differ in quotes, comments, blank values and indentation; written is only what all of them
+//! read alike. What others wrote is read as botocore reads it, by far the strictest: one line that it cannot parse
+//! costs it every profile. Nothing of theirs is changed or mended.
+
+mod ini;
+
+use ini::{Entry, Line, Outline, Role};
+
+use super::{Pairs, line_ending};
+
+/// When the credential ends, by the name that other tools write and show. Every SDK passes over it.
+pub(super) const EXPIRES: &str = "x_security_token_expires";
+
+/// What an older credential may have left in a profile. botocore believes the last but one before any other.
+const MANAGED: [&str; 5] =
+    ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token", EXPIRES];
+
+/// The profile as it stands alone.
+pub(super) fn write(text: &mut String, profile: &str, pairs: &Pairs<'_>, ending: &str) {
+    for part in ["[", profile, "]", ending] {
+        text.push_str(part);
+    }
+    write_lines(text, pairs, "", ending);
+}
+
+fn write_lines(text: &mut String, pairs: &Pairs<'_>, indent: &str, ending: &str) {
+    for (key, value) in pairs {
+        for part in [indent, key, " = ", value, ending] {
+            text.push_str(part);
+        }
+    }
+}
+
+/// Puts the pairs into the profile's section of `old`, and takes what an older credential left there out of it; all of
+/// it is appended to `new`. A section that is not there goes to the end.
+///
+/// # Errors
+/// What keeps a reader from the profile: a line that botocore cannot parse, or one that has a say in it from elsewhere.
+pub(super) fn edit(new: &mut String, old: &str, profile: &str, pairs: &Pairs<'_>) -> Result<(), String> {
+    let outline = Outline::parse(old)?;
+    refuse_others(&outline, profile)?;
+    match outline.section(profile) {
+        Some(section) => edit_section(new, &outline, section, pairs, line_ending(old)),
+        None => {
+            let ending = line_ending(old);
+            new.push_str(old);
+            if !old.is_empty() && !old.ends_with(['\n', '\r']) {
+                new.push_str(ending);
+            }
+            write(new, profile, pairs, ending);
+        }
+    }
+    // What the edit made is what will be read; a value of [DEFAULT] may have been harmless before.
+    let outline = Outline::parse(new)?;
+    let section = outline.section(profile);
+    let found = section.map(|section| outline.entries.iter().filter(move |entry| entry.section == section));
+    let whole = found.is_some_and(|entries| {
+        let managed: Vec<_> = entries.filter(|entry| MANAGED.contains(&entry.key.as_str())).collect();
+        managed.len() == pairs.len() && managed.iter().all(|entry| pairs.contains(&(entry.key.as_str(), entry.value)))
+    });
+    if whole { Ok(()) } else { Err(format!("has a section [{profile}] that cannot be edited safely")) }
+}
+
+/// Sections beside ours that some SDK would mix into it.
+fn refuse_others(outline: &Outline<'_>, profile: &str) -> Result<(), String> {
+    for section in &outline.sections {
+        if section.name != profile && section.name.trim() == profile {
+            return Err(format!("has a section in line {} that some SDKs take for [{profile}]", section.line + 1));
+        }
+    }
+    let inherited =
+        outline.entries.iter().find(|entry| outline.is_default(entry) && MANAGED.contains(&entry.key.as_str()));
+    match inherited {
+        Some(entry) => Err(format!("gives every profile an {} by [DEFAULT], in line {}", entry.key, entry.line + 1)),
+        None => Ok(()),
+    }
+}
+
+fn edit_section(new: &mut String, outline: &Outline<'_>, section: usize, pairs: &Pairs<'_>, ending: &str) {
+    let entries = || outline.entries.iter().filter(|entry| entry.section == section);
+    let pair_of = |entry: &Entry<'_>| pairs.iter().find(|(key, _)| *key == entry.key).copied();
+    let managed = |entry: usize| {
+        let entry = &outline.entries[entry];
+        (entry.section == section && MANAGED.contains(&entry.key.as_str())).then_some(entry)
+    };
+    let missing: Vec<_> = pairs.iter().filter(|(key, _)| entries().all(|entry| entry.key != *key)).copied().collect();
+    let header = outline.sections[section].line;
+    let last = entries().filter(|entry| pair_of(entry).is_some()).map(|entry| entry.line).next_back();
+    let anchor = last.unwrap_or(header);
+    for (number, line) in outline.lines.iter().enumerate() {
+        match line.role {
+            Role::Key(entry) if managed(entry).is_some() => {
+                let own = if line.ending.ends_with('\n') { line.ending } else { ending };
+                let pair = managed(entry).and_then(pair_of);
+                write_lines(new, pair.as_slice(), line.indent(), own);
+            }
+            Role::Continuation(entry) if managed(entry).is_some() => {}
+            _ => {
+                new.push_str(line.text);
+                new.push_str(line.ending);
+            }
+        }
+        if number == anchor {
+            if !new.ends_with(['\n', '\r']) {
+                new.push_str(ending);
+            }
+            // What stands below must not become a continuation of what is put above it.
+            let below = outline.lines[number + 1..].iter().find(|line| line.role != Role::Nothing);
+            let beside = if last.is_some() { Some(line) } else { below };
+            write_lines(new, &missing, beside.map_or("", Line::indent), ending);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW: [(&str, &str); 3] = [(MANAGED[0], "K"), (MANAGED[1], "S"), (MANAGED[2], "T")];
+    const LINES: &str = "aws_access_key_id = K\naws_secret_access_key = S\naws_session_token = T\n";
+
+    fn edited(old: &str, pairs: &Pairs<'_>) -> Result<String, String> {
+        let mut new = String::new();
+        edit(&mut new, old, "ci", pairs).map(|()| new)
+    }
+
+    #[test]
+    fn a_missing_section_goes_to_the_end_and_everything_before_stays() {
+        for (old, before) in [
+            ("", ""),
+            ("[a]\nk = v\n", "[a]\nk = v\n"),
+            ("[a]\nk = v", "[a]\nk = v\n"),
+            ("# only a comment", "# only a comment\n"),
+            ("[a]\n  k = v\n    more\n\n ", "[a]\n  k = v\n    more\n\n \n"),
+            ("[cid]\n[profile ci]\n[CI]\n", "[cid]\n[profile ci]\n[CI]\n"),
+        ] {
+            assert_eq!(edited(old, &NEW).unwrap(), format!("{before}[ci]\n{LINES}"), "{old:?}");
+        }
+        let windows = "[a]\r\nk = v";
+        let lines = LINES.replace('\n', "\r\n");
+        assert_eq!(edited(windows, &NEW).unwrap(), format!("{windows}\r\n[ci]\r\n{lines}"));
+    }
+
+    #[test]
+    fn keys_are_replaced_where_they_stand_and_the_rest_of_the_section_stays() {
+        let old = "; top\n[ci]\n# mine\nregion = eu\nAWS_Secret_Access_Key: old\n  # kept\n  rest of it\n\nx=1\n\
+                   aws_security_token = stale\naws_access_key_id=old\n\n[z]\naws_session_token = z\n";
+        assert_eq!(
+            edited(old, &NEW).unwrap(),
+            "; top\n[ci]\n# mine\nregion = eu\naws_secret_access_key = S\n  # kept\n\nx=1\n\
+             aws_access_key_id = K\naws_session_token = T\n\n[z]\naws_session_token = z\n"
+        );
+        assert_eq!(edited("[ci]\naws_session_token = old", &NEW[..2]).unwrap(), format!("[ci]\n{}", &LINES[..48]));
+        assert_eq!(edited("[ci]\naws_access_key_id = x", &NEW).unwrap(), format!("[ci]\n{LINES}"));
+        assert_eq!(edited("[ci]", &NEW).unwrap(), format!("[ci]\n{LINES}"));
+    }
+
+    #[test]
+    fn an_indented_section_stays_one_and_swallows_nothing() {
+        let indented = LINES.replace("aws", "  aws");
+        assert_eq!(edited("[ci]\n  region = eu\n", &NEW).unwrap(), format!("[ci]\n{indented}  region = eu\n"));
+        assert_eq!(edited("[ci]\n  [z]\n", &NEW).unwrap(), format!("[ci]\n{indented}  [z]\n"));
+        let one = "[ci]\n  aws_session_token = old\n  region = eu\n";
+        assert_eq!(edited(one, &NEW[2..]).unwrap(), "[ci]\n  aws_session_token = T\n  region = eu\n");
+    }
+
+    #[test]
+    fn a_file_that_some_reader_takes_otherwise_is_refused_by_its_line() {
+        for (old, expected) in [
+            ("[ci]\n[ci]\n", "has the section of line 2 twice"),
+            ("[a]\nk=1\nK = 2\n", "has the key of line 3 twice"),
+            ("k = v\n", "has no section before line 1"),
+            ("\u{feff}[ci]\n", "begins with a byte order mark in line 1"),
+            ("[a]\nrubbish\n", "has a line 2 that is neither"),
+            ("[a]\n= v\n", "has a line 2 that is neither"),
+            ("[a]\nk =\n  rubbish\n", "has a line 3 that is no nested key"),
+            ("[DEFAULT]\nk =\n  rubbish\n", "has a line 3 that is no nested key"),
+            ("[ ci ]\n", "has a section in line 1 that some SDKs take for [ci]"),
+            (
+                "[a]\n[DEFAULT]\naws_session_token = x\n",
+                "gives every profile an aws_session_token by [DEFAULT], in line 3",
+            ),
+        ] {
+            let problem = edited(old, &NEW).unwrap_err();
+            assert!(problem.starts_with(expected), "{old:?}: {problem}");
+        }
+        for old in ["[DEFAULT]\n[DEFAULT]\n", "[a]\n[b]\nk=1\n[c]\nk=1\n", "[a] [b] # [c]\n", "[a]\nk =\n  x = y\n"] {
+            assert!(edited(old, &NEW).is_ok(), "{old:?}");
+        }
+    }
+}

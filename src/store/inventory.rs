@@ -1,0 +1,136 @@
+//! Everything that is kept, whoever's it is: to be shown, given back and cleaned away.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::entry::{self, Label, Seal};
+use super::scope::Keys;
+use super::{DRAFT, LOCK, lock_of, read};
+use crate::auth::{Session, Spent};
+use crate::host::{Folder, Host, Lock, Locking};
+use crate::secret::Secret;
+
+/// A folder with all its entries.
+pub struct Inventory {
+    folder: Folder,
+}
+
+/// An entry that was opened.
+pub struct Opened {
+    /// What takes it back.
+    pub session: Session,
+    /// The lease's id.
+    pub lease: Option<String>,
+    /// Whether it can be taken back.
+    pub revocable: bool,
+}
+
+impl Inventory {
+    /// Opens every folder that a call may have used: with another `XDG_RUNTIME_DIR`, it was another one. What is wrong
+    /// with one is a warning.
+    #[must_use]
+    pub fn open_all(folders: &[PathBuf], host: &Host) -> Vec<Self> {
+        let open = |path: &PathBuf| {
+            let found = host.find_private_folder(path);
+            found.unwrap_or_else(|problem| {
+                host.warn(format!("what may be kept in {} is not shown: it {problem}", path.display()));
+                None
+            })
+        };
+        folders.iter().filter_map(open).map(|folder| Self { folder }).collect()
+    }
+
+    /// The entries by name. What they say of themselves is not held to be true.
+    #[must_use]
+    pub fn labels(&self, host: &Host) -> Vec<(String, Label)> {
+        labels(&self.folder, host)
+    }
+
+    /// The names of what is kept, also by another version, or was left by a call that was killed.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names = self.folder.list();
+        names.retain(|name| !name.starts_with(LOCK));
+        names
+    }
+
+    /// What an entry says of itself; `None` when it is none.
+    #[must_use]
+    pub fn label(&self, name: &str, host: &Host) -> Option<Label> {
+        label(&self.folder, name, host)
+    }
+
+    /// The lock under which an entry may be removed; `None` while somebody else holds it.
+    #[must_use]
+    pub fn try_lock(&self, name: &str) -> Option<Lock> {
+        try_lock(&self.folder, name)
+    }
+
+    /// Opens an entry. `caller` is his token, for a lease that was asked for with it.
+    #[must_use]
+    pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Opened> {
+        let bytes = read(&self.folder, name, host)?;
+        let Some(target) = entry::label(&bytes)?.target else {
+            let (_, token) = Seal::new(keys, None)?.open::<entry::Token>(&bytes)?;
+            return Some(Opened { session: token.into_session(), lease: None, revocable: true });
+        };
+        let (label, content) = Seal::new(keys, Some(&target))?.open::<entry::Credential>(&bytes)?;
+        let session = match (content.login, caller) {
+            (Some(login), _) => login.into_session(),
+            (None, Some(token)) => Session {
+                token,
+                own: false,
+                expires_at: Some(label.expires),
+                batch: false,
+                uses: 0,
+                spent: Spent::Nothing,
+            },
+            (None, None) => return None,
+        };
+        Some(Opened { session, lease: content.lease, revocable: content.revocable })
+    }
+
+    /// Removes an entry, under its lock. Returns whether it is gone.
+    pub fn remove(&self, _lock: &Lock, name: &str) -> bool {
+        self.folder.remove(name)
+    }
+}
+
+/// How long the login of a single-use secret stays when it has ended: its job learns by it why the secret is spent, and
+/// does not take it for stolen.
+const AFTERLIFE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether an entry is of no more use to anybody.
+#[must_use]
+pub fn is_stale(label: &Label, now: Timestamp) -> bool {
+    let since = now.duration_since(label.expires);
+    since.is_positive() && (label.target.is_some() || since > AFTERLIFE)
+}
+
+/// Removes what is stale, whoever's it was: a shell runner's folder would fill with an entry for every job. What
+/// somebody is working on stays.
+pub(super) fn sweep(folder: &Folder, now: Timestamp, host: &Host) {
+    for (name, label) in labels(folder, host) {
+        if is_stale(&label, now) && try_lock(folder, &name).is_some() {
+            folder.remove(&name);
+        }
+    }
+}
+
+pub(super) fn labels(folder: &Folder, host: &Host) -> Vec<(String, Label)> {
+    let entries = folder.list().into_iter().filter(|name| !name.starts_with(LOCK) && !name.starts_with(DRAFT));
+    entries.filter_map(|name| label(folder, &name, host).map(|label| (name, label))).collect()
+}
+
+fn label(folder: &Folder, name: &str, host: &Host) -> Option<Label> {
+    entry::label(&read(folder, name, host)?)
+}
+
+/// The lock of the name; a draft has its writer's.
+fn try_lock(folder: &Folder, name: &str) -> Option<Lock> {
+    match folder.try_lock(&lock_of(name.strip_prefix(DRAFT).unwrap_or(name))) {
+        Locking::Held(lock) => Some(lock),
+        Locking::Busy | Locking::Impossible(_) => None,
+    }
+}

@@ -1,0 +1,297 @@
+//! The cache: one credential for many calls, kept where the user alone can read it and opened only by the secret that
+//! the caller logs in with.
+//!
+//! Who finds nothing fresh takes the lock, looks again, and makes a new one for all that wait. It never fails a run:
+//! where nothing can be kept, every call is on its own. Times and secrets are given to it; the files are
+//! [`crate::host::Folder`]'s.
+
+pub mod entry;
+mod inventory;
+mod login;
+mod scope;
+mod window;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
+
+use crate::auth::Session;
+use crate::config::Plan;
+use crate::credential::{Credential, Lease};
+use crate::error::{Error, Kind, Result};
+use crate::host::{Folder, Host, Lock, Locking};
+use crate::provider::{Field, Provider};
+use crate::secret::Secret;
+
+pub use entry::Label;
+use entry::Seal;
+pub use inventory::{Inventory, Opened, is_stale};
+pub use scope::{Door, Keys, Target};
+pub use window::{State, state};
+
+/// One caller's view of the cache: his door, one target behind it.
+pub struct Cache {
+    folder: Folder,
+    keys: Keys,
+    door: Door,
+    target: Target,
+    /// Made once, for who waits looks a hundred times a second: the names of the target's file and of its lock, and
+    /// what opens the file.
+    file: String,
+    lock: String,
+    seal: Seal,
+    /// How long to wait for another caller.
+    patience: Duration,
+    /// Whether the cloud must have been seen to know a key before it is handed out.
+    wants_known: bool,
+}
+
+/// A credential that was kept.
+pub struct Kept {
+    /// What it is good for.
+    pub state: State,
+    /// Whether Vault gave no new one a moment ago.
+    pub paused: bool,
+    /// Whether a new one would live no longer: it would end with the same login.
+    pub last: bool,
+    /// Whether it can be handed out as it is: nobody asks whether the cloud knows its key, or it was seen to.
+    pub ready: bool,
+    label: Label,
+    content: entry::Credential,
+}
+
+/// Whose turn it is to make a new credential.
+pub enum Turn {
+    /// Ours, as long as the lock is held.
+    Ours(Lock),
+    /// Another caller made one, or makes one while the old one still works.
+    Kept(Box<Kept>),
+    /// No new one is due, and this one waits to be tried: ours to do, and to note by [`Cache::note_known`].
+    Untried(Lock, Box<Kept>),
+    /// Nobody's: there are no locks here. Nothing can be kept.
+    Nobody,
+}
+
+/// After Vault gave no new credential, the old one is handed out for so long before it is asked again: a call that
+/// waits for Vault in vain takes seconds, and botocore makes one at every request.
+const PAUSE: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long a caller waits for another one, at most: with what follows it stays below the 60 s after which Go's SDK
+/// kills its helper.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Cache {
+    /// The caller's cache; `None`, with a warning, when there is no folder for it.
+    #[must_use]
+    pub fn open(plan: &Plan, host: &Host) -> Option<Self> {
+        let place = plan.cache.as_ref()?;
+        let folder = open_folder(&place.folders, host)?;
+        let door = Door::new(&plan.connection, &plan.login, place.job.as_deref());
+        let target = Target::new(plan.provider, &plan.mint);
+        let keys = Keys::new(&door, &plan.login.identity);
+        Some(Self {
+            folder,
+            file: format!("{}-{}", keys.door_name(), keys.target_name(&target)),
+            lock: lock_of(keys.door_name()),
+            seal: Seal::new(&keys, Some(&target))?,
+            keys,
+            door,
+            target,
+            // The rest is for the caller's own login and read, should the other one have died.
+            patience: PATIENCE.min(plan.connection.timeout * 2 / 3),
+            wants_known: plan.readiness.is_some(),
+        })
+    }
+
+    /// What is kept of the target. An entry that cannot be used is none.
+    #[must_use]
+    pub fn find(&self, plan: &Plan, host: &Host) -> Option<Kept> {
+        let bytes = self.read(&self.file, host)?;
+        let (label, content) = self.seal.open::<entry::Credential>(&bytes)?;
+        let has = |name| content.values.iter().any(|(kept, _)| kept == name);
+        if plan.provider.fields.iter().any(|field| field.required && !has(field.name)) {
+            return None;
+        }
+        let now = host.now();
+        let state = state(label.issued, label.expires, now);
+        // Read only where it matters: most calls find a fresh one.
+        let last = state == State::Old && content.revocable && self.login_end(host) == Some(label.expires);
+        let paused = label.pause.is_some_and(|until| now < until);
+        // What cannot be taken back works at once.
+        let ready = !self.wants_known || content.known || !content.revocable;
+        Some(Kept { state, last, paused, ready, label, content })
+    }
+
+    /// Waits for the lock, or for what another caller makes meanwhile; at most so long since the run began.
+    ///
+    /// # Errors
+    /// [`Kind::Temporary`] when the other caller takes too long.
+    pub async fn take_turn(&self, plan: &Plan, host: &Host) -> Result<Turn> {
+        let turn = host.wait_for(self.patience, || Ok(self.try_turn(plan, host))).await?;
+        turn.ok_or_else(|| self.waited_in_vain())
+    }
+
+    fn try_turn(&self, plan: &Plan, host: &Host) -> Option<Turn> {
+        match self.folder.try_lock(&self.lock) {
+            // Whoever held it before may have made what we want.
+            Locking::Held(lock) => Some(match self.find(plan, host).filter(|kept| !kept.is_due()) {
+                Some(kept) if kept.ready => Turn::Kept(Box::new(kept)),
+                Some(kept) => Turn::Untried(lock, Box::new(kept)),
+                None => Turn::Ours(lock),
+            }),
+            Locking::Impossible(problem) => {
+                host.warn(format!("nothing is kept in {}: its lock {problem}", self.folder.path().display()));
+                Some(Turn::Nobody)
+            }
+            Locking::Busy => {
+                let kept = self.find(plan, host).filter(|kept| kept.state != State::Ended && kept.ready)?;
+                Some(Turn::Kept(Box::new(kept)))
+            }
+        }
+    }
+
+    fn waited_in_vain(&self) -> Error {
+        let lock = self.folder.path().join(&self.lock);
+        let lock = lock.display();
+        Error::new(
+            Kind::Temporary,
+            format!(
+                "another ci-creds is making this credential for {} s now; it holds {lock}",
+                self.patience.as_secs()
+            ),
+        )
+        .hint(format!("is it stopped? fuser -v {lock} names it; --no-cache does not wait"))
+    }
+
+    /// Keeps a credential for the next callers, and with it the login that can take it back.
+    ///
+    /// The lock is held by the caller; that is what makes the draft's name his. Returns whether it is kept: one without
+    /// an end is not, for nobody would know when to stop using it.
+    pub fn keep(
+        &self,
+        _turn: &Lock,
+        credential: &Credential,
+        session: &Session,
+        issued: Timestamp,
+        host: &Host,
+    ) -> bool {
+        let Some(expires) = credential.lease.expires_at else { return false };
+        let values = credential.values.iter();
+        let content = entry::Credential {
+            values: values.map(|(field, value)| (field.name.to_owned(), entry::Exposed(value.duplicate()))).collect(),
+            lease: credential.lease.id.clone(),
+            renewable: credential.lease.renewable,
+            revocable: credential.lease.revocable,
+            // Who asks for it has it tried before it is kept.
+            known: self.wants_known,
+            login: session.own.then(|| entry::Token::of(session)),
+        };
+        let label = self.label(Some(self.target.clone()), issued, expires);
+        inventory::sweep(&self.folder, host.now(), host);
+        self.write(&self.file, &self.seal, &label, &content, host)
+    }
+
+    /// Notes that Vault gave no new credential in place of this one.
+    pub fn pause(&self, _turn: &Lock, kept: &Kept, host: &Host) {
+        let pause = host.now().checked_add(PAUSE).ok();
+        self.write(&self.file, &self.seal, &Label { pause, ..kept.label.clone() }, &kept.content, host);
+    }
+
+    /// Notes that the cloud was seen to know the key of what is kept.
+    pub fn note_known(&self, _turn: &Lock, plan: &Plan, host: &Host) {
+        if let Some(Kept { label, content, .. }) = self.find(plan, host) {
+            self.write(&self.file, &self.seal, &label, &entry::Credential { known: true, ..content }, host);
+        }
+    }
+
+    fn label(&self, target: Option<Target>, issued: Timestamp, expires: Timestamp) -> Label {
+        Label { version: entry::VERSION, door: self.door.clone(), target, issued, expires, pause: None }
+    }
+
+    fn read(&self, name: &str, host: &Host) -> Option<Zeroizing<Vec<u8>>> {
+        read(&self.folder, name, host)
+    }
+
+    fn write(&self, name: &str, seal: &Seal, label: &Label, content: &impl serde::Serialize, host: &Host) -> bool {
+        let Some(bytes) = seal.seal(label, content) else { return false };
+        let draft = format!("{DRAFT}{}", slot(self.keys.door_name()));
+        let written = self.folder.replace(name, &draft, &bytes);
+        if let Err(problem) = &written {
+            host.warn(format!("nothing was kept in {}: {problem}", self.folder.path().display()));
+        }
+        written.is_ok()
+    }
+}
+
+/// What the names of locks and of unfinished entries begin with.
+const LOCK: &str = "lock-";
+const DRAFT: &str = "draft-";
+
+/// The lock for an entry.
+fn lock_of(name: &str) -> String {
+    format!("{LOCK}{}", slot(name))
+}
+
+/// Locks are never removed, so there must not be one for every job that ever ran: 256 of them, by the first digits
+/// of the name. Two jobs that meet in one wait for each other's request.
+fn slot(name: &str) -> &str {
+    name.get(..2).unwrap_or(name)
+}
+
+/// The first folder that can be used. What is wrong with one is told when no other one can be.
+fn open_folder(folders: &[PathBuf], host: &Host) -> Option<Folder> {
+    let mut problems = Vec::new();
+    for path in folders {
+        match host.open_private_folder(path) {
+            Ok(folder) => return Some(folder),
+            Err(problem) => problems.push(format!("{} {problem}", path.display())),
+        }
+    }
+    let problems = if problems.is_empty() { "there is no folder for it".into() } else { problems.join("; ") };
+    host.warn(format!("nothing is kept between calls: {problems}"));
+    None
+}
+
+fn read(folder: &Folder, name: &str, host: &Host) -> Option<Zeroizing<Vec<u8>>> {
+    folder.read(name).unwrap_or_else(|problem| {
+        host.warn(format!("{} {problem}: it was not used", folder.path().join(name).display()));
+        None
+    })
+}
+
+impl Kept {
+    /// Whether it can be handed out, and no new one is to be made now.
+    #[must_use]
+    pub fn is_enough(&self) -> bool {
+        !self.is_due() && self.ready
+    }
+
+    /// Whether a new one is to be made now.
+    fn is_due(&self) -> bool {
+        match self.state {
+            State::Fresh => false,
+            State::Old => !self.paused && !self.last,
+            State::Ended => true,
+        }
+    }
+
+    /// The values, in the order of the provider's fields, and what Vault said of their life.
+    #[must_use]
+    pub fn into_parts(self, provider: &'static Provider) -> (Vec<(&'static Field, Secret)>, Lease) {
+        let Self { label, mut content, .. } = self;
+        let mut take = |field: &'static Field| {
+            let place = content.values.iter().position(|(name, _)| name == field.name)?;
+            Some((field, content.values.swap_remove(place).1.0))
+        };
+        let values = provider.fields.iter().filter_map(&mut take).collect();
+        let lease = Lease {
+            id: content.lease,
+            renewable: content.renewable,
+            expires_at: Some(label.expires),
+            revocable: content.revocable,
+        };
+        (values, lease)
+    }
+}
