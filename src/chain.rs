@@ -13,7 +13,7 @@ use crate::engine::{self, Failed, Leftover, assemble};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock};
 use crate::readiness;
-use crate::store::{Cache, Kept, State, Turn};
+use crate::store::{Cache, Ended, Kept, State, Turn};
 use crate::vault::client::Vault;
 
 /// What one run asks, where it keeps, and what it owes until the credential is delivered.
@@ -133,15 +133,22 @@ impl<'a> Chain<'a> {
         loop {
             let (session, of_before) = match kept.take() {
                 Some(session) => (session, true),
-                None => {
-                    let session = auth::login(self.vault, &plan.login).await;
-                    (session.map_err(|error| self.explain(error, plan, shelf, lost))?, false)
-                }
+                None => match auth::login(self.vault, &plan.login).await {
+                    Ok(session) => (session, false),
+                    Err(failed) => {
+                        let error = self.explain(failed.error, plan, shelf, lost);
+                        if let Some(shelf) = shelf.filter(|_| failed.spent) {
+                            shelf.cache.end_login(Some(&shelf.lock), self.host);
+                        }
+                        return Err(error);
+                    }
+                },
             };
             if !again && !of_before {
                 plan.login.forget();
             }
-            let common = of_before || shelf.is_some_and(|shelf| shelf.keep_login(&session, self.host));
+            let spent = plan.login.spends();
+            let common = of_before || shelf.is_some_and(|shelf| shelf.keep_login(spent, &session, self.host));
             self.hold(session.duplicate(), Leftover::Unknown, plan, common);
             let Failed { error, leftover, transient, token_gone } =
                 match engine::obtain(self.vault, &session, plan, self.host).await {
@@ -159,7 +166,7 @@ impl<'a> Chain<'a> {
             match shelf.filter(|_| common) {
                 // It was revoked, or ended before its time: a secret id may be good for another one.
                 Some(shelf) if of_before && token_gone => {
-                    shelf.cache.drop_login(self.host);
+                    shelf.cache.end_login(Some(&shelf.lock), self.host);
                     self.release();
                     lost = true;
                     continue;
@@ -167,13 +174,12 @@ impl<'a> Chain<'a> {
                 // Nothing was made, and the next call may fare better: the secret that bought the login is gone.
                 Some(_) if matches!(leftover, Leftover::Nothing) => {
                     self.release();
-                    return Err(error.also("the login is kept for the next call"));
+                    return Err(auth::after_spending(error, spent).also("the login is kept for the job's next call"));
                 }
                 _ => {}
             }
-            let spent = session.spent;
             self.hold(session, leftover, plan, common);
-            let cleaned = self.give_back().await;
+            let cleaned = self.give_back(shelf.map(|shelf| &shelf.lock)).await;
             self.release();
             match cleaned {
                 Ok(()) if transient && again => again = false,
@@ -199,22 +205,28 @@ impl<'a> Chain<'a> {
             return if in_vain { kept_in_vain(error) } else { error };
         };
         match shelf.cache.login_ended(self.host) {
-            Some(end) => error.also(format!("the login that this job had for it ended at {}", render_time(end))).hint(
-                "raise token_ttl and token_max_ttl of the AppRole above the length of the job, or use an ID token",
-            ),
+            Some(Ended::OfAge(end)) => {
+                error.also(format!("the login that this job had for it ended at {}", render_time(end))).hint(
+                    "raise token_ttl and token_max_ttl of the AppRole above the length of the job, or use an ID token",
+                )
+            }
+            Some(Ended::InFailure(when)) => error
+                .also(format!("an earlier call of this job used it at {}, and failed", render_time(when)))
+                .hint("mend what that call told, and give the job a new secret; nobody else needs to have used it"),
             None => error,
         }
     }
 
     /// Takes back what is owed, and returns what to tell: `error`, or that something stays.
     pub(crate) async fn clean_up(&self, error: Error) -> Error {
-        match self.give_back().await {
+        match self.give_back(None).await {
             Ok(()) => error,
             Err(leak) => leaked(&error, leak),
         }
     }
 
-    async fn give_back(&self) -> Result<()> {
+    /// `turn`: the lock that this call holds, if it does.
+    async fn give_back(&self, turn: Option<&Lock>) -> Result<()> {
         let owed = self.owed.borrow().clone();
         let Some(owed) = owed else { return Ok(()) };
         self.vault.begin_clean_up();
@@ -227,7 +239,7 @@ impl<'a> Chain<'a> {
                 return Ok(());
             }
             if let Some(cache) = self.cache {
-                cache.drop_login(self.host);
+                cache.end_login(turn, self.host);
             }
         }
         engine::give_back(self.vault, session, leftover, path).await
@@ -251,8 +263,8 @@ struct Shelf<'a> {
 impl Shelf<'_> {
     /// Keeps what a single-use secret bought. Any other login is made anew: its token would be older than the
     /// credential, and end it early.
-    fn keep_login(&self, session: &Session, host: &Host) -> bool {
-        session.spent != Spent::Nothing && self.cache.keep_login(&self.lock, session, host)
+    fn keep_login(&self, spent: Spent, session: &Session, host: &Host) -> bool {
+        spent != Spent::Nothing && self.cache.keep_login(&self.lock, session, host)
     }
 }
 

@@ -153,11 +153,12 @@ async fn clear_entry(
 async fn give_back(vault: &Vault<'_>, label: &Label, entry: Opened) -> Result<String> {
     vault.begin_clean_up();
     let what = what(label);
+    let Some(session) = &entry.session else { return Ok(format!("removed: {what}; it had ended")) };
     let gone = match &label.target {
-        None => engine::end_login(vault, &entry.session).await?,
+        None => engine::end_login(vault, session).await?,
         Some(_) => {
             let lease = Leftover::Lease { id: entry.lease, revocable: entry.revocable };
-            engine::give_back(vault, &entry.session, &lease, &what).await?;
+            engine::give_back(vault, session, &lease, &what).await?;
             entry.revocable
         }
     };

@@ -1,41 +1,66 @@
 //! AppRole: `auth/<mount>/login` with a role id and a secret id, which a generator token may have to make first.
 
-use super::{Session, session, settle};
+use super::{Failed, Session, session, settle};
 use crate::config::Login;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::vault::client::Vault;
+use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::{Outcome, Refusal, Step};
 
 /// Logs in with both halves.
-pub(super) async fn login(vault: &Vault<'_>, login: &Login, role_id: &Secret, secret_id: &Secret) -> Result<Session> {
-    let body = [("role_id", role_id.expose()), ("secret_id", secret_id.expose())];
-    let exchange = vault.login(Step::LoginAppRole, &login.mount, &body).await;
-    let path = format!("auth/{}/login", login.mount);
+pub(super) async fn login(
+    vault: &Vault<'_>,
+    login: &Login,
+    role_id: &Secret,
+    secret_id: &Secret,
+) -> Result<Session, Failed> {
+    let exchange = send(vault, login, role_id, secret_id).await;
     if let Outcome::Ambiguous { error, .. } = exchange.outcome {
-        return Err(error
-            .with_kind(Kind::Spent)
-            .also("the secret id was sent and may be spent; it was not sent a second time")
-            .hint("re-run with a new secret id; an idle token may live until its TTL ends"));
+        return Err(Failed::after_spending(
+            error
+                .with_kind(Kind::Spent)
+                .also("the secret id was sent and may be spent; it was not sent a second time")
+                .hint("re-run with a new secret id; an idle token may live until its TTL ends"),
+        ));
     }
-    session(settle(exchange, |refusal| describe(&refusal, login))?, &path)
+    let spent = matches!(exchange.outcome, Outcome::Done(_));
+    open(exchange, login).map_err(|error| Failed { error, spent })
 }
 
-/// Makes a one-time secret id first: the token may do nothing else.
+async fn send(vault: &Vault<'_>, login: &Login, role_id: &Secret, secret_id: &Secret) -> Exchange {
+    let body = [("role_id", role_id.expose()), ("secret_id", secret_id.expose())];
+    vault.login(Step::LoginAppRole, &login.mount, &body).await
+}
+
+fn open(exchange: Exchange, login: &Login) -> Result<Session> {
+    session(settle(exchange, |refusal| describe(&refusal, login))?, &format!("auth/{}/login", login.mount))
+}
+
+/// Makes a one-time secret id first: the token may do nothing else. When the login's answer is lost, another one is
+/// made for a second login, and no third.
 pub(super) async fn login_generated(
     vault: &Vault<'_>,
     plan: &Login,
     token: &Secret,
     role_id: &Secret,
 ) -> Result<Session> {
+    let first = send(vault, plan, role_id, &generate(vault, plan, token).await?).await;
+    let exchange = match first.outcome {
+        Outcome::Ambiguous { transient: true, .. } => {
+            send(vault, plan, role_id, &generate(vault, plan, token).await?).await
+        }
+        _ => first,
+    };
+    open(exchange, plan)
+}
+
+async fn generate(vault: &Vault<'_>, plan: &Login, token: &Secret) -> Result<Secret> {
     let role = plan.role.as_deref().unwrap_or_default();
     let path = format!("auth/{}/role/{role}/secret-id", plan.mount);
     let exchange = vault.create_secret_id(&plan.mount, role, token).await;
     let (_, envelope) = settle(exchange, |refusal| describe_generator(&refusal, &path, plan))?;
     let secret_id = envelope.data.unwrap_or_default().take_text("secret_id");
-    let secret_id =
-        secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no secret_id")))?;
-    login(vault, plan, role_id, &secret_id).await
+    secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no secret_id")))
 }
 
 fn describe(refusal: &Refusal, login: &Login) -> Error {

@@ -30,11 +30,30 @@ pub struct Session {
     pub batch: bool,
     /// How many requests it is good for; zero is no limit.
     pub uses: u64,
-    /// What was spent on the way that a new run would need anew.
-    pub spent: Spent,
 }
 
-/// What a login has used up.
+/// Why there is no session.
+#[derive(Debug)]
+pub struct Failed {
+    /// What to tell.
+    pub error: Error,
+    /// Whether it was this login that used up a secret for one use, or may have.
+    pub spent: bool,
+}
+
+impl Failed {
+    fn after_spending(error: Error) -> Self {
+        Self { error, spent: true }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, spent: false }
+    }
+}
+
+/// What a login uses up that a new run would need anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
     /// Nothing: the same inputs log in again.
@@ -73,6 +92,16 @@ impl Login {
         )
     }
 
+    /// What is used up when the login is done.
+    #[must_use]
+    pub fn spends(&self) -> Spent {
+        match self.identity {
+            Identity::WrappingToken { .. } => Spent::WrappingToken,
+            Identity::SecretId { .. } => Spent::PerhapsSecretId,
+            Identity::GeneratorToken { .. } | Identity::IdToken { .. } | Identity::Token { .. } => Spent::Nothing,
+        }
+    }
+
     /// Overwrites what the login was made with, once no other one will be: the read can take a minute.
     pub fn forget(&mut self) {
         match &mut self.identity {
@@ -89,27 +118,20 @@ impl Login {
 ///
 /// # Errors
 /// [`Kind::Denied`] and its like with the line to change; [`Kind::Spent`] when a single-use secret is gone.
-pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session> {
-    match &login.identity {
+pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, Failed> {
+    let session = match &login.identity {
         Identity::WrappingToken { token, role_id, creation_path } => {
-            wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).await
+            wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).await?
         }
-        Identity::SecretId { role_id, secret_id } => {
-            let session = approle::login(vault, login, role_id, secret_id).await?;
-            Ok(Session { spent: Spent::PerhapsSecretId, ..session })
+        Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await?,
+        Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await?,
+        Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
+        Identity::Token { token, child: true } => child(vault, token).await?,
+        Identity::Token { token, child: false } => {
+            Session { token: token.duplicate(), own: false, expires_at: None, batch: false, uses: 0 }
         }
-        Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await,
-        Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await,
-        Identity::Token { token, child: true } => child(vault, token).await,
-        Identity::Token { token, child: false } => Ok(Session {
-            token: token.duplicate(),
-            own: false,
-            expires_at: None,
-            batch: false,
-            uses: 0,
-            spent: Spent::Nothing,
-        }),
-    }
+    };
+    Ok(session)
 }
 
 /// A child of the token: with its policies, ended with it, and ours to revoke with all its leases.
@@ -172,6 +194,5 @@ fn session((sent, envelope): (Timestamp, Envelope), path: &str) -> Result<Sessio
         expires_at: expiry(sent, auth.lease_duration),
         batch: auth.token_type == "batch",
         uses: auth.num_uses,
-        spent: Spent::Nothing,
     })
 }

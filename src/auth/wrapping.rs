@@ -3,7 +3,7 @@
 //! Security: who intercepts a wrapping token can unwrap it and wrap something of his own in its place. The path
 //! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent.
 
-use super::{Session, Spent, after_spending, approle, session, settle};
+use super::{Failed, Session, Spent, after_spending, approle, session, settle};
 use crate::config::Login;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::secret::Secret;
@@ -28,7 +28,7 @@ pub(super) async fn login(
     token: &Secret,
     role_id: Option<&Secret>,
     expected: Option<&str>,
-) -> Result<Session> {
+) -> Result<Session, Failed> {
     let creation_path = lookup(vault, login, token).await?;
     let content = check_creation_path(&creation_path, login, expected)?;
     if content == Content::SecretId && role_id.is_none() {
@@ -36,30 +36,28 @@ pub(super) async fn login(
             Kind::Input,
             "the wrapping token holds a secret id, and VAULT_ROLE_ID is not set; it was not unwrapped",
         )
-        .hint("set VAULT_ROLE_ID, or VAULT_ROLE_ID_FILE, for this job"));
+        .hint("set VAULT_ROLE_ID, or VAULT_ROLE_ID_FILE, for this job")
+        .into());
     }
     let exchange = unwrap(vault, login, token).await?;
     let path = "sys/wrapping/unwrap";
     let (sent, mut envelope) = settle(exchange, |refusal| describe_unwrap(&refusal, login))?;
     if envelope.auth.is_some() {
-        return session((sent, envelope), path).map(spent);
+        return session((sent, envelope), path).map_err(Failed::after_spending);
     }
     let secret_id = envelope.data.take().unwrap_or_default().take_text("secret_id");
     let (Some(secret_id), Some(role_id)) = (secret_id, role_id) else {
-        return Err(Error::new(
-            Kind::Spent,
-            "the wrapping token was unwrapped and held neither a login nor a secret id for our role id",
-        )
-        .hint("wrap the answer of auth/…/role/…/secret-id or auth/…/login".replace('…', "NAME")));
+        return Err(Failed::after_spending(
+            Error::new(
+                Kind::Spent,
+                "the wrapping token was unwrapped and held neither a login nor a secret id for our role id",
+            )
+            .hint("wrap the answer of auth/…/role/…/secret-id or auth/…/login".replace('…', "NAME")),
+        ));
     };
     approle::login(vault, login, role_id, &secret_id)
         .await
-        .map(spent)
-        .map_err(|error| after_spending(error, Spent::WrappingToken))
-}
-
-fn spent(session: Session) -> Session {
-    Session { spent: Spent::WrappingToken, ..session }
+        .map_err(|failed| Failed::after_spending(after_spending(failed.error, Spent::WrappingToken)))
 }
 
 /// `sys/wrapping/lookup`: which path made the token. Spends nothing.
@@ -72,7 +70,7 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Stri
 }
 
 /// Unwraps. When nobody knows whether that happened, a lookup tells, and only an unspent token is sent again.
-async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange> {
+async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, Failed> {
     let exchange = vault.unwrap(token).await;
     let Outcome::Ambiguous { error, transient } = exchange.outcome else { return Ok(exchange) };
     if transient && let Outcome::Done(_) = vault.lookup_wrapping(token).await.outcome {
@@ -83,14 +81,16 @@ async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exch
             return Ok(second);
         }
     }
-    Err(error
-        .with_kind(Kind::Spent)
-        .also(format!(
-            "the wrapping token (from {}) was sent to be unwrapped and is spent, most likely by this very request: \
-            its answer is lost",
-            login.origin
-        ))
-        .hint("re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL"))
+    Err(Failed::after_spending(
+        error
+            .with_kind(Kind::Spent)
+            .also(format!(
+                "the wrapping token (from {}) was sent to be unwrapped and is spent, most likely by this very \
+                request: its answer is lost",
+                login.origin
+            ))
+            .hint("re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL"),
+    ))
 }
 
 fn check_creation_path(path: &str, login: &Login, expected: Option<&str>) -> Result<Content> {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::entry::{self, Label, Seal};
 use super::scope::Keys;
 use super::{DRAFT, LOCK, lock_of, read};
-use crate::auth::{Session, Spent};
+use crate::auth::Session;
 use crate::host::{Folder, Host, Lock, Locking};
 use crate::secret::Secret;
 
@@ -18,8 +18,8 @@ pub struct Inventory {
 
 /// An entry that was opened.
 pub struct Opened {
-    /// What takes it back.
-    pub session: Session,
+    /// What takes it back; nothing of a login that has come to nothing.
+    pub session: Option<Session>,
     /// The lease's id.
     pub lease: Option<String>,
     /// Whether it can be taken back.
@@ -72,23 +72,18 @@ impl Inventory {
     pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Opened> {
         let bytes = read(&self.folder, name, host)?;
         let Some(target) = entry::label(&bytes)?.target else {
-            let (_, token) = Seal::new(keys, None)?.open::<entry::Token>(&bytes)?;
-            return Some(Opened { session: token.into_session(), lease: None, revocable: true });
+            let (_, token) = Seal::new(keys, None)?.open::<Option<entry::Token>>(&bytes)?;
+            return Some(Opened { session: token.map(entry::Token::into_session), lease: None, revocable: true });
         };
         let (label, content) = Seal::new(keys, Some(&target))?.open::<entry::Credential>(&bytes)?;
         let session = match (content.login, caller) {
             (Some(login), _) => login.into_session(),
-            (None, Some(token)) => Session {
-                token,
-                own: false,
-                expires_at: Some(label.expires),
-                batch: false,
-                uses: 0,
-                spent: Spent::Nothing,
-            },
+            (None, Some(token)) => {
+                Session { token, own: false, expires_at: Some(label.expires), batch: false, uses: 0 }
+            }
             (None, None) => return None,
         };
-        Some(Opened { session, lease: content.lease, revocable: content.revocable })
+        Some(Opened { session: Some(session), lease: content.lease, revocable: content.revocable })
     }
 
     /// Removes an entry, under its lock. Returns whether it is gone.

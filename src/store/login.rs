@@ -4,8 +4,17 @@ use jiff::Timestamp;
 
 use super::entry::{self, Exposed, Seal, Token};
 use super::{Cache, Label, State, inventory, state};
-use crate::auth::{Session, Spent};
-use crate::host::{Host, Lock};
+use crate::auth::Session;
+use crate::host::{Host, Lock, Locking};
+
+/// What became of a login that is no more: what to say when the secret that bought it is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its token came to its end.
+    OfAge(Timestamp),
+    /// A call failed with it, and took it back or never had it.
+    InFailure(Timestamp),
+}
 
 impl Cache {
     /// The login that a single-use secret bought, while it lasts.
@@ -15,6 +24,7 @@ impl Cache {
     #[must_use]
     pub fn find_login(&self, host: &Host) -> Option<Session> {
         let (label, token) = self.open_login(host)?;
+        let token = token?;
         let now = host.now();
         let life = label.expires.duration_since(label.issued);
         let expires = now.checked_add(life).map_or(label.expires, |end| end.min(label.expires));
@@ -22,10 +32,13 @@ impl Cache {
         alive.then(|| Session { expires_at: Some(expires), ..token.into_session() })
     }
 
-    /// When the kept login ended, if it has: what to say when the secret that bought it is spent.
+    /// How the job's login ended, if it had one and it has.
     #[must_use]
-    pub fn login_ended(&self, host: &Host) -> Option<Timestamp> {
-        self.login_end(host).filter(|end| *end <= host.now())
+    pub fn login_ended(&self, host: &Host) -> Option<Ended> {
+        match self.open_login(host)? {
+            (label, None) => Some(Ended::InFailure(label.expires)),
+            (label, Some(_)) => (label.expires <= host.now()).then_some(Ended::OfAge(label.expires)),
+        }
     }
 
     /// When the kept login ends, or ended.
@@ -33,7 +46,7 @@ impl Cache {
         self.open_login(host).map(|(label, _)| label.expires)
     }
 
-    fn open_login(&self, host: &Host) -> Option<(Label, Token)> {
+    fn open_login(&self, host: &Host) -> Option<(Label, Option<Token>)> {
         let bytes = self.read(&self.login_file(), host)?;
         Seal::new(&self.keys, None)?.open(&bytes)
     }
@@ -42,9 +55,12 @@ impl Cache {
     pub fn keep_login(&self, _turn: &Lock, session: &Session, host: &Host) -> bool {
         // A token without an end, or with one request, is the caller's alone.
         let Some(expires) = session.expires_at.filter(|_| session.uses != 1) else { return false };
+        self.write_login(expires, Some(Token::of(session)), host)
+    }
+
+    fn write_login(&self, expires: Timestamp, token: Option<Token>, host: &Host) -> bool {
         let label = self.label(None, host.now(), expires);
-        Seal::new(&self.keys, None)
-            .is_some_and(|seal| self.write(&self.login_file(), &seal, &label, &Token::of(session), host))
+        Seal::new(&self.keys, None).is_some_and(|seal| self.write(&self.login_file(), &seal, &label, &token, host))
     }
 
     /// Notes that a request was made with a kept login whose requests are counted.
@@ -60,10 +76,17 @@ impl Cache {
         }
     }
 
-    /// Drops the kept login, which was revoked or which Vault does not know any more, and what ended with it. Needs no
-    /// lock: whoever is about to write such an entry learns of its end by himself.
-    pub fn drop_login(&self, host: &Host) {
-        self.folder.remove(&self.login_file());
+    /// Notes that the secret was used and that nothing is left of its login: it was revoked, Vault does not know it any
+    /// more, or it failed. What ended with it is dropped.
+    ///
+    /// Where another call has the lock, and `turn` is not ours, nothing is noted: whoever is about to write such an
+    /// entry learns of its end by himself.
+    pub fn end_login(&self, turn: Option<&Lock>, host: &Host) {
+        let lent = if turn.is_none() { self.folder.try_lock(&self.lock) } else { Locking::Busy };
+        let noted = (turn.is_some() || matches!(lent, Locking::Held(_))) && self.write_login(host.now(), None, host);
+        if !noted {
+            self.folder.remove(&self.login_file());
+        }
         for (name, label) in inventory::labels(&self.folder, host)
             .into_iter()
             .filter(|(name, _)| name.starts_with(self.keys.door_name()))
@@ -94,13 +117,6 @@ impl Token {
     }
 
     pub(super) fn into_session(self) -> Session {
-        Session {
-            token: self.token.0,
-            own: true,
-            expires_at: self.expires,
-            batch: self.batch,
-            uses: self.uses,
-            spent: Spent::Nothing,
-        }
+        Session { token: self.token.0, own: true, expires_at: self.expires, batch: self.batch, uses: self.uses }
     }
 }

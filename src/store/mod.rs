@@ -28,6 +28,7 @@ use crate::secret::Secret;
 pub use entry::Label;
 use entry::Seal;
 pub use inventory::{Inventory, Opened, is_stale};
+pub use login::Ended;
 pub use scope::{Door, Keys, Target};
 pub use window::{State, state};
 

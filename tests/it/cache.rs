@@ -235,11 +235,14 @@ fn a_refused_read_leaves_the_login_that_a_single_use_secret_bought_for_the_next_
     let world = World::start();
     let run = world.command_as("wrapping-token", "");
     let ran = with(&run, "exoscale --role not-ours --cache").run().failed(77, "denied");
-    assert!(ran.stderr.contains("the login is kept for the next call"), "{ran:?}");
+    assert!(ran.stderr.contains("the login is kept for the job's next call"), "{ran:?}");
     world
         .vault
         .inject(On::path("apikey/gitlab-ci-runner").times(3), Fault::answer(Reply::error(503, "Vault is sealed")));
-    with(&run, EXOSCALE).run().failed(69, "unavailable");
+    // Not 69: the job's next call needs no secret, but another run of the job needs a new one.
+    let ran = with(&run, EXOSCALE).run().failed(79, "spent");
+    let told = "a new run needs a new one; the login is kept for the job's next call\n";
+    assert!(ran.stderr.contains(told), "{ran:?}");
     with(&run, EXOSCALE).run().ok();
     assert_eq!(world.count("sys/wrapping/unwrap"), 1);
     assert_eq!(world.vault.live_leases().len(), 1);
@@ -252,12 +255,20 @@ fn an_answer_that_is_lost_ends_the_kept_login_with_the_lease_that_it_may_have_ma
     with(&run, PROCESS).run().ok();
     with(&run, EXOSCALE).run().ok();
     world.vault.inject(On::path("aws/creds/user"), Fault::cut_answer(40));
-    with(&run, "aws --role user --via creds --cache").run().failed(69, "unavailable");
+    with(&run, "aws --role user --via creds --cache").run().failed(79, "spent");
     // STS credentials are not the token's: they outlive it, and stay in the cache. The Exoscale key is dead.
     assert!(world.vault.live_leases().iter().all(|lease| lease.path.starts_with("aws/sts/")));
     with(&run, PROCESS).run().ok();
     let ran = with(&run, EXOSCALE).run().failed(79, "spent");
+    assert!(ran.stderr.contains("; an earlier call of this job used it at 20"), "{ran:?}");
     assert_eq!(world.count("sys/wrapping/unwrap"), 1, "{ran:?}");
+    // The note of it is shown, and is nothing to give back.
+    assert!(
+        world.command("cache").run().ok().lines().any(|line| line.contains("the login") && line.ends_with("ended"))
+    );
+    let cleared = with(&run, "cache clear").run().ok();
+    assert!(cleared.contains("removed: the login; it had ended\n"), "{cleared}");
+    assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 
 #[test]

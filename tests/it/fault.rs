@@ -56,7 +56,7 @@ fn repeatable(sort: Sort) -> (i32, i32) {
     if sort == Sort::Foreign { (76, 76) } else { (0, 69) }
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("wrapping-token", LOOKUP, repeatable),
     // A lookup tells whether the unwrap happened; only when it did not, a second one follows.
     ("wrapping-token", UNWRAP, |sort| if sort == Sort::NotDone { (0, 79) } else { (79, 79) }),
@@ -65,6 +65,8 @@ const STEPS: [Step; 11] = [
     ("secret-id", APPROLE, |_| (79, 79)),
     ("secret-id", READ, |sort| if sort == Sort::Foreign { (76, 76) } else { (69, 69) }),
     ("generator-token", SECRET_ID, repeatable),
+    // Another secret id is made for the second login.
+    ("generator-token", APPROLE, repeatable),
     ("generator-token", READ, repeatable),
     ("id-token", JWT, repeatable),
     ("id-token", READ, repeatable),
