@@ -212,7 +212,7 @@ impl<'a> Chain<'a> {
             }
             Some(Ended::InFailure(when)) => error
                 .also(format!("an earlier call of this job used it at {}, and failed", render_time(when)))
-                .hint("mend what that call told, and give the job a new secret; nobody else needs to have used it"),
+                .hint("mend what that call told, and give the job a new secret"),
             None => error,
         }
     }

@@ -192,8 +192,8 @@ fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     }
     if refusal.status == 404 || text.contains("not found") || text.contains("unsupported path") {
         return Error::new(Kind::Config, format!("there is no {path} ({because}); {role}")).hint(format!(
-            "check --role and --mount; vault secrets list shows the mounts, vault list {}/role or roles the roles",
-            path.split('/').next().unwrap_or_default()
+            "check --role and --mount: vault secrets list shows the mounts, vault list {} the roles",
+            plan.mint.roles
         ));
     }
     if refusal.status == 405 {

@@ -107,6 +107,7 @@ pub fn mint(mount: &str, via: Path, role: &str, wishes: &Wishes) -> Mint {
     ];
     Mint {
         path: format!("{mount}/{segment}/{role}"),
+        roles: format!("{mount}/roles"),
         parameters: parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         writable: true,
     }

@@ -109,5 +109,6 @@ pub fn storage(zone: &str) -> Vec<(&'static str, String)> {
 /// The read that makes a key.
 #[must_use]
 pub fn mint(mount: &str, role: &str) -> Mint {
-    Mint { path: format!("{mount}/apikey/{role}"), parameters: Vec::new(), writable: false }
+    let roles = format!("{mount}/role");
+    Mint { path: format!("{mount}/apikey/{role}"), roles, parameters: Vec::new(), writable: false }
 }

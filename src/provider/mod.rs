@@ -142,6 +142,8 @@ pub enum Datum {
 pub struct Mint {
     /// The path without `/v1/`: `aws/sts/deploy`.
     pub path: String,
+    /// Where the engine lists its roles: `aws/roles`.
+    pub roles: String,
     /// The parameters, as query of a read or as body of a write.
     pub parameters: Vec<(&'static str, String)>,
     /// Whether the engine takes a write as well as a read, so that a policy may grant only one of them.

@@ -152,3 +152,21 @@ fn an_iam_user_comes_by_sts_too() {
     let set = exports(&world.command_as("token", "aws --role user").run().ok());
     assert!(set["AWS_ACCESS_KEY_ID"].starts_with("AKIA") && !set.contains_key("AWS_SESSION_TOKEN"));
 }
+
+#[test]
+fn a_role_or_mount_that_is_not_there_is_told_with_the_command_that_lists_the_roles() {
+    let world = World::start();
+    world.vault.write("sys/mounts/team/aws", json!({ "type": "aws" }));
+    for (line, path, list) in [
+        ("aws --role absent", "aws/sts/absent", "vault list aws/roles"),
+        ("aws --role absent --via creds --mount team/aws", "team/aws/creds/absent", "vault list team/aws/roles"),
+        ("exoscale --role absent", "exoscale/apikey/absent", "vault list exoscale/role"),
+        ("exoscale --role absent --mount team/exo", "team/exo/apikey/absent", "vault list team/exo/role"),
+    ] {
+        allow(&world, "absent", path, "\"read\"");
+        let run = world.command(line).env("VAULT_TOKEN", &world.token("absent"));
+        let ran = run.run().failed(78, "config");
+        assert!(ran.stderr.contains(&format!("there is no {path} (")), "{ran:?}");
+        assert!(ran.stderr.contains(&format!("{list} the roles\n")), "{ran:?}");
+    }
+}
