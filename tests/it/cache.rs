@@ -204,6 +204,20 @@ fn a_single_use_secret_whose_login_somebody_revoked_is_not_reported_as_stolen() 
 }
 
 #[test]
+fn a_stolen_token_is_reported_as_stolen_to_every_call_of_the_job() {
+    let world = World::start();
+    let run = world.command_as("wrapping-token", EXOSCALE);
+    let thief = run.variables()["VAULT_WRAPPING_TOKEN"].clone();
+    world.vault.request("POST", "sys/wrapping/unwrap", Some(&thief), &[], None);
+    for _ in 0..2 {
+        let ran = run.run().failed(79, "spent");
+        assert!(
+            ran.stderr.contains("somebody else did") && !ran.stderr.contains("an earlier call of this job used it at")
+        );
+    }
+}
+
+#[test]
 fn a_login_that_is_made_again_and_fails_for_a_reason_of_its_own_is_told_by_that() {
     let world = World::start();
     let run = world.command_as("secret-id", "");
