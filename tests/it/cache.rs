@@ -204,16 +204,24 @@ fn a_single_use_secret_whose_login_somebody_revoked_is_not_reported_as_stolen() 
 }
 
 #[test]
-fn a_stolen_token_is_reported_as_stolen_to_every_call_of_the_job() {
+fn a_secret_that_somebody_else_spent_is_told_alike_to_every_call_of_the_job() {
     let world = World::start();
-    let run = world.command_as("wrapping-token", EXOSCALE);
-    let thief = run.variables()["VAULT_WRAPPING_TOKEN"].clone();
-    world.vault.request("POST", "sys/wrapping/unwrap", Some(&thief), &[], None);
-    for _ in 0..2 {
-        let ran = run.run().failed(79, "spent");
-        assert!(
-            ran.stderr.contains("somebody else did") && !ran.stderr.contains("an earlier call of this job used it at")
-        );
+    let wrapped = world.command_as("wrapping-token", EXOSCALE);
+    let token = &wrapped.variables()["VAULT_WRAPPING_TOKEN"];
+    world.vault.request("POST", "sys/wrapping/unwrap", Some(token), &[], None);
+    let plain = world.command_as("secret-id", EXOSCALE);
+    let secrets = json!({ "role_id": world.role_id, "secret_id": plain.variables()["VAULT_SECRET_ID"] });
+    world.vault.request("POST", "auth/approle/login", None, &[], Some(&secrets));
+    for (run, (code, kind), hint) in
+        [(wrapped, (79, "spent"), "somebody else did"), (plain, (77, "denied"), "used up: make a new one")]
+    {
+        for _ in 0..2 {
+            let ran = run.run().failed(code, kind);
+            assert!(
+                ran.stderr.contains(hint) && !ran.stderr.contains("an earlier call of this job used it at"),
+                "{ran:?}"
+            );
+        }
     }
 }
 
