@@ -104,10 +104,10 @@ pub fn is_stale(label: &Label, now: Timestamp) -> bool {
 }
 
 /// Removes what is stale, whoever's it was: a shell runner's folder would fill with an entry for every job. What
-/// somebody is working on stays.
-pub(super) fn sweep(folder: &Folder, now: Timestamp, host: &Host) {
+/// somebody is working on stays. `held`: the lock that the caller has already.
+pub(super) fn sweep(folder: &Folder, held: &str, now: Timestamp, host: &Host) {
     for (name, label) in labels(folder, host) {
-        if is_stale(&label, now) && try_lock(folder, &name).is_some() {
+        if is_stale(&label, now) && (lock_of(&name) == held || try_lock(folder, &name).is_some()) {
             folder.remove(&name);
         }
     }

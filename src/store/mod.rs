@@ -190,7 +190,7 @@ impl Cache {
             login: session.own.then(|| entry::Token::of(session)),
         };
         let label = self.label(Some(self.target.clone()), issued, expires);
-        inventory::sweep(&self.folder, host.now(), host);
+        inventory::sweep(&self.folder, &self.lock, host.now(), host);
         self.write(&self.file, &self.seal, &label, &content, host)
     }
 

@@ -370,6 +370,19 @@ fn a_signal_while_it_waits_or_asks_leaves_no_lease_no_entry_and_a_free_lock() {
 }
 
 #[test]
+fn a_call_that_a_signal_ended_leaves_word_of_the_single_use_secret_that_it_spent() {
+    let world = World::start();
+    let run = world.command_as("wrapping-token", PROCESS);
+    world.vault.inject(On::path(READ), Fault::hang_after());
+    let child = start(&run);
+    assert!(world.vault.wait_for_requests(4, PATIENCE), "the read never came");
+    signal(&child, rustix::process::Signal::TERM);
+    assert_eq!(child.wait_with_output().expect("its end").status.code(), Some(143));
+    let ran = run.run().failed(79, "spent");
+    assert!(ran.stderr.contains("an earlier call of this job used it at 20"), "{ran:?}");
+}
+
+#[test]
 fn a_signal_while_a_kept_credential_waits_for_its_file_does_not_take_it_from_the_others() {
     let world = World::start();
     let path = world.file("credentials", "");
