@@ -43,7 +43,7 @@ impl Broken {
 pub(crate) struct Peer {
     pub(crate) host: String,
     /// Who named the proxy on the way, if there is one.
-    proxy: Option<String>,
+    pub(super) proxy: Option<String>,
 }
 
 impl Peer {
@@ -93,8 +93,7 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
     } else if stage == Stage::NotSent {
         describe_connect(error, io, said("unsuccessful"), peer)
     } else if error.is_timeout() {
-        unavailable(format!("no complete answer from {host} in {:.0} s", timeout.as_secs_f64().ceil()))
-            .hint("--request-timeout allows more for a request, --timeout for the whole run")
+        return too_late(peer, timeout);
     } else {
         unavailable(format!("the connection to {host} was lost before the answer was complete")).hint(
             "a proxy or load balancer before Vault, or a Vault that is restarting; if the server speaks TLS, the \
@@ -102,6 +101,14 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
         )
     };
     Broken { stage, error }
+}
+
+/// A request whose deadline has passed. When that happened while connecting nobody can say so: rather ambiguous.
+pub(super) fn too_late(peer: &Peer, timeout: Duration) -> Broken {
+    let text = format!("no complete answer from {} in {:.0} s", peer.host, timeout.as_secs_f64().ceil());
+    let error = Error::new(Kind::Unavailable, text)
+        .hint("--request-timeout allows more for a request, --timeout for the whole run");
+    Broken { stage: Stage::Sent, error }
 }
 
 fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refused: bool, peer: &Peer) -> Error {
