@@ -10,7 +10,7 @@ mod fault;
 pub mod redirect;
 mod tls;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -296,14 +296,26 @@ impl reqwest::dns::Resolve for Resolver {
             if let Ok(address) = host.parse::<IpAddr>() {
                 return Ok(Box::new(std::iter::once(SocketAddr::new(address, 0))) as reqwest::dns::Addrs);
             }
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await.map_err(|_| fault::NoAddress)?;
-            let addresses: Vec<_> = found.filter(|address| !loopback_only || address.ip().is_loopback()).collect();
+            let mut addresses = look_up(host.clone()).await?;
+            addresses.retain(|address| !loopback_only || address.ip().is_loopback());
             if addresses.is_empty() {
-                return Err(fault::NoAddress.into());
+                return Err(fault::Unresolved::NoAddress(host).into());
             }
             Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
         })
     }
+}
+
+/// Asks the system, on a thread of its own, for it may take longer than any deadline of ours. Nobody waits for the thread
+/// then; it ends with the process. (tokio's own would panic where the system has no thread to give.)
+async fn look_up(host: String) -> Result<Vec<SocketAddr>, fault::Unresolved> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let ask = move || {
+        let found = (host.as_str(), 0).to_socket_addrs().map(Iterator::collect);
+        let _ = sender.send(found.map_err(|_| fault::Unresolved::NoAddress(host)));
+    };
+    std::thread::Builder::new().spawn(ask).map_err(|_| fault::Unresolved::NoThread)?;
+    receiver.await.unwrap_or(Err(fault::Unresolved::NoThread))
 }
 
 #[cfg(test)]
