@@ -214,3 +214,28 @@ fn a_read_that_fails_behind_a_wrapped_token_needs_a_new_one_too() {
     ran.refused(&world, 79, "spent", &["exoscale/apikey", "was spent on the way", "needs a new one"], &[]);
     assert_eq!(world.vault.live_leases(), []);
 }
+
+#[test]
+fn a_wrapped_login_ends_by_its_own_age_and_not_by_the_unwrapping() {
+    let ends = |age: i64| {
+        let world = World::start();
+        let login = json!({ "role_id": world.role_id, "secret_id": world.secret_id() });
+        let wrapped = world.vault.write_wrapped("auth/approle/login", login, "10m");
+        let made = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(age);
+        let change = move |mut answer: Value| {
+            answer["data"]["creation_time"] = json!(made.to_string());
+            answer
+        };
+        world.vault.inject(On::path("sys/wrapping/lookup"), Fault::rewrite(Box::new(change)));
+        let line = format!("{EXOSCALE} --format json");
+        let ran = world.command(&line).env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
+        let answer: Value = serde_json::from_str(&ran).unwrap();
+        let end: jiff::Timestamp = answer["expiration"].as_str().unwrap().parse().unwrap();
+        end.duration_since(jiff::Timestamp::now()).as_secs()
+    };
+    // The login lives for 15 minutes, less our margin, and what the test itself takes.
+    for (age, least) in [(0, 860), (300, 560), (600, 260), (90_000, 260)] {
+        let left = ends(age);
+        assert!((least..=least + 35).contains(&left), "{age} s old: {left} s left");
+    }
+}
