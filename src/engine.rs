@@ -193,7 +193,7 @@ fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     if refusal.status == 404 || text.contains("not found") || text.contains("unsupported path") {
         return Error::new(Kind::Config, format!("there is no {path} ({because}); {role}")).hint(format!(
             "check --role and --mount; vault secrets list shows the mounts, vault list {}/role or roles the roles",
-            path.split('/').next().unwrap_or_default()
+            mount_of(path)
         ));
     }
     if refusal.status == 405 {
@@ -209,6 +209,11 @@ fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     }
     Error::new(Kind::Denied, format!("{path} was refused ({because}); {role}"))
         .hint("the engine's own configuration or the cloud refuses: vault read the role, and look into Vault's log")
+}
+
+/// The mount in an engine's path: all but its last two segments, `apikey/<role>` or the like.
+fn mount_of(path: &str) -> &str {
+    path.rsplitn(3, '/').nth(2).unwrap_or(path)
 }
 
 /// Takes back what a failed run may have left: by the token if it is ours, which ends all its leases, or by the
@@ -282,6 +287,12 @@ fn is_gone(outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::host::Fake;
+
+    #[test]
+    fn a_mount_may_have_more_than_one_segment() {
+        assert_eq!(mount_of("exoscale/apikey/ci"), "exoscale");
+        assert_eq!(mount_of("team/aws/sts/ci"), "team/aws");
+    }
 
     #[test]
     fn a_lease_id_has_its_own_characters_and_at_most_1024() {
