@@ -89,7 +89,7 @@ fn deliver_credential(mut plan: Plan, host: &Host) -> Result<()> {
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
     let vault = Vault::new(&plan.connection, host)?;
     let chain = Chain::new(&vault, cache, host);
-    block_on(host, async {
+    start_runtime(host)?.block_on(async {
         let interrupted = wait_for_signal()?;
         let outcome = tokio::select! {
             biased;
@@ -115,7 +115,7 @@ fn show_or_clear_cache(action: Option<&CacheAction>, host: &Host) -> Result<()> 
                 let vault = Vault::new(&access.connection, host)?;
                 Ok(Owner { access, vault })
             });
-            block_on(host, inventory::clear(&place, owner, flags.all, host))?
+            start_runtime(host)?.block_on(inventory::clear(&place, owner, flags.all, host))?
         }
     };
     host.write_stdout(&Secret::new(text))?;
@@ -136,15 +136,6 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .map_err(|cause| Error::new(Kind::Os, "the system gives no event queue").cause(cause))
-}
-
-/// Runs it to its end. A name service that does not answer keeps its thread for longer than any deadline of ours, and is
-/// not waited for.
-fn block_on<T>(host: &Host, future: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = start_runtime(host)?;
-    let result = runtime.block_on(future);
-    runtime.shutdown_background();
-    result
 }
 
 async fn fetch_and_deliver(chain: &Chain<'_>, plan: &mut Plan, host: &Host) -> Result<()> {

@@ -107,7 +107,7 @@ impl Probe<'_> {
                 ),
                 silence: true,
             })),
-            (_, Stage::Barred) => Err(error),
+            (_, Stage::Barred) | (Kind::Os, _) => Err(error),
             (_, Stage::Last) => Err(error.hint(
                 "AWS is checked against the system's roots: add a CA of your own to them; AWS_ENDPOINT_URL_STS names \
                 another endpoint",

@@ -89,7 +89,6 @@ fn advise(refusal: &Refusal, login: &Login, claims: &Claims) -> String {
         let named = crate::config::PLACEHOLDERS.iter().map(|(name, _)| *name).chain([
             "ref_type",
             "environment_protected",
-            "namespace_path",
             "sub",
         ]);
         let told = named
@@ -151,6 +150,11 @@ mod tests {
                 400,
                 "error validating claims: claim environment does not match any associated bound claim values",
                 "in this job environment is dev",
+            ),
+            (
+                400,
+                "error validating claims: claim namespace_path does not match any associated bound claim values",
+                "in this job namespace_path is nothing; patterns",
             ),
             (400, "error validating claims: claim other is missing", "bound_claims"),
             (400, "something new", "vault read auth/gitlab/role/deploy"),

@@ -3,6 +3,10 @@
 //! Security: who intercepts a wrapping token can unwrap it and wrap something of his own in its place. The path
 //! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::{Failed, Session, Spent, after_spending, approle, session, settle};
 use crate::config::Login;
 use crate::error::{Error, Kind, Result, sanitized};
@@ -29,7 +33,7 @@ pub(super) async fn login(
     role_id: Option<&Secret>,
     expected: Option<&str>,
 ) -> Result<Session, Failed> {
-    let creation_path = lookup(vault, login, token).await?;
+    let Wrapped { creation_path, made } = lookup(vault, login, token).await?;
     let content = check_creation_path(&creation_path, login, expected)?;
     if content == Content::SecretId && role_id.is_none() {
         return Err(Error::new(
@@ -43,7 +47,7 @@ pub(super) async fn login(
     let path = "sys/wrapping/unwrap";
     let (sent, mut envelope) = settle(exchange, |refusal| describe_unwrap(&refusal, login))?;
     if envelope.auth.is_some() {
-        return session((sent, envelope), path).map_err(Failed::after_spending);
+        return session((made.min(sent), envelope), path).map_err(Failed::after_spending);
     }
     let secret_id = envelope.data.take().unwrap_or_default().take_text("secret_id");
     let (Some(secret_id), Some(role_id)) = (secret_id, role_id) else {
@@ -60,13 +64,29 @@ pub(super) async fn login(
         .map_err(|failed| Failed::after_spending(after_spending(failed.error, Spent::WrappingToken)))
 }
 
-/// `sys/wrapping/lookup`: which path made the token. Spends nothing.
-async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<String> {
-    let (_, envelope) = settle(vault.lookup_wrapping(token).await, |refusal| describe_invalid(&refusal, login))?;
-    let path = envelope.data.unwrap_or_default().take_text("creation_path");
-    path.map(|path| path.expose().to_owned()).ok_or_else(|| {
+/// What a lookup tells of a wrapping token.
+struct Wrapped {
+    creation_path: String,
+    /// When it was made, and the login in it, whose life began then and not when it is unwrapped.
+    made: Timestamp,
+}
+
+/// `sys/wrapping/lookup`: which path made the token, and when. Spends nothing.
+async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrapped> {
+    let (sent, envelope) = settle(vault.lookup_wrapping(token).await, |refusal| describe_invalid(&refusal, login))?;
+    let mut data = envelope.data.unwrap_or_default();
+    let made = data.take_text("creation_time").and_then(|time| time.expose().parse().ok()).unwrap_or(sent);
+    let life = Duration::from_secs(data.number("creation_ttl").unwrap_or_default());
+    let path = data.take_text("creation_path").ok_or_else(|| {
         Error::new(Kind::Data, "the answer of sys/wrapping/lookup has no creation_path; the token was not unwrapped")
-    })
+    })?;
+    Ok(Wrapped { creation_path: path.expose().to_owned(), made: creation(made, life, sent) })
+}
+
+/// When a token was made that lived for `life` at most, and still did at `sent`. Vault's clock says `made`; what that one
+/// is wrong by cannot make the token older than it can be.
+fn creation(made: Timestamp, life: Duration, sent: Timestamp) -> Timestamp {
+    made.max(sent.checked_sub(life).unwrap_or(Timestamp::MIN)).min(sent)
 }
 
 /// Unwraps. When nobody knows whether that happened, a lookup tells, and only an unspent token is sent again.
@@ -218,6 +238,17 @@ mod tests {
             assert_eq!(check(path, None, None).unwrap_err().kind(), Kind::Spent, "{path}");
         }
         assert!(check("auth/ci/approle/login", None, Some("auth/token/create")).is_err());
+    }
+
+    #[test]
+    fn a_token_is_as_old_as_vault_says_and_no_older_than_it_can_be() {
+        let at = |second: i64| Timestamp::from_second(1_000_000 + second).unwrap();
+        let minute = Duration::from_secs(60);
+        for (made, expected) in [(-20, -20), (-60, -60), (-61, -60), (-90_000, -60), (0, 0), (5, 0), (90_000, 0)] {
+            assert_eq!(creation(at(made), minute, at(0)), at(expected), "{made}");
+        }
+        assert_eq!(creation(at(-20), Duration::ZERO, at(0)), at(0));
+        assert_eq!(creation(Timestamp::MIN, Duration::MAX, at(0)), Timestamp::MIN);
     }
 
     #[test]

@@ -157,6 +157,12 @@ fn is_bare(text: &str) -> bool {
     text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'\\')
 }
 
+/// Whether it is the name of a host, to every reader the same one: no address, no port, nothing beside it.
+pub(super) fn is_host_name(text: &str) -> bool {
+    let in_a_url = parse_origin(&format!("https://{text}"));
+    in_a_url.is_ok_and(|origin| origin.host.eq_ignore_ascii_case(text) && origin.host.parse::<IpAddr>().is_err())
+}
+
 /// Reads `host:port`, as `--redirect-host` takes it: https.
 ///
 /// # Errors
@@ -359,6 +365,35 @@ mod tests {
         assert!(one.is_same_server(&parse_origin("https://VAULT.corp:443/y").unwrap()));
         for other in ["http://vault.corp:443", "https://vault.corp:8200", "https://vault.corp.evil"] {
             assert!(!one.is_same_server(&parse_origin(other).unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_host_is_nothing_else() {
+        for text in ["vault.corp", "VAULT.corp", "localhost", "vault_1-a", "xn--mller-kva.corp"] {
+            assert!(is_host_name(text), "{text}");
+        }
+        for text in [
+            "",
+            "x@evil",
+            "evil:8200",
+            "evil/",
+            "evil?",
+            "evil#",
+            "evil\\",
+            "evil%2e",
+            "evil.",
+            "10.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "::1",
+            "[::1]",
+            "vaült.corp",
+            "e vil",
+            "evil\t",
+            "..",
+        ] {
+            assert!(!is_host_name(text), "{text}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{Address, Origin as Server, parse_address, parse_redirect_host};
+use super::address::{Address, Origin as Server, is_host_name, parse_address, parse_redirect_host};
 use super::name::{parse_duration, parse_path};
 use super::proxy::{Proxy, resolve_proxy};
 use super::source::{Layers, Origin, Sourced};
@@ -105,11 +105,7 @@ pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers:
         .text(("--namespace", flags.namespace.as_deref()), &[var::VAULT_NAMESPACE], |file| file.namespace.as_deref())?
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
-    let server_name = layers.text(
-        ("--tls-server-name", flags.tls_server_name.as_deref()),
-        &[var::VAULT_TLS_SERVER_NAME],
-        |file| file.tls_server_name.as_deref(),
-    )?;
+    let server_name = resolve_server_name(&address, flags, layers)?;
     let proxy = resolve_proxy(&address, flags, layers)?;
     let (roots, named) = resolve_roots(&address, unchecked, flags, layers)?;
     let by_variable = |origin: &Origin| !layers.files.vouch_for(origin);
@@ -176,6 +172,30 @@ fn check_plaintext(
         ),
     )
     .hint("use https://, or accept it with --allow-plaintext"))
+}
+
+/// The name that the server's certificate must have, when it is another one than the address's host.
+///
+/// Security: it stands in our URLs in place of that host, so it must be a name and nothing else. An address would be
+/// called itself, and so would what follows an `@`: a variable would lead the secrets to another server.
+fn resolve_server_name(
+    address: &Address,
+    flags: &cli::Connection,
+    layers: &Layers<'_>,
+) -> Result<Option<Sourced<String>>> {
+    let flag = ("--tls-server-name", flags.tls_server_name.as_deref());
+    let named = layers.text(flag, &[var::VAULT_TLS_SERVER_NAME], |file| file.tls_server_name.as_deref())?;
+    let Some(name) = named else { return Ok(None) };
+    let text = name.value.trim();
+    if matches!(address, Address::Tcp(ours) if ours.host.eq_ignore_ascii_case(text)) {
+        return Ok(None);
+    }
+    if !is_host_name(text) {
+        return Err(Error::new(Kind::Config, format!("the TLS server name (from {}) is no name of a host", name.origin))
+            .hint("the name in Vault's certificate alone: vault.example.com; a certificate for a bare IP address needs that in VAULT_ADDR"));
+    }
+    let value = text.to_ascii_lowercase();
+    Ok(Some(Sourced { value, origin: name.origin }))
 }
 
 /// Whom to believe, and where it was said, if it was.

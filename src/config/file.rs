@@ -139,8 +139,9 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
             files.push(read_file(host, &path, by_flag)?.ok_or_else(missing)?);
         }
         None => {
-            if let Some(folder) = host.config_folder() {
-                files.extend(read_file(host, &folder.join("config.toml"), false)?);
+            let path = host.config_folder().map(|folder| folder.join("config.toml"));
+            if let Some(path) = path.filter(|path| host.is_there(path)) {
+                files.extend(read_file(host, &path, false)?);
             }
         }
     }

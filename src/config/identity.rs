@@ -106,7 +106,8 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
         None => detect(&mut found, layers)?,
     };
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
-    let reader = Reader { layers, method, job_files };
+    let id_token_variable = found.id_token.as_ref().and_then(SecretSource::variable).map(str::to_owned);
+    let reader = Reader { layers, method, job_files, id_token_variable };
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
     let id_token = found.id_token.take().map(|source| reader.read(source, "ID token")).transpose();
     let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
@@ -135,6 +136,8 @@ struct Reader<'a> {
     method: Method,
     /// The folder beside which GitLab puts its own file variables.
     job_files: Option<String>,
+    /// The variable that holds the ID token, whatever it is called.
+    id_token_variable: Option<String>,
 }
 
 /// A proof, and where its secret came from.
@@ -186,7 +189,8 @@ impl Reader<'_> {
         let token = match (found.token, found.stored) {
             (Some(source), _) => self.read(source, "Vault token")?,
             (None, Some(stored)) => stored,
-            (None, None) => stored_token(self.layers)?.ok_or_else(|| missing(self.method, var::VAULT_TOKEN))?,
+            (None, None) => stored_token(self.layers, self.id_token_variable.as_deref())?
+                .ok_or_else(|| missing(self.method, var::VAULT_TOKEN))?,
         };
         Ok((Identity::Token { token: token.value, child: flags.child_token }, token.origin))
     }
@@ -293,7 +297,7 @@ fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<Method> {
     if let Some((method, _)) = methods.iter().find(|(_, present)| *present) {
         return Ok(*method);
     }
-    found.stored = stored_token(layers)?;
+    found.stored = stored_token(layers, None)?;
     if found.stored.is_some() {
         return Ok(Method::Token);
     }

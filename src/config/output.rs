@@ -118,9 +118,6 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         check_github(asked, layers)?;
         return Ok(Delivery::Masked);
     }
-    if stdout.terminal && !asked.output.reveal {
-        return Ok(Delivery::Summary);
-    }
     if !asked.output.reveal && render::is_evaluated(format) && stdout.shared_with_stderr {
         return Err(Error::new(
             Kind::Usage,

@@ -168,6 +168,14 @@ pub(super) enum SecretSource {
 const LONGEST_SECRET: usize = 64 * 1024;
 
 impl SecretSource {
+    /// The variable that holds it, if one does.
+    pub(super) fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Variable(Sourced { origin: Origin::Variable(name), .. }) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Reads it and checks that it is one line of printable ASCII. `what` names it in messages.
     ///
     /// # Errors

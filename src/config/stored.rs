@@ -7,13 +7,22 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::variables as var;
 
-/// The token helper's token, or the one in `~/.vault-token`, which OpenBao shares.
-pub(super) fn stored_token(layers: &Layers<'_>) -> Result<Option<Sourced<Secret>>> {
+/// The token helper's token, or the one in `~/.vault-token`, which OpenBao shares. A helper does not get to see the
+/// variable `secret`.
+pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<Option<Sourced<Secret>>> {
     let home = layers.variable(var::HOME)?.map(|home| PathBuf::from(home.value));
     if let Some(home) = &home {
         for name in [".bao", ".vault"] {
             let Some(document) = layers.host.read_document(&home.join(name)).ok().flatten() else { continue };
             if let Some(path) = parse_token_helper(&document.text) {
+                let trust = document.trust;
+                if trust.foreign || trust.writable_by_others {
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!("~/{name} names a token helper, and can be written by other users"),
+                    )
+                    .hint(format!("look at what is in it, then chmod 600 ~/{name}")));
+                }
                 if !path.starts_with('/') {
                     return Err(Error::new(
                         Kind::Config,
@@ -21,7 +30,7 @@ pub(super) fn stored_token(layers: &Layers<'_>) -> Result<Option<Sourced<Secret>
                     )
                     .hint(format!("token_helper = \"/usr/local/bin/…\" in ~/{name}")));
                 }
-                let token = layers.host.run_token_helper(&path)?;
+                let token = layers.host.run_token_helper(&path, &format!("~/{name}"), secret)?;
                 return Ok(
                     token.map(|value| Sourced { value, origin: Origin::Variable(format!("the token helper {path}")) })
                 );
@@ -39,6 +48,7 @@ pub(super) fn stored_token(layers: &Layers<'_>) -> Result<Option<Sourced<Secret>
             SecretSource::File(Sourced { value: path, origin }).read(layers.host, "Vault token", None).map(Some)
         }
         Ok(_) => Ok(None),
+        Err(_) if !layers.host.is_there(&path) => Ok(None),
         Err(problem) => {
             Err(Error::new(Kind::Input, format!("the Vault token file {} cannot be used: {problem}", path.display())))
         }

@@ -105,6 +105,15 @@ impl Host {
         }
     }
 
+    /// Whether something stands at the path, as far as we may look: a home that is none, or another user's, has nothing.
+    #[must_use]
+    pub fn is_there(&self, path: &Path) -> bool {
+        match &self.world {
+            World::Real { .. } => path.symlink_metadata().is_ok(),
+            World::Fake(fake) => fake.files.contains_key(path),
+        }
+    }
+
     /// The path without links and `..`; as it stands where it leads nowhere.
     #[must_use]
     pub fn real_path(&self, path: &Path) -> PathBuf {

@@ -14,14 +14,15 @@ use crate::variables::{BAO, SECRETS, VAULT};
 /// Vault's CLI gives its helpers no limit; a job that hangs at 2 a.m. is worse than one that fails.
 const HELPER_PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn run_token_helper(path: &str) -> Result<Option<Secret>> {
+/// `place` is the file that names it, `secret` a variable that this job's own flags call one.
+pub(super) fn run_token_helper(path: &str, place: &str, secret: Option<&str>) -> Result<Option<Secret>> {
     let failed = |what: &str| {
-        Error::new(Kind::Input, format!("the token helper {path} (named in ~/.vault) {what}"))
+        Error::new(Kind::Input, format!("the token helper {path} (named in {place}) {what}"))
             .hint("run it with the argument `get` to see why, or set VAULT_TOKEN")
     };
     let mut command = Command::new(path);
     // Security: the helper has its own way to its token, and no business with the job's secrets.
-    for name in SECRETS {
+    for name in SECRETS.into_iter().chain(secret) {
         command.env_remove(name);
         if let Some(rest) = name.strip_prefix(VAULT) {
             command.env_remove(format!("{BAO}{rest}"));

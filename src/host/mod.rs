@@ -163,14 +163,15 @@ impl Host {
 
     /// Asks a token helper for the user's token: `<path> get`, the token on its stdout.
     ///
-    /// The path comes from `~/.vault` and must be absolute, as Vault's own CLI demands. Nothing secret is among
-    /// the helper's arguments. An empty answer means that there is no token.
+    /// The path comes from `place`, `~/.vault` or `~/.bao`, and must be absolute, as Vault's own CLI demands. Nothing
+    /// secret is among the helper's arguments, nor in its environment, from where the variable `secret` is taken too. An
+    /// empty answer means that there is no token.
     ///
     /// # Errors
     /// [`Kind::Input`] when the helper cannot be run, fails, or takes longer than ten seconds.
-    pub fn run_token_helper(&self, path: &str) -> Result<Option<Secret>> {
+    pub fn run_token_helper(&self, path: &str, place: &str, secret: Option<&str>) -> Result<Option<Secret>> {
         match &self.world {
-            World::Real { .. } => helper::run_token_helper(path),
+            World::Real { .. } => helper::run_token_helper(path, place, secret),
             World::Fake(_) => Ok(None),
         }
     }

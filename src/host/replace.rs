@@ -11,7 +11,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
@@ -26,7 +25,7 @@ use crate::secret::Secret;
 pub struct Target {
     /// Its real path: no link in it.
     pub path: PathBuf,
-    folder: OwnedFd,
+    folder: File,
     name: OsString,
 }
 
@@ -65,11 +64,12 @@ impl Host {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = rustix::fs::open(parent, flags, Mode::empty())
             .map_err(|error| refused(&format!("is in a folder that cannot be opened: {}", words(error))))?;
-        let stat = rustix::fs::fstat(&folder).map_err(|error| refused(&words(error)))?;
-        if stat.st_uid != me() && stat.st_uid != 0 {
+        let folder = File::from(folder);
+        let found = folder.metadata().map_err(|error| refused(&describe(&error)))?;
+        if found.uid() != me() && found.uid() != 0 {
             return Err(refused("is in a folder of another user's").hint("use a folder of your own"));
         }
-        if !is_guarded(stat.st_uid, stat.st_mode) {
+        if !is_guarded(found.uid(), found.mode()) {
             return Err(refused("is in a folder where other users can replace it")
                 .hint(format!("chmod go-w {}", parent.display())));
         }

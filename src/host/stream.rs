@@ -129,8 +129,8 @@ fn is_null_device(stat: &Stat) -> bool {
         && rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == stat.st_rdev)
 }
 
-/// Walks up the processes of our own group, to the job's first one. As soon as one of them writes elsewhere than we do, somebody between
-/// it and us captures our output. Only when all of them, and at least one, share our pipe, nobody does.
+/// Walks up the processes of our own group, to the job's first one. As soon as one of them writes elsewhere than we do,
+/// somebody between it and us captures our output. Only when all of them, and at least one, share our pipe, nobody does.
 ///
 /// ksh93 evaluates `$(…)` inside its own process, so that its stdout *is* our pipe: there is no telling.
 fn nobody_captures(ours: &Stat) -> bool {
@@ -188,10 +188,11 @@ struct Status {
     group: u32,
 }
 
-/// From `/proc/<pid>/stat`: `pid (name) state parent group …`, where the name may hold anything.
+/// From `/proc/<pid>/stat`: `pid (name) state parent group …`, where the name may hold anything, half a letter too.
 #[expect(clippy::disallowed_methods, reason = "/proc is how the system tells of other processes")]
 fn read_status(pid: &str) -> Option<Status> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     let (head, tail) = stat.rsplit_once(')')?;
     let name = head.split_once('(')?.1.to_owned();
     let mut fields = tail.split_whitespace();

@@ -43,7 +43,7 @@ impl Broken {
 pub(crate) struct Peer {
     pub(crate) host: String,
     /// Who named the proxy on the way, if there is one.
-    proxy: Option<String>,
+    pub(super) proxy: Option<String>,
 }
 
 impl Peer {
@@ -53,17 +53,22 @@ impl Peer {
     }
 }
 
-/// No name service knows the host, or it leads away from this machine where it must not.
+/// A host that cannot be called, for want of an address.
 #[derive(Debug)]
-pub(super) struct NoAddress;
+pub(super) enum Unresolved {
+    /// No name service knows this host, or it leads away from this machine where it must not.
+    NoAddress(String),
+    /// The system has no thread left to ask on.
+    NoThread,
+}
 
-impl fmt::Display for NoAddress {
+impl fmt::Display for Unresolved {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("no address")
     }
 }
 
-impl StdError for NoAddress {}
+impl StdError for Unresolved {}
 
 /// Reads a reqwest error.
 pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -> Broken {
@@ -87,14 +92,12 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
     let stage = if error.is_connect() { Stage::NotSent } else { Stage::Sent };
     let unavailable = |text: String| Error::new(Kind::Unavailable, text);
     let io = causes.iter().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    let error = if causes.iter().any(|cause| cause.is::<NoAddress>()) {
-        unavailable(format!("there is no address for {host}"))
-            .hint("is the host in VAULT_ADDR spelled right, and known to this runner's DNS?")
+    let error = if let Some(problem) = causes.iter().find_map(|cause| cause.downcast_ref::<Unresolved>()) {
+        describe_unresolved(problem, peer)
     } else if stage == Stage::NotSent {
         describe_connect(error, io, said("unsuccessful"), peer)
     } else if error.is_timeout() {
-        unavailable(format!("no complete answer from {host} in {:.0} s", timeout.as_secs_f64().ceil()))
-            .hint("--request-timeout allows more for a request, --timeout for the whole run")
+        return too_late(peer, timeout);
     } else {
         unavailable(format!("the connection to {host} was lost before the answer was complete")).hint(
             "a proxy or load balancer before Vault, or a Vault that is restarting; if the server speaks TLS, the \
@@ -102,6 +105,31 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
         )
     };
     Broken { stage, error }
+}
+
+fn describe_unresolved(problem: &Unresolved, peer: &Peer) -> Error {
+    let host = &peer.host;
+    match (problem, &peer.proxy) {
+        (Unresolved::NoThread, _) => {
+            Error::new(Kind::Os, format!("the system gives no thread to look up the address of {host}"))
+                .hint("ulimit -u, or the limit of processes of this container")
+        }
+        // A proxy looks the server up by itself.
+        (Unresolved::NoAddress(name), Some(origin)) if !host.starts_with(&format!("{name}:")) => {
+            Error::new(Kind::Unavailable, format!("there is no address for the proxy (from {origin})"))
+                .hint("is its host spelled right, and known to this runner's DNS?")
+        }
+        (Unresolved::NoAddress(_), _) => Error::new(Kind::Unavailable, format!("there is no address for {host}"))
+            .hint("is the host in VAULT_ADDR spelled right, and known to this runner's DNS?"),
+    }
+}
+
+/// A request whose deadline has passed. When that happened while connecting nobody can say so: rather ambiguous.
+pub(super) fn too_late(peer: &Peer, timeout: Duration) -> Broken {
+    let text = format!("no complete answer from {} in {:.0} s", peer.host, timeout.as_secs_f64().ceil());
+    let error = Error::new(Kind::Unavailable, text)
+        .hint("--request-timeout allows more for a request, --timeout for the whole run");
+    Broken { stage: Stage::Sent, error }
 }
 
 fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refused: bool, peer: &Peer) -> Error {

@@ -10,7 +10,7 @@ mod fault;
 pub mod redirect;
 mod tls;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,22 +89,27 @@ impl Client {
         })
     }
 
-    /// Sends one request and reads the whole answer; follows at most one 307.
+    /// Sends one request and reads the whole answer; follows at most one 307. One deadline is for both.
     ///
     /// # Errors
     /// [`Broken`] when there is no whole answer to look at.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Reply, Broken> {
-        let (reply, location) = self.send_to(&self.base, request).await?;
+        let answer = tokio::time::timeout(request.timeout, self.follow(request)).await;
+        answer.unwrap_or_else(|_| Err(fault::too_late(&self.peer, request.timeout)))
+    }
+
+    async fn follow(&self, request: &Request<'_>) -> Result<Reply, Broken> {
+        let (reply, location) = self.send_to(&self.base, &self.peer, request).await?;
         let Some(location) = location else { return Ok(reply) };
-        let base = self.redirect_base(reply.status, &location, request.path).map_err(Broken::last)?;
-        let (reply, again) = self.send_to(&base, request).await?;
+        let (base, peer) = self.redirect_target(reply.status, &location, request.path).map_err(Broken::last)?;
+        let (reply, again) = self.send_to(&base, &peer, request).await?;
         match again {
             None => Ok(reply),
-            Some(_) => Err(Broken::last(redirect::refusal(format!("{} redirects a second time", self.peer.host)))),
+            Some(_) => Err(Broken::last(redirect::refusal(format!("{} redirects a second time", peer.host)))),
         }
     }
 
-    async fn send_to(&self, base: &str, request: &Request<'_>) -> Result<(Reply, Option<String>), Broken> {
+    async fn send_to(&self, base: &str, peer: &Peer, request: &Request<'_>) -> Result<(Reply, Option<String>), Broken> {
         let url = format!("{base}/v1/{}", request.path);
         let mut builder = match request.method {
             Method::Get => self.inner.get(url),
@@ -120,7 +125,7 @@ impl Client {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.expose().to_owned());
         }
         let response = builder.timeout(request.timeout).send().await;
-        let response = response.map_err(|error| fault::describe(&error, &self.peer, request.timeout))?;
+        let response = response.map_err(|error| fault::describe(&error, peer, request.timeout))?;
         let status = response.status().as_u16();
         let text =
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -128,13 +133,13 @@ impl Client {
         if (300..400).contains(&status) && location.is_none() {
             return Err(Broken::last(redirect::refusal(format!(
                 "{} answers {status} without saying where to go",
-                self.peer.host
+                peer.host
             ))));
         }
         if text(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             let error = Error::new(
                 Kind::Protocol,
-                format!("the answer of {} is compressed, which was not asked for", self.peer.host),
+                format!("the answer of {} is compressed, which was not asked for", peer.host),
             );
             return Err(Broken { stage: Stage::Sent, error });
         }
@@ -144,17 +149,17 @@ impl Client {
             json: content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"),
             content_type: sanitized(&content_type),
             retry_after: text(RETRY_AFTER),
-            body: read_body(response, &self.peer, request.timeout).await?,
+            body: read_body(response, peer, request.timeout).await?,
         };
         Ok((reply, location))
     }
 
-    /// The start of the URL that a redirect leads to.
-    fn redirect_base(&self, status: u16, location: &str, path: &str) -> Result<String> {
+    /// The start of the URL that a redirect leads to, and who answers there.
+    fn redirect_target(&self, status: u16, location: &str, path: &str) -> Result<(String, Peer)> {
         let target = redirect::resolve(&self.address, &self.redirect_hosts, status, location, path)?;
         let same = matches!(&self.address, Address::Tcp(ours) if ours.is_same_server(&target));
         let server = if same { self.server_base().to_owned() } else { target.base() };
-        Ok(server + &target.prefix)
+        Ok((server + &target.prefix, Peer { host: target.authority(), proxy: self.peer.proxy.clone() }))
     }
 
     /// Scheme, host and port as our own requests spell them.
@@ -291,14 +296,26 @@ impl reqwest::dns::Resolve for Resolver {
             if let Ok(address) = host.parse::<IpAddr>() {
                 return Ok(Box::new(std::iter::once(SocketAddr::new(address, 0))) as reqwest::dns::Addrs);
             }
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await.map_err(|_| fault::NoAddress)?;
-            let addresses: Vec<_> = found.filter(|address| !loopback_only || address.ip().is_loopback()).collect();
+            let mut addresses = look_up(host.clone()).await?;
+            addresses.retain(|address| !loopback_only || address.ip().is_loopback());
             if addresses.is_empty() {
-                return Err(fault::NoAddress.into());
+                return Err(fault::Unresolved::NoAddress(host).into());
             }
             Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
         })
     }
+}
+
+/// Asks the system, on a thread of its own, for it may take longer than any deadline of ours. Nobody waits for the thread
+/// then; it ends with the process. (tokio's own would panic where the system has no thread to give.)
+async fn look_up(host: String) -> Result<Vec<SocketAddr>, fault::Unresolved> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let ask = move || {
+        let found = (host.as_str(), 0).to_socket_addrs().map(Iterator::collect);
+        let _ = sender.send(found.map_err(|_| fault::Unresolved::NoAddress(host)));
+    };
+    std::thread::Builder::new().spawn(ask).map_err(|_| fault::Unresolved::NoThread)?;
+    receiver.await.unwrap_or(Err(fault::Unresolved::NoThread))
 }
 
 #[cfg(test)]
@@ -330,7 +347,7 @@ mod tests {
         let own = client("https://vault.corp:8200/proxy", None);
         let named = client("https://10.0.0.1:8200/proxy", Some("vault.corp"));
         let target = |client: &Client, status, location: &str| {
-            client.redirect_base(status, location, "sys/x").map_err(|error| error.render(false))
+            client.redirect_target(status, location, "sys/x").map(|(base, _)| base).map_err(|error| error.render(false))
         };
         for (location, base) in [
             ("https://vault.corp:8200/proxy/v1/sys/x", "https://vault.corp:8200/proxy"),

@@ -53,17 +53,19 @@ impl Refusal {
         self.status == 403
     }
 
-    /// Vault says "1 error occurred: permission denied" when the policy of a valid token refuses, and a bare
-    /// "permission denied" when the token itself is not valid.
+    /// Vault counts the errors when the policy of a valid token refuses: "1 error occurred: permission denied", and in
+    /// Enterprise with the Sentinel policy that did.
     #[must_use]
     pub fn is_denied_by_policy(&self) -> bool {
-        self.is_denied() && self.reason.starts_with(ONE_ERROR)
+        let counted = self.reason.starts_with(ONE_ERROR) || self.reason.contains(" errors occurred: ");
+        self.is_denied() && counted && !self.is_token_gone()
     }
 
-    /// The token is unknown, expired or revoked: a bare "permission denied".
+    /// The token is unknown, expired or revoked: a bare "permission denied", and from Vault 1.17 on "2 errors occurred:
+    /// permission denied invalid token". Any other text says nothing of the token: what it made may live.
     #[must_use]
     pub fn is_token_gone(&self) -> bool {
-        self.is_denied() && !self.is_denied_by_policy()
+        self.is_denied() && (self.reason == "permission denied" || self.reason.ends_with(" invalid token"))
     }
 
     /// Vault up to 1.9 asks for a token where none should be needed: there is no login at that path.
@@ -446,6 +448,16 @@ mod tests {
         let refusal = |status, reason: &str| Refusal { status, reason: reason.into() };
         let policy = "1 error occurred: permission denied";
         assert!(refusal(403, policy).is_denied_by_policy());
+        let sentinel = "2 errors occurred: egp standard policy root/office-hours resulted in denial. permission denied";
+        for reason in [policy, sentinel, "namespaces feature not enabled", "blocked", ""] {
+            let by_policy = [policy, sentinel].contains(&reason);
+            assert_eq!(refusal(403, reason).is_denied_by_policy(), by_policy, "{reason}");
+            assert!(!refusal(403, reason).is_token_gone(), "{reason}");
+        }
+        for reason in ["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n", "permission denied"] {
+            let refusal = refusal(403, &sanitized(reason));
+            assert!(refusal.is_token_gone() && !refusal.is_denied_by_policy(), "{reason}");
+        }
         assert!(!refusal(400, policy).is_denied_by_policy());
         assert!(!refusal(403, "permission denied").is_denied_by_policy());
         assert!(refusal(403, "permission denied").is_denied() && !refusal(400, "permission denied").is_denied());

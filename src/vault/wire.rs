@@ -78,6 +78,15 @@ impl Data {
             _ => None,
         }
     }
+
+    /// A whole number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.0.iter().find_map(|(key, datum)| match datum {
+            Datum::Number(number) if key == name => Some(*number),
+            _ => None,
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Data {

@@ -208,10 +208,11 @@ fn a_secret_that_somebody_else_spent_is_told_alike_to_every_call_of_the_job() {
     let world = World::start();
     let wrapped = world.command_as("wrapping-token", EXOSCALE);
     let token = &wrapped.variables()["VAULT_WRAPPING_TOKEN"];
-    world.vault.request("POST", "sys/wrapping/unwrap", Some(token), &[], None);
+    let unwrapped = world.vault.request("POST", "sys/wrapping/unwrap", Some(token), &[], None);
     let plain = world.command_as("secret-id", EXOSCALE);
     let secrets = json!({ "role_id": world.role_id, "secret_id": plain.variables()["VAULT_SECRET_ID"] });
-    world.vault.request("POST", "auth/approle/login", None, &[], Some(&secrets));
+    let login = world.vault.request("POST", "auth/approle/login", None, &[], Some(&secrets));
+    assert_eq!((unwrapped.status, login.status), (200, 200));
     for (run, (code, kind), hint) in
         [(wrapped, (79, "spent"), "somebody else did"), (plain, (77, "denied"), "used up: make a new one")]
     {

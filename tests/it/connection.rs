@@ -61,6 +61,21 @@ fn a_server_name_of_ones_own_is_asked_for_and_checked() {
 }
 
 #[test]
+fn a_server_name_leads_no_secret_to_another_place_than_the_address_says() {
+    let evil = tls(Tls::Valid);
+    let address = format!("https://vault.example.com:{}", evil.vault.socket_address().port());
+    for name in ["127.0.0.1", "x@127.0.0.1", "x@localhost", "localhost/", "localhost#", "localhost%2e", "[::1]"] {
+        let run = evil.command_as("id-token", EXOSCALE).env("VAULT_CACERT_BYTES", evil.vault.ca_pem());
+        let ran = run.env("VAULT_ADDR", &address).env("VAULT_TLS_SERVER_NAME", name).run();
+        refused(ran, &evil, 78, &["TLS server name", "VAULT_TLS_SERVER_NAME"], &["vault.example.com"]);
+    }
+    assert_eq!(evil.vault.connections(), 0);
+    // The address's own host says nothing new.
+    let run = trusting(&evil, EXOSCALE).env("VAULT_TLS_SERVER_NAME", "127.0.0.1");
+    run.run().ok();
+}
+
+#[test]
 fn tls_1_2_is_enough() {
     let world = tls(Tls::Tls12Only);
     for method in METHODS {

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dev_vault::{Fault, On};
+use dev_vault::{Fault, On, Reply};
 
 use crate::support::parallel::each;
 use crate::support::{ROLE, Ran, World, tool};
@@ -28,6 +28,27 @@ fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_given_back() {
         assert!(ran.stderr.contains("stdout did not take the output: no space left"), "{ran:?}");
         assert_eq!((world.vault.minted().len(), world.vault.live_leases().len()), (1, leases), "{method}");
         world.assert_no_secret_in(&ran.stderr);
+    }
+}
+
+#[test]
+fn a_key_is_given_back_only_when_vault_says_so_and_not_when_anybody_refuses() {
+    let sentinel =
+        "2 errors occurred:\n\t* egp standard policy \"root/hours\" resulted in denial.\n\n\t* permission denied\n\n";
+    for (text, code, kind) in [
+        ("permission denied", 74, "output"),
+        ("2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n", 74, "output"),
+        (sentinel, 80, "leak"),
+        ("blocked by the gateway", 80, "leak"),
+        ("", 80, "leak"),
+    ] {
+        let world = World::start();
+        world.vault.inject(On::path("revoke-self").every(), Fault::answer(Reply::error(403, text)));
+        let mut command = world.command_as("id-token", EXOSCALE).to_command();
+        command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+        let ran = Ran::of(command);
+        assert_eq!(ran.code, code, "{text:?}: {ran:?}");
+        ran.failed(code, kind);
     }
 }
 
@@ -265,6 +286,18 @@ fn a_bare_call_in_a_job_is_refused_and_a_captured_one_is_not() {
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "got EXO\n"), "{ran:?}");
     let ran = in_a_job(&world, &format!("$CI_CREDS {EXOSCALE} --reveal; exit $?"));
     assert!(ran.stdout.contains("export EXOSCALE_API_KEY='EXO"), "{ran:?}");
+}
+
+#[test]
+fn a_bare_call_in_a_job_is_refused_whatever_the_jobs_script_is_called() {
+    let world = World::start();
+    // The kernel keeps the first 15 bytes of a name: here, half of the last letter.
+    let script = world.program(
+        "\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}",
+        &format!("#!/bin/sh\n\"$CI_CREDS\" {EXOSCALE}\nexit $?\n"),
+    );
+    let ran = in_a_job(&world, &format!("'{}'; exit $?", script.display()));
+    ran.refused(&world, 64, "usage", &["nothing captures the output"], &["--reveal"]);
 }
 
 /// Runs it on a terminal of its own; what the terminal shows, and the code.

@@ -59,6 +59,17 @@ fn a_proxy_for_vault_wins_over_the_general_one_and_no_proxy_speaks_of_the_genera
 }
 
 #[test]
+fn a_proxy_without_an_address_is_told_by_the_variable_that_names_it() {
+    let (world, _) = behind_a_proxy();
+    let run = remote(&world, "token", &format!("{EXOSCALE} --connect-timeout 2"));
+    let ran = run.env("HTTPS_PROXY", "http://user:secret@proxy.invalid:3128").run();
+    let ran = ran.refused(&world, 69, "unavailable", &["the proxy", "from HTTPS_PROXY"], &[]);
+    // Where no name service answers at all, the deadline ends the search.
+    assert!(ran.stderr.contains("no connection in time") || !ran.stderr.contains("VAULT_ADDR"), "{ran:?}");
+    assert!(!ran.stderr.contains("secret@"), "{ran:?}");
+}
+
+#[test]
 fn this_machine_and_plain_http_are_never_reached_by_a_proxy() {
     let names =
         ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "VAULT_PROXY_ADDR"];

@@ -1,3 +1,6 @@
+use std::io::{Read, Write};
+use std::time::Duration;
+
 use dev_vault::{DevVault, Fault, On, Reply, Sink, Tls};
 
 use crate::support::parallel::each;
@@ -98,6 +101,43 @@ fn a_redirect_in_a_circle_ends_at_the_second() {
         ran.refused(&world, 76, "protocol", &["redirects a second time"], &["VAULT_ADDR"]);
         assert_eq!(world.count(path), 2);
     }
+}
+
+#[test]
+fn a_redirect_has_no_more_time_than_the_request_that_led_to_it() {
+    let world = World::start();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let here = format!("HTTP/1.1 307 x\r\nLocation: {address}/v1/auth/gitlab/login\r\nContent-Length: 0\r\n");
+    let refusal = "{\"errors\":[\"missing role\"]}";
+    let refused = format!(
+        "HTTP/1.1 400 x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{refusal}",
+        refusal.len()
+    );
+    std::thread::spawn(move || {
+        for answer in [format!("{here}\r\n"), refused] {
+            let (mut connection, _) = listener.accept().unwrap();
+            let _ = connection.read(&mut [0; 65536]);
+            // Each answer is in time, and both together are not.
+            std::thread::sleep(Duration::from_millis(1_200));
+            let _ = connection.write_all(&answer.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").into_bytes());
+        }
+    });
+    let run = world.command_as("id-token", &format!("{EXOSCALE} --timeout 2s")).env("VAULT_ADDR", &address);
+    run.run().refused(&world, 69, "unavailable", &["no complete answer", "in 2 s"], &["--timeout"]);
+}
+
+#[test]
+fn what_goes_wrong_behind_a_redirect_is_told_of_the_server_there() {
+    let world = World::start();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    world.vault.inject(
+        On::path("gitlab/login").every(),
+        Fault::redirect(307, &format!("http://{closed}/v1/auth/gitlab/login")),
+    );
+    let line = format!("{EXOSCALE} --redirect-host http://{closed} --retries 0");
+    let ran = world.command_as("id-token", &line).run();
+    ran.refused(&world, 69, "unavailable", &[&format!("cannot reach {closed}: connection refused")], &["network"]);
 }
 
 #[test]

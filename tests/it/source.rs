@@ -115,6 +115,7 @@ fn a_token_is_found_where_vault_login_and_openbao_leave_it() {
     let run = ["BAO_SECRET_ID", "BAO_WRAPPING_TOKEN", "BAO_ID_TOKEN", "BAO_ROLE_ID"]
         .iter()
         .fold(run, |run, name| run.env(name, "not-for-the-helper"));
+    let run = run.env("MY_TOKEN", "not-for-the-helper").arg("--id-token-env").arg("MY_TOKEN");
     run.arg("--auth").arg("token").run().ok();
     let told = std::fs::read_to_string(seen).unwrap();
     assert!(told.starts_with("get\n") && !told.contains("not-for-the-helper"), "{told}");
@@ -221,6 +222,34 @@ fn regions_and_zones_are_exported_beside_the_credential() {
     assert_eq!((set["AWS_REGION"].as_str(), set["AWS_DEFAULT_REGION"].as_str()), ("eu-central-1", "eu-central-1"));
     let set = exports(&world.command_as("token", &format!("{EXOSCALE} --zone ch-gva-2")).run().ok());
     assert_eq!(set["EXOSCALE_ZONE"], "ch-gva-2");
+}
+
+#[test]
+fn a_token_helper_that_others_can_name_is_not_run() {
+    let world = World::start();
+    let run = world.path("run");
+    let helper = world.program("helper", &format!("#!/bin/sh\ntouch {}\n", run.display()));
+    for name in [".vault", ".bao"] {
+        let file = world.file(&format!("home/{name}"), &format!("token_helper = \"{}\"\n", helper.display()));
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        let words = [&format!("~/{name}"), "can be written by other users"];
+        world.command(EXOSCALE).run().refused(&world, 78, "config", &words, &["chmod 600"]);
+        std::fs::remove_file(file).unwrap();
+    }
+    assert!(!run.exists());
+    // One that fails is told by the file that names it.
+    world.file("home/.bao", "token_helper = \"/nonexistent/helper\"\n");
+    world.command(EXOSCALE).run().refused(&world, 66, "input", &["/nonexistent/helper (named in ~/.bao)"], &["get"]);
+}
+
+#[test]
+fn a_home_that_is_none_has_neither_settings_nor_a_token_and_stops_no_run() {
+    let world = World::start();
+    for home in ["/dev/null", "/nonexistent"] {
+        world.command_as("token", EXOSCALE).env("HOME", home).run().ok();
+        let run = world.command(EXOSCALE).env("HOME", home);
+        run.run().refused(&world, 78, "config", &["nothing to log in with"], &["id_tokens:"]);
+    }
 }
 
 #[test]

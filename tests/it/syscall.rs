@@ -202,3 +202,22 @@ fn a_limit_on_open_files_is_told_by_its_number_before_anything_is_asked() {
         }
     }
 }
+
+#[test]
+fn a_host_that_no_thread_is_left_to_look_up_is_a_matter_of_the_system_and_no_bug() {
+    let world = World::start();
+    let run = world.command_as("token", &format!("exoscale --role {ROLE} --retries 0"));
+    let run = run.env("VAULT_ADDR", "https://vault.invalid").env("VAULT_CACERT_BYTES", &a_ca());
+    let (Some(strace), Some(_)) = (tool::find("strace"), trace(&world, &world.command("--version"), "write")) else {
+        return;
+    };
+    let mut command = Command::new(strace);
+    command.args(["-f", "-e", "inject=?clone,?clone3:error=EAGAIN", "-o"]).arg(world.path("strace"));
+    command.arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments);
+    command.env_clear().envs(run.variables()).stdin(Stdio::null());
+    Ran::of(command).refused(&world, 71, "os", &["no thread", "vault.invalid:443"], &["ulimit -u"]);
+}
+
+fn a_ca() -> String {
+    dev_vault::DevVault::builder().tls(dev_vault::Tls::Valid).start().ca_pem().to_owned()
+}

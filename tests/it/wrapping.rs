@@ -152,15 +152,19 @@ fn what_fails_behind_the_unwrap_says_that_the_token_is_spent() {
 }
 
 #[test]
-fn a_wrapped_answer_without_a_secret_id_is_spent_and_says_what_to_wrap() {
-    let world = World::start();
-    let change = |mut answer: Value| {
-        answer["data"] = json!({ "other": "thing" });
-        answer
-    };
-    world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::rewrite(Box::new(change)));
-    let ran = world.command_as("wrapping-token", EXOSCALE).run();
-    ran.refused(&world, 79, "spent", &["neither a login nor a secret id"], &["secret-id or auth/"]);
+fn what_cannot_be_used_of_a_wrapped_answer_is_told_and_to_the_next_call_that_it_is_spent() {
+    let neither = (79, "spent", "neither a login nor a secret id", "secret-id or auth/");
+    let no_token = (65, "data", "has no token", "is that the path of a login?");
+    for (answer, (code, kind, words, hint)) in
+        [(json!({ "data": { "other": "thing" } }), neither), (json!({ "auth": {} }), no_token)]
+    {
+        let world = World::start();
+        world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::rewrite(Box::new(move |_| answer.clone())));
+        let run = world.command_as("wrapping-token", EXOSCALE).arg("--cache");
+        run.run().refused(&world, code, kind, &[words], &[hint]);
+        let next = run.run();
+        next.refused(&world, 79, "spent", &["an earlier call of this job used it at 20"], &["a new secret"]);
+    }
 }
 
 #[test]
@@ -213,4 +217,29 @@ fn a_read_that_fails_behind_a_wrapped_token_needs_a_new_one_too() {
     let ran = run.env("VAULT_WRAPPING_TOKEN", &wrapped).run();
     ran.refused(&world, 79, "spent", &["exoscale/apikey", "was spent on the way", "needs a new one"], &[]);
     assert_eq!(world.vault.live_leases(), []);
+}
+
+#[test]
+fn a_wrapped_login_ends_by_its_own_age_and_not_by_the_unwrapping() {
+    let ends = |age: i64| {
+        let world = World::start();
+        let login = json!({ "role_id": world.role_id, "secret_id": world.secret_id() });
+        let wrapped = world.vault.write_wrapped("auth/approle/login", login, "10m");
+        let made = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(age);
+        let change = move |mut answer: Value| {
+            answer["data"]["creation_time"] = json!(made.to_string());
+            answer
+        };
+        world.vault.inject(On::path("sys/wrapping/lookup"), Fault::rewrite(Box::new(change)));
+        let line = format!("{EXOSCALE} --format json");
+        let ran = world.command(&line).env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
+        let answer: Value = serde_json::from_str(&ran).unwrap();
+        let end: jiff::Timestamp = answer["expiration"].as_str().unwrap().parse().unwrap();
+        end.duration_since(jiff::Timestamp::now()).as_secs()
+    };
+    // The login lives for 15 minutes, less our margin, and what the test itself takes.
+    for (age, least) in [(0, 860), (300, 560), (600, 260), (90_000, 260)] {
+        let left = ends(age);
+        assert!((least..=least + 35).contains(&left), "{age} s old: {left} s left");
+    }
 }
