@@ -2,6 +2,8 @@ mod entry;
 mod inventory;
 mod login;
 mod place;
+mod system;
+mod turn;
 mod window;
 
 use std::process::{Command, Stdio};
