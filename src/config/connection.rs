@@ -219,22 +219,49 @@ fn resolve_roots(
         )
         .hint("name the CA with --ca-file PATH or VAULT_CACERT"));
     }
-    let file =
-        layers.path(("--ca-file", flags.ca_file.as_deref()), &[var::VAULT_CACERT], |file| file.ca_file.as_deref())?;
-    if let Some(path) = file {
-        let text = read_pem(&path, "CA", layers)?;
-        let origin = format!("{} (from {})", path.value.display(), path.origin);
-        return Ok((Roots::Pem { text, origin }, Some(path.origin)));
-    }
-    if let Some(text) = layers.variable(var::VAULT_CACERT_BYTES)? {
-        return Ok((Roots::Pem { text: text.value, origin: text.origin.to_string() }, Some(text.origin)));
-    }
-    let folder =
-        layers.path(("--ca-path", flags.ca_path.as_deref()), &[var::VAULT_CAPATH], |file| file.ca_path.as_deref())?;
-    match folder {
-        Some(folder) => Ok((read_folder(&folder, layers)?, Some(folder.origin))),
+    match find_roots(flags, layers)? {
+        Some(Named::File(path)) => {
+            let text = read_pem(&path, "CA", layers)?;
+            let origin = format!("{} (from {})", path.value.display(), path.origin);
+            Ok((Roots::Pem { text, origin }, Some(path.origin)))
+        }
+        Some(Named::Text(text)) => {
+            Ok((Roots::Pem { text: text.value, origin: text.origin.to_string() }, Some(text.origin)))
+        }
+        Some(Named::Folder(folder)) => Ok((read_folder(&folder, layers)?, Some(folder.origin))),
         None => Ok((Roots::System, None)),
     }
+}
+
+/// A CA that somebody named.
+enum Named {
+    File(Sourced<PathBuf>),
+    Text(Sourced<String>),
+    Folder(Sourced<PathBuf>),
+}
+
+/// The CA that counts: by a flag, else by a variable, else by a file. Security: no variable takes the place of a CA that
+/// the command line names, in whichever way it does.
+fn find_roots(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Named>> {
+    let by_flag =
+        |name, path: &Option<PathBuf>| path.clone().map(|value| Sourced { value, origin: Origin::Flag(name) });
+    if let Some(path) = by_flag("--ca-file", &flags.ca_file) {
+        return Ok(Some(Named::File(path)));
+    }
+    if let Some(folder) = by_flag("--ca-path", &flags.ca_path) {
+        return Ok(Some(Named::Folder(folder)));
+    }
+    if let Some(path) = layers.variable(var::VAULT_CACERT)? {
+        return Ok(Some(Named::File(path.map(PathBuf::from))));
+    }
+    if let Some(text) = layers.variable(var::VAULT_CACERT_BYTES)? {
+        return Ok(Some(Named::Text(text)));
+    }
+    if let Some(folder) = layers.variable(var::VAULT_CAPATH)? {
+        return Ok(Some(Named::Folder(folder.map(PathBuf::from))));
+    }
+    let file = layers.files.find(|file| file.ca_file.clone()).map(Named::File);
+    Ok(file.or_else(|| layers.files.find(|file| file.ca_path.clone()).map(Named::Folder)))
 }
 
 /// Where distributions keep all roots in one file: Debian and Alpine, Fedora, openSUSE, macOS and BSD.
