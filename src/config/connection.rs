@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address::{Address, Origin as Server, is_host_name, parse_address, parse_redirect_host};
 use super::name::{parse_duration, parse_path};
 use super::proxy::{Proxy, resolve_proxy};
-use super::source::{Layers, Origin, Sourced};
+use super::source::{Layers, Origin, Sourced, shown};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -292,7 +292,7 @@ fn read_system_roots(host: &Host) -> Result<Roots> {
 }
 
 fn read_folder(folder: &Sourced<PathBuf>, layers: &Layers<'_>) -> Result<Roots> {
-    let place = format!("{} (from {})", folder.value.display(), folder.origin);
+    let place = shown(folder, layers.host);
     let names = layers
         .host
         .list_folder(&folder.value)
@@ -303,8 +303,11 @@ fn read_folder(folder: &Sourced<PathBuf>, layers: &Layers<'_>) -> Result<Roots> 
 }
 
 fn read_pem(path: &Sourced<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
-    let place = format!("{} (from {})", path.value.display(), path.origin);
-    let wrong = |problem: &str| Error::new(Kind::Config, format!("the {what} file {place} {problem}"));
+    let place = shown(path, layers.host);
+    let wrong = |problem: &str| {
+        Error::new(Kind::Config, format!("the {what} file {place} {problem}"))
+            .hint(format!("{} takes the path of a PEM file, and not its text", path.origin))
+    };
     let document = layers
         .host
         .read_document(&path.value)

@@ -187,7 +187,7 @@ impl SecretSource {
                 origin: secret.origin,
             },
             Self::File(path) => {
-                let place = format!("{} (from {})", path.value.display(), path.origin);
+                let place = shown(&path, host);
                 let unreadable = |problem: &str| {
                     Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(format!(
                         "{} must name a file that holds the {what} alone, and that this user can read",
@@ -203,6 +203,17 @@ impl SecretSource {
             }
         };
         Ok(secret)
+    }
+}
+
+/// A named file, for messages. Security: what is no path, and names no file, may be the secret itself, put into the
+/// variable that takes a path.
+pub(super) fn shown(path: &Sourced<PathBuf>, host: &Host) -> String {
+    let Sourced { value, origin } = path;
+    if value.is_absolute() || host.is_there(value) {
+        format!("{} (from {origin})", value.display())
+    } else {
+        format!("(from {origin})")
     }
 }
 
