@@ -492,6 +492,8 @@ fn find_secret_argument(arguments: &[OsString]) -> Option<Error> {
     for argument in arguments.iter().skip(1) {
         let text = argument.to_string_lossy();
         let (flag, value) = text.split_once('=').unwrap_or((&text, &text));
+        // `-rVALUE`
+        let value = value.strip_prefix('-').and_then(|short| short.get(1..)).unwrap_or(value);
         if let Some((flag, instead)) = SECRET_FLAGS.iter().find(|(name, _)| *name == flag) {
             return Some(
                 Error::new(Kind::Usage, format!("{flag} does not exist: no secret is taken from the command line"))
@@ -613,6 +615,7 @@ mod tests {
             ("ci-creds aws --secret-id Sw0rdfish", "--secret-id does not exist"),
             ("ci-creds aws --token=Sw0rdfish", "--token does not exist"),
             ("ci-creds aws --role=hvs.Sw0rdfish", "looks like a token"),
+            ("ci-creds aws -rhvs.Sw0rdfish", "looks like a token"),
             ("ci-creds aws --role s.Sw0rdfishSw0rdfishSw0rd", "looks like a token"),
             ("ci-creds aws eyJSw0rdfish.Sw0rdfishSw0rdfish", "looks like a token"),
             ("ci-creds", "nothing to do"),

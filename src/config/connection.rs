@@ -305,8 +305,10 @@ fn read_folder(folder: &Sourced<PathBuf>, layers: &Layers<'_>) -> Result<Roots> 
 fn read_pem(path: &Sourced<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
     let place = shown(path, layers.host);
     let wrong = |problem: &str| {
-        Error::new(Kind::Config, format!("the {what} file {place} {problem}"))
-            .hint(format!("{} takes the path of a PEM file, and not its text", path.origin))
+        Error::new(Kind::Config, format!("the {what} file {place} {problem}")).hint(format!(
+            "{} takes the path of a PEM file, not its text, and this user must be able to read it",
+            path.origin
+        ))
     };
     let document = layers
         .host
