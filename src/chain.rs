@@ -206,10 +206,13 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Takes back what is owed, and returns what to tell: `error`, or that something stays.
+    /// Takes back what is owed, and returns what to tell: `error`, that a new run needs a new secret, or that something
+    /// stays.
     pub(crate) async fn clean_up(&self, error: Error) -> Error {
+        let spent = self.owed.borrow().as_ref().map_or(Spent::Nothing, |owed| owed.session.spent);
         match self.give_back().await {
-            Ok(()) => error,
+            Ok(()) if self.cache.is_some_and(|cache| cache.find_login(self.host).is_some()) => error,
+            Ok(()) => auth::after_spending(error, spent),
             Err(leak) => leaked(&error, leak),
         }
     }
