@@ -33,6 +33,8 @@ struct Owed {
     path: String,
     /// The login is the job's: what it made before lives on it.
     common: bool,
+    /// What the login used up.
+    spends: Spent,
 }
 
 /// A credential, and whether anybody else may use it too.
@@ -174,7 +176,7 @@ impl<'a> Chain<'a> {
                 // Nothing was made, and the next call may fare better: the secret that bought the login is gone.
                 Some(_) if matches!(leftover, Leftover::Nothing) => {
                     self.release();
-                    return Err(auth::after_spending(error, spent).also("the login is kept for the job's next call"));
+                    return Err(self.tell_of_the_login(auth::after_spending(error, spent)));
                 }
                 _ => {}
             }
@@ -217,11 +219,21 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Takes back what is owed, and returns what to tell: `error`, or that something stays.
+    /// Takes back what is owed, and returns what to tell: `error`, that a new run needs a new secret, or that something
+    /// stays.
     pub(crate) async fn clean_up(&self, error: Error) -> Error {
+        let spent = self.owed.borrow().as_ref().map_or(Spent::Nothing, |owed| owed.spends);
         match self.give_back(None).await {
-            Ok(()) => error,
+            Ok(()) => self.tell_of_the_login(auth::after_spending(error, spent)),
             Err(leak) => leaked(&error, leak),
+        }
+    }
+
+    /// That the job's next call needs no secret, where that is so.
+    fn tell_of_the_login(&self, error: Error) -> Error {
+        match self.cache.and_then(|cache| cache.find_login(self.host)) {
+            Some(_) => error.also("the login is kept for the job's next call"),
+            None => error,
         }
     }
 
@@ -230,7 +242,7 @@ impl<'a> Chain<'a> {
         let owed = self.owed.borrow().clone();
         let Some(owed) = owed else { return Ok(()) };
         self.vault.begin_clean_up();
-        let Owed { session, leftover, path, common } = &*owed;
+        let Owed { session, leftover, path, common, .. } = &*owed;
         if *common {
             // The lease alone, if Vault lets us: other credentials of this job live on the same login.
             let lent = Session { own: false, ..session.duplicate() };
@@ -246,7 +258,8 @@ impl<'a> Chain<'a> {
     }
 
     fn hold(&self, session: Session, leftover: Leftover, plan: &Plan, common: bool) {
-        self.owed.replace(Some(Rc::new(Owed { session, leftover, path: plan.mint.path.clone(), common })));
+        let (path, spends) = (plan.mint.path.clone(), plan.login.spends());
+        self.owed.replace(Some(Rc::new(Owed { session, leftover, path, common, spends })));
     }
 
     fn release(&self) {

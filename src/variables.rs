@@ -110,6 +110,10 @@ variables! {
     GITHUB_ACTIONS,
     /// The job's checkout, where no secret may be written.
     CI_PROJECT_DIR,
+    /// The same of a GitHub workflow.
+    GITHUB_WORKSPACE,
+    /// The same of a Jenkins job.
+    WORKSPACE,
     /// Removed in GitLab 17; accepted as an ID token, with a hint.
     CI_JOB_JWT,
     /// Removed in GitLab 17; accepted as an ID token, with a hint.

@@ -182,6 +182,7 @@ mod tests {
             ("ci-creds aws --secret-id Sw0rdfish", "--secret-id does not exist"),
             ("ci-creds aws --token=Sw0rdfish", "--token does not exist"),
             ("ci-creds aws --role=hvs.Sw0rdfish", "looks like a token"),
+            ("ci-creds aws -rhvs.Sw0rdfish", "looks like a token"),
             ("ci-creds aws --role s.Sw0rdfishSw0rdfishSw0rd", "looks like a token"),
             ("ci-creds aws eyJSw0rdfish.Sw0rdfishSw0rdfish", "looks like a token"),
             ("ci-creds", "nothing to do"),

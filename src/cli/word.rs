@@ -69,6 +69,8 @@ pub(super) fn find_secret(arguments: &[OsString]) -> Option<Error> {
     for argument in arguments.iter().skip(1) {
         let text = argument.to_string_lossy();
         let (flag, value) = text.split_once('=').unwrap_or((&text, &text));
+        // `-rVALUE`
+        let value = value.strip_prefix('-').and_then(|short| short.get(1..)).unwrap_or(value);
         if let Some((flag, instead)) = SECRET_FLAGS.iter().find(|(name, _)| *name == flag) {
             return Some(
                 Error::new(Kind::Usage, format!("{flag} does not exist: no secret is taken from the command line"))

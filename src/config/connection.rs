@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address::{Address, Origin as Server, is_host_name, parse_address, parse_redirect_host};
 use super::name::{parse_duration, parse_path};
 use super::proxy::{Proxy, resolve_proxy};
-use super::source::{Layers, Origin, Sourced};
+use super::source::{Layers, Origin, Sourced, shown};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -219,22 +219,49 @@ fn resolve_roots(
         )
         .hint("name the CA with --ca-file PATH or VAULT_CACERT"));
     }
-    let file =
-        layers.path(("--ca-file", flags.ca_file.as_deref()), &[var::VAULT_CACERT], |file| file.ca_file.as_deref())?;
-    if let Some(path) = file {
-        let text = read_pem(&path, "CA", layers)?;
-        let origin = format!("{} (from {})", path.value.display(), path.origin);
-        return Ok((Roots::Pem { text, origin }, Some(path.origin)));
-    }
-    if let Some(text) = layers.variable(var::VAULT_CACERT_BYTES)? {
-        return Ok((Roots::Pem { text: text.value, origin: text.origin.to_string() }, Some(text.origin)));
-    }
-    let folder =
-        layers.path(("--ca-path", flags.ca_path.as_deref()), &[var::VAULT_CAPATH], |file| file.ca_path.as_deref())?;
-    match folder {
-        Some(folder) => Ok((read_folder(&folder, layers)?, Some(folder.origin))),
+    match find_roots(flags, layers)? {
+        Some(Named::File(path)) => {
+            let text = read_pem(&path, "CA", layers)?;
+            let origin = format!("{} (from {})", path.value.display(), path.origin);
+            Ok((Roots::Pem { text, origin }, Some(path.origin)))
+        }
+        Some(Named::Text(text)) => {
+            Ok((Roots::Pem { text: text.value, origin: text.origin.to_string() }, Some(text.origin)))
+        }
+        Some(Named::Folder(folder)) => Ok((read_folder(&folder, layers)?, Some(folder.origin))),
         None => Ok((Roots::System, None)),
     }
+}
+
+/// A CA that somebody named.
+enum Named {
+    File(Sourced<PathBuf>),
+    Text(Sourced<String>),
+    Folder(Sourced<PathBuf>),
+}
+
+/// The CA that counts: by a flag, else by a variable, else by a file. Security: no variable takes the place of a CA that
+/// the command line names, in whichever way it does.
+fn find_roots(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Named>> {
+    let by_flag =
+        |name, path: &Option<PathBuf>| path.clone().map(|value| Sourced { value, origin: Origin::Flag(name) });
+    if let Some(path) = by_flag("--ca-file", &flags.ca_file) {
+        return Ok(Some(Named::File(path)));
+    }
+    if let Some(folder) = by_flag("--ca-path", &flags.ca_path) {
+        return Ok(Some(Named::Folder(folder)));
+    }
+    if let Some(path) = layers.variable(var::VAULT_CACERT)? {
+        return Ok(Some(Named::File(path.map(PathBuf::from))));
+    }
+    if let Some(text) = layers.variable(var::VAULT_CACERT_BYTES)? {
+        return Ok(Some(Named::Text(text)));
+    }
+    if let Some(folder) = layers.variable(var::VAULT_CAPATH)? {
+        return Ok(Some(Named::Folder(folder.map(PathBuf::from))));
+    }
+    let file = layers.files.find(|file| file.ca_file.clone()).map(Named::File);
+    Ok(file.or_else(|| layers.files.find(|file| file.ca_path.clone()).map(Named::Folder)))
 }
 
 /// Where distributions keep all roots in one file: Debian and Alpine, Fedora, openSUSE, macOS and BSD.
@@ -265,7 +292,7 @@ fn read_system_roots(host: &Host) -> Result<Roots> {
 }
 
 fn read_folder(folder: &Sourced<PathBuf>, layers: &Layers<'_>) -> Result<Roots> {
-    let place = format!("{} (from {})", folder.value.display(), folder.origin);
+    let place = shown(folder, layers.host);
     let names = layers
         .host
         .list_folder(&folder.value)
@@ -276,8 +303,13 @@ fn read_folder(folder: &Sourced<PathBuf>, layers: &Layers<'_>) -> Result<Roots> 
 }
 
 fn read_pem(path: &Sourced<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
-    let place = format!("{} (from {})", path.value.display(), path.origin);
-    let wrong = |problem: &str| Error::new(Kind::Config, format!("the {what} file {place} {problem}"));
+    let place = shown(path, layers.host);
+    let wrong = |problem: &str| {
+        Error::new(Kind::Config, format!("the {what} file {place} {problem}")).hint(format!(
+            "{} takes the path of a PEM file, not its text, and this user must be able to read it",
+            path.origin
+        ))
+    };
     let document = layers
         .host
         .read_document(&path.value)

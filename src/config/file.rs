@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::source::{Origin, Sourced};
+use super::source::{Layers, Origin, Sourced};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::variables::CI_CREDS_CONFIG;
@@ -141,12 +141,23 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
         None => {
             let path = host.config_folder().map(|folder| folder.join("config.toml"));
             if let Some(path) = path.filter(|path| host.is_there(path)) {
-                files.extend(read_file(host, &path, false)?);
+                files.extend(read_users_file(host, &path)?);
             }
         }
     }
     files.extend(read_file(host, Path::new(SYSTEM), true)?);
     Ok(Files(files))
+}
+
+/// Security: some jobs have their home in the checkout, and who pushes to the repository must not choose a proxy, or a CA.
+fn read_users_file(host: &Host, path: &Path) -> Result<Option<File>> {
+    let checkout = Layers { host, files: &Files::default() }.checkout()?;
+    if checkout.is_some_and(|checkout| host.real_path(path).starts_with(checkout)) {
+        let place = path.display();
+        host.warn(format!("the configuration file {place} is in the checkout, and was not read: --config names one"));
+        return Ok(None);
+    }
+    read_file(host, path, false)
 }
 
 /// Security: `downgrades` is false where an environment variable, or a home folder that one names, could have

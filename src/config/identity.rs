@@ -73,7 +73,7 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// The way's name, as `--auth` takes it.
+    /// The way's name, for messages and for what is kept.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use super::file::Files;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::Secret;
-use crate::variables::{BAO, CI_PROJECT_DIR, VAULT};
+use crate::variables::{BAO, CI_PROJECT_DIR, GITHUB_WORKSPACE, VAULT, WORKSPACE};
 
 /// A value and where it came from.
 #[derive(Debug)]
@@ -81,8 +81,12 @@ impl Layers<'_> {
 
     /// The real path of the job's checkout, from where artifacts and caches are made: no secret is written below it.
     pub(super) fn checkout(&self) -> Result<Option<PathBuf>> {
-        let folder = self.variable(CI_PROJECT_DIR)?;
-        Ok(folder.map(|folder| self.host.real_path(folder.value.as_ref())))
+        for name in [CI_PROJECT_DIR, GITHUB_WORKSPACE, WORKSPACE] {
+            if let Some(folder) = self.variable(name)? {
+                return Ok(Some(self.host.real_path(folder.value.as_ref())));
+            }
+        }
+        Ok(None)
     }
 
     /// The first of: the flag, the variables in order, the files in order.
@@ -187,7 +191,7 @@ impl SecretSource {
                 origin: secret.origin,
             },
             Self::File(path) => {
-                let place = format!("{} (from {})", path.value.display(), path.origin);
+                let place = shown(&path, host);
                 let unreadable = |problem: &str| {
                     Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(format!(
                         "{} must name a file that holds the {what} alone, and that this user can read",
@@ -203,6 +207,17 @@ impl SecretSource {
             }
         };
         Ok(secret)
+    }
+}
+
+/// A named file, for messages. Security: what is no path, and names no file, may be the secret itself, put into the
+/// variable that takes a path.
+pub(super) fn shown(path: &Sourced<PathBuf>, host: &Host) -> String {
+    let Sourced { value, origin } = path;
+    if value.is_absolute() || host.is_there(value) {
+        format!("{} (from {origin})", value.display())
+    } else {
+        format!("(from {origin})")
     }
 }
 

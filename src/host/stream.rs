@@ -32,15 +32,17 @@ impl Host {
         }
     }
 
-    /// Whether every process above us, up to the job's shell, writes into the same pipe: nobody captures us. Looks at
-    /// other processes, and may have to wait for one of them.
+    /// Whether nobody captures us: every process above us, up to the job's shell, writes into the same pipe or socket; or
+    /// into the same file as stderr, for a shell may lend its own stdout to a `>`. Looks at other processes, and may have
+    /// to wait for one of them.
     #[must_use]
     pub fn is_uncaptured(&self) -> bool {
-        match &self.world {
-            World::Real { .. } => fstat(rustix::stdio::stdout())
-                .is_ok_and(|out| FileType::from_raw_mode(out.st_mode) == FileType::Fifo && nobody_captures(&out)),
-            World::Fake(_) => false,
-        }
+        let World::Real { .. } = &self.world else { return false };
+        fstat(rustix::stdio::stdout()).is_ok_and(|out| match FileType::from_raw_mode(out.st_mode) {
+            FileType::Fifo | FileType::Socket => nobody_captures(&out),
+            FileType::RegularFile => self.stdout().shared_with_stderr,
+            _ => false,
+        })
     }
 
     /// Whether stderr leads to somebody who reads along: a pipe, a socket, a terminal. Not a file, not `/dev/null`.

@@ -284,12 +284,13 @@ mod tests {
     use super::*;
     use zeroize::Zeroizing;
 
-    const STEPS: [Step; 8] = [
+    const STEPS: [Step; 9] = [
         Step::LookupWrapping,
         Step::Unwrap,
         Step::CreateSecretId,
         Step::LoginAppRole,
         Step::LoginIdToken,
+        Step::CreateChild,
         Step::Mint,
         Step::RevokeSelf,
         Step::RevokeLease,
@@ -480,6 +481,7 @@ mod tests {
             Again::AfterLookup,
             Again::Yes,
             Again::No,
+            Again::Yes,
             Again::Yes,
             Again::AfterCleanUp,
             Again::Yes,

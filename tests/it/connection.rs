@@ -138,7 +138,19 @@ fn a_ca_is_named_by_file_text_or_folder() {
     run(EXOSCALE).env("VAULT_CAPATH", &folder).run().ok();
     run(&format!("{EXOSCALE} --ca-file {file}")).env("VAULT_CACERT", "/nonexistent").run().ok();
     run(&format!("{EXOSCALE} --ca-path {folder}")).run().ok();
-    assert_eq!(world.vault.requests().len(), 5);
+    // A flag counts before every variable, and a variable before every file.
+    let wrong = tls(Tls::Valid).vault.ca_pem().to_owned();
+    for variable in ["VAULT_CACERT", "VAULT_CACERT_BYTES", "VAULT_CAPATH"] {
+        for flag in [format!("--ca-path {folder}"), format!("--ca-file {file}")] {
+            run(&format!("{EXOSCALE} {flag}")).env(variable, &wrong).run().ok();
+        }
+    }
+    let config =
+        world.file("config.toml", "ca-file = '/nonexistent'\nca-path = '/nonexistent'\n").display().to_string();
+    for (variable, value) in [("VAULT_CACERT", &file), ("VAULT_CACERT_BYTES", &pem), ("VAULT_CAPATH", &folder)] {
+        run(EXOSCALE).env("CI_CREDS_CONFIG", &config).env(variable, value).run().ok();
+    }
+    assert_eq!(world.vault.requests().len(), 14);
 }
 
 #[test]

@@ -337,3 +337,37 @@ fn somebody_at_a_terminal_sees_a_summary_without_the_secret() {
     let (code, text) = on_a_terminal(&world, "exoscale --role nope").unwrap();
     assert!(code == 77 && !text.contains("(exit"), "{text}");
 }
+
+#[test]
+fn a_log_that_is_a_file_or_a_socket_is_one_too() {
+    use std::os::unix::net::UnixStream;
+    // Jenkins has a job write into a file, and runners on Node.js have it write into a socket.
+    for format in ["json", "shell", "dotenv"] {
+        let world = World::start();
+        let job = |script: &str| {
+            let run = world.command_as("token", "").env("CI", "true").env("CI_CREDS", env!("CARGO_BIN_EXE_ci-creds"));
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", script]).env_clear().envs(run.variables()).stdin(Stdio::null()).process_group(0);
+            command
+        };
+        let bare = format!("$CI_CREDS {EXOSCALE} --format {format}; exit $?");
+        let log = world.path("log");
+        let file = File::create(&log).unwrap();
+        let status = job(&bare).stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert!(status.code() == Some(64) && text.contains("error[usage]"), "{format}: {status} {text}");
+
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let status = job(&bare).stdout(std::os::fd::OwnedFd::from(theirs)).stderr(Stdio::null()).status().unwrap();
+        let mut text = String::new();
+        ours.read_to_string(&mut text).unwrap();
+        assert!(status.code() == Some(64) && !text.contains("EXOSCALE_API_KEY="), "{format}: {status} {text}");
+        assert_eq!(world.vault.requests().len(), 0, "{format}");
+
+        // Into a file of its own it goes.
+        let file = File::create(&log).unwrap();
+        let own =
+            format!("$CI_CREDS {EXOSCALE} --format {format} > \"$TMPDIR\"/own; grep -c EXO \"$TMPDIR\"/own; exit $?");
+        assert_eq!(job(&own).stdout(file).status().unwrap().code(), Some(0), "{format}");
+    }
+}

@@ -113,6 +113,23 @@ fn a_key_that_aws_never_knows_is_given_back_with_75() {
 }
 
 #[test]
+fn a_key_that_aws_never_knows_has_spent_a_wrapping_token_and_a_kept_login_is_told() {
+    let spent = "; the wrapping token was spent on the way: a new run needs a new one";
+    let kept = format!("{spent}; the login is kept for the job's next call\n");
+    each(vec![("", format!("{spent}\n")), ("--cache", kept)], |(cache, words)| {
+        let world = World::start();
+        let policy = "path \"aws/creds/*\" { capabilities = [\"read\"] }\n\
+                      path \"sys/leases/revoke\" { capabilities = [\"update\"] }";
+        world.vault.write("sys/policies/acl/job", serde_json::json!({ "policy": policy }));
+        let sts = sts(vec![unknown()]);
+        let run = world.command_as("wrapping-token", &format!("{IN_VAIN} {cache}"));
+        let ran = run.env("AWS_ENDPOINT_URL", &sts.address()).run().failed(79, "spent");
+        assert!(ran.stderr.contains(&words), "{ran:?}");
+        assert_eq!(world.vault.live_leases(), [], "{ran:?}");
+    });
+}
+
+#[test]
 fn a_wait_ends_with_the_run_also_after_a_slow_read_and_the_process_format_prints_nothing() {
     let world = World::start();
     let sts = sts(vec![unknown()]);

@@ -172,3 +172,32 @@ fn an_id_token_for_another_vault_is_not_sent() {
     let ran = run.env("VAULT_ADDR", "https://vault.example.com").run();
     stopped(ran, &world, CONFIG, &["no certificate in VAULT_CACERT_BYTES"]);
 }
+
+#[test]
+fn a_secret_in_the_place_of_its_path_is_not_repeated() {
+    let world = World::start();
+    let identity = dev_vault::DevVault::builder().tls(dev_vault::Tls::Valid).start().client_identity().clone();
+    let jwt = world.id_token().sign();
+    let cases = [
+        ("VAULT_TOKEN_FILE", world.token("job"), INPUT),
+        ("VAULT_SECRET_ID_FILE", world.secret_id(), INPUT),
+        ("VAULT_WRAPPING_TOKEN_FILE", world.wrapping_token(), INPUT),
+        // Longer than any file's name.
+        ("VAULT_ID_TOKEN_FILE", jwt, INPUT),
+        ("VAULT_CLIENT_KEY", identity.key_pem, CONFIG),
+    ];
+    for (name, value, ends) in cases {
+        let run = world.command(EXOSCALE).env(name, &value).env("VAULT_ADDR", "https://127.0.0.1:1");
+        let run = match name {
+            "VAULT_SECRET_ID_FILE" => run.env("VAULT_ROLE_ID", "x"),
+            "VAULT_CLIENT_KEY" => run.env("VAULT_CLIENT_CERT", &world.file("x.pem", "x").display().to_string()),
+            _ => run,
+        };
+        let ran = run.run();
+        assert!(ran.stderr.contains("hint: ") && !value.lines().any(|line| ran.stderr.contains(line)), "{ran:?}");
+        stopped(ran, &world, ends, &[name]);
+    }
+    // A path that leads nowhere is told: it shows the mistake in it.
+    let run = world.command(EXOSCALE).env("VAULT_TOKEN_FILE", "/nonexistent/token");
+    stopped(run.run(), &world, INPUT, &["/nonexistent/token"]);
+}

@@ -216,6 +216,19 @@ fn a_flag_counts_before_a_variable_and_that_before_the_file_and_each_is_told() {
 }
 
 #[test]
+fn settings_below_a_home_in_the_checkout_are_the_repositorys_and_not_read() {
+    let world = World::start();
+    std::fs::create_dir_all(world.home().join(".config/ci-creds")).unwrap();
+    world.file("home/.config/ci-creds/config.toml", "address = \"http://127.0.0.1:1\"\n");
+    let home = world.home().display().to_string();
+    for name in ["CI_PROJECT_DIR", "GITHUB_WORKSPACE", "WORKSPACE"] {
+        let run = world.command_as("token", EXOSCALE).without("VAULT_ADDR").env(name, &home);
+        let ran = run.run().refused(&world, 78, "config", &["no address of Vault"], &["VAULT_ADDR"]);
+        assert!(ran.stderr.contains("config.toml is in the checkout, and was not read"), "{name}: {ran:?}");
+    }
+}
+
+#[test]
 fn regions_and_zones_are_exported_beside_the_credential() {
     let world = World::start();
     let set = exports(&world.command_as("token", "aws --role 365-dev --region eu-central-1").run().ok());
