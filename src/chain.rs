@@ -118,7 +118,7 @@ impl<'a> Chain<'a> {
         let made = self.fetch(plan, shelf).await?;
         match self.wait_until_known(&made.0, plan).await {
             Ok(()) => Ok(made),
-            Err(error) => Err(self.clean_up(error).await),
+            Err(error) => Err(self.clean_up(auth::after_spending(error, plan.login.spends())).await),
         }
     }
 
