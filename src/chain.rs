@@ -23,6 +23,9 @@ pub(crate) struct Chain<'a> {
     host: &'a Host,
     /// Behind an `Rc`, because it is owed still while it is being given back.
     owed: RefCell<Option<Rc<Owed>>>,
+    /// Held here too, for a signal ends the work and not what follows it: until the job's login is given back, nobody
+    /// else shall make anything with it.
+    turn: RefCell<Option<Rc<Lock>>>,
 }
 
 /// What a failure or a signal must take back: the session, from its login to the delivery, and what it has made.
@@ -56,7 +59,7 @@ fn unpack(kept: Kept, plan: &Plan) -> Credential {
 
 impl<'a> Chain<'a> {
     pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host) -> Self {
-        Self { vault, cache, host, owed: RefCell::default() }
+        Self { vault, cache, host, owed: RefCell::default(), turn: RefCell::default() }
     }
 
     /// Gets a credential, for this caller alone or for all that share the cache.
@@ -76,23 +79,28 @@ impl<'a> Chain<'a> {
                     cache.note_known(&lock, plan, self.host);
                     return Ok(Obtained { credential, shared: true });
                 }
-                Turn::Ours(lock) => Some(Shelf { cache, lock }),
+                Turn::Ours(lock) => {
+                    let lock = Rc::new(lock);
+                    self.turn.replace(Some(Rc::clone(&lock)));
+                    Some(Shelf { cache, lock })
+                }
                 Turn::Nobody => None,
             },
         };
         let issued = self.host.now();
-        let made = self.make(plan, shelf.as_ref()).await;
-        match made {
+        let obtained = match self.make(plan, shelf.as_ref()).await {
             Ok((credential, session)) => {
-                let keep = |shelf: Shelf<'_>| shelf.cache.keep(&shelf.lock, &credential, &session, issued, self.host);
-                let shared = shelf.is_some_and(keep);
+                let keep = |shelf: &Shelf<'_>| shelf.cache.keep(&shelf.lock, &credential, &session, issued, self.host);
+                let shared = shelf.as_ref().is_some_and(keep);
                 if shared {
                     self.release();
                 }
                 Ok(Obtained { credential, shared })
             }
             Err(error) => self.fall_back(shelf.as_ref(), plan, error),
-        }
+        };
+        self.turn.replace(None);
+        obtained
     }
 
     /// The kept credential, as long as it lives, where no new one is to be had; also where nothing can be written any
@@ -181,7 +189,7 @@ impl<'a> Chain<'a> {
                 _ => {}
             }
             self.hold(session, leftover, plan, common);
-            let cleaned = self.give_back(shelf.map(|shelf| &shelf.lock)).await;
+            let cleaned = self.give_back().await;
             self.release();
             match cleaned {
                 Ok(()) if transient && again => again = false,
@@ -223,7 +231,7 @@ impl<'a> Chain<'a> {
     /// stays.
     pub(crate) async fn clean_up(&self, error: Error) -> Error {
         let spent = self.owed.borrow().as_ref().map_or(Spent::Nothing, |owed| owed.spends);
-        match self.give_back(None).await {
+        match self.give_back().await {
             Ok(()) => self.tell_of_the_login(auth::after_spending(error, spent)),
             Err(leak) => leaked(&error, leak),
         }
@@ -237,9 +245,8 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// `turn`: the lock that this call holds, if it does.
-    async fn give_back(&self, turn: Option<&Lock>) -> Result<()> {
-        let owed = self.owed.borrow().clone();
+    async fn give_back(&self) -> Result<()> {
+        let (owed, turn) = (self.owed.borrow().clone(), self.turn.borrow().clone());
         let Some(owed) = owed else { return Ok(()) };
         self.vault.begin_clean_up();
         let Owed { session, leftover, path, common, .. } = &*owed;
@@ -251,7 +258,7 @@ impl<'a> Chain<'a> {
                 return Ok(());
             }
             if let Some(cache) = self.cache {
-                cache.end_login(turn, self.host);
+                cache.end_login(turn.as_deref(), self.host);
             }
         }
         engine::give_back(self.vault, session, leftover, path).await
@@ -270,7 +277,7 @@ impl<'a> Chain<'a> {
 /// A cache, and the lock that lets this caller write into it.
 struct Shelf<'a> {
     cache: &'a Cache,
-    lock: Lock,
+    lock: Rc<Lock>,
 }
 
 impl Shelf<'_> {

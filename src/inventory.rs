@@ -132,7 +132,11 @@ async fn clear_entry(
     });
     match opened {
         Some((entry, label, vault)) => {
-            let given_back = give_back(vault, label, entry).await;
+            let given_back = match give_back(vault, label, entry).await {
+                // Vault was asked all the same: our clock may be wrong.
+                Err(_) if label.expires <= host.now() => Ok(format!("removed: {what}; it had ended")),
+                done => done,
+            };
             if all || given_back.is_ok() {
                 inventory.remove(&lock, name);
             }

@@ -52,6 +52,25 @@ fn given_back(world: &World, run: &Run, (code, kind): (i32, &str), words: &[&str
 }
 
 #[test]
+fn a_key_that_aws_never_knows_does_not_let_a_job_run_again_with_a_wrapping_token_that_is_spent() {
+    for line in [IN_VAIN.to_owned(), format!("{IN_VAIN} --cache")] {
+        let world = World::start();
+        let sts = sts(vec![unknown()]);
+        let run = world.command_as("wrapping-token", &line).env("AWS_ENDPOINT_URL_STS", &sts.address());
+        let ran = run.run().failed(79, "spent");
+        assert!(ran.stderr.contains("; the wrapping token was spent on the way: a new run needs a new one"), "{ran:?}");
+        world.assert_nothing_left(&ran);
+        // Nobody stole it.
+        let next = run.run().failed(79, "spent");
+        assert_eq!(
+            next.stderr.contains("an earlier call of this job used it at"),
+            line.contains("--cache"),
+            "{next:?}"
+        );
+    }
+}
+
+#[test]
 fn a_key_is_handed_over_when_five_answers_in_a_row_knew_it() {
     let world = World::start();
     let replies = [vec![unknown(); 3], vec![known(); 4], vec![unknown()], vec![known()]].concat();

@@ -137,6 +137,24 @@ fn clear_that_reaches_no_vault_names_every_lease_and_leaves_the_login_to_the_job
 }
 
 #[test]
+fn clear_that_reaches_no_vault_does_not_call_a_leak_what_has_ended() {
+    let world = World::start();
+    world.vault.write(&format!("exoscale/role/{ROLE}"), json!({ "iam-role": "ci", "ttl": "5m", "max_ttl": "5m" }));
+    let run = world.command_as("wrapping-token", EXOSCALE);
+    run.run().ok();
+    world.vault.inject(On::any().every(), Fault::answer(Reply::error(503, "Vault is sealed")));
+    let clear = with(&run, "cache clear --retries 0");
+    let Some(ran) = later(&clear, "+6m") else { return };
+    // The login lives on, and the key does not.
+    let ran = ran.failed(80, "leak");
+    assert!(!ran.stderr.contains("exoscale/apikey") && ran.stderr.contains("the token of the login"), "{ran:?}");
+    assert_eq!(ran.stdout, format!("removed: exoscale/apikey/{ROLE}; it had ended\n"));
+    let text = later(&clear, "+16m").expect("faketime").ok();
+    assert_eq!(text, "removed: the login; it had ended\n");
+    assert_eq!(entries(&world), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_batch_login_lives_on_and_is_not_called_given_back() {
     let world = World::start();
     world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_type": "batch" }));

@@ -2,14 +2,14 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dev_vault::{Fault, On};
 
 use super::place::{PATIENCE, entries, files, mode, name, signal, start, wait_for};
 use super::{PROCESS, READ, with};
-use crate::support::{Run, World};
+use crate::support::{Run, World, tool};
 
 /// Whether it has come as far as to listen to signals.
 fn catches_sigterm(child: &Child) -> bool {
@@ -95,6 +95,34 @@ fn a_call_that_a_signal_ended_leaves_word_of_the_single_use_secret_that_it_spent
     assert_eq!(child.wait_with_output().expect("its end").status.code(), Some(143));
     let ran = run.run().failed(79, "spent");
     assert!(ran.stderr.contains("an earlier call of this job used it at 20"), "{ran:?}");
+}
+
+#[test]
+fn nobody_makes_a_key_with_a_login_that_a_signal_is_giving_back() {
+    let world = World::start();
+    let run = world.command_as("wrapping-token", "aws --role user --via creds --format process");
+    let Some(strace) = tool::find("strace").filter(|_| tool::is_root("the program's memory is closed to strace"))
+    else {
+        return;
+    };
+    world.vault.inject(On::get("aws/creds/user"), Fault::hang_after());
+    // Who locks anew for the giving back leaves a gap, which is made long enough to be met.
+    let mut command = Command::new(strace);
+    command.args(["-f", "-e", "inject=flock:delay_enter=500000:when=2+", "-o"]).arg(world.path("strace"));
+    command.arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments).env_clear().envs(run.variables());
+    let mut holder = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    assert!(world.vault.wait_for_requests(4, PATIENCE), "the read never came");
+    let other = start(&with(&run, "exoscale --role gitlab-ci-runner --cache"));
+    wait_for("the second caller", || catches_sigterm(&other));
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", holder.id())).expect("a process");
+    let program = children.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("one number");
+    rustix::process::kill_process(program, rustix::process::Signal::TERM).expect("a signal");
+    let output = other.wait_with_output().expect("its end");
+    holder.wait().expect("its end");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(79), "its key died with the login: {stderr}");
+    assert!(stderr.contains("an earlier call of this job used it at"), "{stderr}");
+    assert_eq!((world.vault.live_leases(), entries(&world).len()), (Vec::new(), 1));
 }
 
 #[test]
