@@ -259,5 +259,6 @@ fn private_folder(layers: &Layers<'_>) -> Result<PathBuf> {
     let named = layers.variable(var::TMPDIR)?.filter(|folder| folder.value.starts_with('/'));
     // Without links: somebody else could turn one.
     let real = named.map(|folder| layers.host.real_path(folder.value.as_ref()));
-    Ok(real.filter(usable).unwrap_or_else(|| "/tmp".into()))
+    let folder = real.filter(usable).unwrap_or_else(|| "/tmp".into());
+    layers.host.expect_private_file(&folder).map(|()| folder)
 }
