@@ -244,6 +244,11 @@ fn a_profiles_name_is_one_that_every_reader_takes_alike() {
         "aws --format json --profile x",
         "aws --format file --keep-profile",
         "aws --via-file --profile x",
+        "aws --via-file --format file",
+        "aws --via-file --format json",
+        "aws --via-file --format dotenv",
+        "aws --via-file --format process",
+        "aws --via-file --format github",
     ] {
         let ran = world.command_as("token", line).run().failed(64, "usage");
         assert_eq!(world.vault.connections(), 0, "{ran:?}");
