@@ -152,7 +152,7 @@ async fn child(vault: &Vault<'_>, token: &Secret) -> Result<Session> {
 #[must_use]
 pub fn after_spending(error: Error, spent: Spent) -> Error {
     match (spent, error.kind()) {
-        (Spent::WrappingToken, Kind::Unavailable | Kind::Temporary) => {
+        (Spent::WrappingToken, Kind::Unavailable | Kind::Temporary | Kind::Os) => {
             error.with_kind(Kind::Spent).also("the wrapping token was spent on the way: a new run needs a new one")
         }
         (Spent::PerhapsSecretId, _) => error.also("a secret id for one use is spent by now"),
@@ -195,4 +195,23 @@ fn session((sent, envelope): (Timestamp, Envelope), path: &str) -> Result<Sessio
         batch: auth.token_type == "batch",
         uses: auth.num_uses,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_new_run_could_mend_needs_a_new_wrapping_token() {
+        for kind in Kind::ALL {
+            let after = |spent| after_spending(Error::new(kind, "x"), spent);
+            let mendable = matches!(kind, Kind::Unavailable | Kind::Temporary | Kind::Os);
+            let expected = if mendable { Kind::Spent } else { kind };
+            assert_eq!(after(Spent::WrappingToken).kind(), expected, "{kind:?}");
+            assert_eq!(after(Spent::WrappingToken).message().contains("needs a new one"), mendable, "{kind:?}");
+            // Nobody but Vault knows whether it was for one login.
+            assert_eq!((after(Spent::PerhapsSecretId).kind(), after(Spent::Nothing).message()), (kind, "x"));
+            assert!(after(Spent::PerhapsSecretId).message().contains("is spent by now"), "{kind:?}");
+        }
+    }
 }

@@ -151,8 +151,7 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
 
 /// Security: some jobs have their home in the checkout, and who pushes to the repository must not choose a proxy, or a CA.
 fn read_users_file(host: &Host, path: &Path) -> Result<Option<File>> {
-    let checkout = Layers { host, files: &Files::default() }.checkout()?;
-    if checkout.is_some_and(|checkout| host.real_path(path).starts_with(checkout)) {
+    if (Layers { host, files: &Files::default() }).is_in_checkout(path)? {
         let place = path.display();
         host.warn(format!("the configuration file {place} is in the checkout, and was not read: --config names one"));
         return Ok(None);

@@ -69,8 +69,13 @@ pub(super) fn resolve_output(asked: &Asked<'_>, format: Format, layers: &Layers<
     Ok(Output { format, delivery, verbose: asked.output.verbose, keep_profile: asked.keep_profile })
 }
 
-/// The flags of `--format file`, and those that contradict it.
+/// The flags of `--format file`, and those that contradict the format: one that was passed over without a word could be
+/// what should have kept the credential from the log.
 fn check_flags(asked: &Asked<'_>, format: Format) -> Result<()> {
+    if asked.output.via_file && !matches!(format, Format::Shell | Format::Fish | Format::Powershell) {
+        return Err(Error::new(Kind::Usage, "--via-file is for a text that a shell sources, and this format is none")
+            .hint("--format shell or --format fish, or without --via-file"));
+    }
     if format != Format::File {
         let flag = [("--file", asked.output.file.is_some()), ("--profile", asked.output.profile.is_some())];
         return match flag.into_iter().find(|(_, given)| *given) {
@@ -259,5 +264,6 @@ fn private_folder(layers: &Layers<'_>) -> Result<PathBuf> {
     let named = layers.variable(var::TMPDIR)?.filter(|folder| folder.value.starts_with('/'));
     // Without links: somebody else could turn one.
     let real = named.map(|folder| layers.host.real_path(folder.value.as_ref()));
-    Ok(real.filter(usable).unwrap_or_else(|| "/tmp".into()))
+    let folder = real.filter(usable).unwrap_or_else(|| "/tmp".into());
+    layers.host.expect_private_file(&folder).map(|()| folder)
 }

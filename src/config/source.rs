@@ -89,6 +89,11 @@ impl Layers<'_> {
         Ok(None)
     }
 
+    /// Whether the path, wherever it really leads, lies in the checkout: what is there is the repository's.
+    pub(super) fn is_in_checkout(&self, path: &Path) -> Result<bool> {
+        Ok(self.checkout()?.is_some_and(|checkout| self.host.real_path(path).starts_with(checkout)))
+    }
+
     /// The first of: the flag, the variables in order, the files in order.
     pub(super) fn text(
         &self,

@@ -15,6 +15,10 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
         for name in [".bao", ".vault"] {
             let Some(document) = layers.host.read_document(&home.join(name)).ok().flatten() else { continue };
             if let Some(path) = parse_token_helper(&document.text) {
+                if layers.is_in_checkout(&home.join(name))? {
+                    layers.host.warn(format!("the token helper in ~/{name} was not run: that home is in the checkout"));
+                    continue;
+                }
                 let trust = document.trust;
                 if trust.foreign || trust.writable_by_others {
                     return Err(Error::new(

@@ -80,10 +80,7 @@ impl Host {
         name: &str,
         compose: impl FnOnce(&Path) -> Secret,
     ) -> Result<PathBuf> {
-        let failed = |cause: std::io::Error| {
-            Error::new(Kind::Create, format!("no private file can be made in {}: {}", base.display(), describe(&cause)))
-                .hint("point TMPDIR to a folder that this job can write, outside the checkout")
-        };
+        let failed = |cause: std::io::Error| no_private_file(base, &describe(&cause));
         let mode = |bits| std::fs::Permissions::from_mode(bits);
         let folder =
             tempfile::Builder::new().prefix("ci-creds.").permissions(mode(0o700)).tempdir_in(base).map_err(failed)?;
@@ -95,6 +92,20 @@ impl Host {
         file.sync_all().map_err(failed)?;
         let _ = folder.keep();
         Ok(path)
+    }
+
+    /// Whether there is hope for [`Host::create_private_file`] below `base`: a container's root is often read-only.
+    ///
+    /// # Errors
+    /// [`Kind::Create`].
+    pub fn expect_private_file(&self, base: &Path) -> Result<()> {
+        use rustix::fs::{Access, access};
+        match &self.world {
+            World::Real { .. } => {
+                access(base, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| no_private_file(base, &words(error)))
+            }
+            World::Fake(_) => Ok(()),
+        }
     }
 
     /// Removes what [`Host::create_private_file`] made, when it could not be handed over.
@@ -135,6 +146,11 @@ impl Host {
     pub fn is_guarded_folder(&self, path: &Path) -> bool {
         std::fs::metadata(path).is_ok_and(|found| found.is_dir() && is_guarded(found.uid(), found.mode()))
     }
+}
+
+fn no_private_file(base: &Path, problem: &str) -> Error {
+    Error::new(Kind::Create, format!("no private file can be made in {}: {problem}", base.display()))
+        .hint("point TMPDIR to a folder that this job can write, outside the checkout")
 }
 
 /// Whether nobody but root and us can put something else in the place of what lies in this folder. In one like `/tmp`

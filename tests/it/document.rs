@@ -1,5 +1,6 @@
 //! README, CHANGELOG, completions and the manual page say what the program does.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -225,6 +226,21 @@ fn the_changelog_begins_with_what_is_not_released_and_its_newest_version_is_the_
     if let Some(newest) = headings.get(1) {
         assert_eq!(newest.split(']').next(), Some(env!("CARGO_PKG_VERSION")));
     }
+}
+
+#[test]
+fn the_fuzzers_lock_file_is_as_exact_as_ours() {
+    let read = |name: &str| -> toml::Table {
+        std::fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).expect(name).parse().expect(name)
+    };
+    let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+    let packages = lock["package"].as_array().expect("packages");
+    let ours = packages.iter().find(|package| package["name"].as_str() == Some("ci-creds")).expect("ours");
+    let locked = ours["dependencies"].as_array().expect("dependencies").iter();
+    // A name that stands twice in the tree has its version behind it.
+    let locked: BTreeSet<_> = locked.filter_map(|name| name.as_str()?.split(' ').next()).collect();
+    let named: BTreeSet<_> = manifest["dependencies"].as_table().expect("a table").keys().map(String::as_str).collect();
+    assert_eq!(locked, named, "cd fuzz && cargo check");
 }
 
 #[test]

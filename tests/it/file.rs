@@ -244,6 +244,11 @@ fn a_profiles_name_is_one_that_every_reader_takes_alike() {
         "aws --format json --profile x",
         "aws --format file --keep-profile",
         "aws --via-file --profile x",
+        "aws --via-file --format file",
+        "aws --via-file --format json",
+        "aws --via-file --format dotenv",
+        "aws --via-file --format process",
+        "aws --via-file --format github",
     ] {
         let ran = world.command_as("token", line).run().failed(64, "usage");
         assert_eq!(world.vault.connections(), 0, "{ran:?}");
@@ -281,5 +286,26 @@ fn aws_cli_and_boto3_sign_with_the_profile_and_with_no_older_key() {
             play(&run, &python, &["-c", script]).ok(),
             format!("shared-credentials-file {} {} {token}\n{}\n", identity.key, identity.secret, identity.arn)
         );
+    }
+}
+
+#[test]
+fn where_no_private_file_can_be_made_nothing_is_asked_and_no_secret_spent() {
+    let Some(unshare) = tool::find("unshare") else { return };
+    if !Command::new(&unshare).args(["-m", "true"]).output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: unshare is not permitted here");
+        return;
+    }
+    let world = World::start();
+    for line in ["aws --role 365-dev --format file", "aws --role 365-dev --via-file"] {
+        let inner = world.command_as("wrapping-token", line).to_command();
+        // A container whose root is read-only, and that was given no folder to write in.
+        let read_only = "mount --bind \"$TMPDIR\" \"$TMPDIR\" && mount -o remount,bind,ro \"$TMPDIR\" && exec \"$@\"";
+        let mut command = Command::new(&unshare);
+        command.args(["-m", "sh", "-c", read_only, "sh"]).arg(inner.get_program()).args(inner.get_args()).env_clear();
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        let ran = Ran::of(command);
+        assert!(ran.stderr.contains("  hint: point TMPDIR to a folder"), "{ran:?}");
+        stopped(ran, &world, (73, "create"), &["no private file can be made in", "read-only file system"]);
     }
 }

@@ -249,6 +249,11 @@ fn a_token_helper_that_others_can_name_is_not_run() {
         world.command(EXOSCALE).run().refused(&world, 78, "config", &words, &["chmod 600"]);
         std::fs::remove_file(file).unwrap();
     }
+    // A repository's is the program of whoever pushes to it.
+    world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
+    let ran = world.command(EXOSCALE).env("CI_PROJECT_DIR", &world.home().display().to_string()).run();
+    let ran = ran.refused(&world, 78, "config", &["nothing to log in with"], &["id_tokens:"]);
+    assert!(ran.stderr.contains("the token helper in ~/.vault was not run"), "{ran:?}");
     assert!(!run.exists());
     // One that fails is told by the file that names it.
     world.file("home/.bao", "token_helper = \"/nonexistent/helper\"\n");
