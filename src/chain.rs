@@ -143,16 +143,7 @@ impl<'a> Chain<'a> {
         loop {
             let (session, of_before) = match kept.take() {
                 Some(session) => (session, true),
-                None => match auth::login(self.vault, &plan.login).await {
-                    Ok(session) => (session, false),
-                    Err(failed) => {
-                        let error = self.explain(failed.error, plan, shelf, lost);
-                        if let Some(shelf) = shelf.filter(|_| failed.spent) {
-                            shelf.cache.end_login(Some(&shelf.lock), self.host);
-                        }
-                        return Err(error);
-                    }
-                },
+                None => (self.log_in(plan, shelf, lost).await?, false),
             };
             if !again && !of_before {
                 plan.login.forget();
@@ -162,12 +153,16 @@ impl<'a> Chain<'a> {
             self.hold(session.duplicate(), Leftover::Unknown, plan, common);
             let Failed { error, leftover, transient, token_gone } =
                 match engine::obtain(self.vault, &session, plan, self.host).await {
-                    Ok(credential) => {
+                    Ok(mut credential) => {
                         let Lease { id, revocable, .. } = &credential.lease;
                         let leftover = Leftover::Lease { id: id.clone(), revocable: *revocable };
                         self.hold(session.duplicate(), leftover, plan, common);
                         if let Some(shelf) = shelf.filter(|_| common) {
                             shelf.cache.count_use(&shelf.lock, &session, self.host);
+                        }
+                        // Who keeps it must know its end: nobody hears of a token that ends before the lease.
+                        if let (Some(_), Some(token)) = (shelf, plan.login.lender(&session)) {
+                            engine::end_with(self.vault, token, &mut credential, self.host).await;
                         }
                         return Ok((credential, session));
                     }
@@ -199,6 +194,30 @@ impl<'a> Chain<'a> {
         }
     }
 
+    /// Logs in, and notes for the job's other calls what became of a secret for one use.
+    async fn log_in(&self, plan: &Plan, shelf: Option<&Shelf<'_>>, lost: bool) -> Result<Session> {
+        if let Some(until) = shelf.and_then(|shelf| shelf.cache.login_paused(self.host)) {
+            let text = format!(
+                "Vault refused the {} before; it is not sent again until {}",
+                plan.login.describe(),
+                render_time(until)
+            );
+            return Err(self.explain(Error::new(Kind::Denied, text), plan, shelf, lost));
+        }
+        let auth::Failed { error, spent } = match auth::login(self.vault, &plan.login).await {
+            Ok(session) => return Ok(session),
+            Err(failed) => failed,
+        };
+        let refused = error.kind() == Kind::Denied;
+        let error = self.explain(error, plan, shelf, lost);
+        match shelf {
+            Some(shelf) if spent => shelf.cache.end_login(Some(&shelf.lock), self.host),
+            Some(shelf) if refused => shelf.cache.pause_login(&shelf.lock, self.host),
+            _ => {}
+        }
+        Err(error)
+    }
+
     /// The login failed. If that is because the secret was for one use, what this job did with it says more than Vault.
     /// `lost`: Vault did not know the login that was kept.
     fn explain(&self, error: Error, plan: &Plan, shelf: Option<&Shelf<'_>>, lost: bool) -> Error {
@@ -220,9 +239,9 @@ impl<'a> Chain<'a> {
                     "raise token_ttl and token_max_ttl of the AppRole above the length of the job, or use an ID token",
                 )
             }
-            Some(Ended::InFailure(when)) => error
-                .also(format!("an earlier call of this job used it at {}, and failed", render_time(when)))
-                .hint("mend what that call told, and give the job a new secret"),
+            Some(Ended::Gone(when)) => error
+                .also(format!("an earlier call of this job used it at {}, and its login is gone", render_time(when)))
+                .hint("give the job a new secret; if that call failed, mend first what it told"),
             None => error,
         }
     }

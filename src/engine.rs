@@ -126,6 +126,20 @@ fn build(
     Ok(assemble(plan, parsed.values, lease))
 }
 
+/// Ends a credential with the token that asked for it and is not ours, as Vault would. A token that may not be looked up
+/// is taken for one that lives on.
+pub(crate) async fn end_with(vault: &Vault<'_>, token: &Secret, credential: &mut Credential, host: &Host) {
+    if !credential.lease.revocable {
+        return;
+    }
+    let exchange = vault.lookup_self(token).await;
+    let Outcome::Done(envelope) = exchange.outcome else { return };
+    let seconds = envelope.data.and_then(|data| data.number("ttl")).unwrap_or_default();
+    let end = expiry(exchange.sent, seconds);
+    warn_of_a_short_token(credential.lease.expires_at, end, host);
+    credential.lease.expires_at = earlier(credential.lease.expires_at, end);
+}
+
 /// The credential that the plan asked for, of these values.
 pub(crate) fn assemble(plan: &Plan, values: Vec<(&'static Field, Secret)>, lease: Lease) -> Credential {
     let mut companions = plan.companions.clone();

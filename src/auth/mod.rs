@@ -92,6 +92,16 @@ impl Login {
         )
     }
 
+    /// The token that is not ours and that the session ends with.
+    #[must_use]
+    pub fn lender<'a>(&'a self, session: &'a Session) -> Option<&'a Secret> {
+        match &self.identity {
+            Identity::Token { child: false, .. } => Some(&session.token),
+            Identity::Token { child: true, token } => Some(token).filter(|token| !token.expose().is_empty()),
+            _ => None,
+        }
+    }
+
     /// What is used up when the login is done.
     #[must_use]
     pub fn spends(&self) -> Spent {

@@ -1,19 +1,22 @@
 //! The login that a single-use secret bought: kept beside the credentials, for every call of its job.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::entry::{self, Exposed, Seal, Token};
 use super::{Cache, Label, State, inventory, state};
 use crate::auth::Session;
 use crate::host::{Host, Lock, Locking};
 
+/// Vault locks an AppRole for everybody after five wrong secret ids within fifteen minutes (`user_lockout`, since 1.13).
+const LOCKOUT: SignedDuration = SignedDuration::from_mins(15);
+
 /// What became of a login that is no more: what to say when the secret that bought it is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Its token came to its end.
     OfAge(Timestamp),
-    /// A call failed with it, and took it back or never had it.
-    InFailure(Timestamp),
+    /// The secret was used then, and nothing is left of it: a call failed and took it back, or used it up.
+    Gone(Timestamp),
 }
 
 impl Cache {
@@ -36,7 +39,7 @@ impl Cache {
     #[must_use]
     pub fn login_ended(&self, host: &Host) -> Option<Ended> {
         match self.open_login(host)? {
-            (label, None) => Some(Ended::InFailure(label.expires)),
+            (label, None) => Some(Ended::Gone(label.expires)),
             (label, Some(_)) => (label.expires <= host.now()).then_some(Ended::OfAge(label.expires)),
         }
     }
@@ -55,12 +58,30 @@ impl Cache {
     pub fn keep_login(&self, _turn: &Lock, session: &Session, host: &Host) -> bool {
         // A token without an end, or with one request, is the caller's alone.
         let Some(expires) = session.expires_at.filter(|_| session.uses != 1) else { return false };
-        self.write_login(expires, Some(Token::of(session)), host)
+        self.write_login(&self.label(None, host.now(), expires), Some(Token::of(session)), host)
     }
 
-    fn write_login(&self, expires: Timestamp, token: Option<Token>, host: &Host) -> bool {
-        let label = self.label(None, host.now(), expires);
-        Seal::new(&self.keys, None).is_some_and(|seal| self.write(&self.login_file(), &seal, &label, &token, host))
+    fn note_end(&self, host: &Host) -> bool {
+        let now = host.now();
+        self.write_login(&self.label(None, now, now), None, host)
+    }
+
+    fn write_login(&self, label: &Label, token: Option<Token>, host: &Host) -> bool {
+        Seal::new(&self.keys, None).is_some_and(|seal| self.write(&self.login_file(), &seal, label, &token, host))
+    }
+
+    /// Notes that Vault refused the secret after this job had used it: it was for one use, and is not to be sent again
+    /// for a while.
+    pub fn pause_login(&self, _turn: &Lock, host: &Host) {
+        let Some((label, token)) = self.open_login(host).filter(|_| self.login_ended(host).is_some()) else { return };
+        let pause = host.now().checked_add(LOCKOUT).ok();
+        self.write_login(&Label { pause, ..label }, token, host);
+    }
+
+    /// Until when the secret is not to be sent again.
+    #[must_use]
+    pub fn login_paused(&self, host: &Host) -> Option<Timestamp> {
+        self.open_login(host)?.0.pause.filter(|until| host.now() < *until)
     }
 
     /// Notes that a request was made with a kept login whose requests are counted.
@@ -68,7 +89,7 @@ impl Cache {
         match session.uses {
             0 => {}
             1 | 2 => {
-                self.folder.remove(&self.login_file());
+                self.note_end(host);
             }
             uses => {
                 self.keep_login(turn, &Session { uses: uses - 1, ..session.duplicate() }, host);
@@ -83,7 +104,7 @@ impl Cache {
     /// entry learns of its end by himself.
     pub fn end_login(&self, turn: Option<&Lock>, host: &Host) {
         let lent = if turn.is_none() { self.folder.try_lock(&self.lock) } else { Locking::Busy };
-        let noted = (turn.is_some() || matches!(lent, Locking::Held(_))) && self.write_login(host.now(), None, host);
+        let noted = (turn.is_some() || matches!(lent, Locking::Held(_))) && self.note_end(host);
         if !noted {
             self.folder.remove(&self.login_file());
         }

@@ -21,6 +21,8 @@ const MINT: Duration = Duration::from_secs(60);
 const CLEAN_UP: Duration = Duration::from_secs(10);
 /// The deadline of a request that gives back, so that one that hangs is not the only one.
 const REVOKE: Duration = Duration::from_secs(4);
+/// And a lookup of a token this long: the credential is there, and waits for it.
+const LOOKUP: Duration = Duration::from_secs(4);
 /// The first pause at most, and every pause at most: full jitter below it.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
@@ -139,6 +141,12 @@ impl<'a> Vault<'a> {
         }
     }
 
+    /// `GET auth/token/lookup-self`; the default policy grants it.
+    pub async fn lookup_self(&self, token: &Secret) -> Exchange {
+        self.exchange(Call { token: Some(token), ..Call::new(Step::LookupSelf, Method::Get, "auth/token/lookup-self") })
+            .await
+    }
+
     /// `POST auth/token/revoke-self`: takes every lease of the token with it.
     pub async fn revoke_self(&self, token: &Secret) -> Exchange {
         self.exchange(Call {
@@ -208,6 +216,7 @@ impl<'a> Vault<'a> {
     fn retries(&self, step: Step) -> u32 {
         match step {
             Step::RevokeSelf | Step::RevokeLease => self.retries.max(RETRIES),
+            Step::LookupSelf => 0,
             _ => self.retries,
         }
     }
@@ -227,6 +236,7 @@ impl<'a> Vault<'a> {
         let whole = match step {
             Step::Mint => self.request_timeout.unwrap_or(MINT),
             Step::RevokeSelf | Step::RevokeLease => REVOKE,
+            Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
             _ => self.request_timeout.unwrap_or(REQUEST),
         };
         let left = self.budget(step).checked_sub(self.host.elapsed())?;
@@ -348,6 +358,8 @@ mod tests {
                 assert_eq!(seconds(timeout, request_timeout, step), ask, "{step:?} {timeout} {request_timeout:?}");
             }
             assert_eq!(seconds(timeout, request_timeout, Step::Mint), mint, "{timeout} {request_timeout:?}");
+            let lookup = ask.map(|ask| ask.min(4));
+            assert_eq!(seconds(timeout, request_timeout, Step::LookupSelf), lookup, "{timeout} {request_timeout:?}");
             for step in revokes {
                 assert_eq!(seconds(timeout, request_timeout, step), Some(4), "{step:?} {timeout} {request_timeout:?}");
             }

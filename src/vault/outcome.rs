@@ -105,6 +105,8 @@ pub enum Step {
     CreateChild,
     /// The read that makes a credential.
     Mint,
+    /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
+    LookupSelf,
     /// `auth/token/revoke-self`.
     RevokeSelf,
     /// `sys/leases/revoke`.
@@ -120,7 +122,7 @@ pub enum Again {
     AfterLookup,
     /// Take back what may have been made, and only then start over.
     AfterCleanUp,
-    /// Never: the secret may be spent.
+    /// Never: the secret may be spent, or the answer can be done without.
     No,
 }
 
@@ -142,7 +144,7 @@ impl Step {
             | Self::RevokeLease => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
             Self::Mint => Again::AfterCleanUp,
-            Self::LoginAppRole => Again::No,
+            Self::LoginAppRole | Self::LookupSelf => Again::No,
         }
     }
 }
@@ -284,7 +286,7 @@ mod tests {
     use super::*;
     use zeroize::Zeroizing;
 
-    const STEPS: [Step; 9] = [
+    const STEPS: [Step; 10] = [
         Step::LookupWrapping,
         Step::Unwrap,
         Step::CreateSecretId,
@@ -292,6 +294,7 @@ mod tests {
         Step::LoginIdToken,
         Step::CreateChild,
         Step::Mint,
+        Step::LookupSelf,
         Step::RevokeSelf,
         Step::RevokeLease,
     ];
@@ -484,6 +487,7 @@ mod tests {
             Again::Yes,
             Again::Yes,
             Again::AfterCleanUp,
+            Again::No,
             Again::Yes,
             Again::Yes,
         ];

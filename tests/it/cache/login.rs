@@ -32,7 +32,7 @@ fn a_login_whose_requests_are_counted_is_kept_until_they_are_used_up() {
     with(&run, EXOSCALE).run().ok();
     // One request is left, which would bring a credential that is revoked at once.
     let ran = with(&run, "aws --role user --via creds --format process").run().failed(77, "denied");
-    assert!(ran.stderr.contains("secret id"), "{ran:?}");
+    assert!(ran.stderr.contains("an earlier call of this job used it at 20"), "{ran:?}");
     with(&run, PROCESS).run().ok();
     assert_eq!(world.vault.live_leases().len(), 2);
     // One request is none that could bring a credential: such a login is not kept, but given back.
@@ -63,6 +63,66 @@ fn revoke_logins(world: &World) {
     for token in world.vault.live_tokens().iter().filter(|token| token.path.ends_with("/login")) {
         world.vault.write("auth/token/revoke-accessor", json!({ "accessor": token.accessor }));
     }
+}
+
+#[test]
+fn a_secret_id_that_vault_refused_after_its_job_had_used_it_is_not_sent_again_and_locks_nobody_out() {
+    let world = World::start();
+    let run = world.command_as("secret-id", EXOSCALE);
+    with(&run, PROCESS).run().ok();
+    revoke_logins(&world);
+    with(&run, EXOSCALE).run().failed(77, "denied");
+    let asked = world.requests().len();
+    // Five would lock the AppRole for everybody.
+    for _ in 0..6 {
+        let ran = with(&run, EXOSCALE).run().failed(77, "denied");
+        assert!(ran.stderr.contains("(from VAULT_SECRET_ID) before; it is not sent again until 20"), "{ran:?}");
+        assert!(ran.stderr.contains("; an earlier call of this job used it at 20"), "{ran:?}");
+        assert!(ran.stderr.contains("  hint: give the job a new secret; "), "{ran:?}");
+    }
+    assert_eq!(world.requests().len(), asked);
+    world.command_as("secret-id", EXOSCALE).run().ok();
+    // It may have been something else: it is tried again, a quarter of an hour later.
+    let asked = world.requests().len();
+    let Some(ran) = later(&run, "+16m") else { return };
+    ran.failed(77, "denied");
+    assert_eq!(world.requests().len(), asked + 1);
+}
+
+#[test]
+fn a_credential_ends_with_the_plain_token_that_asked_for_it() {
+    for flag in ["", "--child-token"] {
+        let world = World::start();
+        let create = world.vault.write("auth/token/create", json!({ "policies": ["job"], "ttl": "5m" }));
+        let token = create["auth"]["client_token"].as_str().expect("a token");
+        let policy = "path \"auth/token/create\" { capabilities = [\"update\"] }\npath \"exoscale/*\" { capabilities = [\"read\"] }";
+        world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+        let run = world.command(&format!("{EXOSCALE} --format json {flag}")).env("VAULT_TOKEN", token);
+        let ran = run.run();
+        let warned = ran.stderr.contains("warning: the credential ends with this login's token at 20");
+        let answer: serde_json::Value = serde_json::from_str(&ran.ok()).expect("JSON");
+        let end: jiff::Timestamp = answer["expiration"].as_str().expect("an end").parse().expect("a time");
+        let left = end.duration_since(jiff::Timestamp::now()).as_secs();
+        assert!(warned && (200..300).contains(&left), "{flag}: {left} s");
+        assert_eq!(world.count("auth/token/lookup-self"), 1);
+        // Vault's clock stands still: only who is not handed the old one asks it.
+        let reads = world.count("exoscale/apikey/gitlab-ci-runner");
+        let Some(ran) = later(&run, "+6m") else { return };
+        ran.ok();
+        assert_eq!(world.count("exoscale/apikey/gitlab-ci-runner"), reads + 1, "{flag}");
+    }
+}
+
+#[test]
+fn a_plain_token_that_cannot_be_looked_up_costs_its_credential_nothing_but_the_wait() {
+    let world = World::start();
+    let run = world.command_as("token", EXOSCALE);
+    world.vault.inject(On::path("auth/token/lookup-self"), Fault::hang_before());
+    run.run().ok();
+    let run = world.command_as("token", EXOSCALE);
+    world.vault.inject(On::path("auth/token/lookup-self"), Fault::answer(Reply::error(403, "permission denied")));
+    run.run().ok();
+    assert_eq!((world.count("auth/token/lookup-self"), world.vault.live_leases().len()), (2, 2));
 }
 
 #[test]
