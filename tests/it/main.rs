@@ -67,6 +67,8 @@ mod shell;
 mod source;
 /// Sealed, standby, limited: what is waited for and what is not.
 mod state;
+/// Random stories of callers, clocks, faults and operators, and what holds in each of them.
+mod story;
 /// Every fault at every request, and a cut at every byte.
 mod sweep;
 /// What the system is asked for: arguments, files, writes.

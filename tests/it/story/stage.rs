@@ -1,0 +1,267 @@
+//! Plays a step: real processes, one double, two clocks. What it shows is held to its promises by `promise`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dev_vault::{Fault, On};
+use serde_json::json;
+
+use super::caller::{self, Clock};
+use super::eye::Moment;
+use super::given_back::Cleared;
+use super::person::Person;
+use super::plot::{Call, End, PEOPLE, Plot, REQUESTS, Random, Step};
+use super::promise::{Ending, Promises, Seen};
+use super::trouble::{Mishap, What};
+use crate::support::{METHODS, ROLE, Ran, World};
+
+pub struct Stage {
+    pub world: World,
+    pub people: Vec<Person>,
+    promises: Promises,
+    set_up: String,
+    came: usize,
+    passed: u64,
+    lag: u64,
+    is_sealed: bool,
+    last: Option<(usize, usize)>,
+    clock: Clock,
+    notes: String,
+}
+
+impl Stage {
+    pub fn new(random: &mut Random) -> Self {
+        let world = World::start();
+        let minutes = |random: &mut Random| format!("{}m", random.pick(&[4, 15, 15, 70]));
+        let (login, key, sts) = (minutes(random), minutes(random), random.pick(&["15m", "1h", "3h"]));
+        let may_revoke = random.one_in(2);
+        let approle =
+            json!({ "token_policies": ["job"], "token_ttl": login, "secret_id_num_uses": 1, "secret_id_ttl": "48h" });
+        world.vault.write(&format!("auth/approle/role/{ROLE}"), approle);
+        let iam = json!({ "iam-role": "ci", "ttl": key, "max_ttl": key, "renewable": true });
+        world.vault.write(&format!("exoscale/role/{ROLE}"), iam);
+        let arn = "arn:aws:iam::123123123123:role/ci";
+        let role = json!({ "credential_type": "assumed_role", "role_arns": [arn], "default_sts_ttl": sts, "max_sts_ttl": sts });
+        world.vault.write("aws/roles/365-dev", role);
+        if may_revoke {
+            let policy = "path \"exoscale/apikey/*\" { capabilities = [\"read\"] }\n\
+                 path \"aws/*\" { capabilities = [\"read\"] }\npath \"sys/leases/revoke\" { capabilities = [\"update\"] }";
+            world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+        }
+        let mut stage = Self {
+            world,
+            people: Vec::new(),
+            promises: Promises::default(),
+            set_up: format!(
+                "a login lives {login}, an Exoscale key {key}, STS {sts}; the policy revokes: {may_revoke}"
+            ),
+            came: 0,
+            passed: 0,
+            lag: 0,
+            is_sealed: false,
+            last: None,
+            clock: Clock::find(),
+            notes: String::new(),
+        };
+        for _ in 0..PEOPLE {
+            let method = random.pick(&METHODS);
+            let person = stage.invite(method);
+            stage.people.push(person);
+        }
+        stage
+    }
+
+    pub fn draw(&self, plot: Plot, random: &mut Random) -> Step {
+        plot.draw(random, self.is_sealed, self.last)
+    }
+
+    pub fn describe(&self) -> String {
+        let people: Vec<_> = self.people.iter().map(|person| format!("{} {}", person.number, person.method)).collect();
+        format!("{}; at the end: {}", self.set_up, people.join(", "))
+    }
+
+    pub fn take_notes(&mut self) -> String {
+        std::mem::take(&mut self.notes)
+    }
+
+    fn invite(&mut self, method: &'static str) -> Person {
+        self.came += 1;
+        Person::new(&self.world, self.came, method)
+    }
+
+    pub fn play(&mut self, step: &Step) -> Result<(), String> {
+        let before = self.look();
+        match step {
+            Step::Call(call) => return self.play_call(call, &before),
+            Step::Replace(..) if self.is_sealed => {}
+            Step::Replace(who, method) => self.people[*who] = self.invite(method),
+            Step::Pass(seconds) => {
+                self.passed += seconds;
+                self.world.vault.advance(Duration::from_secs(*seconds));
+            }
+            Step::LagBehind(seconds) => self.lag = *seconds,
+            Step::RevokeLogin(which) => {
+                let tokens = before.tokens.iter().filter(|token| token.path.ends_with("/login") && !token.wrapping);
+                let tokens: Vec<_> = tokens.collect();
+                if let (false, false) = (tokens.is_empty(), self.is_sealed) {
+                    let accessor = &tokens[which % tokens.len()].accessor;
+                    self.world.vault.write("auth/token/revoke-accessor", json!({ "accessor": accessor }));
+                }
+            }
+            Step::RevokeLease(which) => {
+                if let (false, false) = (before.leases.is_empty(), self.is_sealed) {
+                    let id = &before.leases[which % before.leases.len()].id;
+                    self.world.vault.write("sys/leases/revoke", json!({ "lease_id": id }));
+                }
+            }
+            Step::Restart => {
+                if !self.is_sealed {
+                    self.world.vault.write("sys/seal", json!({}));
+                }
+                self.is_sealed = true;
+            }
+            Step::Unseal => {
+                self.world.vault.unseal();
+                self.is_sealed = false;
+            }
+            Step::Spoil(which, cut) => self.spoil(*which, *cut, &before),
+            Step::List => {
+                let ran = self.run(self.world.command("cache").to_command());
+                return self.promises.list_what_is_kept(&ran, &before);
+            }
+            Step::Clear { who, all, mishap } => {
+                let mut run = self.people[*who].run.clone();
+                run.arguments = vec!["cache".into(), "clear".into()];
+                run.arguments.extend(all.then(|| "--all".into()));
+                self.arm(mishap.as_ref());
+                let ran = self.run(run.to_command());
+                self.world.vault.clear_faults();
+                let _ = write!(self.notes, " => {} {:?} {:?}", ran.code, ran.stdout, ran.stderr);
+                let after = self.look();
+                let calm = mishap.is_none() && !self.is_sealed;
+                let cleared = Cleared { person: &self.people[*who], ran, all: *all, calm, before, after };
+                return self.promises.give_back(&self.world, &cleared);
+            }
+        }
+        if matches!(step, Step::RevokeLogin(_) | Step::RevokeLease(_)) {
+            self.promises.note_what_was_ended(&before, &self.look());
+        }
+        Ok(())
+    }
+
+    pub fn count_what_was_made(&self) -> Result<(), String> {
+        self.promises.count_what_was_made(&self.world)
+    }
+
+    fn look(&self) -> Moment {
+        Moment::of(&self.world, Duration::from_secs(self.lag))
+    }
+
+    fn spoil(&self, which: usize, cut: bool, before: &Moment) {
+        let Some(name) = before.files.keys().nth(which % before.files.len().max(1)) else { return };
+        let path: PathBuf = self.world.home().join(".cache/ci-creds").join(name);
+        if cut {
+            let bytes = std::fs::read(&path).expect("an entry");
+            std::fs::write(&path, &bytes[..bytes.len().min(100)]).expect("an entry");
+        } else {
+            std::fs::remove_file(&path).expect("an entry");
+        }
+    }
+
+    fn play_call(&mut self, call: &Call, before: &Moment) -> Result<(), String> {
+        self.last = call.requests.first().map(|request| (call.who, *request));
+        self.arm(call.mishap.as_ref());
+        if let End::AtRequest { requests, .. } = call.end {
+            self.world.vault.inject(On::any().nth(requests), Fault::hang_after());
+        }
+        let mut children: Vec<_> = call.requests.iter().map(|request| self.start(call, *request)).collect();
+        let victim = before.requests % children.len();
+        match call.end {
+            End::AtRequest { kill, requests } => {
+                self.wait_for_request(before.requests + requests, &mut children);
+                caller::interrupt(&children[victim], kill);
+            }
+            End::After { kill, micros } => {
+                std::thread::sleep(Duration::from_micros(micros));
+                caller::interrupt(&children[victim], kill);
+            }
+            End::Whole | End::Full => {}
+        }
+        let endings: Vec<_> =
+            children.into_iter().zip(&call.requests).map(|(child, request)| caller::end(child, *request)).collect();
+        if !matches!(call.end, End::Whole | End::Full) {
+            self.let_the_last_words_arrive();
+        }
+        self.world.vault.clear_faults();
+        let after = self.look();
+        for Ending { ran, .. } in &endings {
+            let said = ran.stderr.lines().next().unwrap_or_default();
+            let _ = write!(self.notes, " => {} {said}", ran.code);
+        }
+        let asked = self.world.requests().split_off(before.requests);
+        let _ = write!(self.notes, " {asked:?}");
+        let person = &self.people[call.who];
+        // Five wrong secret ids, of whomever, and the role is locked for everybody.
+        let is_locked = self.world.vault.requests()[before.requests..]
+            .iter()
+            .any(|request| request.path.ends_with("approle/login") && request.status == Some(403));
+        let hangs = matches!(call.end, End::AtRequest { .. });
+        let calm = call.mishap.is_none() && !self.is_sealed && !hangs && !is_locked;
+        let seen = Seen { world: &self.world, person, call, calm, endings, before: before.clone(), after };
+        self.promises.hold(&seen)
+    }
+
+    fn start(&self, call: &Call, request: usize) -> Child {
+        let request = &REQUESTS[request];
+        let cache = match (call.keep, request.process) {
+            (true, false) => " --cache",
+            (false, true) => " --no-cache",
+            _ => "",
+        };
+        // Silence is told from slowness after a second; who gets the signal may not be who waits.
+        let hangs = call.mishap.as_ref().is_some_and(|mishap| mishap.what == What::HangAfter)
+            || matches!(call.end, End::AtRequest { .. });
+        let limit = if hangs { " --request-timeout 1s" } else { "" };
+        let line = format!("{}{cache} --retries {}{limit}", request.line, call.retries);
+        let mut run = self.people[call.who].run.clone();
+        run.arguments = line.split_whitespace().map(str::to_owned).collect();
+        let mut command = self.clock.set(run.to_command(), self.passed, self.lag);
+        let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").expect("/dev/full"));
+        let stdout = if call.end == End::Full { full() } else { Stdio::piped() };
+        command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("it starts")
+    }
+
+    fn arm(&self, mishap: Option<&Mishap>) {
+        if let Some(mishap) = mishap {
+            mishap.arm(&self.world.vault);
+        }
+    }
+
+    /// Whoever waits for a request may be one that never comes, because it is not needed.
+    fn wait_for_request(&self, count: usize, children: &mut [Child]) {
+        let begun = Instant::now();
+        while !self.world.vault.wait_for_requests(count, Duration::from_millis(5)) {
+            let ended = |child: &mut Child| child.try_wait().is_ok_and(|status| status.is_some());
+            if children.iter_mut().all(ended) || begun.elapsed() > Duration::from_secs(30) {
+                return;
+            }
+        }
+    }
+
+    /// What a process had sent when a signal ended it is still on its way, and nobody is left to wait for the answer:
+    /// here nothing tells that it came, but that nothing comes any more.
+    fn let_the_last_words_arrive(&self) {
+        let vault = &self.world.vault;
+        let count = || (vault.connections(), vault.requests().iter().filter(|request| request.processed).count());
+        let mut before = None;
+        while before.replace(count()) != Some(count()) {
+            std::thread::sleep(Duration::from_millis(150));
+        }
+    }
+
+    fn run(&self, command: Command) -> Ran {
+        Ran::of(self.clock.set(command, self.passed, self.lag))
+    }
+}
