@@ -23,9 +23,16 @@ pub(crate) struct Chain<'a> {
     host: &'a Host,
     /// Behind an `Rc`, because it is owed still while it is being given back.
     owed: RefCell<Option<Rc<Owed>>>,
-    /// Held here too, for a signal ends the work and not what follows it: until the job's login is given back, nobody
-    /// else shall make anything with it.
-    turn: RefCell<Option<Rc<Lock>>>,
+    /// Ours to write into, while it is our turn. Held here, for a signal ends the work and not what follows it: until the
+    /// job's login is given back, nobody else shall make anything with it.
+    shelf: RefCell<Option<Shelf<'a>>>,
+}
+
+/// A cache, and the lock that lets this caller write into it.
+#[derive(Clone)]
+struct Shelf<'a> {
+    cache: &'a Cache,
+    lock: Rc<Lock>,
 }
 
 /// What a failure or a signal must take back: the session, from its login to the delivery, and what it has made.
@@ -59,7 +66,7 @@ fn unpack(kept: Kept, plan: &Plan) -> Credential {
 
 impl<'a> Chain<'a> {
     pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host) -> Self {
-        Self { vault, cache, host, owed: RefCell::default(), turn: RefCell::default() }
+        Self { vault, cache, host, owed: RefCell::default(), shelf: RefCell::default() }
     }
 
     /// Gets a credential, for this caller alone or for all that share the cache.
@@ -67,57 +74,65 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// As the login and the engine have them; [`Kind::Temporary`] when another caller takes too long.
     pub(crate) async fn obtain(&self, plan: &mut Plan) -> Result<Obtained> {
-        let shelf = match self.cache {
-            None => None,
-            Some(cache) => match cache.take_turn(plan, self.host).await? {
-                Turn::Kept(kept) => return Ok(Obtained { credential: unpack(*kept, plan), shared: true }),
-                Turn::Untried(lock, kept) => {
-                    let credential = unpack(*kept, plan);
-                    self.wait_until_known(&credential, plan).await.map_err(|error| {
-                        error.also("it is kept, of an earlier call: ci-creds cache clear gives it back")
-                    })?;
-                    cache.note_known(&lock, plan, self.host);
-                    return Ok(Obtained { credential, shared: true });
-                }
-                Turn::Ours(lock) => {
-                    let lock = Rc::new(lock);
-                    self.turn.replace(Some(Rc::clone(&lock)));
-                    Some(Shelf { cache, lock })
-                }
-                Turn::Nobody => None,
-            },
-        };
+        if let Some(credential) = self.take_turn(plan).await? {
+            return Ok(Obtained { credential, shared: true });
+        }
         let issued = self.host.now();
-        let obtained = match self.make(plan, shelf.as_ref()).await {
+        let obtained = match self.make(plan).await {
             Ok((credential, session)) => {
-                let keep = |shelf: &Shelf<'_>| shelf.cache.keep(&shelf.lock, &credential, &session, issued, self.host);
-                let shared = shelf.as_ref().is_some_and(keep);
+                let keep = |shelf: Shelf<'_>| shelf.cache.keep(&shelf.lock, &credential, &session, issued, self.host);
+                let shared = self.shelf().is_some_and(keep);
                 if shared {
                     self.release();
                 }
                 Ok(Obtained { credential, shared })
             }
-            Err(error) => self.fall_back(shelf.as_ref(), plan, error),
+            Err(error) => self.fall_back(plan, error),
         };
-        self.turn.replace(None);
+        self.shelf.replace(None);
         obtained
+    }
+
+    /// Waits for our turn, or for what another call makes for us. Without a cache there is nobody to wait for.
+    async fn take_turn(&self, plan: &Plan) -> Result<Option<Credential>> {
+        let Some(cache) = self.cache else { return Ok(None) };
+        match cache.take_turn(plan, self.host).await? {
+            Turn::Kept(kept) => Ok(Some(unpack(*kept, plan))),
+            Turn::Untried(lock, kept) => {
+                let credential = unpack(*kept, plan);
+                self.wait_until_known(&credential, plan).await.map_err(|error| {
+                    error.also("it is kept, of an earlier call: ci-creds cache clear gives it back")
+                })?;
+                cache.note_known(&lock, plan, self.host);
+                Ok(Some(credential))
+            }
+            Turn::Ours(lock) => {
+                self.shelf.replace(Some(Shelf { cache, lock: Rc::new(lock) }));
+                Ok(None)
+            }
+            Turn::Nobody => Ok(None),
+        }
+    }
+
+    fn shelf(&self) -> Option<Shelf<'a>> {
+        self.shelf.borrow().clone()
     }
 
     /// The kept credential, as long as it lives, where no new one is to be had; also where nothing can be written any
     /// more. What may be left behind must be told.
-    fn fall_back(&self, shelf: Option<&Shelf<'_>>, plan: &Plan, error: Error) -> Result<Obtained> {
+    fn fall_back(&self, plan: &Plan, error: Error) -> Result<Obtained> {
         let kept = self.cache.and_then(|cache| cache.find(plan, self.host)).filter(|kept| kept.state != State::Ended);
         let Some(old) = kept.filter(|_| error.kind() != Kind::Leak) else { return Err(error) };
         self.host.warn(format!("the kept credential is used, for there is no new one: {}", error.message()));
-        if let Some(shelf) = shelf {
+        if let Some(shelf) = self.shelf() {
             shelf.cache.pause(&shelf.lock, &old, self.host);
         }
         Ok(Obtained { credential: unpack(old, plan), shared: true })
     }
 
     /// Makes a credential, and waits until it works where somebody asked for that.
-    async fn make(&self, plan: &mut Plan, shelf: Option<&Shelf<'_>>) -> Result<(Credential, Session)> {
-        let made = self.fetch(plan, shelf).await?;
+    async fn make(&self, plan: &mut Plan) -> Result<(Credential, Session)> {
+        let made = self.fetch(plan).await?;
         match self.wait_until_known(&made.0, plan).await {
             Ok(()) => Ok(made),
             Err(error) => Err(self.clean_up(error).await),
@@ -136,20 +151,21 @@ impl<'a> Chain<'a> {
 
     /// Logs in and asks the engine. After an unclear answer, what it may have made is taken back, and one more login
     /// and read follow where the identity is good for it.
-    async fn fetch(&self, plan: &mut Plan, shelf: Option<&Shelf<'_>>) -> Result<(Credential, Session)> {
+    async fn fetch(&self, plan: &mut Plan) -> Result<(Credential, Session)> {
+        let shelf = self.shelf();
+        let spent = plan.login.spends();
         let mut again = plan.login.is_repeatable();
-        let mut kept = shelf.and_then(|shelf| shelf.cache.find_login(self.host));
+        let mut kept = shelf.as_ref().and_then(|shelf| shelf.cache.find_login(self.host));
         let mut lost = false;
         loop {
             let (session, of_before) = match kept.take() {
                 Some(session) => (session, true),
-                None => (self.log_in(plan, shelf, lost).await?, false),
+                None => (self.log_in(plan, lost).await?, false),
             };
             if !again && !of_before {
                 plan.login.forget();
             }
-            let spent = plan.login.spends();
-            let common = of_before || shelf.is_some_and(|shelf| shelf.keep_login(spent, &session, self.host));
+            let common = of_before || self.keep_login(spent, &session);
             self.hold(session.duplicate(), Leftover::Unknown, plan, common);
             let Failed { error, leftover, transient, token_gone } =
                 match engine::obtain(self.vault, &session, plan, self.host).await {
@@ -157,18 +173,18 @@ impl<'a> Chain<'a> {
                         let Lease { id, revocable, .. } = &credential.lease;
                         let leftover = Leftover::Lease { id: id.clone(), revocable: *revocable };
                         self.hold(session.duplicate(), leftover, plan, common);
-                        if let Some(shelf) = shelf.filter(|_| common) {
+                        if let Some(shelf) = shelf.as_ref().filter(|_| common) {
                             shelf.cache.count_use(&shelf.lock, &session, self.host);
                         }
                         // Who keeps it must know its end: nobody hears of a token that ends before the lease.
-                        if let (Some(_), Some(token)) = (shelf, plan.login.lender(&session)) {
+                        if let (Some(_), Some(token)) = (&shelf, plan.login.lender(&session)) {
                             engine::end_with(self.vault, token, &mut credential, self.host).await;
                         }
                         return Ok((credential, session));
                     }
                     Err(failed) => failed,
                 };
-            match shelf.filter(|_| common) {
+            match shelf.as_ref().filter(|_| common) {
                 // It was revoked, or ended before its time: a secret id may be good for another one.
                 Some(shelf) if of_before && token_gone => {
                     shelf.cache.end_login(Some(&shelf.lock), self.host);
@@ -195,21 +211,22 @@ impl<'a> Chain<'a> {
     }
 
     /// Logs in, and notes for the job's other calls what became of a secret for one use.
-    async fn log_in(&self, plan: &Plan, shelf: Option<&Shelf<'_>>, lost: bool) -> Result<Session> {
-        if let Some(until) = shelf.and_then(|shelf| shelf.cache.login_paused(self.host)) {
+    async fn log_in(&self, plan: &Plan, lost: bool) -> Result<Session> {
+        let shelf = self.shelf();
+        if let Some(until) = shelf.as_ref().and_then(|shelf| shelf.cache.login_paused(self.host)) {
             let text = format!(
                 "Vault refused the {} before; it is not sent again until {}",
                 plan.login.describe(),
                 render_time(until)
             );
-            return Err(self.explain(Error::new(Kind::Denied, text), plan, shelf, lost));
+            return Err(self.explain(Error::new(Kind::Denied, text), plan, lost));
         }
         let auth::Failed { error, spent } = match auth::login(self.vault, &plan.login).await {
             Ok(session) => return Ok(session),
             Err(failed) => failed,
         };
         let refused = error.kind() == Kind::Denied;
-        let error = self.explain(error, plan, shelf, lost);
+        let error = self.explain(error, plan, lost);
         match shelf {
             Some(shelf) if spent => shelf.cache.end_login(Some(&shelf.lock), self.host),
             Some(shelf) if refused => shelf.cache.pause_login(&shelf.lock, self.host),
@@ -220,7 +237,7 @@ impl<'a> Chain<'a> {
 
     /// The login failed. If that is because the secret was for one use, what this job did with it says more than Vault.
     /// `lost`: Vault did not know the login that was kept.
-    fn explain(&self, error: Error, plan: &Plan, shelf: Option<&Shelf<'_>>, lost: bool) -> Error {
+    fn explain(&self, error: Error, plan: &Plan, lost: bool) -> Error {
         if !matches!(error.kind(), Kind::Spent | Kind::Denied) {
             return error;
         }
@@ -229,7 +246,7 @@ impl<'a> Chain<'a> {
                 "was it revoked, or Vault restored? Vault's audit log says; the job needs a new secret, or an ID token",
             );
         }
-        let Some(shelf) = shelf else {
+        let Some(shelf) = self.shelf() else {
             let in_vain = plan.cache.is_some() && !plan.login.is_repeatable();
             return if in_vain { kept_in_vain(error) } else { error };
         };
@@ -265,7 +282,7 @@ impl<'a> Chain<'a> {
     }
 
     async fn give_back(&self) -> Result<()> {
-        let (owed, turn) = (self.owed.borrow().clone(), self.turn.borrow().clone());
+        let (owed, shelf) = (self.owed.borrow().clone(), self.shelf());
         let Some(owed) = owed else { return Ok(()) };
         self.vault.begin_clean_up();
         let Owed { session, leftover, path, common, .. } = &*owed;
@@ -277,10 +294,17 @@ impl<'a> Chain<'a> {
                 return Ok(());
             }
             if let Some(cache) = self.cache {
-                cache.end_login(turn.as_deref(), self.host);
+                cache.end_login(shelf.as_ref().map(|shelf| &*shelf.lock), self.host);
             }
         }
         engine::give_back(self.vault, session, leftover, path).await
+    }
+
+    /// Keeps what a single-use secret bought. Any other login is made anew: its token would be older than the
+    /// credential, and end it early.
+    fn keep_login(&self, spent: Spent, session: &Session) -> bool {
+        let keep = |shelf: Shelf<'_>| shelf.cache.keep_login(&shelf.lock, session, self.host);
+        spent != Spent::Nothing && self.shelf().is_some_and(keep)
     }
 
     fn hold(&self, session: Session, leftover: Leftover, plan: &Plan, common: bool) {
@@ -290,20 +314,6 @@ impl<'a> Chain<'a> {
 
     fn release(&self) {
         self.owed.replace(None);
-    }
-}
-
-/// A cache, and the lock that lets this caller write into it.
-struct Shelf<'a> {
-    cache: &'a Cache,
-    lock: Rc<Lock>,
-}
-
-impl Shelf<'_> {
-    /// Keeps what a single-use secret bought. Any other login is made anew: its token would be older than the
-    /// credential, and end it early.
-    fn keep_login(&self, spent: Spent, session: &Session, host: &Host) -> bool {
-        spent != Spent::Nothing && self.cache.keep_login(&self.lock, session, host)
     }
 }
 
