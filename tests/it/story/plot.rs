@@ -12,21 +12,16 @@ pub enum Plot {
     Wild,
 }
 
-/// Chance that can be repeated: xorshift64*, by Vigna.
-pub struct Random(u64);
+/// Chance that can be repeated.
+pub struct Random(fastrand::Rng);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        random.below(2);
-        random
+        Self(fastrand::Rng::with_seed(seed))
     }
 
     pub fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap_or(0) % end
+        self.0.usize(..end)
     }
 
     pub fn one_in(&mut self, times: usize) -> bool {

@@ -144,8 +144,9 @@ impl Promises {
         let Seen { before, after, person, .. } = seen;
         for lease in after.leases_since(before) {
             let token = after.tokens.iter().find(|token| token.accessor == lease.accessor);
-            // STS outlives it; when a token ends that nobody logged in for is not ours to know.
-            let counts = !lease.path.starts_with("aws/sts/") && person.method != "token";
+            // STS outlives it; a token that nobody logged in for is looked up where its key is kept, if that goes well.
+            let looked_up = seen.call.keep && seen.call.mishap.is_none() && seen.call.end == End::Whole;
+            let counts = !lease.path.starts_with("aws/sts/") && (person.method != "token" || looked_up);
             let of_token = token.and_then(|token| token.expires).filter(|_| counts);
             let end = of_token.map_or(lease.expires, |end| end.min(lease.expires));
             self.ends.insert(lease.access_key.clone(), end);
