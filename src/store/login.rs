@@ -38,10 +38,8 @@ impl Cache {
     /// How the job's login ended, if it had one and it has.
     #[must_use]
     pub fn login_ended(&self, host: &Host) -> Option<Ended> {
-        match self.open_login(host)? {
-            (label, None) => Some(Ended::Gone(label.expires)),
-            (label, Some(_)) => (label.expires <= host.now()).then_some(Ended::OfAge(label.expires)),
-        }
+        let (label, token) = self.open_login(host)?;
+        ended(&label, token.as_ref(), host.now())
     }
 
     /// When the kept login ends, or ended.
@@ -73,9 +71,11 @@ impl Cache {
     /// Notes that Vault refused the secret after this job had used it: it was for one use, and is not to be sent again
     /// for a while.
     pub fn pause_login(&self, _turn: &Lock, host: &Host) {
-        let Some((label, token)) = self.open_login(host).filter(|_| self.login_ended(host).is_some()) else { return };
-        let pause = host.now().checked_add(LOCKOUT).ok();
-        self.write_login(&Label { pause, ..label }, token, host);
+        let (now, Some((label, token))) = (host.now(), self.open_login(host)) else { return };
+        if ended(&label, token.as_ref(), now).is_some() {
+            let pause = now.checked_add(LOCKOUT).ok();
+            self.write_login(&Label { pause, ..label }, token, host);
+        }
     }
 
     /// Until when the secret is not to be sent again.
@@ -124,6 +124,13 @@ impl Cache {
 
     fn login_file(&self) -> String {
         self.keys.door_name().to_owned()
+    }
+}
+
+fn ended(label: &Label, token: Option<&Token>, now: Timestamp) -> Option<Ended> {
+    match token {
+        None => Some(Ended::Gone(label.expires)),
+        Some(_) => (label.expires <= now).then_some(Ended::OfAge(label.expires)),
     }
 }
 

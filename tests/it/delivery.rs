@@ -171,13 +171,7 @@ fn a_signal_during_the_read_ends_the_run_with_its_code_and_gives_the_key_back() 
             let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             assert!(world.vault.wait_for_requests(2, PATIENCE), "the read never came");
             kill(signal, child.id());
-            let output = child.wait_with_output().unwrap();
-            let ran = Ran {
-                code: output.status.code().unwrap_or(-1),
-                stdout: String::from_utf8(output.stdout).unwrap(),
-                stderr: String::from_utf8(output.stderr).unwrap(),
-            };
-            let ran = ran.failed(code, kind);
+            let ran = Ran::from(child.wait_with_output().unwrap()).failed(code, kind);
             ran.assert_marker(code);
             world.assert_no_secret_in(&ran.stderr);
             world.assert_nothing_left(&ran);

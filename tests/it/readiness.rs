@@ -433,13 +433,7 @@ fn a_signal_during_the_wait_ends_the_run_with_its_code_and_gives_the_key_back() 
             assert_eq!(world.vault.live_leases().len(), 1);
             let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
             assert!(kill.success());
-            let output = child.wait_with_output().unwrap();
-            let ran = Ran {
-                code: output.status.code().unwrap_or(-1),
-                stdout: String::from_utf8(output.stdout).unwrap(),
-                stderr: String::from_utf8(output.stderr).unwrap(),
-            };
-            let ran = ran.failed(code, kind);
+            let ran = Ran::from(child.wait_with_output().unwrap()).failed(code, kind);
             ran.assert_marker(code);
             world.assert_no_secret_in(&ran.stderr);
             // A token of somebody else's stays; the one lease that was made with it does not.

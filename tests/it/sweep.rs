@@ -10,6 +10,7 @@ use ci_creds::variables::SECRETS;
 use dev_vault::{Fault, On, Recorded, Reply};
 
 use crate::github;
+use crate::support::expect::did_not_act;
 use crate::support::parallel::each_at_once;
 use crate::support::{METHODS, ROLE, Ran, World, leak, requests_of};
 
@@ -200,11 +201,6 @@ fn private_files(world: &World) -> String {
     files.map(|file| std::fs::read_to_string(file).expect("its text")).collect()
 }
 
-/// Answers by which Vault says that it did not act.
-fn not_processed(request: &Recorded) -> bool {
-    matches!(request.status, Some(307 | 412 | 429 | 472 | 473 | 503))
-}
-
 /// A wrapping token or a secret id is sent again only after Vault said that it did not act, or that the token is
 /// unspent; a credential is asked for again only after that, or after the token that asked was revoked.
 fn hold_order(requests: &[Recorded], told: &str) {
@@ -217,7 +213,7 @@ fn hold_order(requests: &[Recorded], told: &str) {
             && let Some(before) = earlier(&|other| other.path == path && token(other) == token(request))
         {
             let unspent = |other: &Recorded| other.path.ends_with("/lookup") && other.status == Some(200);
-            assert!(not_processed(&requests[before]) || between(before, &unspent), "unwrapped twice: {told}");
+            assert!(did_not_act(requests[before].status) || between(before, &unspent), "unwrapped twice: {told}");
         }
         if path.ends_with("approle/login")
             && let Some(before) = earlier(&|other| other.path == path)
@@ -226,7 +222,7 @@ fn hold_order(requests: &[Recorded], told: &str) {
             // Of a request that was cut the double has no body.
             let is_other = request.body.is_empty() || request.body != requests[before].body;
             assert!(
-                not_processed(&requests[before]) || between(before, &another) && is_other,
+                did_not_act(requests[before].status) || between(before, &another) && is_other,
                 "a secret id was sent twice: {told}"
             );
         }
@@ -234,7 +230,7 @@ fn hold_order(requests: &[Recorded], told: &str) {
             && let Some(before) = earlier(&|other| other.path == path)
         {
             let revoked = |other: &Recorded| other.path.ends_with("/revoke-self") && other.status == Some(204);
-            assert!(not_processed(&requests[before]) || between(before, &revoked), "minted twice: {told}");
+            assert!(did_not_act(requests[before].status) || between(before, &revoked), "minted twice: {told}");
         }
     }
 }

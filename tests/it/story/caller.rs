@@ -36,17 +36,13 @@ pub fn interrupt(child: &Child, kill: bool) {
 }
 
 pub fn end(child: Child, request: usize) -> Ending {
-    use std::os::unix::process::ExitStatusExt;
     let number = child.id();
     let output = child.wait_with_output().expect("its end");
-    let signal = output.status.signal();
-    if signal.is_some() {
+    if output.status.code().is_none() {
         // What faketime's library leaves of a process that was killed would stop a later one of the same number.
         for name in [format!("faketime_shm_{number}"), format!("sem.faketime_sem_{number}")] {
             let _ = std::fs::remove_file(PathBuf::from("/dev/shm").join(name));
         }
     }
-    let code = output.status.code().unwrap_or_else(|| 128 + signal.unwrap_or(0));
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ending { request: &REQUESTS[request], ran: Ran { code, stdout: text(output.stdout), stderr: text(output.stderr) } }
+    Ending { request: &REQUESTS[request], ran: output.into() }
 }

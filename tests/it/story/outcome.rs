@@ -8,6 +8,7 @@ use super::plot::End;
 use super::promise::{Ending, Held, Promises, SLACK, Seen, must};
 use super::trouble::What;
 use crate::support::World;
+use crate::support::expect::did_not_act;
 
 pub fn all(known: &Promises, seen: &Seen<'_>) -> Held {
     a_single_use_secret_is_spent_once(seen)?;
@@ -44,11 +45,6 @@ fn a_single_use_secret_is_spent_once(seen: &Seen<'_>) -> Held {
         }
     }
     Ok(())
-}
-
-/// Answers by which Vault says that it did not act.
-fn did_not_act(status: Option<u16>) -> bool {
-    matches!(status, Some(307 | 412 | 429 | 472 | 473 | 503))
 }
 
 /// What is to be done with a kept credential.

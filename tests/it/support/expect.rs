@@ -94,3 +94,8 @@ pub fn stopped(ran: Ran, world: &World, (code, kind): (i32, &str), words: &[&str
     assert!(ran.stderr.len() < 2_000, "{ran:?}");
     assert_eq!((world.vault.connections(), world.vault.requests().len()), (0, 0), "{ran:?}");
 }
+
+/// Whether Vault says by this status that it did not act.
+pub fn did_not_act(status: Option<u16>) -> bool {
+    matches!(status, Some(307 | 412 | 429 | 472 | 473 | 503))
+}

@@ -11,7 +11,7 @@ pub mod tool;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use dev_vault::{Builder, DevVault, Dialect, GitlabToken};
 use serde_json::json;
@@ -255,6 +255,17 @@ pub struct Ran {
     pub stderr: String,
 }
 
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        Self {
+            code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 impl Run {
     pub fn new(program: &Path, folder: &Path) -> Self {
         let path = std::env::var("PATH").unwrap_or_default();
@@ -297,13 +308,7 @@ impl Run {
 
 impl Ran {
     pub fn of(mut command: Command) -> Self {
-        use std::os::unix::process::ExitStatusExt;
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self {
-            code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}")).into()
     }
 
     /// Fails unless it succeeded; gives stdout.
