@@ -17,14 +17,14 @@ pub(crate) fn build(folder: &Path) -> Programs {
     let host = host_triple();
     let tool =
         std::env::var_os(BINARY).map_or_else(|| cargo(&host, &["--bin", "ci-creds"]).join("ci-creds"), PathBuf::from);
-    // Two calls: one that builds an example as well would give the tool the features of what only tests need.
-    let floor = cargo(&host, &["--example", "floor"]).join("examples/floor");
+    // Two calls: one for both packages would give each of them the other's features.
+    let floor = cargo(&host, &["--package", "floor"]).join("floor");
     Programs { tool, floor, empty: empty(&host, folder) }
 }
 
 /// Runs `cargo build` and gives the folder of its output.
 fn cargo(host: &str, what: &[&str]) -> PathBuf {
-    // target/release/deps/chain-…: the release builds of this very target directory are used where they are fresh.
+    // target/release/deps/chain-…: the static builds of this very target directory are used where they are fresh.
     let ourselves = std::env::current_exe().expect("our own path");
     let target = ourselves.ancestors().nth(3).expect("a target directory");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
