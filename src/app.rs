@@ -8,7 +8,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::chain::{self, Chain, Obtained};
 use crate::cli::{self, CacheAction, Cli, Command, Intent, Stop};
 use crate::config::{self, Plan};
-use crate::credential::render_time;
 use crate::delivery;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -17,6 +16,7 @@ use crate::provider::Provider;
 use crate::render;
 use crate::secret::Secret;
 use crate::store::Cache;
+use crate::time::render_time;
 use crate::vault::client::Vault;
 
 /// Runs one command line, the program's name first, and returns the exit code. Whatever is to be said is said.

@@ -8,12 +8,13 @@ use std::rc::Rc;
 
 use crate::auth::{self, Session, Spent};
 use crate::config::Plan;
-use crate::credential::{Credential, Lease, render_time};
+use crate::credential::{Credential, Lease};
 use crate::engine::{self, Failed, Leftover, assemble};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock};
 use crate::readiness;
 use crate::store::{Cache, Ended, Kept, State, Turn};
+use crate::time::render_time;
 use crate::vault::client::Vault;
 
 /// What one run asks, where it keeps, and what it owes until the credential is delivered.

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 
 use crate::auth::Session;
 use crate::config::Plan;
-use crate::credential::{Credential, Lease, earlier, expiry, render_time};
+use crate::credential::{Credential, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::provider::Field;
 use crate::secret::Secret;
+use crate::time::{earlier, expiry, render_time};
 use crate::vault::client::{Exchange, Vault, Written};
 use crate::vault::outcome::{Outcome, Refusal};
 use crate::vault::wire::Envelope;

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use crate::config::{Access, Identity, Place};
-use crate::credential::render_time;
 use crate::engine::{self, Leftover};
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
 use crate::secret::Secret;
 use crate::store::{Door, Inventory, Keys, Label, Opened, is_stale};
+use crate::time::render_time;
 use crate::vault::client::Vault;
 
 /// The table for stdout: a line for each entry, the values left out.

@@ -26,11 +26,14 @@ pub mod error;
 pub mod host;
 pub mod http;
 mod inventory;
+pub mod mint;
+pub mod origin;
 pub mod provider;
 mod readiness;
 pub mod render;
 pub mod secret;
 pub mod store;
+pub mod time;
 pub mod variables;
 pub mod vault;
 

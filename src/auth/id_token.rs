@@ -107,7 +107,8 @@ fn advise(refusal: &Refusal, login: &Login, claims: &Claims) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Identity, Origin};
+    use crate::config::Identity;
+    use crate::origin::Origin;
 
     #[test]
     fn every_refusal_names_what_to_change() {

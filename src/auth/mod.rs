@@ -10,9 +10,9 @@ mod wrapping;
 use jiff::Timestamp;
 
 use crate::config::{Identity, Login};
-use crate::credential::expiry;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
+use crate::time::expiry;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::{Outcome, Refusal};
 use crate::vault::wire::{Auth, Envelope};

@@ -199,7 +199,8 @@ fn stolen(login: &Login) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Identity, Origin};
+    use crate::config::Identity;
+    use crate::origin::Origin;
 
     fn login(role: Option<&str>) -> Login {
         Login {

@@ -233,8 +233,8 @@ pub fn parse_origin(text: &str) -> Result<Origin, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::Origin as Place;
     use super::*;
+    use crate::origin::Origin as Place;
 
     fn parse(text: &str) -> Result<Address> {
         parse_address(&Sourced { value: text.into(), origin: Place::Variable("VAULT_ADDR".into()) })

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::address::{Address, Origin as Server, is_host_name, parse_address, parse_redirect_host};
 use super::name::{parse_duration, parse_path};
 use super::proxy::{Proxy, resolve_proxy};
-use super::source::{Layers, Origin, Sourced, shown};
+use super::source::{Layers, Sourced, shown};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables as var;
 

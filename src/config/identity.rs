@@ -7,11 +7,12 @@ use std::path::Path;
 
 use super::file::Settings;
 use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
-use super::source::{Layers, Origin, SecretSource, Sourced};
+use super::source::{Layers, SecretSource, Sourced};
 use super::stored::stored_token;
 use crate::claims::Claims;
 use crate::cli::{self, Method};
 use crate::error::{Error, Kind, Result};
+use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables as var;
 

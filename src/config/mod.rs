@@ -21,7 +21,9 @@ use crate::claims::Claims;
 use crate::cli::{self, Format, Via};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::provider::{Mint, Provider, aws, exoscale};
+use crate::mint::Mint;
+use crate::origin::Origin;
+use crate::provider::{Provider, aws, exoscale};
 use crate::render;
 use crate::variables as var;
 
@@ -35,7 +37,6 @@ pub use output::{Delivery, Output};
 pub use proxy::Proxy;
 pub(crate) use readiness::QUESTION;
 pub use readiness::Readiness;
-pub use source::Origin;
 use source::{Layers, Sourced};
 
 /// What a run that fetches a credential does.

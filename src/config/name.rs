@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use super::source::{Layers, Origin, Sourced};
+use super::source::{Layers, Sourced};
 use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
+use crate::origin::Origin;
 
 /// Longer than any name in use, and short enough for a message.
 const LONGEST: usize = 256;

@@ -3,9 +3,10 @@
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::address::{Address, parse_proxy};
-use super::source::{Layers, Origin, Sourced};
+use super::source::{Layers, Sourced};
 use crate::cli;
 use crate::error::Result;
+use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables as var;
 

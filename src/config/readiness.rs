@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::address::{Address, parse_origin};
 use super::connection::{Connection, Roots};
 use super::proxy::resolve_general_proxy;
-use super::source::{Layers, Origin, Sourced};
+use super::source::{Layers, Sourced};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::origin::Origin;
 use crate::provider::caller_identity;
 use crate::variables as var;
 

@@ -1,11 +1,11 @@
 //! Where a value comes from: flag, environment, file, default, in this order; and the memory of it, for messages.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::file::Files;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables::{BAO, CI_PROJECT_DIR, GITHUB_WORKSPACE, VAULT, WORKSPACE};
 
@@ -16,30 +16,6 @@ pub(super) struct Sourced<T> {
     pub value: T,
     /// Where it came from.
     pub origin: Origin,
-}
-
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag, by name.
-    Flag(&'static str),
-    /// A variable, by name.
-    Variable(String),
-    /// A configuration file.
-    File(PathBuf),
-    /// Nobody said anything.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) => formatter.write_str(name),
-            Self::Variable(name) => formatter.write_str(name),
-            Self::File(path) => path.display().fmt(formatter),
-            Self::Default => formatter.write_str("the default"),
-        }
-    }
 }
 
 impl<T> Sourced<T> {

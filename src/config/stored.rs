@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::source::{Layers, Origin, SecretSource, Sourced};
+use super::source::{Layers, SecretSource, Sourced};
 use crate::error::{Error, Kind, Result};
+use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables as var;
 

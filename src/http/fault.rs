@@ -239,7 +239,7 @@ fn dates(problem: &CertificateError) -> String {
         i64::try_from(time.as_secs())
             .ok()
             .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-            .map(crate::credential::render_time)
+            .map(crate::time::render_time)
             .unwrap_or_default()
     };
     match problem {

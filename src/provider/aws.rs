@@ -4,7 +4,8 @@
 //! `security_token` (to 1.15, OpenBao), `session_token` (from 1.16) or both; an IAM user's are null or absent;
 //! Vault 1.13.0 answers STS without a lease and with `data.ttl`.
 
-use super::{Characters, CredentialsFile, Field, Mint, Provider, Syntax};
+use super::{Characters, CredentialsFile, Field, Provider, Syntax};
+use crate::mint::Mint;
 
 /// The cloud. botocore believes `AWS_SECURITY_TOKEN` before `AWS_SESSION_TOKEN`, fails on a profile that does not
 /// exist even when keys are set, and takes a stale `AWS_CREDENTIAL_EXPIRATION` at its word.

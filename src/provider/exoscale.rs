@@ -2,7 +2,8 @@
 //!
 //! Every read makes a key. Plugin 0.1 to 0.4 answer alike: `name`, `api_key`, `api_secret`.
 
-use super::{Characters, CredentialsFile, Field, Mint, Provider, Syntax, aws};
+use super::{Characters, CredentialsFile, Field, Provider, Syntax, aws};
+use crate::mint::Mint;
 
 /// The cloud. exo prefers `EXOSCALE_API_KEY` to `EXOSCALE_KEY`, the Terraform provider the other way round: with
 /// a stale alias one of them would work with another key, without a word. So all aliases are unset.

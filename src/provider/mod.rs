@@ -10,6 +10,7 @@ pub mod exoscale;
 pub mod signature;
 
 use crate::error::{Error, Kind, Result};
+use crate::mint::Datum;
 use crate::secret::Secret;
 
 /// A cloud, as far as it is data.
@@ -122,32 +123,6 @@ impl Characters {
         }
         (rest.len() < self.least || rest.len() > self.most).then_some(Outside::Length)
     }
-}
-
-/// One value of Vault's `data`, read but not yet believed.
-#[derive(Debug)]
-pub enum Datum {
-    /// A text.
-    Text(Secret),
-    /// A whole number that is not negative.
-    Number(u64),
-    /// `null`.
-    Null,
-    /// Anything else: a list, an object, a fraction, a truth value.
-    Other,
-}
-
-/// The request that makes a credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mint {
-    /// The path without `/v1/`: `aws/sts/deploy`.
-    pub path: String,
-    /// Where the engine lists its roles: `aws/roles`.
-    pub roles: String,
-    /// The parameters, as query of a read or as body of a write.
-    pub parameters: Vec<(&'static str, String)>,
-    /// Whether the engine takes a write as well as a read, so that a policy may grant only one of them.
-    pub writable: bool,
 }
 
 /// What the engine's answer says beside the fields.

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use ring::{digest, hmac};
 use zeroize::Zeroizing;
 
-use crate::credential::render_time;
 use crate::secret::Secret;
+use crate::time::render_time;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 

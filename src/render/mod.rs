@@ -18,10 +18,11 @@ mod summary;
 use std::path::Path;
 
 use crate::cli::Format;
-use crate::credential::{Credential, render_time};
+use crate::credential::Credential;
 use crate::error::{Kind, Result};
 use crate::provider::{Provider, Syntax};
 use crate::secret::Secret;
+use crate::time::render_time;
 
 pub use summary::summary;
 

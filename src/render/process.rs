@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::json;
-use crate::credential::{Credential, render_time};
+use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
+use crate::time::render_time;
 
 pub(super) fn object(credential: &Credential) -> Result<Secret> {
     if !credential.provider.fits_process() {

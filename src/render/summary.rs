@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::credential::{Credential, render_time};
+use crate::credential::Credential;
+use crate::time::render_time;
 
 /// The summary, for stdout. The secret values are masked whole: not even their length shows. `file` is the credentials
 /// file that was edited, and the profile in it.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::config::{Connection, Identity, Login};
-use crate::provider::{Mint, Provider};
+use crate::mint::Mint;
+use crate::provider::Provider;
 use crate::secret::Secret;
 
 /// Where, how and as what the caller logs in. It holds no secret.

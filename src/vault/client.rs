@@ -12,7 +12,7 @@ use crate::config::{Connection, REQUEST, RETRIES};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::{Client, Method, Request};
-use crate::provider::Mint;
+use crate::mint::Mint;
 use crate::secret::Secret;
 
 /// The deadline of the read that makes a credential: the cloud's own API stands behind it.

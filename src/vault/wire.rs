@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::provider::Datum;
+use crate::mint::Datum;
 use crate::secret::Secret;
 
 /// The envelope of every success.

@@ -1,0 +1,28 @@
+//! Where a value came from, as messages name it. It knows no layer and no order: those are [`crate::config`]'s.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag, by name.
+    Flag(&'static str),
+    /// A variable, by name.
+    Variable(String),
+    /// A configuration file.
+    File(PathBuf),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => formatter.write_str(name),
+            Self::Variable(name) => formatter.write_str(name),
+            Self::File(path) => path.display().fmt(formatter),
+            Self::Default => formatter.write_str("the default"),
+        }
+    }
+}
