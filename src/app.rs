@@ -11,6 +11,7 @@ use crate::config::{self, Plan};
 use crate::delivery;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::http::transport::{Connection, Proxy};
 use crate::inventory::{self, Cleared, Owner};
 use crate::provider::Provider;
 use crate::render;
@@ -183,8 +184,8 @@ fn explain(plan: &Plan, host: &Host) {
     }
     let connection = &plan.connection;
     let namespace = connection.namespace.as_deref().map_or(String::new(), |name| format!(", namespace {name}"));
-    let server = |connection: &config::Connection| {
-        let through = |proxy: &config::Proxy| format!(", through the proxy from {}", proxy.origin);
+    let server = |connection: &Connection| {
+        let through = |proxy: &Proxy| format!(", through the proxy from {}", proxy.origin);
         let proxy = connection.proxy.as_ref().map(through).unwrap_or_default();
         (format!("{} (from {})", connection.address.host(), connection.address_origin), proxy)
     };

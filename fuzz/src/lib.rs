@@ -5,11 +5,12 @@
 //! `corpus/` on the stable toolchain.
 
 use ci_creds::claims::Claims;
-use ci_creds::config::address::{Address, Origin, parse_origin};
 use ci_creds::config::name::{fill, is_part_of_role, is_role, path_in};
 use ci_creds::config::{Identity, PLACEHOLDERS};
 use ci_creds::credential::{Credential, Lease};
 use ci_creds::error::{self, Error, Kind};
+use ci_creds::http::address::Server;
+use ci_creds::http::address::{Address, parse_server};
 use ci_creds::http::redirect;
 use ci_creds::provider::caller_identity::{Verdict, judge};
 use ci_creds::provider::{Provider, Syntax, aws, exoscale};
@@ -171,7 +172,7 @@ pub fn address(data: &[u8]) {
 }
 
 /// An origin as the HTTP client will read it: the same scheme, host and port, and nothing beside them.
-fn check_origin(origin: &Origin) {
+fn check_origin(origin: &Server) {
     let text = format!("{}{}/v1/sys/health", origin.base(), origin.prefix);
     assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !b"@?#\\%".contains(&byte)), "{text:?}");
     let url = Url::parse(&text).unwrap_or_else(|problem| panic!("{text:?}: {problem}"));
@@ -312,7 +313,7 @@ pub fn redirect_location(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut lines = text.rsplitn(3, '\n');
     let location = lines.next().unwrap_or_default();
-    let allowed = lines.next().and_then(|line| parse_origin(line).ok());
+    let allowed = lines.next().and_then(|line| parse_server(line).ok());
     let address = lines.next().and_then(|line| Address::parse(line).ok());
     let address = address.unwrap_or_else(|| Address::parse("https://vault.corp:8200").expect("a sound address"));
     let path = "sys/wrapping/unwrap";
@@ -327,7 +328,7 @@ pub fn redirect_location(data: &[u8]) {
     check_origin(&target);
     let Address::Tcp(ours) = address else { panic!("a socket leads to {target:?}") };
     assert!(target.tls || !ours.tls, "from https to http by {location:?}");
-    let server = |origin: &Origin| Url::parse(&origin.base()).map(|url| url.origin().ascii_serialization());
+    let server = |origin: &Server| Url::parse(&origin.base()).map(|url| url.origin().ascii_serialization());
     let there = server(&target);
     let known = there == server(&ours) || allowed.is_some_and(|allowed| there == server(&allowed));
     assert!(known, "{location:?} leads to {there:?}");

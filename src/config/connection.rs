@@ -3,65 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{Address, Origin as Server, is_host_name, parse_address, parse_redirect_host};
+use super::address::{parse_address, parse_redirect_host};
 use super::name::{parse_duration, parse_path};
-use super::proxy::{Proxy, resolve_proxy};
+use super::proxy::resolve_proxy;
 use super::source::{Layers, Sourced, shown};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::http::address::{Address, Server, is_host_name};
+use crate::http::transport::{Connection, Roots};
 use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables as var;
-
-/// Everything that the HTTP client needs.
-#[derive(Debug)]
-pub struct Connection {
-    /// Where Vault listens.
-    pub address: Address,
-    /// Where the address came from.
-    pub address_origin: String,
-    /// The namespace, sent with every request.
-    pub namespace: Option<String>,
-    /// Whom to believe.
-    pub roots: Roots,
-    /// Our certificate and key, PEM, for mTLS.
-    pub identity: Option<(String, Secret)>,
-    /// The name in the server's certificate, when it is not the host's.
-    pub server_name: Option<String>,
-    /// The proxy for https.
-    pub proxy: Option<Proxy>,
-    /// Both the CA and the proxy were named by variables: whoever set them can be the server, whatever the address.
-    pub hearsay: bool,
-    /// Servers that a standby may send us to.
-    pub redirect_hosts: Vec<Server>,
-    /// The deadline of a connection attempt; shorter than the ones of requests and of the run.
-    pub connect_timeout: Duration,
-    /// The deadline of one request, when the user named one.
-    pub request_timeout: Option<Duration>,
-    /// The deadline of the whole run.
-    pub timeout: Duration,
-    /// How often a request that was certainly not processed is sent again.
-    pub retries: u32,
-}
-
-/// Which certificates are believed.
-#[derive(Debug)]
-pub enum Roots {
-    /// These alone; the text is PEM and came from there. The system's roots are one such bundle.
-    Pem {
-        /// One or more certificates.
-        text: String,
-        /// Where they came from.
-        origin: String,
-    },
-    /// The system's, not read yet: see [`Connection::read_roots`].
-    System,
-    /// None is asked for: plain http.
-    None,
-    /// Not even the server's certificate is looked at: a flag said so, for this machine only.
-    Unchecked,
-}
 
 impl Connection {
     /// Reads the system's roots, when they are the ones to believe: 200 kB that a run which asks Vault nothing has no

@@ -2,24 +2,14 @@
 
 use hyper_util::client::proxy::matcher::Matcher;
 
-use super::address::{Address, parse_proxy};
+use super::address::parse_proxy;
 use super::source::{Layers, Sourced};
 use crate::cli;
 use crate::error::Result;
-use crate::origin::Origin;
+use crate::http::address::Address;
+use crate::http::transport::Proxy;
 use crate::secret::Secret;
 use crate::variables as var;
-
-/// A proxy, reached by CONNECT.
-#[derive(Debug)]
-pub struct Proxy {
-    /// Its address, which may hold a password.
-    pub url: Secret,
-    /// `NO_PROXY`'s list of hosts that are reached without it.
-    pub except: Option<String>,
-    /// Where it came from.
-    pub origin: Origin,
-}
 
 /// Security: a proxy is used for https to other machines only, by CONNECT; plain http and loopback never pass one.
 fn is_proxied(address: &Address) -> bool {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::address::{Address, parse_origin};
-use super::connection::{Connection, Roots};
 use super::proxy::resolve_general_proxy;
 use super::source::{Layers, Sourced};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::http::address::{Address, parse_server};
+use crate::http::transport::{Connection, Roots};
 use crate::origin::Origin;
 use crate::provider::caller_identity;
 use crate::variables as var;
@@ -77,7 +77,7 @@ fn connect(endpoint: &Sourced<String>, layers: &Layers<'_>) -> Result<(Connectio
         Error::new(Kind::Config, format!("the endpoint of STS (from {}) {problem}", endpoint.origin))
             .hint("https://sts.eu-central-1.amazonaws.com, or http:// for this machine only")
     };
-    let origin = parse_origin(endpoint.value.trim()).map_err(|problem| wrong(&problem))?;
+    let origin = parse_server(endpoint.value.trim()).map_err(|problem| wrong(&problem))?;
     if !origin.tls && !origin.is_loopback() {
         return Err(wrong(&format!("is http:// to {}: everybody on the way could answer", origin.authority())));
     }

@@ -6,11 +6,11 @@
 
 use url::Url;
 
-use super::address::{Address, Origin, parse_origin};
-use super::connection::{Connection, Roots};
 use super::file::{Files, SYSTEM};
 use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
+use crate::http::address::{Address, Server, parse_server};
+use crate::http::transport::{Connection, Roots};
 
 /// Holds the address against `allowed-origins` of a file that only root can have written, and says whether it is on
 /// that list. Without such a list every address is allowed; this machine always is.
@@ -23,7 +23,7 @@ pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<boo
     if allowed.iter().any(|origin| origin.is_same_server(ours)) {
         return refuse_hearsay(connection).map(|()| true);
     }
-    let list = allowed.iter().map(Origin::base).collect::<Vec<_>>().join(", ");
+    let list = allowed.iter().map(Server::base).collect::<Vec<_>>().join(", ");
     Err(Error::new(
         Kind::Config,
         format!("the address {} (from {}) is none of the allowed-origins", ours.base(), connection.address_origin),
@@ -84,17 +84,17 @@ fn host_in(text: &str) -> Option<String> {
     Some(url.host_str()?.trim_matches(['[', ']', '.']).to_owned())
 }
 
-fn remote(connection: &Connection) -> Option<&Origin> {
+fn remote(connection: &Connection) -> Option<&Server> {
     match &connection.address {
         Address::Tcp(origin) if !origin.is_loopback() => Some(origin),
         _ => None,
     }
 }
 
-fn allowed_origins(files: &Files) -> Result<Option<Vec<Origin>>> {
+fn allowed_origins(files: &Files) -> Result<Option<Vec<Server>>> {
     let Some(list) = files.find(|settings| settings.allowed_origins.clone()) else { return Ok(None) };
     let parse = |text: &String| {
-        parse_origin(text).map_err(|problem| {
+        parse_server(text).map_err(|problem| {
             Error::new(Kind::Config, format!("one of the allowed-origins in {} {problem}", list.origin))
                 .hint("scheme, host and port: https://vault.example.com:8200")
         })

@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
+use super::transport::Connection;
 use super::{Broken, Peer, build, builder, fault, read_body};
-use crate::config::Connection;
 use crate::error::{Error, Kind, Result};
 
 /// A client for one endpoint.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-use crate::config::Connection;
+use super::transport::Connection;
 use crate::error::{Error, Kind};
 
 /// A request without a whole answer.

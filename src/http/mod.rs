@@ -5,10 +5,12 @@
 //! nothing, reads at most 1 MiB, and has no proxy but the one it was given. What a failure means for the next
 //! step is not decided here, only whether a byte of the request can have left: `Stage`.
 
+pub mod address;
 pub(crate) mod cloud;
 mod fault;
 pub mod redirect;
 mod tls;
+pub mod transport;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -17,10 +19,10 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use zeroize::Zeroizing;
 
-use crate::config::address::{Address, Origin};
-use crate::config::{Connection, Roots};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::secret::Secret;
+use address::{Address, Server};
+use transport::{Connection, Roots};
 
 use fault::Peer;
 pub(crate) use fault::{Broken, Stage};
@@ -35,7 +37,7 @@ pub(crate) struct Client {
     /// Who is called, for messages.
     pub(crate) peer: Peer,
     address: Address,
-    redirect_hosts: Vec<Origin>,
+    redirect_hosts: Vec<Server>,
 }
 
 /// One request.
@@ -235,7 +237,7 @@ async fn read_body(
 fn url_base(connection: &Connection) -> String {
     match (&connection.address, &connection.server_name) {
         (Address::Tcp(origin), Some(name)) if origin.tls => {
-            Origin { host: name.clone(), ..origin.clone() }.base() + &origin.prefix
+            Server { host: name.clone(), ..origin.clone() }.base() + &origin.prefix
         }
         (address, _) => address.base(),
     }
@@ -321,11 +323,11 @@ async fn look_up(host: String) -> Result<Vec<SocketAddr>, fault::Unresolved> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::address::parse_origin;
+    use crate::http::address::parse_server;
 
     fn client(address: &str, server_name: Option<&str>) -> Client {
         let connection = Connection {
-            address: Address::Tcp(parse_origin(address).unwrap()),
+            address: Address::Tcp(parse_server(address).unwrap()),
             address_origin: "VAULT_ADDR".into(),
             namespace: None,
             roots: Roots::Unchecked,
@@ -333,7 +335,7 @@ mod tests {
             server_name: server_name.map(str::to_owned),
             proxy: None,
             hearsay: false,
-            redirect_hosts: vec![parse_origin("https://node2.corp:8200").unwrap()],
+            redirect_hosts: vec![parse_server("https://node2.corp:8200").unwrap()],
             connect_timeout: Duration::from_secs(1),
             request_timeout: None,
             timeout: Duration::from_secs(1),

@@ -1,6 +1,6 @@
 //! Where a redirect may lead, decided from texts alone: nothing is opened or sent here.
 
-use crate::config::address::{Address, Origin, parse_origin};
+use super::address::{Address, Server, parse_server};
 use crate::error::{Error, Kind, Result};
 
 /// Where a 307 may lead: to the same server, or to one that the user allowed; to the same path; never from
@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 ///
 /// # Errors
 /// [`Kind::Protocol`] for every other status and every other place.
-pub fn resolve(address: &Address, allowed: &[Origin], status: u16, location: &str, path: &str) -> Result<Origin> {
+pub fn resolve(address: &Address, allowed: &[Server], status: u16, location: &str, path: &str) -> Result<Server> {
     let host = address.host();
     if status != 307 {
         return Err(refusal(format!(
@@ -23,7 +23,7 @@ pub fn resolve(address: &Address, allowed: &[Origin], status: u16, location: &st
         (Some(rest), Address::Tcp(ours)) if !rest.starts_with('/') => format!("{}{location}", ours.base()),
         _ => location.to_owned(),
     };
-    let target = parse_origin(absolute.split('?').next().unwrap_or_default())
+    let target = parse_server(absolute.split('?').next().unwrap_or_default())
         .map_err(|problem| refusal(format!("{host} wants to send us to an address that {problem}")))?;
     let Address::Tcp(ours) = address else {
         return Err(refusal(format!("the socket {host} wants to send us to {}", target.authority())));
@@ -39,7 +39,7 @@ pub fn resolve(address: &Address, allowed: &[Origin], status: u16, location: &st
         );
     }
     match target.prefix.strip_suffix(&format!("/v1/{path}")) {
-        Some(prefix) => Ok(Origin { prefix: prefix.to_owned(), ..target }),
+        Some(prefix) => Ok(Server { prefix: prefix.to_owned(), ..target }),
         None => Err(refusal(format!("{host} wants to send us to another path"))),
     }
 }

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::config::{Connection, Roots};
+use super::transport::{Connection, Roots};
 use crate::error::{Error, Kind, Result};
 
 /// The settings for one server: TLS 1.2 or later, `ring`, these roots and no others.

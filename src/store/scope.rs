@@ -7,7 +7,8 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::config::{Connection, Identity, Login};
+use crate::config::{Identity, Login};
+use crate::http::transport::Connection;
 use crate::mint::Mint;
 use crate::provider::Provider;
 use crate::secret::Secret;

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 
 use super::outcome::{Again, Outcome, Step, classify};
 use super::wire::object;
-use crate::config::{Connection, REQUEST, RETRIES};
+use crate::config::{REQUEST, RETRIES};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::http::transport::Connection;
 use crate::http::{Client, Method, Request};
 use crate::mint::Mint;
 use crate::secret::Secret;
@@ -284,9 +285,9 @@ pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Roots;
-    use crate::config::address::Address;
     use crate::host::Fake;
+    use crate::http::address::Address;
+    use crate::http::transport::Roots;
 
     #[test]
     fn a_hundred_pauses_lie_apart_below_a_bound_that_doubles() {

@@ -1,0 +1,67 @@
+//! How a server is reached: the plain words that `config` decides and this folder's client obeys.
+
+use std::time::Duration;
+
+use super::address::{Address, Server};
+use crate::origin::Origin;
+use crate::secret::Secret;
+
+/// Everything that the HTTP client needs.
+#[derive(Debug)]
+pub struct Connection {
+    /// Where Vault listens.
+    pub address: Address,
+    /// Where the address came from.
+    pub address_origin: String,
+    /// The namespace, sent with every request.
+    pub namespace: Option<String>,
+    /// Whom to believe.
+    pub roots: Roots,
+    /// Our certificate and key, PEM, for mTLS.
+    pub identity: Option<(String, Secret)>,
+    /// The name in the server's certificate, when it is not the host's.
+    pub server_name: Option<String>,
+    /// The proxy for https.
+    pub proxy: Option<Proxy>,
+    /// Both the CA and the proxy were named by variables: whoever set them can be the server, whatever the address.
+    pub hearsay: bool,
+    /// Servers that a standby may send us to.
+    pub redirect_hosts: Vec<Server>,
+    /// The deadline of a connection attempt; shorter than the ones of requests and of the run.
+    pub connect_timeout: Duration,
+    /// The deadline of one request, when the user named one.
+    pub request_timeout: Option<Duration>,
+    /// The deadline of the whole run.
+    pub timeout: Duration,
+    /// How often a request that was certainly not processed is sent again.
+    pub retries: u32,
+}
+
+/// Which certificates are believed.
+#[derive(Debug)]
+pub enum Roots {
+    /// These alone; the text is PEM and came from there. The system's roots are one such bundle.
+    Pem {
+        /// One or more certificates.
+        text: String,
+        /// Where they came from.
+        origin: String,
+    },
+    /// The system's, not read yet: see [`Connection::read_roots`].
+    System,
+    /// None is asked for: plain http.
+    None,
+    /// Not even the server's certificate is looked at: a flag said so, for this machine only.
+    Unchecked,
+}
+
+/// A proxy, reached by CONNECT.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Its address, which may hold a password.
+    pub url: Secret,
+    /// `NO_PROXY`'s list of hosts that are reached without it.
+    pub except: Option<String>,
+    /// Where it came from.
+    pub origin: Origin,
+}
