@@ -6,12 +6,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::auth::{self, Session, Spent};
+use crate::auth::{self, Session};
 use crate::config::Plan;
 use crate::credential::{Credential, Lease};
 use crate::engine::{self, Failed, Leftover, assemble};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock};
+use crate::identity::Spent;
 use crate::readiness;
 use crate::store::{Cache, Ended, Kept, State, Turn};
 use crate::time::render_time;
@@ -154,8 +155,8 @@ impl<'a> Chain<'a> {
     /// and read follow where the identity is good for it.
     async fn fetch(&self, plan: &mut Plan) -> Result<(Credential, Session)> {
         let shelf = self.shelf();
-        let spent = plan.login.spends();
-        let mut again = plan.login.is_repeatable();
+        let spent = plan.login.identity.facts().spends;
+        let mut again = plan.login.identity.facts().repeatable;
         let mut kept = shelf.as_ref().and_then(|shelf| shelf.cache.find_login(self.host));
         let mut lost = false;
         loop {
@@ -164,7 +165,7 @@ impl<'a> Chain<'a> {
                 None => (self.log_in(plan, lost).await?, false),
             };
             if !again && !of_before {
-                plan.login.forget();
+                plan.login.identity.forget();
             }
             let common = of_before || self.keep_login(spent, &session);
             self.hold(session.duplicate(), Leftover::Unknown, plan, common);
@@ -178,7 +179,7 @@ impl<'a> Chain<'a> {
                             shelf.cache.count_use(&shelf.lock, &session, self.host);
                         }
                         // Who keeps it must know its end: nobody hears of a token that ends before the lease.
-                        if let (Some(_), Some(token)) = (&shelf, plan.login.lender(&session)) {
+                        if let (Some(_), Some(token)) = (&shelf, auth::lender(&plan.login, &session)) {
                             engine::end_with(self.vault, token, &mut credential, self.host).await;
                         }
                         return Ok((credential, session));
@@ -248,7 +249,7 @@ impl<'a> Chain<'a> {
             );
         }
         let Some(shelf) = self.shelf() else {
-            let in_vain = plan.cache.is_some() && !plan.login.is_repeatable();
+            let in_vain = plan.cache.is_some() && !plan.login.identity.facts().repeatable;
             return if in_vain { kept_in_vain(error) } else { error };
         };
         match shelf.cache.login_ended(self.host) {
@@ -309,7 +310,7 @@ impl<'a> Chain<'a> {
     }
 
     fn hold(&self, session: Session, leftover: Leftover, plan: &Plan, common: bool) {
-        let (path, spends) = (plan.mint.path.clone(), plan.login.spends());
+        let (path, spends) = (plan.mint.path.clone(), plan.login.identity.facts().spends);
         self.owed.replace(Some(Rc::new(Owed { session, leftover, path, common, spends })));
     }
 

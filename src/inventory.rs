@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use crate::config::{Access, Identity, Place};
+use crate::config::{Access, Place};
 use crate::engine::{self, Leftover};
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
+use crate::identity::Identity;
 use crate::secret::Secret;
 use crate::store::{Door, Inventory, Keys, Label, Opened, is_stale};
 use crate::time::render_time;

@@ -25,6 +25,7 @@ mod engine;
 pub mod error;
 pub mod host;
 pub mod http;
+pub mod identity;
 mod inventory;
 pub mod mint;
 pub mod origin;

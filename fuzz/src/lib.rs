@@ -5,13 +5,14 @@
 //! `corpus/` on the stable toolchain.
 
 use ci_creds::claims::Claims;
+use ci_creds::config::PLACEHOLDERS;
 use ci_creds::config::name::{fill, is_part_of_role, is_role, path_in};
-use ci_creds::config::{Identity, PLACEHOLDERS};
 use ci_creds::credential::{Credential, Lease};
 use ci_creds::error::{self, Error, Kind};
 use ci_creds::http::address::Server;
 use ci_creds::http::address::{Address, parse_server};
 use ci_creds::http::redirect;
+use ci_creds::identity::Identity;
 use ci_creds::provider::caller_identity::{Verdict, judge};
 use ci_creds::provider::{Provider, Syntax, aws, exoscale};
 use ci_creds::render;

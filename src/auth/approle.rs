@@ -1,8 +1,8 @@
 //! AppRole: `auth/<mount>/login` with a role id and a secret id, which a generator token may have to make first.
 
 use super::{Failed, Session, session, settle};
-use crate::config::Login;
 use crate::error::{Error, Kind, Result};
+use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::{Outcome, Refusal, Step};

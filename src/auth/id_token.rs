@@ -5,8 +5,8 @@
 
 use super::{Session, session, settle};
 use crate::claims::Claims;
-use crate::config::Login;
 use crate::error::{Error, Kind, Result, sanitized};
+use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::Vault;
 use crate::vault::outcome::{Refusal, Step};
@@ -107,7 +107,7 @@ fn advise(refusal: &Refusal, login: &Login, claims: &Claims) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Identity;
+    use crate::identity::Identity;
     use crate::origin::Origin;
 
     #[test]

@@ -9,8 +9,9 @@ mod wrapping;
 
 use jiff::Timestamp;
 
-use crate::config::{Identity, Login};
 use crate::error::{Error, Kind, Result};
+use crate::identity::Spent;
+use crate::identity::{Identity, Login};
 use crate::secret::Secret;
 use crate::time::expiry;
 use crate::vault::client::{Exchange, Vault};
@@ -53,17 +54,6 @@ impl From<Error> for Failed {
     }
 }
 
-/// What a login uses up that a new run would need anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
-    /// Nothing: the same inputs log in again.
-    Nothing,
-    /// A secret id, if it was for one use; nobody but Vault knows.
-    PerhapsSecretId,
-    /// A wrapping token.
-    WrappingToken,
-}
-
 impl Session {
     /// A second holder of the same session: what a signal's clean-up works with.
     #[must_use]
@@ -72,55 +62,13 @@ impl Session {
     }
 }
 
-impl Login {
-    /// The login in words: `id token at auth/gitlab`.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match &self.identity {
-            Identity::Token { .. } => format!("token (from {})", self.origin),
-            identity => format!("{} at auth/{} (from {})", identity.name(), self.mount, self.origin),
-        }
-    }
-
-    /// Whether the same inputs are good for another login: an ID token is, and a generator token makes new secret
-    /// ids. A secret id may be for one use, and a wrapping token is.
-    #[must_use]
-    pub fn is_repeatable(&self) -> bool {
-        matches!(
-            self.identity,
-            Identity::IdToken { .. } | Identity::GeneratorToken { .. } | Identity::Token { child: true, .. }
-        )
-    }
-
-    /// The token that is not ours and that the session ends with.
-    #[must_use]
-    pub fn lender<'a>(&'a self, session: &'a Session) -> Option<&'a Secret> {
-        match &self.identity {
-            Identity::Token { child: false, .. } => Some(&session.token),
-            Identity::Token { child: true, token } => Some(token).filter(|token| !token.expose().is_empty()),
-            _ => None,
-        }
-    }
-
-    /// What is used up when the login is done.
-    #[must_use]
-    pub fn spends(&self) -> Spent {
-        match self.identity {
-            Identity::WrappingToken { .. } => Spent::WrappingToken,
-            Identity::SecretId { .. } => Spent::PerhapsSecretId,
-            Identity::GeneratorToken { .. } | Identity::IdToken { .. } | Identity::Token { .. } => Spent::Nothing,
-        }
-    }
-
-    /// Overwrites what the login was made with, once no other one will be: the read can take a minute.
-    pub fn forget(&mut self) {
-        match &mut self.identity {
-            Identity::WrappingToken { token: secret, .. }
-            | Identity::SecretId { secret_id: secret, .. }
-            | Identity::GeneratorToken { token: secret, .. }
-            | Identity::IdToken { token: secret, .. }
-            | Identity::Token { token: secret, .. } => *secret = Secret::new(String::new()),
-        }
+/// The token that is not ours and that the session ends with.
+#[must_use]
+pub fn lender<'a>(login: &'a Login, session: &'a Session) -> Option<&'a Secret> {
+    match &login.identity {
+        Identity::Token { child: false, .. } => Some(&session.token),
+        Identity::Token { child: true, token } => Some(token).filter(|token| !token.expose().is_empty()),
+        _ => None,
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Failed, Session, Spent, after_spending, approle, session, settle};
-use crate::config::Login;
+use super::{Failed, Session, after_spending, approle, session, settle};
 use crate::error::{Error, Kind, Result, sanitized};
+use crate::identity::Login;
+use crate::identity::Spent;
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::{Outcome, Refusal};
@@ -199,7 +200,7 @@ fn stolen(login: &Login) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Identity;
+    use crate::identity::Identity;
     use crate::origin::Origin;
 
     fn login(role: Option<&str>) -> Login {

@@ -12,80 +12,10 @@ use super::stored::stored_token;
 use crate::claims::Claims;
 use crate::cli::{self, Method};
 use crate::error::{Error, Kind, Result};
+use crate::identity::{Identity, Login};
 use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables as var;
-
-/// The login: how, where, and as what.
-#[derive(Debug)]
-pub struct Login {
-    /// The proof.
-    pub identity: Identity,
-    /// Where the login is mounted: `approle`, `jwt`, `gitlab`.
-    pub mount: String,
-    /// The role of the login: the AppRole's name or the JWT role.
-    pub role: Option<String>,
-    /// Where that role came from.
-    pub role_origin: Origin,
-    /// Where the secret came from, for messages.
-    pub origin: Origin,
-}
-
-/// What proves who the job is.
-#[derive(Debug)]
-pub enum Identity {
-    /// A single-use token that holds a secret id or a login.
-    WrappingToken {
-        /// The token.
-        token: Secret,
-        /// Needed for a secret id, not for a login.
-        role_id: Option<Secret>,
-        /// The creation path that the user demands in place of the AppRole's own.
-        creation_path: Option<String>,
-    },
-    /// The two halves of an AppRole.
-    SecretId {
-        /// The public half.
-        role_id: Secret,
-        /// The secret half.
-        secret_id: Secret,
-    },
-    /// A token that may only create one-time secret ids of one AppRole; the role is in [`Login::role`].
-    GeneratorToken {
-        /// The token.
-        token: Secret,
-        /// The role id, which the runner knows.
-        role_id: Secret,
-    },
-    /// A GitLab ID token.
-    IdToken {
-        /// The token.
-        token: Secret,
-        /// What it says, for hints.
-        claims: Claims,
-    },
-    /// A Vault token that somebody else got.
-    Token {
-        /// The token.
-        token: Secret,
-        /// Whether to work on a child of it.
-        child: bool,
-    },
-}
-
-impl Identity {
-    /// The way's name, for messages and for what is kept.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::WrappingToken { .. } => "wrapping token",
-            Self::SecretId { .. } => "secret id",
-            Self::GeneratorToken { .. } => "generator token",
-            Self::IdToken { .. } => "id token",
-            Self::Token { .. } => "token",
-        }
-    }
-}
 
 /// The inputs that are present; nothing of them is read yet.
 struct Found {

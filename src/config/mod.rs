@@ -22,6 +22,7 @@ use crate::cli::{self, Format, Via};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::transport::Connection;
+use crate::identity::{Identity, Login};
 use crate::mint::Mint;
 use crate::origin::Origin;
 use crate::provider::{Provider, aws, exoscale};
@@ -30,7 +31,6 @@ use crate::variables as var;
 
 pub use cache::Place;
 pub(crate) use connection::{REQUEST, RETRIES};
-pub use identity::{Identity, Login};
 pub use name::PLACEHOLDERS;
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};

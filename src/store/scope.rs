@@ -7,8 +7,8 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::config::{Identity, Login};
 use crate::http::transport::Connection;
+use crate::identity::{Facts, Identity, Login};
 use crate::mint::Mint;
 use crate::provider::Provider;
 use crate::secret::Secret;
@@ -54,7 +54,7 @@ impl Door {
         Self {
             address: connection.address.to_string(),
             namespace: connection.namespace.clone(),
-            method: login.identity.name().to_owned(),
+            method: login.identity.facts().name.to_owned(),
             mount: login.mount.clone(),
             role: login.role.clone(),
             creation_path,
@@ -89,12 +89,7 @@ impl Keys {
     /// Security: an entry can be opened with the whole secret only, not with a hash of it that a log might hold.
     #[must_use]
     pub fn new(door: &Door, identity: &Identity) -> Self {
-        let (first, second) = match identity {
-            Identity::WrappingToken { token, role_id, .. } => (token, role_id.as_ref()),
-            Identity::SecretId { role_id, secret_id } => (secret_id, Some(role_id)),
-            Identity::GeneratorToken { token, role_id } => (token, Some(role_id)),
-            Identity::IdToken { token, .. } | Identity::Token { token, .. } => (token, None),
-        };
+        let Facts { secret: first, companion: second, .. } = identity.facts();
         let second = second.map(Secret::expose).unwrap_or_default();
         // No secret holds a NUL: the reading of them sees to that. Whole blocks of SHA-256, because ring keeps the rest of
         // one on the stack, where nobody overwrites it.
