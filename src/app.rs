@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::transport::{Connection, Proxy};
 use crate::inventory::{self, Cleared, Owner};
-use crate::provider::Provider;
+use crate::provider::SHAPES;
 use crate::render;
 use crate::secret::Secret;
 use crate::store::Cache;
@@ -42,8 +42,8 @@ pub fn failure_text(arguments: &[OsString], kind: Kind) -> String {
 }
 
 fn failure_of(intent: &Intent, kind: Kind) -> String {
-    let provider = Provider::ALL.into_iter().find(|provider| Some(provider.command) == intent.command);
-    render::failure(intent.format, provider, intent.keep_profile, kind)
+    let shape = SHAPES.into_iter().find(|shape| Some(&*shape.command) == intent.command);
+    render::failure(intent.format, shape, intent.keep_profile, kind)
 }
 
 fn execute(arguments: &[OsString], host: &Host) -> Result<()> {

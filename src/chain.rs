@@ -62,7 +62,7 @@ pub(crate) fn find(cache: &Cache, plan: &Plan, host: &Host) -> Option<Credential
 }
 
 fn unpack(kept: Kept, plan: &Plan) -> Credential {
-    let (values, lease) = kept.into_parts(plan.provider);
+    let (values, lease) = kept.into_parts(&plan.shape);
     assemble(plan, values, lease)
 }
 

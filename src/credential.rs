@@ -1,21 +1,23 @@
 //! A credential as it came from the engine, and what Vault said of its life. No I/O, no clock.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
-use crate::provider::{Field, Provider};
+use crate::provider::shape::{Field, Shape};
 use crate::secret::Secret;
 
 /// One credential, checked: every value lies inside its field's character set.
 #[derive(Debug)]
 pub struct Credential {
-    /// Whose it is.
-    pub provider: &'static Provider,
+    /// What it consists of.
+    pub shape: Cow<'static, Shape>,
     /// The engine's role.
     pub role: String,
     /// The Vault path that it was read from, without `/v1/`.
     pub path: String,
-    /// The values, in the order of the provider's fields; optional ones may be missing.
-    pub values: Vec<(&'static Field, Secret)>,
+    /// The values, in the order of the shape's fields; optional ones may be missing.
+    pub values: Vec<(Field, Secret)>,
     /// Variables beside the credential that the user asked for: a region, a zone.
     pub companions: Vec<(&'static str, String)>,
     /// The lease behind it.
@@ -40,16 +42,16 @@ pub struct Lease {
 
 impl Credential {
     /// The variables to set, in order.
-    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let values = self.values.iter().filter_map(|(field, value)| Some((field.variable?, value.expose())));
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let values = self.values.iter().filter_map(|(field, value)| Some((field.variable.as_deref()?, value.expose())));
         values.chain(self.companions.iter().map(|(name, value)| (*name, value.as_str())))
     }
 
     /// The variables to unset: every name of this provider's that would otherwise keep a stale value.
     #[must_use]
-    pub fn stale_variables(&self) -> Vec<&'static str> {
+    pub fn stale_variables(&self) -> Vec<&str> {
         let set: Vec<_> = self.variables().map(|(name, _)| name).collect();
-        self.provider.owned_variables(self.keep_profile).filter(|name| !set.contains(name)).collect()
+        self.shape.owned_variables(self.keep_profile).filter(|name| !set.contains(name)).collect()
     }
 
     /// Room for the credential in any format: a text that outgrows its buffer would leave copies of the secret behind,

@@ -11,6 +11,7 @@ use crate::config::{self, Delivery, Plan};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock, Target};
+use crate::provider::shape::CredentialsFile;
 use crate::render;
 use crate::secret::Secret;
 
@@ -21,12 +22,12 @@ use crate::secret::Secret;
 pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
     wait_for_reader(plan.connection.timeout, host).await?;
     match &plan.output.delivery {
-        Delivery::EditedFile { path, profile, summary } => {
+        Delivery::EditedFile { file, path, profile, summary } => {
             let shown = match summary {
-                true => render::summary(credential, &plan.login.describe(), Some((path, profile))),
-                false => render::pointers(credential, path, profile),
+                true => render::summary(credential, &plan.login.describe(), Some((file, path, profile))),
+                false => render::pointers(credential, file, path, profile),
             };
-            edit_file(credential, path, profile, shown, plan, host).await
+            edit_file(credential, file, path, profile, shown, plan, host).await
         }
         _ => hand_over_at_once(credential, plan, host).unwrap_or_else(|| {
             // A way that waits and is not named above: nobody would have the credential, and nobody know it.
@@ -57,11 +58,11 @@ pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Hos
             let line = render::source_line(format, &path).unwrap_or_default();
             print(Secret::new(line)).inspect_err(|_| host.remove_private_file(&path))
         }),
-        Delivery::PrivateFile { folder, profile } => {
-            let document = render::document(credential, profile);
-            let made = host.create_private_file(folder, credential.provider.file.name, |_| document);
+        Delivery::PrivateFile { file, folder, profile } => {
+            let document = render::document(credential, file, profile);
+            let made = host.create_private_file(folder, file.name, |_| document);
             made.and_then(|path| {
-                let pointers = render::pointers(credential, &path, profile);
+                let pointers = render::pointers(credential, file, &path, profile);
                 print(Secret::new(pointers)).inspect_err(|_| host.remove_private_file(&path))
             })
         }
@@ -77,6 +78,7 @@ async fn wait_for_reader(deadline: Duration, host: &Host) -> Result<()> {
 /// Edits a file of the user's. Another run may have changed it since it was looked at, so all is looked at again.
 async fn edit_file(
     credential: &Credential,
+    file: &CredentialsFile,
     path: &Path,
     profile: &str,
     shown: String,
@@ -86,7 +88,8 @@ async fn edit_file(
     let place = host.find_target(path)?;
     let lock = wait_for_lock(&place, plan.connection.timeout, host).await?;
     let standing = host.read_target(&place)?;
-    let text = render::edit(&standing.text, profile, credential).map_err(|problem| config::unusable(path, &problem))?;
+    let text =
+        render::edit(&standing.text, file, profile, credential).map_err(|problem| config::unusable(path, &problem))?;
     host.replace(&place, &lock, &standing, &text, || host.write_stdout(&Secret::new(shown)))
 }
 

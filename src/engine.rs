@@ -10,7 +10,7 @@ use crate::config::Plan;
 use crate::credential::{Credential, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::provider::Field;
+use crate::provider::shape::Field;
 use crate::secret::Secret;
 use crate::time::{earlier, expiry, render_time};
 use crate::vault::client::{Exchange, Vault, Written};
@@ -108,14 +108,14 @@ fn build(
         );
         return Err(failed(error, None));
     }
-    let parsed = match plan.provider.parse_data(&plan.mint.path, &mut envelope.data.unwrap_or_default().0) {
+    let parsed = match plan.shape.parse_data(&plan.mint.path, &mut envelope.data.unwrap_or_default().0) {
         Ok(parsed) => parsed,
         // A whole answer without a lease left none: an engine of another kind, or STS of Vault 1.13.0.
         Err(error) if lease_id.is_none() => return Err(Failed::clean(error)),
         Err(error) => return Err(failed(error, lease_id)),
     };
     let revocable =
-        !plan.provider.irrevocable.is_some_and(|name| parsed.values.iter().any(|(field, _)| field.name == name));
+        !plan.shape.irrevocable.is_some_and(|name| parsed.values.iter().any(|(field, _)| field.name == name));
     let of_the_lease =
         earlier(expiry(sent, envelope.lease_duration), parsed.seconds.and_then(|seconds| expiry(sent, seconds)));
     // A lease dies with the token that asked for it. What cannot be taken back does not.
@@ -142,13 +142,13 @@ pub(crate) async fn end_with(vault: &Vault<'_>, token: &Secret, credential: &mut
 }
 
 /// The credential that the plan asked for, of these values.
-pub(crate) fn assemble(plan: &Plan, values: Vec<(&'static Field, Secret)>, lease: Lease) -> Credential {
+pub(crate) fn assemble(plan: &Plan, values: Vec<(Field, Secret)>, lease: Lease) -> Credential {
     let mut companions = plan.companions.clone();
-    if let (false, Some(variable), Some(end)) = (lease.revocable, plan.provider.expiration, lease.expires_at) {
+    if let (false, Some(variable), Some(end)) = (lease.revocable, plan.shape.expiration, lease.expires_at) {
         companions.push((variable, render_time(end)));
     }
     Credential {
-        provider: plan.provider,
+        shape: plan.shape.clone(),
         role: plan.role.clone(),
         path: plan.mint.path.clone(),
         values,
@@ -213,7 +213,7 @@ fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     }
     if refusal.status == 405 {
         return Error::new(Kind::Config, format!("{path} takes no such request ({because})"))
-            .hint(format!("is the mount an {} engine? name it with --mount", plan.provider.title));
+            .hint(format!("is the mount an {} engine? name it with --mount", plan.shape.title));
     }
     if text.contains("role_arn") {
         return Error::new(Kind::Denied, format!("{path} needs another role ARN ({because})"))

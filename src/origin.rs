@@ -26,3 +26,25 @@ impl fmt::Display for Origin {
         }
     }
 }
+
+/// A value and where it came from.
+#[derive(Debug)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl<T> Sourced<T> {
+    /// A value nobody asked for.
+    #[must_use]
+    pub fn default(value: T) -> Self {
+        Self { value, origin: Origin::Default }
+    }
+
+    /// The same origin for what the value was turned into.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Sourced<U> {
+        Sourced { value: change(self.value), origin: self.origin }
+    }
+}

@@ -4,17 +4,20 @@
 //! the code that they are about. `cargo fuzz` looks for bytes that break one; `tests/it/corpus.rs` plays those in
 //! `corpus/` on the stable toolchain.
 
+use std::borrow::Cow;
+
 use ci_creds::claims::Claims;
 use ci_creds::config::PLACEHOLDERS;
 use ci_creds::config::name::{fill, is_part_of_role, is_role, path_in};
 use ci_creds::credential::{Credential, Lease};
 use ci_creds::error::{self, Error, Kind};
-use ci_creds::http::address::Server;
-use ci_creds::http::address::{Address, parse_server};
+
+use ci_creds::http::address::{Address, Server, parse_server};
 use ci_creds::http::redirect;
 use ci_creds::identity::Identity;
 use ci_creds::provider::caller_identity::{Verdict, judge};
-use ci_creds::provider::{Provider, Syntax, aws, exoscale};
+use ci_creds::provider::shape::{Shape, Syntax};
+use ci_creds::provider::{SHAPES, aws, exoscale};
 use ci_creds::render;
 use ci_creds::secret::Secret;
 use ci_creds::store::Keys;
@@ -56,14 +59,14 @@ pub fn vault_response(data: &[u8]) {
         assert!(because.starts_with("403") || because == "status 403", "{because:?}");
         assert!(is_made_of(&because, " .,:/_-") && because.len() <= 205, "{because:?}");
     }
-    for provider in Provider::ALL {
+    for shape in SHAPES {
         let Some(envelope) = wire::parse::<Envelope>(data) else { return };
         let end = expiry(Timestamp::UNIX_EPOCH, envelope.lease_duration);
         assert_eq!(end.is_some(), envelope.lease_duration > 0);
         let _ = end.map(render_time);
-        match provider.parse_data("mount/role", &mut envelope.data.unwrap_or_default().0) {
+        match shape.parse_data("mount/role", &mut envelope.data.unwrap_or_default().0) {
             Ok(parsed) => {
-                for field in provider.fields.iter().filter(|field| field.required) {
+                for field in shape.fields.iter().filter(|field| field.required) {
                     assert!(parsed.values.iter().any(|(found, _)| found.name == field.name), "no {}", field.name);
                 }
                 for (field, value) in parsed.values {
@@ -203,11 +206,12 @@ pub fn credentials_file(data: &[u8]) {
     if old.contains("zqNEW") {
         return;
     }
-    for provider in Provider::ALL {
+    for shape in SHAPES {
         for optional in [true, false] {
-            let credential = sample(provider, optional);
-            let checked = render::check(provider, old, "ci");
-            let new = match render::edit(old, "ci", &credential) {
+            let credential = sample(shape, optional);
+            let file = shape.file.as_ref().expect("every cloud has one");
+            let checked = render::check(shape, file, old, "ci");
+            let new = match render::edit(old, file, "ci", &credential) {
                 Ok(new) => new,
                 Err(problem) => {
                     assert!(is_made_of(&problem, " ,:_[]`-") && problem.len() < 150, "{problem:?}");
@@ -217,9 +221,9 @@ pub fn credentials_file(data: &[u8]) {
                 }
             };
             let new = new.expose();
-            let again = render::edit(new, "ci", &credential).map(|again| again.expose() == new);
+            let again = render::edit(new, file, "ci", &credential).map(|again| again.expose() == new);
             assert_eq!(again, Ok(true), "{new:?} does not stay");
-            match provider.file.syntax {
+            match file.syntax {
                 Syntax::Profiles => check_profiles(old, new),
                 Syntax::Accounts => check_accounts(old, new),
             }
@@ -227,13 +231,13 @@ pub fn credentials_file(data: &[u8]) {
     }
 }
 
-fn sample(provider: &'static Provider, optional: bool) -> Credential {
-    let fields = provider.fields.iter().filter(|field| field.required || optional);
+fn sample(shape: &'static Shape, optional: bool) -> Credential {
+    let fields = shape.fields.iter().filter(|field| field.required || optional);
     Credential {
-        provider,
+        shape: Cow::Borrowed(shape),
         role: "ci".into(),
         path: "mount/ci".into(),
-        values: fields.map(|field| (field, Secret::new(format!("zqNEW{}", field.name)))).collect(),
+        values: fields.map(|field| (field.clone(), Secret::new(format!("zqNEW{}", field.name)))).collect(),
         companions: if optional { vec![("EXOSCALE_ZONE", "zqNEW-gva-2".into())] } else { Vec::new() },
         lease: Lease { expires_at: optional.then_some(Timestamp::UNIX_EPOCH), ..Lease::default() },
         keep_profile: false,

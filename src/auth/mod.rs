@@ -10,8 +10,7 @@ mod wrapping;
 use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
-use crate::identity::Spent;
-use crate::identity::{Identity, Login};
+use crate::identity::{Identity, Login, Spent};
 use crate::secret::Secret;
 use crate::time::expiry;
 use crate::vault::client::{Exchange, Vault};

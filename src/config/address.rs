@@ -2,9 +2,9 @@
 
 use url::Url;
 
-use super::source::Sourced;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, SOCKET, Server, is_bare, parse_server};
+use crate::origin::Sourced;
 
 /// Reads Vault's address.
 ///

@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::address::{parse_address, parse_redirect_host};
 use super::name::{parse_duration, parse_path};
 use super::proxy::resolve_proxy;
-use super::source::{Layers, Sourced, shown};
+use super::source::{Layers, shown};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::{Address, Server, is_host_name};
 use crate::http::transport::{Connection, Roots};
 use crate::origin::Origin;
+use crate::origin::Sourced;
 use crate::secret::Secret;
 use crate::variables as var;
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::source::{Layers, Sourced};
+use super::source::Layers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::Origin;
+use crate::origin::Sourced;
 use crate::variables::CI_CREDS_CONFIG;
 
 /// The administrator's file. What it says of downgrades counts when root alone can have written it.

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use super::file::Settings;
 use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
-use super::source::{Layers, SecretSource, Sourced};
+use super::source::{Layers, SecretSource};
 use super::stored::stored_token;
 use crate::claims::Claims;
 use crate::cli::{self, Method};
 use crate::error::{Error, Kind, Result};
 use crate::identity::{Identity, Login};
 use crate::origin::Origin;
+use crate::origin::Sourced;
 use crate::secret::Secret;
 use crate::variables as var;
 

@@ -15,6 +15,7 @@ mod source;
 mod stored;
 mod trust;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::claims::Claims;
@@ -25,10 +26,12 @@ use crate::http::transport::Connection;
 use crate::identity::{Identity, Login};
 use crate::mint::Mint;
 use crate::origin::Origin;
-use crate::provider::{Provider, aws, exoscale};
+use crate::provider::shape::Shape;
+use crate::provider::{aws, exoscale};
 use crate::render;
 use crate::variables as var;
 
+use crate::origin::Sourced;
 pub use cache::Place;
 pub(crate) use connection::{REQUEST, RETRIES};
 pub use name::PLACEHOLDERS;
@@ -36,7 +39,7 @@ pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
 pub(crate) use readiness::QUESTION;
 pub use readiness::Readiness;
-use source::{Layers, Sourced};
+use source::Layers;
 
 /// What a run that fetches a credential does.
 #[derive(Debug)]
@@ -45,8 +48,8 @@ pub struct Plan {
     pub connection: Connection,
     /// Who the job is.
     pub login: Login,
-    /// Whose credential.
-    pub provider: &'static Provider,
+    /// What the credential consists of.
+    pub shape: Cow<'static, Shape>,
     /// The engine's role, its placeholders filled.
     pub role: String,
     /// Where the role came from.
@@ -108,7 +111,7 @@ fn resolve_access_by(
 
 /// The parts of a command line that every provider has.
 struct Asked<'a> {
-    provider: &'static Provider,
+    shape: Cow<'static, Shape>,
     engine: &'a cli::Engine,
     output: &'a cli::Output,
     login: &'a cli::Login,
@@ -129,7 +132,7 @@ struct Wanted {
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
 pub fn resolve_exoscale(flags: &cli::Exoscale, host: &Host) -> Result<Plan> {
     let asked = Asked {
-        provider: if flags.sos { &exoscale::SOS } else { &exoscale::EXOSCALE },
+        shape: Cow::Borrowed(if flags.sos { &exoscale::SOS } else { &exoscale::EXOSCALE }),
         engine: &flags.engine,
         output: &flags.output,
         login: &flags.login,
@@ -179,7 +182,7 @@ fn format_of(output: &cli::Output) -> Format {
 /// As [`resolve_exoscale`].
 pub fn resolve_aws(flags: &cli::Aws, host: &Host) -> Result<Plan> {
     let asked = Asked {
-        provider: &aws::AWS,
+        shape: Cow::Borrowed(&aws::AWS),
         engine: &flags.engine,
         output: &flags.output,
         login: &flags.login,
@@ -277,16 +280,16 @@ fn resolve(
         resolve_access_by(asked.login, asked.connection, format == Format::Process, &layers)?;
     let role = layers
         .text(("--role", asked.engine.role.as_deref()), &[role_variable, var::CI_CREDS_ROLE], |file| in_file(file).0)?;
-    let role = resolve_role(role, &login, asked.provider, role_variable, claims.as_ref(), &layers)?;
+    let role = resolve_role(role, &login, &asked.shape, role_variable, claims.as_ref(), &layers)?;
     let mount = layers
         .text(("--mount", asked.engine.mount.as_deref()), &[mount_variable], |file| in_file(file).1)?
-        .unwrap_or_else(|| Sourced::default(asked.provider.name.to_owned()));
+        .unwrap_or_else(|| Sourced::default(asked.shape.name.clone().into_owned()));
     let mount = name::parse_path(mount, "mount of the engine")?;
     let Wanted { mint, companions, readiness } = request(&mount.value, &role.value, &layers)?;
     Ok(Plan {
         connection,
         login,
-        provider: asked.provider,
+        shape: asked.shape.clone(),
         role: role.value,
         role_origin: role.origin,
         mint,
@@ -301,7 +304,7 @@ fn resolve(
 fn resolve_role(
     role: Option<Sourced<String>>,
     login: &Login,
-    provider: &Provider,
+    shape: &Shape,
     variable: &str,
     claims: Option<&Claims>,
     layers: &Layers<'_>,
@@ -314,10 +317,10 @@ fn resolve_role(
                 Kind::Config,
                 format!(
                     "no {} role: --role, {variable}, CI_CREDS_ROLE and the configuration file name none",
-                    provider.title
+                    shape.title
                 ),
             )
-            .hint(format!("ci-creds {} --role NAME, or set {variable}", provider.command)));
+            .hint(format!("ci-creds {} --role NAME, or set {variable}", shape.command)));
         }
     };
     name::check_role(&role, "role")?;

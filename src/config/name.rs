@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use super::source::{Layers, Sourced};
+use super::source::Layers;
 use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
 use crate::origin::Origin;
+use crate::origin::Sourced;
 
 /// Longer than any name in use, and short enough for a message.
 const LONGEST: usize = 256;

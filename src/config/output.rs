@@ -6,7 +6,7 @@ use super::Asked;
 use super::source::Layers;
 use crate::cli::Format;
 use crate::error::{Error, Kind, Result};
-use crate::provider::Syntax;
+use crate::provider::shape::{CredentialsFile, Syntax};
 use crate::render;
 use crate::variables as var;
 
@@ -34,6 +34,8 @@ pub enum Delivery {
     SourcedFile(PathBuf),
     /// A private credentials file below this folder, and the exports that point to it on stdout.
     PrivateFile {
+        /// What the cloud's tools expect of it.
+        file: CredentialsFile,
         /// Where its own folder is made.
         folder: PathBuf,
         /// The profile or account in it.
@@ -41,6 +43,8 @@ pub enum Delivery {
     },
     /// That file of the user's, edited. stdout gets the exports that point to it, or a summary at a terminal.
     EditedFile {
+        /// What the cloud's tools expect of it.
+        file: CredentialsFile,
         /// Its real path, without a link in it.
         path: PathBuf,
         /// The profile or account in it.
@@ -57,10 +61,10 @@ pub enum Delivery {
 /// # Errors
 /// [`Kind::Usage`] or [`Kind::Output`] when it could not be handed over safely.
 pub(super) fn resolve_output(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> Result<Output> {
-    if format == Format::Process && !asked.provider.fits_process() {
+    if format == Format::Process && !asked.shape.fits_process() {
         return Err(Error::new(
             Kind::Usage,
-            format!("--format process is for AWS: the SDKs cannot take {} credentials", asked.provider.title),
+            format!("--format process is for AWS: the SDKs cannot take {} credentials", asked.shape.title),
         )
         .hint("--sos for the object storage, --format shell, or --format json"));
     }
@@ -106,11 +110,13 @@ fn resolve_profile(asked: &Asked<'_>) -> Result<String> {
 /// Where the text may go. Nothing is minted for an output that nobody could use, or that everybody could read.
 fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> Result<Delivery> {
     let stdout = layers.host.stdout();
-    let name = asked.provider.command;
+    let name = &asked.shape.command;
     let profile = resolve_profile(asked)?;
     if let Some(path) = &asked.output.file {
-        let path = check_file(asked, path, &profile, layers)?;
-        return Ok(Delivery::EditedFile { path, profile, summary: stdout.terminal && !asked.output.reveal });
+        let file = find_file(asked)?;
+        let path = check_file(asked, &file, path, &profile, layers)?;
+        let summary = stdout.terminal && !asked.output.reveal;
+        return Ok(Delivery::EditedFile { file, path, profile, summary });
     }
     if stdout.terminal && !asked.output.reveal {
         return Ok(Delivery::Summary);
@@ -140,7 +146,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )));
     }
     if format == Format::File {
-        return Ok(Delivery::PrivateFile { folder: private_folder(layers)?, profile });
+        return Ok(Delivery::PrivateFile { file: find_file(asked)?, folder: private_folder(layers)?, profile });
     }
     let traced = traced(layers)?;
     if !asked.output.via_file && traced.is_none() {
@@ -162,6 +168,17 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
     }
 }
 
+/// The file in which the cloud's tools look, for `--format file`.
+fn find_file(asked: &Asked<'_>) -> Result<CredentialsFile> {
+    asked.shape.file.clone().ok_or_else(|| {
+        Error::new(
+            Kind::Usage,
+            format!("--format file does not fit {}: its tools read no credentials file", asked.shape.title),
+        )
+        .hint("--format shell, or --format json")
+    })
+}
+
 /// Holds for `--format github`: its masks on stderr are the secrets themselves, so GitHub's runner must be there to
 /// take them out of the log, and nobody else; and its variables are for a file.
 fn check_github(asked: &Asked<'_>, layers: &Layers<'_>) -> Result<()> {
@@ -181,13 +198,19 @@ fn check_github(asked: &Asked<'_>, layers: &Layers<'_>) -> Result<()> {
         } else {
             return Ok(());
         };
-        (problem, format!("ci-creds {} --format github >> \"$GITHUB_ENV\"", asked.provider.command))
+        (problem, format!("ci-creds {} --format github >> \"$GITHUB_ENV\"", asked.shape.command))
     };
     Err(Error::new(Kind::Usage, problem).hint(hint))
 }
 
 /// Everything that could refuse the file or its edit later, while nothing is minted yet. Gives its real path.
-fn check_file(asked: &Asked<'_>, path: &Path, profile: &str, layers: &Layers<'_>) -> Result<PathBuf> {
+fn check_file(
+    asked: &Asked<'_>,
+    file: &CredentialsFile,
+    path: &Path,
+    profile: &str,
+    layers: &Layers<'_>,
+) -> Result<PathBuf> {
     let place = layers.host.find_target(path)?;
     let shown = place.path.to_str().filter(|path| render::is_plain(path)).ok_or_else(|| {
         Error::new(Kind::Usage, "the path of --file has a character that a shell acts on in an eval")
@@ -201,15 +224,13 @@ fn check_file(asked: &Asked<'_>, path: &Path, profile: &str, layers: &Layers<'_>
         .hint("name a file below $HOME, or leave --file out: --format file makes a private one"));
     }
     let standing = layers.host.read_target(&place)?;
-    render::check(asked.provider, &standing.text, profile).map_err(|problem| unusable(&place.path, &problem))?;
+    render::check(&asked.shape, file, &standing.text, profile).map_err(|problem| unusable(&place.path, &problem))?;
     // Whether it can be locked at all; who has it now does not matter yet.
     layers.host.try_lock(&place)?;
     if standing.readable_by_others {
         layers.host.warn(format!("other users can read {shown}: chmod 600 {shown}"));
     }
-    if asked.provider.file.syntax == Syntax::Profiles
-        && standing.text.lines().any(|line| line.trim_start().starts_with("[profile "))
-    {
+    if file.syntax == Syntax::Profiles && standing.text.lines().any(|line| line.trim_start().starts_with("[profile ")) {
         layers.host.warn(format!(
             "{shown} looks like an AWS config file: the tools look for keys in ~/.aws/credentials, and here only \
             while AWS_SHARED_CREDENTIALS_FILE says so"

@@ -3,11 +3,12 @@
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::address::parse_proxy;
-use super::source::{Layers, Sourced};
+use super::source::Layers;
 use crate::cli;
 use crate::error::Result;
 use crate::http::address::Address;
 use crate::http::transport::Proxy;
+use crate::origin::Sourced;
 use crate::secret::Secret;
 use crate::variables as var;
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::proxy::resolve_general_proxy;
-use super::source::{Layers, Sourced};
+use super::source::Layers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::{Address, parse_server};
 use crate::http::transport::{Connection, Roots};
 use crate::origin::Origin;
+use crate::origin::Sourced;
 use crate::provider::caller_identity;
 use crate::variables as var;
 

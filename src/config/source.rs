@@ -5,30 +5,9 @@ use std::path::{Path, PathBuf};
 use super::file::Files;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::origin::Origin;
+use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 use crate::variables::{BAO, CI_PROJECT_DIR, GITHUB_WORKSPACE, VAULT, WORKSPACE};
-
-/// A value and where it came from.
-#[derive(Debug)]
-pub(super) struct Sourced<T> {
-    /// The value.
-    pub value: T,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-impl<T> Sourced<T> {
-    /// A value nobody asked for.
-    pub(super) fn default(value: T) -> Self {
-        Self { value, origin: Origin::Default }
-    }
-
-    /// The same origin for what the value was turned into.
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Sourced<U> {
-        Sourced { value: change(self.value), origin: self.origin }
-    }
-}
 
 /// The layers below the flags.
 pub(super) struct Layers<'a> {

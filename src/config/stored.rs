@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::source::{Layers, SecretSource, Sourced};
+use super::source::{Layers, SecretSource};
 use crate::error::{Error, Kind, Result};
 use crate::origin::Origin;
+use crate::origin::Sourced;
 use crate::secret::Secret;
 use crate::variables as var;
 

@@ -4,64 +4,72 @@
 //! `security_token` (to 1.15, OpenBao), `session_token` (from 1.16) or both; an IAM user's are null or absent;
 //! Vault 1.13.0 answers STS without a lease and with `data.ttl`.
 
-use super::{Characters, CredentialsFile, Field, Provider, Syntax};
+use std::borrow::Cow;
+
+use super::shape::{Characters, CredentialsFile, Field, Shape, Syntax};
 use crate::mint::Mint;
 
 /// The cloud. botocore believes `AWS_SECURITY_TOKEN` before `AWS_SESSION_TOKEN`, fails on a profile that does not
 /// exist even when keys are set, and takes a stale `AWS_CREDENTIAL_EXPIRATION` at its word.
-pub static AWS: Provider = Provider {
-    name: "aws",
-    command: "aws",
-    title: "AWS",
-    fields: &[
-        Field {
-            name: "access_key",
-            keys: &["access_key"],
-            variable: Some("AWS_ACCESS_KEY_ID"),
-            process: Some("AccessKeyId"),
-            key: Some("aws_access_key_id"),
-            characters: Characters { prefix: "", others: "", lower: false, least: 16, most: 128 },
-            required: true,
-            public: true,
-        },
-        Field {
-            name: "secret_key",
-            keys: &["secret_key"],
-            variable: Some("AWS_SECRET_ACCESS_KEY"),
-            process: Some("SecretAccessKey"),
-            key: Some("aws_secret_access_key"),
-            characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
-            required: true,
-            public: false,
-        },
-        Field {
-            name: "session_token",
-            keys: &["session_token", "security_token"],
-            variable: Some("AWS_SESSION_TOKEN"),
-            process: Some("SessionToken"),
-            key: Some("aws_session_token"),
-            characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
-            required: false,
-            public: false,
-        },
-        Field {
-            name: "arn",
-            keys: &["arn"],
-            variable: None,
-            process: None,
-            key: None,
-            characters: Characters { prefix: "arn:", others: ":/+=,.@_-", lower: true, least: 1, most: 2048 },
-            required: false,
-            public: true,
-        },
-    ],
+pub static AWS: Shape = Shape {
+    name: Cow::Borrowed("aws"),
+    command: Cow::Borrowed("aws"),
+    title: Cow::Borrowed("AWS"),
+    fields: Cow::Borrowed(&FIELDS),
     aliases: &["AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"],
     irrevocable: Some("session_token"),
     expiration: Some("AWS_CREDENTIAL_EXPIRATION"),
     emptied: &EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
-    file: FILE,
+    file: Some(FILE),
 };
+
+static FIELDS: [Field; 4] = [
+    Field {
+        name: Cow::Borrowed("access_key"),
+        key: Cow::Borrowed("access_key"),
+        older_key: None,
+        variable: Some(Cow::Borrowed("AWS_ACCESS_KEY_ID")),
+        process: Some("AccessKeyId"),
+        in_file: Some("aws_access_key_id"),
+        characters: Characters { prefix: "", others: "", lower: false, least: 16, most: 128 },
+        required: true,
+        public: true,
+    },
+    Field {
+        name: Cow::Borrowed("secret_key"),
+        key: Cow::Borrowed("secret_key"),
+        older_key: None,
+        variable: Some(Cow::Borrowed("AWS_SECRET_ACCESS_KEY")),
+        process: Some("SecretAccessKey"),
+        in_file: Some("aws_secret_access_key"),
+        characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
+        required: true,
+        public: false,
+    },
+    Field {
+        name: Cow::Borrowed("session_token"),
+        key: Cow::Borrowed("session_token"),
+        older_key: Some(Cow::Borrowed("security_token")),
+        variable: Some(Cow::Borrowed("AWS_SESSION_TOKEN")),
+        process: Some("SessionToken"),
+        in_file: Some("aws_session_token"),
+        characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
+        required: false,
+        public: false,
+    },
+    Field {
+        name: Cow::Borrowed("arn"),
+        key: Cow::Borrowed("arn"),
+        older_key: None,
+        variable: None,
+        process: None,
+        in_file: None,
+        characters: Characters { prefix: "arn:", others: ":/+=,.@_-", lower: true, least: 1, most: 2048 },
+        required: false,
+        public: true,
+    },
+];
 
 /// What every SDK takes for unset when it is empty.
 pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];

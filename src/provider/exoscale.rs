@@ -2,16 +2,19 @@
 //!
 //! Every read makes a key. Plugin 0.1 to 0.4 answer alike: `name`, `api_key`, `api_secret`.
 
-use super::{Characters, CredentialsFile, Field, Provider, Syntax, aws};
+use std::borrow::Cow;
+
+use super::aws;
+use super::shape::{Characters, CredentialsFile, Field, Shape, Syntax};
 use crate::mint::Mint;
 
 /// The cloud. exo prefers `EXOSCALE_API_KEY` to `EXOSCALE_KEY`, the Terraform provider the other way round: with
 /// a stale alias one of them would work with another key, without a word. So all aliases are unset.
-pub static EXOSCALE: Provider = Provider {
-    name: "exoscale",
-    command: "exoscale",
-    title: "Exoscale",
-    fields: &[key("EXOSCALE_API_KEY", None, "key"), secret("EXOSCALE_API_SECRET", None, "secret"), NAME],
+pub static EXOSCALE: Shape = Shape {
+    name: Cow::Borrowed("exoscale"),
+    command: Cow::Borrowed("exoscale"),
+    title: Cow::Borrowed("Exoscale"),
+    fields: Cow::Borrowed(&FIELDS),
     aliases: &[
         "EXOSCALE_KEY",
         "EXOSCALE_SECRET",
@@ -27,40 +30,46 @@ pub static EXOSCALE: Provider = Provider {
     // only where EXOSCALE_API_KEY and EXOSCALE_API_SECRET are missing.
     emptied: &["EXOSCALE_KEY", "EXOSCALE_SECRET", "EXOSCALE_SECRET_KEY"],
     profiles: &[],
-    file: CredentialsFile {
+    file: Some(CredentialsFile {
         name: "exoscale.toml",
         syntax: Syntax::Accounts,
         path_variable: "EXOSCALE_CONFIG",
         profile_variable: "EXOSCALE_ACCOUNT",
-    },
+    }),
 };
+
+static FIELDS: [Field; 3] =
+    [key("EXOSCALE_API_KEY", None, "key"), secret("EXOSCALE_API_SECRET", None, "secret"), name()];
 
 /// The same key for the object storage (SOS), under the names by which AWS's tools read one: they speak S3 to it. A
 /// session that an AWS credential left behind would be sent along, and a profile is AWS's too, so it always goes.
-pub static SOS: Provider = Provider {
-    name: "exoscale",
-    command: "exoscale --sos",
-    title: "Exoscale",
-    fields: &[
-        key("AWS_ACCESS_KEY_ID", Some("AccessKeyId"), "aws_access_key_id"),
-        secret("AWS_SECRET_ACCESS_KEY", Some("SecretAccessKey"), "aws_secret_access_key"),
-        NAME,
-    ],
+pub static SOS: Shape = Shape {
+    name: Cow::Borrowed("exoscale"),
+    command: Cow::Borrowed("exoscale --sos"),
+    title: Cow::Borrowed("Exoscale"),
+    fields: Cow::Borrowed(&SOS_FIELDS),
     aliases: &aws::EMPTIED,
     irrevocable: None,
     expiration: None,
     emptied: &aws::EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
-    file: aws::FILE,
+    file: Some(aws::FILE),
 };
+
+static SOS_FIELDS: [Field; 3] = [
+    key("AWS_ACCESS_KEY_ID", Some("AccessKeyId"), "aws_access_key_id"),
+    secret("AWS_SECRET_ACCESS_KEY", Some("SecretAccessKey"), "aws_secret_access_key"),
+    name(),
+];
 
 const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
     Field {
-        name: "api_key",
-        keys: &["api_key"],
-        variable: Some(variable),
+        name: Cow::Borrowed("api_key"),
+        key: Cow::Borrowed("api_key"),
+        older_key: None,
+        variable: Some(Cow::Borrowed(variable)),
         process,
-        key: Some(in_file),
+        in_file: Some(in_file),
         characters: Characters { prefix: "EXO", others: "", lower: true, least: 10, most: 64 },
         required: true,
         public: true,
@@ -69,27 +78,31 @@ const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'s
 
 const fn secret(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
     Field {
-        name: "api_secret",
-        keys: &["api_secret"],
-        variable: Some(variable),
+        name: Cow::Borrowed("api_secret"),
+        key: Cow::Borrowed("api_secret"),
+        older_key: None,
+        variable: Some(Cow::Borrowed(variable)),
         process,
-        key: Some(in_file),
+        in_file: Some(in_file),
         characters: Characters { prefix: "", others: "_-", lower: true, least: 20, most: 128 },
         required: true,
         public: false,
     }
 }
 
-const NAME: Field = Field {
-    name: "name",
-    keys: &["name"],
-    variable: None,
-    process: None,
-    key: None,
-    characters: Characters { prefix: "", others: "_.@:+=-", lower: true, least: 1, most: 512 },
-    required: false,
-    public: true,
-};
+const fn name() -> Field {
+    Field {
+        name: Cow::Borrowed("name"),
+        key: Cow::Borrowed("name"),
+        older_key: None,
+        variable: None,
+        process: None,
+        in_file: None,
+        characters: Characters { prefix: "", others: "_.@:+=-", lower: true, least: 1, most: 512 },
+        required: false,
+        public: true,
+    }
+}
 
 /// Where the object storage of a zone is, as AWS's tools want to be told.
 ///

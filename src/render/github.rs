@@ -12,7 +12,7 @@ use crate::secret::Secret;
 
 pub(super) fn lines(credential: &Credential, delimiter: &str) -> Secret {
     let mut text = String::with_capacity(credential.capacity());
-    let empty = credential.provider.emptied;
+    let empty = credential.shape.emptied;
     let stale = credential.stale_variables().into_iter().filter(|name| empty.contains(name));
     for (name, value) in credential.variables().chain(stale.map(|name| (name, ""))) {
         for part in [name, "<<", delimiter, "\n", value, "\n", delimiter, "\n"] {
@@ -65,7 +65,7 @@ mod tests {
         let mut short = aws(false);
         let secret = AWS.fields.iter().find(|field| field.name == "secret_key").unwrap();
         for (value, expected) in [("1234567", ""), ("12345678", "::add-mask::12345678\n")] {
-            short.values = vec![(secret, Secret::new(value.into()))];
+            short.values = vec![(secret.clone(), Secret::new(value.into()))];
             assert_eq!(masks(&short).expose(), expected);
         }
     }

@@ -28,10 +28,10 @@ impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(credential) = self;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("provider", credential.provider.name)?;
+        map.serialize_entry("provider", &credential.shape.name)?;
         map.serialize_entry("role", &credential.role)?;
         for (field, value) in &credential.values {
-            map.serialize_entry(field.name, value.expose())?;
+            map.serialize_entry(&field.name, value.expose())?;
         }
         if let Some(id) = &credential.lease.id {
             map.serialize_entry("lease_id", id)?;

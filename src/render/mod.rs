@@ -19,8 +19,8 @@ use std::path::Path;
 
 use crate::cli::Format;
 use crate::credential::Credential;
-use crate::error::{Kind, Result};
-use crate::provider::{Provider, Syntax};
+use crate::error::{Error, Kind, Result};
+use crate::provider::shape::{CredentialsFile, Shape, Syntax};
 use crate::secret::Secret;
 use crate::time::render_time;
 
@@ -30,7 +30,7 @@ pub use summary::summary;
 /// need one.
 ///
 /// # Errors
-/// [`Kind::Usage`] when the format has no place for this provider's credential.
+/// [`Kind::Usage`] when the format has no place for this shape's credential.
 pub fn render(format: Format, credential: &Credential, delimiter: &str) -> Result<Secret> {
     match format {
         Format::Shell => Ok(shell::exports(credential)),
@@ -39,7 +39,10 @@ pub fn render(format: Format, credential: &Credential, delimiter: &str) -> Resul
         Format::Json => json::object(credential),
         Format::Dotenv => Ok(dotenv::lines(credential)),
         Format::Process => process::object(credential),
-        Format::File => Ok(document(credential, PROFILE)),
+        Format::File => match &credential.shape.file {
+            Some(file) => Ok(document(credential, file, PROFILE)),
+            None => Err(Error::new(Kind::Usage, "there is no credentials file for this kind of credential")),
+        },
         Format::Github => Ok(github::lines(credential, delimiter)),
     }
 }
@@ -65,11 +68,11 @@ type Pairs<'a> = [(&'a str, &'a str)];
 
 /// A new credentials file: this one profile or account and nothing else.
 #[must_use]
-pub fn document(credential: &Credential, profile: &str) -> Secret {
+pub fn document(credential: &Credential, file: &CredentialsFile, profile: &str) -> Secret {
     let end = credential.lease.expires_at.map(render_time);
-    let pairs = pairs(credential, end.as_deref());
+    let pairs = pairs(credential, file.syntax, end.as_deref());
     let mut text = String::with_capacity(credential.capacity());
-    match credential.provider.file.syntax {
+    match file.syntax {
         Syntax::Profiles => profile::write(&mut text, profile, &pairs, "\n"),
         Syntax::Accounts => account::write(&mut text, profile, &pairs, "\n"),
     }
@@ -82,46 +85,40 @@ pub fn document(credential: &Credential, profile: &str) -> Secret {
 /// # Errors
 /// A text, to be put behind the file's path: why the cloud's tools could not read it, and in which line. It repeats
 /// nothing of the file.
-pub fn edit(text: &str, profile: &str, credential: &Credential) -> Result<Secret, String> {
+pub fn edit(text: &str, file: &CredentialsFile, profile: &str, credential: &Credential) -> Result<Secret, String> {
     let end = credential.lease.expires_at.map(render_time);
-    let pairs = pairs(credential, end.as_deref());
+    let pairs = pairs(credential, file.syntax, end.as_deref());
     let new = String::with_capacity(text.len() + credential.capacity());
-    edit_pairs(credential.provider, new, text, profile, &pairs)
+    edit_pairs(file.syntax, new, text, profile, &pairs)
 }
 
 /// Whether [`edit`] will succeed, before there is a credential, and whatever that will have.
 ///
 /// # Errors
 /// As [`edit`].
-pub fn check(provider: &Provider, text: &str, profile: &str) -> Result<(), String> {
-    let optional = match provider.file.syntax {
+pub fn check(shape: &Shape, file: &CredentialsFile, text: &str, profile: &str) -> Result<(), String> {
+    let optional = match file.syntax {
         Syntax::Profiles => profile::EXPIRES,
         Syntax::Accounts => account::ZONE.1,
     };
-    let keys = provider.fields.iter().filter_map(|field| field.key).chain([optional]);
+    let keys = shape.fields.iter().filter_map(|field| field.in_file).chain([optional]);
     let pairs: Vec<_> = keys.map(|key| (key, "x")).collect();
-    edit_pairs(provider, String::new(), text, profile, &pairs).map(drop)
+    edit_pairs(file.syntax, String::new(), text, profile, &pairs).map(drop)
 }
 
-fn edit_pairs(
-    provider: &Provider,
-    mut new: String,
-    text: &str,
-    profile: &str,
-    pairs: &Pairs<'_>,
-) -> Result<Secret, String> {
-    match provider.file.syntax {
+fn edit_pairs(syntax: Syntax, mut new: String, text: &str, profile: &str, pairs: &Pairs<'_>) -> Result<Secret, String> {
+    match syntax {
         Syntax::Profiles => profile::edit(&mut new, text, profile, pairs)?,
         Syntax::Accounts => account::edit(&mut new, text, profile, pairs)?,
     }
     Ok(Secret::new(new))
 }
 
-fn pairs<'a>(credential: &'a Credential, end: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
-    let values = credential.values.iter().filter_map(|(field, value)| Some((field.key?, value.expose())));
+fn pairs<'a>(credential: &'a Credential, syntax: Syntax, end: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+    let values = credential.values.iter().filter_map(|(field, value)| Some((field.in_file?, value.expose())));
     let (variable, key) = account::ZONE;
     let zone = credential.companions.iter().find(|(name, _)| *name == variable);
-    match credential.provider.file.syntax {
+    match syntax {
         Syntax::Profiles => values.chain(end.map(|end| (profile::EXPIRES, end))).collect(),
         Syntax::Accounts => values.chain(zone.map(|(_, zone)| (key, zone.as_str()))).collect(),
     }
@@ -136,8 +133,8 @@ fn line_ending(text: &str) -> &'static str {
 /// The POSIX shell exports by which the cloud's tools find the profile in the file at `path`, which is
 /// [plain](is_plain). They hold no secret.
 #[must_use]
-pub fn pointers(credential: &Credential, path: &Path, profile: &str) -> String {
-    shell::pointers(credential, path, profile)
+pub fn pointers(credential: &Credential, file: &CredentialsFile, path: &Path, profile: &str) -> String {
+    shell::pointers(credential, file, path, profile)
 }
 
 /// What makes the caller's `eval` fail: the variables gone, the last command's status our exit code.
@@ -146,11 +143,11 @@ pub fn pointers(credential: &Credential, path: &Path, profile: &str) -> String {
 /// with an old one. For `file` the variables that point to one are gone too: an earlier run may have set them. Empty
 /// for the formats that no shell evaluates.
 #[must_use]
-pub fn failure(format: Format, provider: Option<&Provider>, keep_profile: bool, kind: Kind) -> String {
-    let stale: Vec<_> = provider.map(|provider| provider.owned_variables(keep_profile).collect()).unwrap_or_default();
+pub fn failure(format: Format, shape: Option<&Shape>, keep_profile: bool, kind: Kind) -> String {
+    let stale: Vec<_> = shape.map(|shape| shape.owned_variables(keep_profile).collect()).unwrap_or_default();
     match format {
         Format::File => {
-            let stale: Vec<_> = provider.map(|one| one.owned_variables_and_file().collect()).unwrap_or_default();
+            let stale: Vec<_> = shape.map(|one| one.owned_variables_and_file().collect()).unwrap_or_default();
             shell::failure(&stale, kind)
         }
         Format::Shell => shell::failure(&stale, kind),
@@ -203,6 +200,8 @@ pub fn is_plain(text: &str) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::borrow::Cow;
+
     use clap::ValueEnum;
 
     use super::*;
@@ -230,13 +229,17 @@ pub(crate) mod tests {
         credential(&AWS, &values)
     }
 
-    fn credential(provider: &'static Provider, values: &[(&str, &str)]) -> Credential {
-        let field = |name: &str| provider.fields.iter().find(|field| field.name == name).unwrap();
+    pub(crate) fn file(shape: &Shape) -> CredentialsFile {
+        shape.file.clone().unwrap()
+    }
+
+    fn credential(shape: &'static Shape, values: &[(&str, &str)]) -> Credential {
+        let field = |name: &str| shape.fields.iter().find(|field| field.name == name).unwrap();
         Credential {
-            provider,
+            shape: Cow::Borrowed(shape),
             role: "ci".into(),
-            path: format!("{}/x/ci", provider.name),
-            values: values.iter().map(|(name, value)| (field(name), Secret::new((*value).into()))).collect(),
+            path: format!("{}/x/ci", shape.name),
+            values: values.iter().map(|(name, value)| (field(name).clone(), Secret::new((*value).into()))).collect(),
             companions: Vec::new(),
             lease: Lease {
                 id: Some("exoscale/x/ci/U6z5".into()),
@@ -251,8 +254,8 @@ pub(crate) mod tests {
     #[test]
     fn a_failure_prints_something_in_every_format_that_a_shell_evaluates_and_nothing_in_the_others() {
         for format in Format::value_variants().iter().copied() {
-            for provider in [Some(&EXOSCALE), Some(&AWS), None] {
-                let text = failure(format, provider, false, Kind::Denied);
+            for shape in [Some(&EXOSCALE), Some(&AWS), None] {
+                let text = failure(format, shape, false, Kind::Denied);
                 assert_eq!(text.is_empty(), !is_evaluated(format));
             }
         }
@@ -261,37 +264,48 @@ pub(crate) mod tests {
     #[test]
     fn a_file_has_what_is_there_and_no_blank_value() {
         assert_eq!(
-            document(&aws(true), "ci-creds").expose(),
+            document(&aws(true), &file(&AWS), "ci-creds").expose(),
             "[ci-creds]\naws_access_key_id = ASIARZKVVYOZ7ODGRLVU\naws_secret_access_key = 8+8UdWu4/nv0\n\
              aws_session_token = FQoGZX/+==\nx_security_token_expires = 2026-11-20T13:18:17Z\n"
         );
         let mut endless = aws(false);
         endless.lease.expires_at = None;
         let text = "[a]\naws_access_key_id = ASIARZKVVYOZ7ODGRLVU\naws_secret_access_key = 8+8UdWu4/nv0\n";
-        assert_eq!(document(&endless, "a").expose(), text);
+        assert_eq!(document(&endless, &file(&AWS), "a").expose(), text);
         let mut key = exoscale();
         let text = "defaultAccount = \"ci-creds\"\n\n[[accounts]]\nname = \"ci-creds\"\n\
                     key = \"EXO1216fe31ae170c1d03\"\nsecret = \"sjEjWthov-naql9vmlDT_apg\"\n";
-        assert_eq!(document(&key, "ci-creds").expose(), text);
+        assert_eq!(document(&key, &file(&EXOSCALE), "ci-creds").expose(), text);
         key.companions.push(("EXOSCALE_ZONE", "ch-gva-2".into()));
-        assert_eq!(document(&key, "ci-creds").expose(), format!("{text}defaultZone = \"ch-gva-2\"\n"));
+        assert_eq!(
+            document(&key, &file(&EXOSCALE), "ci-creds").expose(),
+            format!("{text}defaultZone = \"ch-gva-2\"\n")
+        );
     }
 
     #[test]
     fn a_new_file_is_an_empty_one_edited_and_an_edit_done_twice_is_done_once() {
         for credential in [aws(true), aws(false), exoscale()] {
-            let text = document(&credential, "ci");
-            assert_eq!(edit("", "ci", &credential).unwrap().expose(), text.expose());
-            assert_eq!(edit(text.expose(), "ci", &credential).unwrap().expose(), text.expose());
+            let text = document(&credential, &file(&credential.shape), "ci");
+            assert_eq!(edit("", &file(&credential.shape), "ci", &credential).unwrap().expose(), text.expose());
+            assert_eq!(
+                edit(text.expose(), &file(&credential.shape), "ci", &credential).unwrap().expose(),
+                text.expose()
+            );
         }
     }
 
     #[test]
     fn a_file_that_could_not_take_every_key_is_refused_before_there_is_one() {
         let text = "defaultAccount='ci'\naccounts = [{name='ci', key='a', secret='b'}]\n";
-        assert!(edit(text, "ci", &exoscale()).is_ok() && check(&EXOSCALE, text, "ci").is_err());
-        assert!(check(&EXOSCALE, &text.replace("key=", "defaultZone='z', key="), "ci").is_ok());
-        assert!(check(&AWS, "[a]\nk = v", "ci").is_ok() && check(&AWS, "[a]\nk", "ci").is_err());
+        assert!(
+            edit(text, &file(&EXOSCALE), "ci", &exoscale()).is_ok()
+                && check(&EXOSCALE, &file(&EXOSCALE), text, "ci").is_err()
+        );
+        assert!(check(&EXOSCALE, &file(&EXOSCALE), &text.replace("key=", "defaultZone='z', key="), "ci").is_ok());
+        assert!(
+            check(&AWS, &file(&AWS), "[a]\nk = v", "ci").is_ok() && check(&AWS, &file(&AWS), "[a]\nk", "ci").is_err()
+        );
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::secret::Secret;
 use crate::time::render_time;
 
 pub(super) fn object(credential: &Credential) -> Result<Secret> {
-    if !credential.provider.fits_process() {
-        let title = credential.provider.title;
+    if !credential.shape.fits_process() {
+        let title = &credential.shape.title;
         return Err(Error::new(
             Kind::Usage,
             format!("the AWS SDKs cannot take {title} credentials by --format process"),

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::credential::Credential;
 use crate::error::Kind;
+use crate::provider::shape::CredentialsFile;
 use crate::secret::Secret;
 
 pub(super) fn exports(credential: &Credential) -> Secret {
@@ -23,16 +24,15 @@ pub(super) fn exports(credential: &Credential) -> Secret {
 }
 
 /// A path that is [plain](super::is_plain) and a profile's name stand between quotes as they are.
-pub(super) fn pointers(credential: &Credential, path: &Path, profile: &str) -> String {
-    let file = &credential.provider.file;
+pub(super) fn pointers(credential: &Credential, file: &CredentialsFile, path: &Path, profile: &str) -> String {
     let path = path.display().to_string();
     // The file says itself when the credential ends.
-    let companions = credential.companions.iter().filter(|(name, _)| Some(*name) != credential.provider.expiration);
+    let companions = credential.companions.iter().filter(|(name, _)| Some(*name) != credential.shape.expiration);
     let companions = companions.map(|(name, value)| (*name, value.as_str()));
     let set: Vec<_> =
         [(file.path_variable, path.as_str()), (file.profile_variable, profile)].into_iter().chain(companions).collect();
     let stale: Vec<_> =
-        credential.provider.owned_variables(false).filter(|name| set.iter().all(|(set, _)| set != name)).collect();
+        credential.shape.owned_variables(false).filter(|name| set.iter().all(|(set, _)| set != name)).collect();
     let exports: String = set.iter().map(|(name, value)| format!("export {name}='{value}';\n")).collect();
     format!("{}{exports}", unset(&stale))
 }
@@ -69,7 +69,7 @@ fn unset(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{aws, exoscale};
+    use super::super::tests::{aws, exoscale, file};
     use super::*;
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
         credential.companions =
             vec![("AWS_REGION", "eu-1".into()), ("AWS_CREDENTIAL_EXPIRATION", "2026-11-20T13:18:17Z".into())];
         assert_eq!(
-            pointers(&credential, Path::new("/tmp/x/credentials"), "ci"),
+            pointers(&credential, &file(&credential.shape), Path::new("/tmp/x/credentials"), "ci"),
             "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN \
              AWS_CREDENTIAL_EXPIRATION AWS_DEFAULT_PROFILE;\n\
              export AWS_SHARED_CREDENTIALS_FILE='/tmp/x/credentials';\n\

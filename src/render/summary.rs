@@ -3,20 +3,21 @@
 use std::path::Path;
 
 use crate::credential::Credential;
+use crate::provider::shape::CredentialsFile;
 use crate::time::render_time;
 
-/// The summary, for stdout. The secret values are masked whole: not even their length shows. `file` is the credentials
-/// file that was edited, and the profile in it.
+/// The summary, for stdout. The secret values are masked whole: not even their length shows. `edited` is the
+/// credentials file that was edited, and the profile in it.
 #[must_use]
-pub fn summary(credential: &Credential, login: &str, file: Option<(&Path, &str)>) -> String {
+pub fn summary(credential: &Credential, login: &str, edited: Option<(&CredentialsFile, &Path, &str)>) -> String {
     let mut rows = vec![
-        ("provider", credential.provider.title.to_owned()),
+        ("provider", credential.shape.title.as_ref().to_owned()),
         ("login", login.to_owned()),
         ("path", credential.path.clone()),
     ];
     for (field, value) in &credential.values {
         let shown = if field.public { value.expose().to_owned() } else { "********".into() };
-        rows.push((field.name, shown));
+        rows.push((&field.name, shown));
     }
     let lease = &credential.lease;
     rows.push(("lease", lease.id.clone().unwrap_or_else(|| "none".into())));
@@ -24,18 +25,17 @@ pub fn summary(credential: &Credential, login: &str, file: Option<(&Path, &str)>
     if !lease.revocable {
         rows.push(("note", "STS credentials cannot be taken back: they live until they expire".into()));
     }
-    if let Some((path, profile)) = file {
+    if let Some((_, path, profile)) = edited {
         rows.push(("file", path.display().to_string()));
         rows.push(("profile", profile.to_owned()));
     }
     let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
     let lines: String = rows.iter().map(|(label, text)| format!("{label:width$}  {text}\n")).collect();
-    if let Some((path, profile)) = file {
-        let file = &credential.provider.file;
+    if let Some((file, path, profile)) = edited {
         let (path_variable, path, profile_variable) = (file.path_variable, path.display(), file.profile_variable);
         return format!("{lines}\nTo use it: export {path_variable}={path} {profile_variable}={profile}\n");
     }
-    format!("{lines}\nTo use it: eval $(ci-creds {})   To print it here: --reveal\n", credential.provider.command)
+    format!("{lines}\nTo use it: eval $(ci-creds {})   To print it here: --reveal\n", credential.shape.command)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::config::Plan;
 use crate::credential::{Credential, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Folder, Host, Lock, Locking};
-use crate::provider::{Field, Provider};
+use crate::provider::shape::{Field, Shape};
 use crate::secret::Secret;
 
 pub use entry::Label;
@@ -90,7 +90,7 @@ impl Cache {
         let place = plan.cache.as_ref()?;
         let folder = open_folder(&place.folders, host)?;
         let door = Door::new(&plan.connection, &plan.login, place.job.as_deref());
-        let target = Target::new(plan.provider, &plan.mint);
+        let target = Target::new(&plan.shape, &plan.mint);
         let keys = Keys::new(&door, &plan.login.identity);
         Some(Self {
             folder,
@@ -111,8 +111,8 @@ impl Cache {
     pub fn find(&self, plan: &Plan, host: &Host) -> Option<Kept> {
         let bytes = self.read(&self.file, host)?;
         let (label, content) = self.seal.open::<entry::Credential>(&bytes)?;
-        let has = |name| content.values.iter().any(|(kept, _)| kept == name);
-        if plan.provider.fields.iter().any(|field| field.required && !has(field.name)) {
+        let has = |name: &str| content.values.iter().any(|(kept, _)| kept == name);
+        if plan.shape.fields.iter().any(|field| field.required && !has(&*field.name)) {
             return None;
         }
         let now = host.now();
@@ -181,7 +181,9 @@ impl Cache {
         let Some(expires) = credential.lease.expires_at else { return false };
         let values = credential.values.iter();
         let content = entry::Credential {
-            values: values.map(|(field, value)| (field.name.to_owned(), entry::Exposed(value.duplicate()))).collect(),
+            values: values
+                .map(|(field, value)| (field.name.clone().into_owned(), entry::Exposed(value.duplicate())))
+                .collect(),
             lease: credential.lease.id.clone(),
             renewable: credential.lease.renewable,
             revocable: credential.lease.revocable,
@@ -280,13 +282,13 @@ impl Kept {
 
     /// The values, in the order of the provider's fields, and what Vault said of their life.
     #[must_use]
-    pub fn into_parts(self, provider: &'static Provider) -> (Vec<(&'static Field, Secret)>, Lease) {
+    pub fn into_parts(self, shape: &Shape) -> (Vec<(Field, Secret)>, Lease) {
         let Self { label, mut content, .. } = self;
-        let mut take = |field: &'static Field| {
-            let place = content.values.iter().position(|(name, _)| name == field.name)?;
-            Some((field, content.values.swap_remove(place).1.0))
+        let mut take = |field: &Field| {
+            let place = content.values.iter().position(|(name, _)| *name == field.name)?;
+            Some((field.clone(), content.values.swap_remove(place).1.0))
         };
-        let values = provider.fields.iter().filter_map(&mut take).collect();
+        let values = shape.fields.iter().filter_map(&mut take).collect();
         let lease = Lease {
             id: content.lease,
             renewable: content.renewable,

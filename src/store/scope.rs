@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::http::transport::Connection;
 use crate::identity::{Facts, Identity, Login};
 use crate::mint::Mint;
-use crate::provider::Provider;
+use crate::provider::shape::Shape;
 use crate::secret::Secret;
 
 /// Where, how and as what the caller logs in. It holds no secret.
@@ -66,10 +66,10 @@ impl Door {
 impl Target {
     /// The target of a request.
     #[must_use]
-    pub fn new(provider: &Provider, mint: &Mint) -> Self {
+    pub fn new(shape: &Shape, mint: &Mint) -> Self {
         let owned = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
         Self {
-            provider: provider.name.to_owned(),
+            provider: shape.name.clone().into_owned(),
             path: mint.path.clone(),
             parameters: mint.parameters.iter().map(owned).collect(),
         }

@@ -1,11 +1,13 @@
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ci_creds::cli::Format;
 use ci_creds::credential::{Credential, Lease};
+use ci_creds::provider::shape::{Characters, Field, Shape};
 use ci_creds::provider::{
-    Characters, Field, Provider,
+    SHAPES,
     aws::AWS,
     exoscale::{EXOSCALE, SOS},
 };
@@ -43,22 +45,22 @@ fn is_inside(characters: &Characters, c: char) -> bool {
 }
 
 /// A credential of this cloud: every required field, and the optional ones now and then.
-fn credential(provider: &'static Provider) -> impl Strategy<Value = Credential> {
-    let fields: Vec<_> = provider
+fn credential(shape: &'static Shape) -> impl Strategy<Value = Credential> {
+    let fields: Vec<_> = shape
         .fields
         .iter()
         .map(|field| {
             let filled = value(&field.characters).prop_map(Some);
             let value = if field.required { filled.boxed() } else { prop_oneof![3 => filled, 1 => Just(None)].boxed() };
-            value.prop_map(move |value| (field, value))
+            value.prop_map(move |value| (field.clone(), value))
         })
         .collect();
     (fields, proptest::option::of("[a-z0-9-]{1,20}")).prop_map(move |(fields, place)| {
-        let name = if provider.name == "aws" { "AWS_REGION" } else { "EXOSCALE_ZONE" };
+        let name = if shape.name == "aws" { "AWS_REGION" } else { "EXOSCALE_ZONE" };
         Credential {
-            provider,
+            shape: Cow::Borrowed(shape),
             role: "ci".into(),
-            path: format!("{}/x/ci", provider.name),
+            path: format!("{}/x/ci", shape.name),
             values: fields.into_iter().filter_map(with_value).collect(),
             companions: place.into_iter().map(|place| (name, place)).collect(),
             lease: Lease {
@@ -72,7 +74,7 @@ fn credential(provider: &'static Provider) -> impl Strategy<Value = Credential> 
     })
 }
 
-fn with_value((field, value): (&'static Field, Option<String>)) -> Option<(&'static Field, Secret)> {
+fn with_value((field, value): (Field, Option<String>)) -> Option<(Field, Secret)> {
     Some((field, Secret::new(value?)))
 }
 
@@ -107,12 +109,10 @@ fn assert_read_back(credential: &Credential) {
     let mut read = github::parse_variables(&text(Format::Github, credential));
     let emptied = read.split_off(expected.len());
     assert_eq!(read, expected);
-    assert!(
-        emptied.iter().all(|(name, value)| credential.provider.emptied.contains(&name.as_str()) && value.is_empty())
-    );
+    assert!(emptied.iter().all(|(name, value)| credential.shape.emptied.contains(&name.as_str()) && value.is_empty()));
     let object: Value = serde_json::from_str(&text(Format::Json, credential)).expect("JSON");
     for (field, value) in &credential.values {
-        assert_eq!(object[field.name], value.expose(), "{}", field.name);
+        assert_eq!(object[&*field.name], value.expose(), "{}", field.name);
     }
 }
 
@@ -145,9 +145,9 @@ proptest! {
 }
 
 /// A batch of credentials, drawn anew in each run.
-fn draw(provider: &'static Provider) -> Vec<Credential> {
+fn draw(shape: &'static Shape) -> Vec<Credential> {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
-    let strategy = credential(provider);
+    let strategy = credential(shape);
     (0..batch()).map(|_| strategy.new_tree(&mut runner).expect("a value").current()).collect()
 }
 
@@ -169,8 +169,8 @@ fn expected(credentials: &[Credential], names: &[&str]) -> Vec<String> {
     credentials.iter().flat_map(|one| names.iter().map(|name| value(one, name))).collect()
 }
 
-fn names(provider: &Provider) -> Vec<&'static str> {
-    provider.fields.iter().filter_map(|field| field.variable).collect()
+fn names(shape: &Shape) -> Vec<&str> {
+    shape.fields.iter().filter_map(|field| field.variable.as_deref()).collect()
 }
 
 fn assert_reads(shell: &Shell, stage: &Stage, script: &str, expected: &[String]) {
@@ -184,12 +184,12 @@ fn assert_reads(shell: &Shell, stage: &Stage, script: &str, expected: &[String])
 
 #[test]
 fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
-    for provider in Provider::ALL {
+    for shape in SHAPES {
         let world = World::start();
-        let credentials = draw(provider);
+        let credentials = draw(shape);
         let folder = write_texts(&world, Format::Shell, &credentials);
         let stage = Stage::new(&world, &world.command("")).env("IN", &folder.display().to_string());
-        let names = names(provider);
+        let names = names(shape);
         let show: String = names.iter().map(|name| format!(" \"${{{name}--}}\"")).collect();
         let expected = expected(&credentials, &names);
         for shell in shell::posix() {
@@ -207,12 +207,12 @@ fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
 #[test]
 fn fish_reads_every_value_as_it_is() {
     let Some(fish) = shell::named("fish") else { return };
-    for provider in Provider::ALL {
+    for shape in SHAPES {
         let world = World::start();
-        let credentials = draw(provider);
+        let credentials = draw(shape);
         let folder = write_texts(&world, Format::Fish, &credentials);
         let stage = Stage::new(&world, &world.command("")).env("IN", &folder.display().to_string());
-        let names = names(provider);
+        let names = names(shape);
         let show: String =
             names.iter().map(|name| format!("set -q {name}; and printf '%s\\n' ${name}; or echo -\n")).collect();
         for read in ["eval (cat $IN/$i)", "eval \"$(cat $IN/$i)\"", "source $IN/$i"] {
@@ -241,17 +241,17 @@ fn botocore_reads_every_value_as_it_is() {
 #[test]
 fn python_reads_every_value_of_the_json() {
     let Some(python) = tool::find("python3") else { return };
-    for provider in Provider::ALL {
+    for shape in SHAPES {
         let world = World::start();
-        let credentials = draw(provider);
+        let credentials = draw(shape);
         let folder = write_texts(&world, Format::Json, &credentials);
-        let fields: Vec<_> = provider.fields.iter().filter(|field| field.variable.is_some()).collect();
+        let fields: Vec<_> = shape.fields.iter().filter(|field| field.variable.is_some()).collect();
         let script = "import json,sys\nfor i in range(int(sys.argv[2])):\n  d = json.load(open('%s/%d' % (sys.argv[1], i)))\n  \
                       for name in sys.argv[3:]: print(d.get(name, '-'))";
         let mut command = std::process::Command::new(&python);
-        command.args(["-c", script]).arg(folder).arg(batch().to_string()).args(fields.iter().map(|field| field.name));
+        command.args(["-c", script]).arg(folder).arg(batch().to_string()).args(fields.iter().map(|field| &*field.name));
         let read: Vec<_> = Ran::of(command).ok().lines().map(str::to_owned).collect();
-        assert_eq!(read, expected(&credentials, &names(provider)), "{}", provider.name);
+        assert_eq!(read, expected(&credentials, &names(shape)), "{}", shape.name);
     }
 }
 
@@ -284,16 +284,16 @@ struct Spoilt {
 fn spoilt() -> Vec<Spoilt> {
     const FORMATS: [&str; 7] = ["shell", "fish", "powershell", "json", "dotenv", "github", "process"];
     let mut cases = Vec::new();
-    for provider in Provider::ALL {
-        for field in provider.fields.iter().filter(|field| field.variable.is_some()) {
-            let (line, path) = match (provider.name, field.required) {
-                ("exoscale", _) => (format!("{} --role {ROLE}", provider.command), format!("exoscale/apikey/{ROLE}")),
+    for shape in SHAPES {
+        for field in shape.fields.iter().filter(|field| field.variable.is_some()) {
+            let (line, path) = match (&*shape.name, field.required) {
+                ("exoscale", _) => (format!("{} --role {ROLE}", shape.command), format!("exoscale/apikey/{ROLE}")),
                 // An IAM user has no session.
                 (_, true) => ("aws --role user --via creds".to_owned(), "aws/creds/user".to_owned()),
                 (_, false) => ("aws --role 365-dev".to_owned(), "aws/sts/365-dev".to_owned()),
             };
             // One key in two shapes: the second one adds nothing but its own format.
-            let fits = |format: &str| match provider.command {
+            let fits = |format: &str| match &*shape.command {
                 "exoscale" => format != "process",
                 "exoscale --sos" => format == "process",
                 _ => true,
@@ -321,7 +321,7 @@ fn every_byte_outside_a_fields_set_is_refused_with_65_and_the_lease_is_revoked()
     each(cases, |Spoilt { line, path, field, format, share }| {
         let world = World::start();
         let now = Arc::new(AtomicU32::new(0));
-        let key = field.keys[0];
+        let key = &*field.key;
         spoil(&world, &path, key, &now);
         let run = world.command_as("id-token", &format!("{line} --format {format} --reveal"));
         let run = github::in_a_step(run);
@@ -358,7 +358,7 @@ fn a_name_with_a_byte_outside_its_set_is_left_out_and_the_credential_is_not() {
         let now = Arc::new(AtomicU32::new(0));
         spoil(&world, &path, name, &now);
         let run = world.command_as("id-token", &format!("{line} --format json"));
-        let field = Provider::ALL.into_iter().flat_map(|provider| provider.fields).find(|field| field.name == name);
+        let field = SHAPES.into_iter().flat_map(|shape| shape.fields.iter()).find(|field| field.name == name);
         for number in outside(field.expect("a field"), 0) {
             now.store(number, Ordering::SeqCst);
             let answer: Value = serde_json::from_str(&run.run().ok()).expect("JSON");

@@ -1,9 +1,11 @@
 //! The real readers: Python's configparser and botocore around it, over files that nobody would write, and many do.
 
+use std::borrow::Cow;
 use std::process::{Command, Stdio};
 
 use ci_creds::credential::{Credential, Lease};
 use ci_creds::provider::aws::AWS;
+use ci_creds::provider::shape::CredentialsFile;
 use ci_creds::render::{check, edit};
 use ci_creds::secret::Secret;
 use proptest::prelude::*;
@@ -94,16 +96,20 @@ fn file() -> impl Strategy<Value = String> {
     )
 }
 
+fn aws_file() -> &'static CredentialsFile {
+    AWS.file.as_ref().expect("AWS has one")
+}
+
 fn credential(session: bool) -> Credential {
     let values = [("access_key", "AKIDNEW"), ("secret_key", "new/+="), ("session_token", "tok==")];
     let field = |name: &str| AWS.fields.iter().find(|field| field.name == name).expect("a field");
     Credential {
-        provider: &AWS,
+        shape: Cow::Borrowed(&AWS),
         role: "ci".into(),
         path: "aws/sts/ci".into(),
         values: values[..if session { 3 } else { 2 }]
             .iter()
-            .map(|(name, value)| (field(name), Secret::new((*value).to_owned())))
+            .map(|(name, value)| (field(name).clone(), Secret::new((*value).to_owned())))
             .collect(),
         companions: Vec::new(),
         lease: Lease { expires_at: "2030-01-02T00:47:31Z".parse().ok(), ..Lease::default() },
@@ -141,7 +147,7 @@ fn what_we_take_for_readable_is_what_botocore_reads_and_nothing_else() {
     let files = drawn();
     let Some(theirs) = read(&world, &files.iter().map(|text| probed(text)).collect::<Vec<_>>()) else { return };
     for (text, theirs) in files.iter().zip(&theirs) {
-        let ours = check(&AWS, text, PROBE);
+        let ours = check(&AWS, aws_file(), text, PROBE);
         // Readable or not, a file with a session for everybody is none that we want a profile in.
         if ours.as_ref().is_err_and(|problem| problem.starts_with("gives every profile")) {
             continue;
@@ -166,7 +172,7 @@ fn after_an_edit_botocore_finds_the_new_profile_and_every_other_value_as_it_was(
         let credential = credential(session);
         let edits: Vec<_> = drawn()
             .into_iter()
-            .filter_map(|old| Some((edit(&old, "ci", &credential).ok()?.expose().to_owned(), old)))
+            .filter_map(|old| Some((edit(&old, aws_file(), "ci", &credential).ok()?.expose().to_owned(), old)))
             .collect();
         assert!(edits.len() > BATCH / 20, "{} of {BATCH} say nothing", edits.len());
         let texts: Vec<_> = edits.iter().flat_map(|(new, old)| [old.clone(), new.clone()]).collect();
@@ -197,7 +203,7 @@ fn after_an_edit_botocore_finds_the_new_profile_and_every_other_value_as_it_was(
             }
             assert_eq!(after, before, "{context}");
             assert_eq!(comments(new), comments(old), "{context}");
-            assert_eq!(edit(new, "ci", &credential).expect("it was edited before").expose(), new);
+            assert_eq!(edit(new, aws_file(), "ci", &credential).expect("it was edited before").expose(), new);
         }
     }
 }

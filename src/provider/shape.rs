@@ -1,0 +1,329 @@
+//! What a kind of credential consists of: which fields an engine answers, which texts they can be, and where the
+//! cloud's tools look for them. Pure: values in, values out. A shape is owned, so that one can be built of a file.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, Kind, Result};
+use crate::mint::Datum;
+use crate::secret::Secret;
+
+/// A text that stands in the program, or came from a configuration file.
+pub type Text = Cow<'static, str>;
+
+/// What a kind of credential consists of: its fields, and where the cloud's tools look for them.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The engine's default mount, and the name in `--format json`.
+    pub name: Text,
+    /// What asks for it on the command line, behind `ci-creds`.
+    pub command: Text,
+    /// The name for people.
+    pub title: Text,
+    /// What the engine answers, in the order in which it is printed.
+    pub fields: Cow<'static, [Field]>,
+    /// Other names by which the cloud's tools find a credential. A stale one may win over ours, so each is unset.
+    pub aliases: &'static [&'static str],
+    /// The field that only a credential has which nobody can take back: it lives until it expires.
+    pub irrevocable: Option<&'static str>,
+    /// The variable that tells the cloud's tools when such a credential ends.
+    pub expiration: Option<&'static str>,
+    /// Those of its variables that its tools take for unset when they are empty, beside those that are set; for where
+    /// nothing can be unset.
+    pub emptied: &'static [&'static str],
+    /// Variables that name a stored profile instead of a key; left alone by `--keep-profile`.
+    pub profiles: &'static [&'static str],
+    /// Where its tools find a credential that is not in variables, if they look anywhere else.
+    pub file: Option<CredentialsFile>,
+}
+
+/// The file in which a cloud's tools look for credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialsFile {
+    /// What it is usually called.
+    pub name: &'static str,
+    /// How it is written.
+    pub syntax: Syntax,
+    /// The variable that names it.
+    pub path_variable: &'static str,
+    /// The variable that names one of the credentials in it.
+    pub profile_variable: &'static str,
+}
+
+/// How a credentials file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// Sections of `key = value`: the AWS SDKs' shared credentials file.
+    Profiles,
+    /// TOML with `[[accounts]]`: `exoscale.toml`.
+    Accounts,
+}
+
+/// One value of a credential.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The name in `--format json` and in messages: Vault's own.
+    pub name: Text,
+    /// The key of Vault's `data` that holds it, unless that is not there, null or empty.
+    pub key: Text,
+    /// What older versions of the engine call that key.
+    pub older_key: Option<Text>,
+    /// The variable that it is exported as.
+    pub variable: Option<Text>,
+    /// Its name in the JSON of `credential_process`.
+    pub process: Option<&'static str>,
+    /// Its key in the cloud's credentials file.
+    pub in_file: Option<&'static str>,
+    /// Which texts it can be. Anything else is refused, never escaped.
+    pub characters: Characters,
+    /// Whether a credential without it is none.
+    pub required: bool,
+    /// Whether it may be shown to people: a key's id, a name.
+    pub public: bool,
+}
+
+/// A set of texts: a prefix, the characters behind it, and how many there may be of those.
+#[derive(Clone, Debug)]
+pub struct Characters {
+    /// What every value begins with.
+    pub prefix: &'static str,
+    /// The characters beside ASCII letters and digits that may follow.
+    pub others: &'static str,
+    /// Whether lower-case letters may follow.
+    pub lower: bool,
+    /// The fewest that may follow.
+    pub least: usize,
+    /// The most that may follow.
+    pub most: usize,
+}
+
+/// Where something lies outside its set. The value itself is never part of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// The prefix is missing.
+    Prefix,
+    /// It is too short or too long.
+    Length,
+    /// The byte at this place, counted from 1.
+    Byte(usize),
+}
+
+impl Characters {
+    /// Finds the first reason why a value is outside.
+    #[must_use]
+    pub fn check(&self, value: &str) -> Option<Outside> {
+        let Some(rest) = value.strip_prefix(self.prefix) else { return Some(Outside::Prefix) };
+        let inside = |byte: u8| match byte {
+            b'0'..=b'9' | b'A'..=b'Z' => true,
+            b'a'..=b'z' => self.lower,
+            _ => self.others.as_bytes().contains(&byte),
+        };
+        if let Some(place) = rest.bytes().position(|byte| !inside(byte)) {
+            return Some(Outside::Byte(self.prefix.len() + place + 1));
+        }
+        (rest.len() < self.least || rest.len() > self.most).then_some(Outside::Length)
+    }
+}
+
+/// What the engine's answer says beside the fields.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The values, checked.
+    pub values: Vec<(Field, Secret)>,
+    /// The life that `data` itself names, in seconds.
+    pub seconds: Option<u64>,
+}
+
+impl Shape {
+    /// Every variable that this cloud's tools could take a credential from: ours and all their aliases.
+    pub fn owned_variables(&self, keep_profile: bool) -> impl Iterator<Item = &str> {
+        let own = self.fields.iter().filter_map(|field| field.variable.as_deref());
+        let profiles = if keep_profile { &[] } else { self.profiles };
+        own.chain(self.aliases.iter().copied()).chain(profiles.iter().copied())
+    }
+
+    /// The same with the variables that point to a file: what a run that was to make one unsets when it fails.
+    pub fn owned_variables_and_file(&self) -> impl Iterator<Item = &str> {
+        let file = self.file.iter().flat_map(|file| [file.path_variable, file.profile_variable]);
+        let others = file.clone();
+        self.owned_variables(false).filter(move |name| others.clone().all(|other| other != *name)).chain(file)
+    }
+
+    /// Whether the AWS SDKs can take these credentials by `credential_process`.
+    #[must_use]
+    pub fn fits_process(&self) -> bool {
+        self.fields.iter().any(|field| field.process.is_some())
+    }
+
+    /// Takes the fields out of Vault's `data` and checks each against its set.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] naming the field and the place, never the value.
+    pub fn parse_data(&self, path: &str, data: &mut Vec<(String, Datum)>) -> Result<Parsed> {
+        let mut values = Vec::with_capacity(self.fields.len());
+        for field in self.fields.iter() {
+            match take_text(path, field, data)? {
+                Some(value) => values.push((field.clone(), value)),
+                None if field.required => {
+                    return Err(Error::new(Kind::Data, format!("the answer of {path} has no {}", field.name))
+                        .hint(format!("is an {} engine mounted there?", self.title)));
+                }
+                None => {}
+            }
+        }
+        let seconds = data.iter().find_map(|(key, datum)| match datum {
+            Datum::Number(seconds) if key == "ttl" => Some(*seconds),
+            _ => None,
+        });
+        Ok(Parsed { values, seconds })
+    }
+}
+
+/// What to look at when a value is none of the cloud's.
+const NOT_THAT_ENGINE: &str =
+    "is that mount the engine of this cloud? name it with --mount; vault secrets list shows the types";
+
+fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Result<Option<Secret>> {
+    for key in std::iter::once(&field.key).chain(&field.older_key) {
+        let Some(index) = data.iter().position(|(name, _)| name == key.as_ref()) else { continue };
+        let value = match data.swap_remove(index).1 {
+            Datum::Null => continue,
+            Datum::Text(value) if value.expose().is_empty() => continue,
+            Datum::Text(value) => value,
+            Datum::Number(_) | Datum::Other if field.variable.is_none() && !field.required => return Ok(None),
+            Datum::Number(_) | Datum::Other => {
+                return Err(Error::new(Kind::Data, format!("{key} in the answer of {path} is not a text"))
+                    .hint(NOT_THAT_ENGINE));
+            }
+        };
+        let problem = match field.characters.check(value.expose()) {
+            None => return Ok(Some(value)),
+            // A name that nobody's program reads is not worth a failed job; without it nothing is lost.
+            Some(_) if field.variable.is_none() && !field.required => return Ok(None),
+            Some(Outside::Prefix) => format!("does not begin with {}", field.characters.prefix),
+            Some(Outside::Length) => "is too short or too long".into(),
+            Some(Outside::Byte(place)) => format!("has a character at byte {place} that such a value never has"),
+        };
+        return Err(Error::new(Kind::Data, format!("{key} in the answer of {path} {problem}: it was not used"))
+            .hint(NOT_THAT_ENGINE));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::{SHAPES, aws};
+
+    fn text(value: &str) -> Datum {
+        Datum::Text(Secret::new(value.into()))
+    }
+
+    fn data(pairs: Vec<(&str, Datum)>) -> Vec<(String, Datum)> {
+        pairs.into_iter().map(|(key, datum)| (key.to_owned(), datum)).collect()
+    }
+
+    const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+
+    #[test]
+    fn every_byte_outside_a_set_is_found_at_its_place() {
+        for shape in SHAPES {
+            for field in shape.fields.iter() {
+                let inside = format!("{}{}", field.characters.prefix, "A".repeat(field.characters.least.max(8)));
+                assert_eq!(field.characters.check(&inside), None, "{}", field.name);
+                let place = field.characters.prefix.len() + 3;
+                for byte in (0..=0x20).chain(0x7f..=0xff).chain(*b"'\"`$\\*?[]{}#;&|<>()!~") {
+                    let mut bytes: Vec<char> = inside.chars().collect();
+                    bytes[place] = char::from(byte);
+                    let value: String = bytes.into_iter().collect();
+                    assert_eq!(
+                        field.characters.check(&value),
+                        Some(Outside::Byte(place + 1)),
+                        "{byte:#x} in {}",
+                        field.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_newer_session_token_counts_and_null_is_none() {
+        let session = |pairs: Vec<(&str, Datum)>| {
+            let mut all = data(pairs);
+            all.extend(data(vec![("access_key", text(KEY)), ("secret_key", text("abc/+="))]));
+            let parsed = aws::AWS.parse_data("aws/sts/x", &mut all).unwrap();
+            let session = parsed.values.into_iter().find(|(field, _)| field.name == "session_token");
+            session.map(|(_, value)| value.expose().to_owned())
+        };
+        assert_eq!(session(vec![]), None);
+        assert_eq!(session(vec![("security_token", Datum::Null)]), None);
+        assert_eq!(session(vec![("session_token", text("")), ("security_token", text("old"))]).as_deref(), Some("old"));
+        assert_eq!(
+            session(vec![("session_token", text("new")), ("security_token", text("old"))]).as_deref(),
+            Some("new")
+        );
+    }
+
+    #[test]
+    fn a_missing_or_mistyped_field_is_named_and_not_shown() {
+        let cases = [
+            (vec![("access_key", text(KEY))], "has no secret_key"),
+            (vec![("access_key", Datum::Null), ("secret_key", text("abc"))], "has no access_key"),
+            (
+                vec![("access_key", Datum::Number(1)), ("secret_key", text("abc"))],
+                "access_key in the answer of aws/sts/x is not a text",
+            ),
+            (vec![("access_key", text(KEY)), ("secret_key", text("a'b"))], "at byte 2"),
+            (vec![("access_key", text("AKIA")), ("secret_key", text("abc"))], "too short"),
+        ];
+        for (pairs, expected) in cases {
+            let error = aws::AWS.parse_data("aws/sts/x", &mut data(pairs)).unwrap_err();
+            assert_eq!(error.kind(), Kind::Data);
+            assert!(error.render(true).contains(expected), "{}", error.render(true));
+        }
+    }
+
+    #[test]
+    fn a_length_is_inside_at_both_its_ends_and_outside_one_beyond() {
+        for shape in SHAPES {
+            for field in shape.fields.iter() {
+                let Characters { prefix, least, most, .. } = field.characters;
+                let of = |length| field.characters.check(&format!("{prefix}{}", "A".repeat(length)));
+                assert_eq!((of(least), of(most)), (None, None), "{}", field.name);
+                assert_eq!(
+                    (of(least - 1), of(most + 1)),
+                    (Some(Outside::Length), Some(Outside::Length)),
+                    "{}",
+                    field.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_number_called_ttl_is_the_life_that_the_data_names() {
+        let seconds = |more: Vec<(&str, Datum)>| {
+            let mut all = data(more);
+            all.extend(data(vec![("access_key", text(KEY)), ("secret_key", text("abc"))]));
+            aws::AWS.parse_data("aws/sts/x", &mut all).unwrap().seconds
+        };
+        assert_eq!(seconds(vec![("max_ttl", Datum::Number(5)), ("ttl", Datum::Number(9))]), Some(9));
+        assert_eq!(seconds(vec![("max_ttl", Datum::Number(5))]), None);
+        assert_eq!(seconds(vec![("ttl", text("9"))]), None);
+    }
+
+    #[test]
+    fn only_a_name_that_no_program_reads_may_be_unusable() {
+        let parse = |name: &'static str, datum: Datum| {
+            let mut all = data(vec![("access_key", text(KEY)), ("secret_key", text("abc")), (name, datum)]);
+            aws::AWS.parse_data("aws/sts/x", &mut all).map(|parsed| parsed.values.len())
+        };
+        assert_eq!(parse("arn", text("arn:aws:sts::1:x")).unwrap(), 3);
+        for bad in [Datum::Number(1), Datum::Other, Datum::Null, text("a b"), text("arn:a b")] {
+            assert_eq!(parse("arn", bad).unwrap(), 2);
+        }
+        for bad in [Datum::Number(1), Datum::Other, text("a b")] {
+            assert_eq!(parse("session_token", bad).unwrap_err().kind(), Kind::Data);
+        }
+    }
+}
