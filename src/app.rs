@@ -13,8 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::transport::{Connection, Proxy};
 use crate::inventory::{self, Cleared, Owner};
-use crate::provider::SHAPES;
 use crate::render;
+use crate::render::format::Format;
 use crate::secret::Secret;
 use crate::store::Cache;
 use crate::time::render_time;
@@ -42,8 +42,7 @@ pub fn failure_text(arguments: &[OsString], kind: Kind) -> String {
 }
 
 fn failure_of(intent: &Intent, kind: Kind) -> String {
-    let shape = SHAPES.into_iter().find(|shape| Some(&*shape.command) == intent.command);
-    render::failure(intent.format, shape, intent.keep_profile, kind)
+    render::failure(intent.format, intent.shape, intent.keep_profile, kind)
 }
 
 fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
@@ -54,8 +53,7 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
     };
     let Cli { command } = cli;
     match command {
-        Command::Exoscale(flags) => deliver_credential(config::resolve_exoscale(&flags, host)?, host),
-        Command::Aws(flags) => deliver_credential(config::resolve_aws(&flags, host)?, host),
+        Command::Fetch(flags) => deliver_credential(config::resolve_fetch(&flags, host)?, host),
         Command::Cache(flags) => show_or_clear_cache(flags.action.as_ref(), host),
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into())),
         Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into())),
@@ -206,7 +204,7 @@ fn explain(plan: &Plan, host: &Host) {
 /// SDKs and Terraform's S3 backend show a helper's stderr: with `--format process` a success says nothing.
 fn tell_warnings(plan: &Plan, host: &Host) {
     let text = take_warnings(host);
-    if plan.output.format != cli::Format::Process || plan.output.verbose {
+    if plan.output.format != Format::Process || plan.output.verbose {
         write_stderr(text, host);
     }
 }
@@ -229,7 +227,7 @@ fn report(error: &Error, intent: Option<&Intent>, verbose: bool, host: &Host) {
         }
     }
     let mut text = take_warnings(host);
-    if !verbose && intent.is_some_and(|intent| intent.format == cli::Format::Process) {
+    if !verbose && intent.is_some_and(|intent| intent.format == Format::Process) {
         text.clear();
     }
     text.push_str(&error.render(verbose));

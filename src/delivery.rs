@@ -6,13 +6,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cli::Format;
 use crate::config::{self, Delivery, Plan};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock, Target};
 use crate::provider::shape::CredentialsFile;
 use crate::render;
+use crate::render::format::Format;
 use crate::secret::Secret;
 
 /// Hands the credential over; waits for who reads stdout, and where another run edits the same file.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::error::{Error, Kind, Result};
+use crate::origin::Sourced;
+
 /// Taken off every lifetime: a request that was started with a credential should also end with it. Larger than
 /// any one API call needs, smaller than any lease that is of use.
 pub const MARGIN: Duration = Duration::from_secs(5);
@@ -33,9 +36,45 @@ pub fn render_time(time: Timestamp) -> String {
     format!("{time:.0}")
 }
 
+/// A duration as Vault writes it: seconds, or `90s`, `20m`, `1h`, `1h30m`.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub fn parse_duration(text: &Sourced<String>) -> Result<Duration> {
+    let seconds = parse_seconds(text.value.trim()).filter(|seconds| (1..=31_536_000).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        Error::new(Kind::Usage, format!("{} is not a duration", text.origin)).hint("seconds, or 90s, 20m, 1h, 1h30m")
+    })
+}
+
+fn parse_seconds(text: &str) -> Option<u64> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let mut total: u64 = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        let unit = match rest[digits..].chars().next()? {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        total = total.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[digits + 1..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text_of(text: &str) -> Sourced<String> {
+        Sourced { value: text.into(), origin: crate::origin::Origin::Flag("--ttl") }
+    }
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -57,5 +96,26 @@ mod tests {
         assert_eq!(earlier(None, Some(early)), Some(early));
         assert_eq!(earlier(Some(early), None), Some(early));
         assert_eq!(earlier(None, None), None);
+    }
+
+    #[test]
+    fn durations_are_vaults() {
+        for (text, seconds) in [("60", 60), ("60s", 60), ("20m", 1200), ("1h", 3600), ("1h30m", 5400)] {
+            assert_eq!(parse_duration(&text_of(text)).unwrap().as_secs(), seconds);
+        }
+        for text in ["", "0", "0s", "soon", "-1", "1.5h", "1x", "h", "1h30", "99999999999999999999", "1d"] {
+            assert_eq!(parse_duration(&text_of(text)).unwrap_err().kind(), Kind::Usage, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_at_most_a_year() {
+        for text in ["31536000", "8760h", "1s", "1h1m1s"] {
+            assert!(parse_duration(&text_of(text)).is_ok(), "{text}");
+        }
+        for text in ["31536001", "8761h", "18446744073709551615h", "18446744073709551615s1s"] {
+            assert!(parse_duration(&text_of(text)).is_err(), "{text}");
+        }
+        assert_eq!(parse_duration(&text_of("1h1m1s")).unwrap().as_secs(), 3661);
     }
 }

@@ -2,82 +2,95 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
+
+use crate::provider::cloud::{Cloud, Heading, Setting, Value};
+use crate::render::format::Format;
+
+/// What the command is for: in the list of commands, and at the head of its own help.
+pub(super) const CACHE: &str = "Show what is kept for the next calls: who, which role, until when";
+/// Likewise.
+pub(super) const COMPLETIONS: &str = "Print the completion script of a shell";
 
 /// `ci-creds completions`.
 #[derive(Args)]
-#[command(about = super::COMPLETIONS)]
+#[command(about = COMPLETIONS)]
 pub struct Completions {
     /// The shell that will read it
     pub shell: Shell,
 }
 
-/// `ci-creds exoscale`.
-#[derive(Args)]
-#[command(about = super::EXOSCALE)]
-pub struct Exoscale {
-    #[command(flatten)]
-    #[allow(missing_docs)]
+/// A command that fetches a cloud's credential. Its own settings are the cloud's table; the rest is the same for all.
+pub struct Fetch {
+    /// Whose credential.
+    pub cloud: &'static Cloud,
+    /// Which credential.
     pub engine: Engine,
-    /// Also export EXOSCALE_ZONE; with --sos, the zone of the storage
-    #[arg(long, value_name = "ZONE", help_heading = "Credential")]
-    pub zone: Option<String>,
-    /// For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone's S3 endpoint
-    #[arg(long, help_heading = "Credential")]
-    pub sos: bool,
-    #[command(flatten)]
-    #[allow(missing_docs)]
+    /// The cloud's own settings that were given. The text of a switch is empty.
+    pub settings: Vec<(&'static Setting, String)>,
+    /// How it is handed over.
     pub output: Output,
-    #[command(flatten)]
-    #[allow(missing_docs)]
+    /// Who the job is.
     pub login: Login,
-    #[command(flatten)]
-    #[allow(missing_docs)]
+    /// How Vault is reached.
     pub connection: Connection,
 }
 
-/// `ci-creds aws`.
-#[derive(Args)]
-#[command(about = super::AWS)]
-pub struct Aws {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub engine: Engine,
-    /// The engine's path: `sts` for temporary credentials, `creds` for an IAM user
-    #[arg(long, value_enum, value_name = "PATH", help_heading = "Credential")]
-    pub via: Option<Via>,
-    /// How long STS credentials shall live: seconds, or 20m, 1h
-    #[arg(long, value_name = "DURATION", help_heading = "Credential")]
-    pub ttl: Option<String>,
-    /// The role to assume, when the Vault role allows more than one
-    #[arg(long, value_name = "ARN", help_heading = "Credential")]
-    pub role_arn: Option<String>,
-    /// The session's name in CloudTrail
-    #[arg(long, value_name = "NAME", help_heading = "Credential")]
-    pub session_name: Option<String>,
-    /// Also export AWS_REGION and AWS_DEFAULT_REGION
-    #[arg(long, value_name = "REGION", help_heading = "Credential")]
-    pub region: Option<String>,
-    /// Wait until AWS knows the key of a new IAM user, 30 s at most
-    #[arg(long, help_heading = "Credential")]
-    pub wait_ready: bool,
-    /// Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are
-    #[arg(long, help_heading = "Output")]
-    pub keep_profile: bool,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub output: Output,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub login: Login,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub connection: Connection,
+impl Fetch {
+    /// The text of a setting that was given on the command line.
+    #[must_use]
+    pub fn said(&self, setting: &Setting) -> Option<&str> {
+        self.settings.iter().find(|(given, _)| given.flag == setting.flag).map(|(_, text)| text.as_str())
+    }
+
+    /// The flags of a cloud's command, in the order of the help.
+    pub(super) fn augment_args(cloud: &'static Cloud, command: Command) -> Command {
+        let of = |heading| cloud.settings.iter().filter(move |setting| setting.heading == heading);
+        let command = Engine::augment_args(command).args(of(Heading::Credential).map(|setting| argument(setting)));
+        let command = command.args(of(Heading::Output).map(|setting| argument(setting)));
+        // Each of these would put its own description in the command's place.
+        Connection::augment_args(Login::augment_args(Output::augment_args(command))).about(cloud.about)
+    }
+
+    pub(super) fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |setting: &&'static Setting| {
+            let text = match setting.value {
+                Value::Switch => matches.get_flag(setting.key()).then(String::new),
+                Value::Text(_) | Value::Choice(..) => matches.get_one::<String>(setting.key()).cloned(),
+            };
+            text.map(|text| (*setting, text))
+        };
+        Ok(Self {
+            cloud,
+            engine: Engine::from_arg_matches(matches)?,
+            settings: cloud.settings.iter().filter_map(given).collect(),
+            output: Output::from_arg_matches(matches)?,
+            login: Login::from_arg_matches(matches)?,
+            connection: Connection::from_arg_matches(matches)?,
+        })
+    }
+}
+
+fn argument(setting: &Setting) -> Arg {
+    let heading = match setting.heading {
+        Heading::Credential => "Credential",
+        Heading::Output => "Output",
+    };
+    let argument = Arg::new(setting.key()).long(setting.key()).help(setting.help).help_heading(heading);
+    match setting.value {
+        Value::Switch => argument.action(ArgAction::SetTrue),
+        Value::Text(name) => argument.value_name(name),
+        Value::Choice(name, choices) => {
+            let values = choices.iter().map(|(value, help)| PossibleValue::new(*value).help(*help));
+            argument.value_name(name).value_parser(PossibleValuesParser::new(values))
+        }
+    }
 }
 
 /// `ci-creds cache`.
 #[derive(Args)]
-#[command(about = super::CACHE)]
+#[command(about = CACHE)]
 pub struct Cache {
     /// What to do with it [default: show it]
     #[command(subcommand)]
@@ -243,29 +256,6 @@ pub struct Connection {
     pub config: Option<PathBuf>,
 }
 
-/// What is printed. The names follow `aws configure export-credentials`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// POSIX shell exports, for eval
-    #[value(alias = "env")]
-    Shell,
-    /// fish
-    Fish,
-    /// PowerShell
-    Powershell,
-    /// One JSON object with everything that is known
-    Json,
-    /// KEY=VALUE lines without quotes
-    #[value(alias = "env-no-export")]
-    Dotenv,
-    /// The JSON of the AWS SDKs' credential_process
-    Process,
-    /// Variables for the later steps of a GitHub Actions job
-    Github,
-    /// A private credentials file, and the shell exports that point to it
-    File,
-}
-
 /// Shells that completions are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
@@ -292,11 +282,14 @@ pub enum Method {
     Token,
 }
 
-/// The AWS engine's two paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Via {
-    /// Temporary credentials
-    Sts,
-    /// The role's own type: an IAM user
-    Creds,
+/// The names follow `aws configure export-credentials`, and stand in the table of [`Format`].
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let facts = self.facts();
+        Some(PossibleValue::new(facts.name).aliases(facts.alias).help(facts.help))
+    }
 }

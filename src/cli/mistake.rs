@@ -2,6 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::command::rows;
 use crate::error::{Error, Kind};
 
 /// clap's finding in our form. clap's own text repeats what was typed; ours names flags and choices only.
@@ -21,7 +22,10 @@ pub(super) fn describe(error: &clap::Error) -> Error {
     let subject = flag.clone().unwrap_or_else(|| "an argument".into());
     match error.kind() {
         ErrorKind::InvalidSubcommand | ErrorKind::MissingSubcommand => {
-            Error::new(Kind::Usage, "no such command").hint("ci-creds exoscale, aws, cache, completions or man")
+            let names: Vec<_> = rows().map(|row| row.name).collect();
+            let (last, others) =
+                names.split_last().map_or(("", String::new()), |(last, rest)| (*last, rest.join(", ")));
+            Error::new(Kind::Usage, "no such command").hint(format!("ci-creds {others} or {last}"))
         }
         ErrorKind::UnknownArgument => {
             let message = match flag {

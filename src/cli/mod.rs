@@ -3,6 +3,7 @@
 //! The only folder that names clap. No flag takes a secret: flags name a variable or a file. Values keep the text
 //! that was typed, so that [`crate::config`] can say where each of them came from.
 
+mod command;
 mod flag;
 mod mistake;
 mod word;
@@ -10,14 +11,12 @@ mod word;
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::error::{Error, Kind, Result};
 
-pub use flag::{
-    Aws, Cache, CacheAction, Clear, Completions, Connection, Engine, Exoscale, Format, Login, Method, Output, Shell,
-    Via,
-};
+pub use command::Command;
+pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Method, Output, Shell};
 pub use word::{Intent, guess_intent};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.
@@ -34,67 +33,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What to do.
-pub enum Command {
-    /// `ci-creds exoscale`.
-    Exoscale(Exoscale),
-    /// `ci-creds aws`.
-    Aws(Aws),
-    /// `ci-creds cache`.
-    Cache(Cache),
-    /// `ci-creds completions`.
-    Completions(Completions),
-    /// `ci-creds man`.
-    Man,
-}
-
-// What each command is for: in the list of commands, and at the head of its own help.
-const EXOSCALE: &str = "Fetch an Exoscale API key and print it for the shell";
-const AWS: &str = "Fetch AWS credentials and print them for the shell";
-const CACHE: &str = "Show what is kept for the next calls: who, which role, until when";
-const COMPLETIONS: &str = "Print the completion script of a shell";
-
-/// What `derive(Subcommand)` would write, but that a command's flags are made when it is the one on the line: those of
-/// all commands would be a third of the instructions of a run that finds its credential in the cache.
-impl Subcommand for Command {
-    fn augment_subcommands(command: clap::Command) -> clap::Command {
-        let named = |name: &'static str, about: &'static str| clap::Command::new(name).about(about);
-        command.subcommands([
-            named("exoscale", EXOSCALE).defer(Exoscale::augment_args),
-            named("aws", AWS).defer(Aws::augment_args),
-            named("cache", CACHE).defer(Cache::augment_args),
-            named("completions", COMPLETIONS).defer(Completions::augment_args),
-            named("man", "Print the manual page"),
-        ])
-    }
-
-    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
-        Self::augment_subcommands(command)
-    }
-
-    fn has_subcommand(name: &str) -> bool {
-        matches!(name, "exoscale" | "aws" | "cache" | "completions" | "man")
-    }
-}
-
-impl FromArgMatches for Command {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        match matches.subcommand() {
-            Some(("exoscale", matches)) => Exoscale::from_arg_matches(matches).map(Self::Exoscale),
-            Some(("aws", matches)) => Aws::from_arg_matches(matches).map(Self::Aws),
-            Some(("cache", matches)) => Cache::from_arg_matches(matches).map(Self::Cache),
-            Some(("completions", matches)) => Completions::from_arg_matches(matches).map(Self::Completions),
-            Some(("man", _)) => Ok(Self::Man),
-            _ => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
-        }
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
 }
 
 /// What parsing ended in, when it did not end in a command to run.
@@ -145,6 +83,7 @@ pub const MANUAL: &str = include_str!("../../completions/ci-creds.1");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::format::Format;
 
     fn parse(line: &str) -> Result<Cli, String> {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
@@ -163,7 +102,7 @@ mod tests {
     fn names_of_the_aws_cli_are_accepted_for_formats() {
         for (name, format) in [("env", Format::Shell), ("env-no-export", Format::Dotenv), ("process", Format::Process)]
         {
-            let Ok(Cli { command: Command::Aws(aws) }) = parse(&format!("ci-creds aws --format {name}")) else {
+            let Ok(Cli { command: Command::Fetch(aws) }) = parse(&format!("ci-creds aws --format {name}")) else {
                 panic!("{name} is refused")
             };
             assert_eq!(aws.output.format, Some(format));

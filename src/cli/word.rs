@@ -4,14 +4,17 @@ use std::ffi::OsString;
 
 use clap::ValueEnum;
 
-use super::Format;
+use super::command::{Output, rows};
 use crate::error::{Error, Kind};
+use crate::provider::cloud::Setting;
+use crate::provider::shape::Shape;
+use crate::render::format::Format;
 
 /// What a command line that may be wrong is meant to print: enough to make an `eval` fail.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Intent {
-    /// The command, as [`crate::provider::Provider::command`] has it, when it is one that prints a credential.
-    pub command: Option<&'static str>,
+    /// What the credential would have consisted of, when it is known whose it was to be.
+    pub shape: Option<&'static Shape>,
     /// The format.
     pub format: Format,
     /// Whether stored profiles stay.
@@ -27,9 +30,12 @@ pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
         return None;
     }
     let command = words.iter().find(|word| !word.starts_with('-')).map(AsRef::as_ref).unwrap_or_default();
-    if matches!(command, "cache" | "completions" | "man") {
-        return None;
-    }
+    let said = |setting: &Setting| words.iter().any(|word| *word == setting.flag);
+    let cloud = match rows().find(|row| row.name == command).map(|row| row.output) {
+        Some(Output::Text) => return None,
+        Some(Output::Credential(cloud)) => Some(cloud),
+        None => None,
+    };
     let value = words.iter().enumerate().rev().find_map(|(index, word)| match word.as_ref() {
         "--format" | "-f" => words.get(index + 1).map(ToString::to_string),
         word => word
@@ -38,17 +44,12 @@ pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
             .map(|rest| rest.trim_start_matches('=').to_owned()),
     });
     Some(Intent {
-        command: match command {
-            "exoscale" if words.iter().any(|word| word == "--sos") => Some("exoscale --sos"),
-            "exoscale" => Some("exoscale"),
-            "aws" => Some("aws"),
-            _ => None,
-        },
+        shape: cloud.and_then(|cloud| cloud.shape(said)),
         format: value.and_then(|value| Format::from_str(&value, false).ok()).unwrap_or_else(|| {
             let named = words.iter().any(|word| word == "--file" || word.starts_with("--file="));
             if named { Format::File } else { Format::Shell }
         }),
-        keep_profile: words.iter().any(|word| word == "--keep-profile"),
+        keep_profile: cloud.and_then(|cloud| cloud.keep_profile).is_some_and(said),
     })
 }
 
@@ -109,7 +110,7 @@ mod tests {
     fn the_intent_is_read_from_a_line_with_mistakes_too() {
         let guess = |line: &str| {
             let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            guess_intent(&arguments).map(|intent| (intent.command, intent.format))
+            guess_intent(&arguments).map(|intent| (intent.shape.map(|shape| &*shape.command), intent.format))
         };
         assert_eq!(guess("ci-creds exoscale --bogus"), Some((Some("exoscale"), Format::Shell)));
         assert_eq!(guess("ci-creds exoscale --bogus --sos"), Some((Some("exoscale --sos"), Format::Shell)));

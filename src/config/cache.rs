@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::Asked;
 use super::source::Layers;
-use crate::cli::Format;
 use crate::error::Result;
 use crate::host::Host;
+use crate::render::format::Format;
 use crate::variables as var;
 
 /// Where credentials are kept between calls.

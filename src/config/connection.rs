@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{parse_address, parse_redirect_host};
-use super::name::{parse_duration, parse_path};
+use super::name::parse_path;
 use super::proxy::resolve_proxy;
 use super::source::{Layers, shown};
 use crate::cli;
@@ -15,6 +15,7 @@ use crate::http::transport::{Connection, Roots};
 use crate::origin::Origin;
 use crate::origin::Sourced;
 use crate::secret::Secret;
+use crate::time::parse_duration;
 use crate::variables as var;
 
 impl Connection {

@@ -2,15 +2,20 @@
 //!
 //! Never looked for in the current folder: a cloned repository must not choose where a token is sent.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::source::Layers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::Origin;
 use crate::origin::Sourced;
+use crate::provider::CLOUDS;
+use crate::provider::cloud::{Cloud, Value};
 use crate::variables::CI_CREDS_CONFIG;
 
 /// The administrator's file. What it says of downgrades counts when root alone can have written it.
@@ -43,8 +48,9 @@ pub(super) struct Settings {
     pub secret_id_file: Option<PathBuf>,
     pub wrapping_token_file: Option<PathBuf>,
     pub token_file: Option<PathBuf>,
-    pub exoscale: Exoscale,
-    pub aws: Aws,
+    /// What each cloud's own table says.
+    #[serde(skip)]
+    clouds: Vec<Table>,
     /// The servers that may have this runner's secrets; believed, like a downgrade, from root only.
     pub allowed_origins: Option<Vec<String>>,
     /// Downgrade: counts only where an environment variable cannot have chosen the file.
@@ -55,29 +61,92 @@ pub(super) struct Settings {
     pub insecure_skip_verify: bool,
 }
 
-/// `[exoscale]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub(super) struct Exoscale {
-    pub role: Option<String>,
-    pub mount: Option<String>,
-    pub zone: Option<String>,
+/// A cloud's table: `[aws]`.
+#[derive(Debug)]
+struct Table {
+    command: &'static str,
+    texts: Vec<(&'static str, String)>,
+    switches: Vec<(&'static str, bool)>,
 }
 
-/// `[aws]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub(super) struct Aws {
-    pub role: Option<String>,
-    pub mount: Option<String>,
-    pub via: Option<String>,
-    pub ttl: Option<String>,
-    pub role_arn: Option<String>,
-    pub session_name: Option<String>,
-    pub region: Option<String>,
-    pub wait_ready: Option<bool>,
+impl Settings {
+    /// What the table of a cloud, named by its command, says under this key.
+    pub(super) fn text_of(&self, command: &str, key: &str) -> Option<&str> {
+        let table = self.clouds.iter().find(|table| table.command == command)?;
+        table.texts.iter().find(|(name, _)| *name == key).map(|(_, text)| text.as_str())
+    }
+
+    /// The same for a switch.
+    pub(super) fn switch_of(&self, command: &str, key: &str) -> Option<bool> {
+        let table = self.clouds.iter().find(|table| table.command == command)?;
+        table.switches.iter().find(|(name, _)| *name == key).map(|(_, on)| *on)
+    }
+}
+
+/// Reads a file's text.
+///
+/// # Errors
+/// What is wrong, and where.
+fn parse_settings(text: &str) -> Result<Settings, Mistake> {
+    let mut root = DeTable::parse(text)?;
+    let mut clouds = Vec::new();
+    for cloud in CLOUDS {
+        if let Some(table) = root.get_mut().remove(cloud.command) {
+            clouds.push(parse_table(cloud, &table)?);
+        }
+    }
+    let settings = Settings::deserialize(toml::de::Deserializer::from(root))?;
+    Ok(Settings { clouds, ..settings })
+}
+
+fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Table, Mistake> {
+    let entries = table.get_ref().as_table().ok_or_else(|| Mistake::at(table.span(), cloud.command, "a table"))?;
+    let mut known = Table { command: cloud.command, texts: Vec::new(), switches: Vec::new() };
+    for (key, value) in entries {
+        let setting = cloud.settings.iter().find(|setting| setting.in_file && setting.key() == key.get_ref());
+        let name = match setting {
+            Some(setting) => setting.key(),
+            None => match COMMON.iter().find(|name| **name == key.get_ref()) {
+                Some(name) => name,
+                None => return Err(Mistake::unknown(key, cloud)),
+            },
+        };
+        match (setting.map(|setting| setting.value), value.get_ref()) {
+            (Some(Value::Switch), DeValue::Boolean(on)) => known.switches.push((name, *on)),
+            (Some(Value::Switch), _) => return Err(Mistake::at(value.span(), name, "true or false")),
+            (_, DeValue::String(text)) => known.texts.push((name, text.clone().into_owned())),
+            (_, _) => return Err(Mistake::at(value.span(), name, "a text")),
+        }
+    }
+    Ok(known)
+}
+
+/// The keys that every cloud's table may have.
+const COMMON: [&str; 2] = ["role", "mount"];
+
+/// What is wrong in a file, and at which byte.
+struct Mistake {
+    place: usize,
+    problem: String,
+}
+
+impl Mistake {
+    fn at(span: Range<usize>, key: &str, wanted: &str) -> Self {
+        Self { place: span.start, problem: format!("{key} is not {wanted}") }
+    }
+
+    fn unknown(key: &Spanned<impl AsRef<str>>, cloud: &Cloud) -> Self {
+        let own = cloud.settings.iter().filter(|setting| setting.in_file).map(|setting| setting.key());
+        let known: Vec<_> = COMMON.into_iter().chain(own).map(|name| format!("`{name}`")).collect();
+        let problem = format!("unknown field `{}`, expected one of {}", key.get_ref().as_ref(), known.join(", "));
+        Self { place: key.span().start, problem }
+    }
+}
+
+impl From<toml::de::Error> for Mistake {
+    fn from(error: toml::de::Error) -> Self {
+        Self { place: error.span().map_or(0, |span| span.start), problem: error.message().replace('\n', " ") }
+    }
 }
 
 /// The files that count, the first one first.
@@ -174,9 +243,9 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
         return Err(wrong("can be written by other users")
             .hint(format!("chown it to root or to this user, and chmod 644 {place}")));
     }
-    let settings: Settings = toml::from_str(&document.text).map_err(|error| {
-        let line = error.span().map_or(0, |span| document.text[..span.start].matches('\n').count() + 1);
-        wrong(&format!("is wrong in line {line}: {}", error.message().replace('\n', " ")))
+    let settings = parse_settings(&document.text).map_err(|mistake| {
+        let line = document.text[..mistake.place].matches('\n').count() + 1;
+        wrong(&format!("is wrong in line {line}: {}", mistake.problem))
     })?;
     let asks = settings.allow_plaintext
         || settings.insecure_skip_verify
@@ -206,7 +275,7 @@ mod tests {
             .with_root_file(SYSTEM, "address = 'https://vault'\n[aws]\nrole = 'ours'\n");
         fake.config_folder = Some("/home/me/.config/ci-creds".into());
         let files = read_files(&Host::fake(fake), None).unwrap();
-        assert_eq!(files.find(|settings| settings.aws.role.clone()).unwrap().value, "mine");
+        assert_eq!(files.find(|settings| settings.text_of("aws", "role").map(str::to_owned)).unwrap().value, "mine");
         assert_eq!(files.find(|settings| settings.address.clone()).unwrap().value, "https://vault");
     }
 

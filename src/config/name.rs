@@ -2,8 +2,6 @@
 //!
 //! Everything is checked before the first request: what Vault's router would decode, clean or split never leaves.
 
-use std::time::Duration;
-
 use super::source::Layers;
 use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
@@ -63,38 +61,6 @@ pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<St
     }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a path that Vault can have", path.origin))
         .hint("segments of letters, digits and _ - . @ + ~ = : joined by single slashes; no .. and no percent sign"))
-}
-
-/// A duration as Vault writes it: seconds, or `90s`, `20m`, `1h`, `1h30m`.
-///
-/// # Errors
-/// [`Kind::Usage`].
-pub(super) fn parse_duration(text: &Sourced<String>) -> Result<Duration> {
-    let seconds = parse_seconds(text.value.trim()).filter(|seconds| (1..=31_536_000).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(|| {
-        Error::new(Kind::Usage, format!("{} is not a duration", text.origin)).hint("seconds, or 90s, 20m, 1h, 1h30m")
-    })
-}
-
-fn parse_seconds(text: &str) -> Option<u64> {
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
-    }
-    let mut total: u64 = 0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        let unit = match rest[digits..].chars().next()? {
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        total = total.checked_add(number.checked_mul(unit)?)?;
-        rest = &rest[digits + 1..];
-    }
-    (!text.is_empty()).then_some(total)
 }
 
 /// Placeholders and the variable of GitLab that says the same as the ID token's claim of that name.
@@ -266,16 +232,6 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_vaults() {
-        for (text, seconds) in [("60", 60), ("60s", 60), ("20m", 1200), ("1h", 3600), ("1h30m", 5400)] {
-            assert_eq!(parse_duration(&role(text)).unwrap().as_secs(), seconds);
-        }
-        for text in ["", "0", "0s", "soon", "-1", "1.5h", "1x", "h", "1h30", "99999999999999999999", "1d"] {
-            assert_eq!(parse_duration(&role(text)).unwrap_err().kind(), Kind::Usage, "{text:?}");
-        }
-    }
-
-    #[test]
     fn a_placeholder_is_taken_from_the_claim_and_then_from_the_variable() {
         let host = Host::fake(Fake::default().with_variables([("CI_PROJECT_ID", "1"), ("CI_ENVIRONMENT_NAME", "dev")]));
         let layers = Layers { host: &host, files: &Files::default() };
@@ -332,16 +288,5 @@ mod tests {
         for path in [".", "..", "a/.", "a/..", "é"] {
             assert!(parse_path(role(path), "mount").is_err(), "{path}");
         }
-    }
-
-    #[test]
-    fn a_duration_is_at_most_a_year() {
-        for text in ["31536000", "8760h", "1s", "1h1m1s"] {
-            assert!(parse_duration(&role(text)).is_ok(), "{text}");
-        }
-        for text in ["31536001", "8761h", "18446744073709551615h", "18446744073709551615s1s"] {
-            assert!(parse_duration(&role(text)).is_err(), "{text}");
-        }
-        assert_eq!(parse_duration(&role("1h1m1s")).unwrap().as_secs(), 3661);
     }
 }

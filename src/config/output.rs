@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::Asked;
 use super::source::Layers;
-use crate::cli::Format;
 use crate::error::{Error, Kind, Result};
 use crate::provider::shape::{CredentialsFile, Syntax};
 use crate::render;
+use crate::render::format::{Format, Traced};
 use crate::variables as var;
 
 /// How a credential is handed over.
@@ -76,7 +76,7 @@ pub(super) fn resolve_output(asked: &Asked<'_>, format: Format, layers: &Layers<
 /// The flags of `--format file`, and those that contradict the format: one that was passed over without a word could be
 /// what should have kept the credential from the log.
 fn check_flags(asked: &Asked<'_>, format: Format) -> Result<()> {
-    if asked.output.via_file && !matches!(format, Format::Shell | Format::Fish | Format::Powershell) {
+    if asked.output.via_file && format.facts().traced == Traced::Nothing {
         return Err(Error::new(Kind::Usage, "--via-file is for a text that a shell sources, and this format is none")
             .hint("--format shell or --format fish, or without --via-file"));
     }
@@ -129,7 +129,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         check_github(asked, layers)?;
         return Ok(Delivery::Masked);
     }
-    if !asked.output.reveal && render::is_evaluated(format) && stdout.shared_with_stderr {
+    if !asked.output.reveal && format.facts().evaluated && stdout.shared_with_stderr {
         return Err(Error::new(
             Kind::Usage,
             "stdout and stderr are the same: the credential would stand in the log, or messages in the eval",
@@ -152,10 +152,12 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
     if !asked.output.via_file && traced.is_none() {
         return Ok(Delivery::Stdout);
     }
-    match format {
-        Format::Shell | Format::Fish => Ok(Delivery::SourcedFile(private_folder(layers)?)),
-        Format::Powershell if asked.output.reveal => Ok(Delivery::Stdout),
-        Format::Powershell => Err(Error::new(
+    match format.facts().traced {
+        Traced::UnlessSourced => Ok(Delivery::SourcedFile(private_folder(layers)?)),
+        // A trace shows the command and not what went through the pipe.
+        Traced::Nothing => Ok(Delivery::Stdout),
+        Traced::Everything if asked.output.reveal => Ok(Delivery::Stdout),
+        Traced::Everything => Err(Error::new(
             Kind::Usage,
             format!(
                 "{} says that this job traces its commands, and PowerShell would print the credential",
@@ -163,8 +165,6 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
             ),
         )
         .hint("unset it for this job, use --format process, or accept it with --reveal")),
-        // No shell evaluates these: a trace shows the command and not what went through the pipe.
-        Format::Json | Format::Dotenv | Format::Process | Format::Github | Format::File => Ok(Delivery::Stdout),
     }
 }
 

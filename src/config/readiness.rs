@@ -11,6 +11,7 @@ use crate::http::transport::{Connection, Roots};
 use crate::origin::Origin;
 use crate::origin::Sourced;
 use crate::provider::caller_identity;
+use crate::provider::cloud::parse_place;
 use crate::variables as var;
 
 /// Where a new key is tried.
@@ -39,21 +40,14 @@ impl Readiness {
 /// The deadline of one question, and of its connection. STS answers within half a second.
 pub(crate) const QUESTION: Duration = Duration::from_secs(5);
 
-/// Decides where a new key is tried; `None` when nobody asked for it.
+/// Decides where a new key is tried.
 ///
 /// `region` is the one that flag or file name, and that the job's tools will have. Without it they take the
 /// environment's, in the order of the newer SDKs.
 ///
 /// # Errors
 /// [`Kind::Config`] when the endpoint is none, or this system has no roots; [`Kind::Usage`] for a region that is none.
-pub(super) fn resolve_readiness(
-    flag: bool,
-    region: Option<&Sourced<String>>,
-    layers: &Layers<'_>,
-) -> Result<Option<Readiness>> {
-    if !flag && !layers.files.find(|file| file.aws.wait_ready).is_some_and(|found| found.value) {
-        return Ok(None);
-    }
+pub(super) fn resolve_readiness(region: Option<&Sourced<String>>, layers: &Layers<'_>) -> Result<Readiness> {
     let found;
     let region = match region {
         Some(region) => Some(region),
@@ -62,12 +56,12 @@ pub(super) fn resolve_readiness(
             found.as_ref()
         }
     };
-    let name = region.map(|region| super::checked_place(region, "region")).transpose()?;
+    let name = region.map(|region| parse_place(region, "region")).transpose()?;
     let (url, signed_for) = caller_identity::endpoint(name.as_deref());
     let default = Sourced { value: url, origin: region.map_or(Origin::Default, |region| region.origin.clone()) };
     let endpoint = layers.text(("", None), &[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL], |_| None)?;
     let (connection, authority) = connect(&endpoint.unwrap_or(default), layers)?;
-    Ok(Some(Readiness { connection, authority, region: signed_for }))
+    Ok(Readiness { connection, authority, region: signed_for })
 }
 
 /// Security: a variable may name the endpoint, for no secret goes there. A server of somebody else's gets the key's

@@ -6,10 +6,102 @@
 
 use std::borrow::Cow;
 
+use super::cloud::{Cloud, Heading, Request, Said, Setting, Value, Wait, parse_place};
 use super::shape::{Characters, CredentialsFile, Field, Shape, Syntax};
+use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
+use crate::origin::Sourced;
+use crate::time::parse_duration;
+use crate::variables as var;
 
-/// The cloud. botocore believes `AWS_SECURITY_TOKEN` before `AWS_SESSION_TOKEN`, fails on a profile that does not
+/// The cloud.
+pub static CLOUD: Cloud = Cloud {
+    command: "aws",
+    about: "Fetch AWS credentials and print them for the shell",
+    role_variable: var::CI_CREDS_AWS_ROLE,
+    mount_variable: var::CI_CREDS_AWS_MOUNT,
+    settings: &[&VIA, &TTL, &ROLE_ARN, &SESSION_NAME, &REGION, &WAIT_READY, &KEEP_PROFILE],
+    shapes: &[(None, &AWS)],
+    keep_profile: Some(&KEEP_PROFILE),
+    request,
+};
+
+const fn text(flag: &'static str, name: &'static str, help: &'static str) -> Setting {
+    Setting { flag, value: Value::Text(name), help, heading: Heading::Credential, variables: &[], in_file: true }
+}
+
+const fn switch(flag: &'static str, help: &'static str, heading: Heading, in_file: bool) -> Setting {
+    Setting { flag, value: Value::Switch, help, heading, variables: &[], in_file }
+}
+
+static VIA: Setting = Setting {
+    flag: "--via",
+    value: Value::Choice("PATH", &[("sts", "Temporary credentials"), ("creds", "The role's own type: an IAM user")]),
+    help: "The engine's path: `sts` for temporary credentials, `creds` for an IAM user",
+    heading: Heading::Credential,
+    variables: &[],
+    in_file: true,
+};
+static TTL: Setting = text("--ttl", "DURATION", "How long STS credentials shall live: seconds, or 20m, 1h");
+static ROLE_ARN: Setting = text("--role-arn", "ARN", "The role to assume, when the Vault role allows more than one");
+static SESSION_NAME: Setting = text("--session-name", "NAME", "The session's name in CloudTrail");
+static REGION: Setting = text("--region", "REGION", "Also export AWS_REGION and AWS_DEFAULT_REGION");
+static WAIT_READY: Setting =
+    switch("--wait-ready", "Wait until AWS knows the key of a new IAM user, 30 s at most", Heading::Credential, true);
+static KEEP_PROFILE: Setting =
+    switch("--keep-profile", "Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are", Heading::Output, false);
+
+fn request(said: &Said<'_>) -> Result<Request> {
+    let segment = parse_via((said.text)(&VIA)?)?;
+    let region = (said.text)(&REGION)?;
+    let mut companions = Vec::new();
+    if let Some(region) = &region {
+        let region = parse_place(region, "region")?;
+        // aws-cli 1 and boto3 read the one, the other SDKs the other.
+        companions.extend([("AWS_REGION", region.clone()), ("AWS_DEFAULT_REGION", region)]);
+    }
+    let ttl = (said.text)(&TTL)?.map(|text| parse_duration(&text)).transpose()?;
+    // AWS: an ARN is up to 2048 characters of this set; a session name 2 to 64 of [\w+=,.@-].
+    let role_arn = (said.text)(&ROLE_ARN)?.map(|text| parse_name(text, ":/+=,.@_-", 2048, "role ARN")).transpose()?;
+    let session_name =
+        (said.text)(&SESSION_NAME)?.map(|text| parse_name(text, "+=,.@_-", 64, "session name")).transpose()?;
+    let parameters = [
+        ("ttl", ttl.map(|ttl| format!("{}s", ttl.as_secs()))),
+        ("role_arn", role_arn),
+        ("role_session_name", session_name),
+    ];
+    let mint = Mint {
+        path: format!("{}/{segment}/{}", said.mount, said.role),
+        roles: format!("{}/roles", said.mount),
+        parameters: parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+        writable: true,
+    };
+    let wait = (said.is_on)(&WAIT_READY).then_some(Wait { region });
+    Ok(Request { mint, companions, wait })
+}
+
+/// Which of the engine's two paths is read.
+fn parse_via(via: Option<Sourced<String>>) -> Result<&'static str> {
+    match via {
+        None => Ok("sts"),
+        Some(text) if text.value == "sts" => Ok("sts"),
+        Some(text) if text.value == "creds" => Ok("creds"),
+        Some(text) => Err(Error::new(Kind::Config, format!("`via` in {} is neither sts nor creds", text.origin))),
+    }
+}
+
+fn parse_name(text: Sourced<String>, others: &str, longest: usize, what: &str) -> Result<String> {
+    let sound = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    if !text.value.is_empty() && text.value.len() <= longest && text.value.chars().all(sound) {
+        return Ok(text.value);
+    }
+    Err(Error::new(
+        Kind::Usage,
+        format!("the {what} (from {}) has a length or a character that AWS refuses", text.origin),
+    ))
+}
+
+/// Its credentials. botocore believes `AWS_SECURITY_TOKEN` before `AWS_SESSION_TOKEN`, fails on a profile that does not
 /// exist even when keys are set, and takes a stale `AWS_CREDENTIAL_EXPIRATION` at its word.
 pub static AWS: Shape = Shape {
     name: Cow::Borrowed("aws"),
@@ -81,43 +173,3 @@ pub(super) const FILE: CredentialsFile = CredentialsFile {
     path_variable: "AWS_SHARED_CREDENTIALS_FILE",
     profile_variable: "AWS_PROFILE",
 };
-
-/// Which of the engine's two paths is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// `sts/<role>`: temporary credentials.
-    Sts,
-    /// `creds/<role>`: whatever the role makes, usually an IAM user.
-    Creds,
-}
-
-/// What the user asked the engine for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// Seconds; capped by Vault without a word, ignored for IAM users.
-    pub ttl: Option<u64>,
-    /// Which of the role's ARNs to assume.
-    pub role_arn: Option<String>,
-    /// The session's name (Vault 1.8 and later).
-    pub session_name: Option<String>,
-}
-
-/// The read or write that makes a credential.
-#[must_use]
-pub fn mint(mount: &str, via: Path, role: &str, wishes: &Wishes) -> Mint {
-    let segment = match via {
-        Path::Sts => "sts",
-        Path::Creds => "creds",
-    };
-    let parameters = [
-        ("ttl", wishes.ttl.map(|seconds| format!("{seconds}s"))),
-        ("role_arn", wishes.role_arn.clone()),
-        ("role_session_name", wishes.session_name.clone()),
-    ];
-    Mint {
-        path: format!("{mount}/{segment}/{role}"),
-        roles: format!("{mount}/roles"),
-        parameters: parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-        writable: true,
-    }
-}

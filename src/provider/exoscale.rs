@@ -5,10 +5,67 @@
 use std::borrow::Cow;
 
 use super::aws;
+use super::cloud::{Cloud, Heading, Request, Said, Setting, Value, parse_place};
 use super::shape::{Characters, CredentialsFile, Field, Shape, Syntax};
+use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
+use crate::variables as var;
 
-/// The cloud. exo prefers `EXOSCALE_API_KEY` to `EXOSCALE_KEY`, the Terraform provider the other way round: with
+/// The cloud.
+pub static CLOUD: Cloud = Cloud {
+    command: "exoscale",
+    about: "Fetch an Exoscale API key and print it for the shell",
+    role_variable: var::CI_CREDS_EXOSCALE_ROLE,
+    mount_variable: var::CI_CREDS_EXOSCALE_MOUNT,
+    settings: &[&ZONE, &STORAGE],
+    shapes: &[(Some(&STORAGE), &SOS), (None, &EXOSCALE)],
+    keep_profile: None,
+    request,
+};
+
+static ZONE: Setting = zone(&[]);
+/// What EXOSCALE_ZONE says stays as it is, and is asked only for a place of the storage.
+static STORAGE_ZONE: Setting = zone(&[var::EXOSCALE_ZONE]);
+
+const fn zone(variables: &'static [&'static str]) -> Setting {
+    Setting {
+        flag: "--zone",
+        value: Value::Text("ZONE"),
+        help: "Also export EXOSCALE_ZONE; with --sos, the zone of the storage",
+        heading: Heading::Credential,
+        variables,
+        in_file: true,
+    }
+}
+
+static STORAGE: Setting = Setting {
+    flag: "--sos",
+    value: Value::Switch,
+    help: "For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone's S3 endpoint",
+    heading: Heading::Credential,
+    variables: &[],
+    in_file: false,
+};
+
+fn request(said: &Said<'_>) -> Result<Request> {
+    let storage_wanted = (said.is_on)(&STORAGE);
+    let zone = (said.text)(if storage_wanted { &STORAGE_ZONE } else { &ZONE })?;
+    let companions = match zone.map(|zone| parse_place(&zone, "zone")).transpose()? {
+        Some(zone) if storage_wanted => storage(&zone),
+        Some(zone) => vec![("EXOSCALE_ZONE", zone)],
+        None if storage_wanted && said.sets_variables => {
+            return Err(Error::new(
+                Kind::Config,
+                "no zone of the object storage: --zone, EXOSCALE_ZONE and the configuration file name none",
+            )
+            .hint("ci-creds exoscale --sos --zone ch-gva-2, or set EXOSCALE_ZONE"));
+        }
+        None => Vec::new(),
+    };
+    Ok(Request { mint: mint(said.mount, said.role), companions, wait: None })
+}
+
+/// Its key. exo prefers `EXOSCALE_API_KEY` to `EXOSCALE_KEY`, the Terraform provider the other way round: with
 /// a stale alias one of them would work with another key, without a word. So all aliases are unset.
 pub static EXOSCALE: Shape = Shape {
     name: Cow::Borrowed("exoscale"),
@@ -108,8 +165,7 @@ const fn name() -> Field {
 ///
 /// Since January 2025 the SDKs add a checksum that not every S3 but Amazon's takes; `when_required` is what they did
 /// before, and right for both.
-#[must_use]
-pub fn storage(zone: &str) -> Vec<(&'static str, String)> {
+fn storage(zone: &str) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ENDPOINT_URL_S3", format!("https://sos-{zone}.exo.io")),
         // aws-cli 1 and boto3 read the one, the other SDKs the other.
@@ -121,8 +177,7 @@ pub fn storage(zone: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The read that makes a key.
-#[must_use]
-pub fn mint(mount: &str, role: &str) -> Mint {
+fn mint(mount: &str, role: &str) -> Mint {
     let roles = format!("{mount}/role");
     Mint { path: format!("{mount}/apikey/{role}"), roles, parameters: Vec::new(), writable: false }
 }

@@ -1,16 +1,23 @@
 //! The clouds: one file each, holding a table of what the engine answers and which variables its tools read.
 //!
 //! Pure: a provider gets values and returns values. It knows no HTTP, no environment and no output format. A new
-//! cloud is one file here and one line in each list below. Beside the tables stands what is asked of AWS itself,
+//! cloud is one file here and one line in [`CLOUDS`]. Beside the tables stands what is asked of AWS itself,
 //! [`caller_identity`], and how that is signed.
 
 pub mod aws;
 pub mod caller_identity;
+pub mod cloud;
 pub mod exoscale;
 pub mod shape;
 pub mod signature;
 
+use cloud::Cloud;
 use shape::Shape;
 
-/// Every shape of a credential: one a cloud, and Exoscale's key in AWS's.
-pub static SHAPES: [&Shape; 3] = [&exoscale::EXOSCALE, &exoscale::SOS, &aws::AWS];
+/// Every cloud, in the order of the help.
+pub static CLOUDS: [&Cloud; 2] = [&exoscale::CLOUD, &aws::CLOUD];
+
+/// Every shape that a credential of theirs can have.
+pub fn shapes() -> impl Iterator<Item = &'static Shape> {
+    CLOUDS.into_iter().flat_map(|cloud| cloud.shapes).map(|(_, shape)| *shape)
+}

@@ -2,11 +2,12 @@
 //!
 //! Every text is built whole, in a [`Secret`], and written once by [`crate::host`]. What a shell evaluates ends
 //! every statement with `;`, holds no comment, and its last command returns 0; the measured reasons stand in each
-//! file. A new format is one file here and one line in each table below.
+//! file. A new format is one file here, a line in [`render`] and one in [`failure`], and a row in [`format`].
 
 mod account;
 mod dotenv;
 mod fish;
+pub mod format;
 mod github;
 mod json;
 mod powershell;
@@ -17,12 +18,13 @@ mod summary;
 
 use std::path::Path;
 
-use crate::cli::Format;
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::provider::shape::{CredentialsFile, Shape, Syntax};
 use crate::secret::Secret;
 use crate::time::render_time;
+
+use format::Format;
 
 pub use summary::summary;
 
@@ -180,18 +182,6 @@ pub fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret {
     }
 }
 
-/// Whether a shell evaluates the format.
-#[must_use]
-pub fn is_evaluated(format: Format) -> bool {
-    matches!(format, Format::Shell | Format::Fish | Format::Powershell | Format::File)
-}
-
-/// Whether the format sets variables, the companions of the credential among them.
-#[must_use]
-pub fn sets_variables(format: Format) -> bool {
-    !matches!(format, Format::Json | Format::Process)
-}
-
 /// Characters that no shell acts on, quoted or not: what a path must be made of to stand in an unquoted eval.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
@@ -201,8 +191,6 @@ pub fn is_plain(text: &str) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::borrow::Cow;
-
-    use clap::ValueEnum;
 
     use super::*;
     use crate::credential::Lease;
@@ -253,10 +241,10 @@ pub(crate) mod tests {
 
     #[test]
     fn a_failure_prints_something_in_every_format_that_a_shell_evaluates_and_nothing_in_the_others() {
-        for format in Format::value_variants().iter().copied() {
+        for format in Format::ALL {
             for shape in [Some(&EXOSCALE), Some(&AWS), None] {
                 let text = failure(format, shape, false, Kind::Denied);
-                assert_eq!(text.is_empty(), !is_evaluated(format));
+                assert_eq!(text.is_empty(), !format.facts().evaluated);
             }
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ci_creds::cli::{self, Stop};
 use ci_creds::error::Kind;
+use ci_creds::render::format::Format;
 use ci_creds::{config, variables};
 use clap::ValueEnum;
 
@@ -79,7 +80,7 @@ fn every_way_format_and_placeholder_is_in_the_readme_and_no_other_one_is() {
     assert_eq!(first_cells("Who the job is"), names::<cli::Method>());
     let mut formats = first_cells("What is printed");
     formats.sort();
-    let mut known = names::<cli::Format>();
+    let mut known = names::<Format>();
     known.sort();
     assert_eq!(formats, known);
     let text = section(&readme, "Which credential");

@@ -3,14 +3,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ci_creds::cli::Format;
 use ci_creds::credential::{Credential, Lease};
 use ci_creds::provider::shape::{Characters, Field, Shape};
 use ci_creds::provider::{
-    SHAPES,
     aws::AWS,
     exoscale::{EXOSCALE, SOS},
+    shapes,
 };
+use ci_creds::render::format::Format;
 use ci_creds::render::render;
 use ci_creds::secret::Secret;
 use dev_vault::{Fault, On};
@@ -184,7 +184,7 @@ fn assert_reads(shell: &Shell, stage: &Stage, script: &str, expected: &[String])
 
 #[test]
 fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
-    for shape in SHAPES {
+    for shape in shapes() {
         let world = World::start();
         let credentials = draw(shape);
         let folder = write_texts(&world, Format::Shell, &credentials);
@@ -207,7 +207,7 @@ fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
 #[test]
 fn fish_reads_every_value_as_it_is() {
     let Some(fish) = shell::named("fish") else { return };
-    for shape in SHAPES {
+    for shape in shapes() {
         let world = World::start();
         let credentials = draw(shape);
         let folder = write_texts(&world, Format::Fish, &credentials);
@@ -241,7 +241,7 @@ fn botocore_reads_every_value_as_it_is() {
 #[test]
 fn python_reads_every_value_of_the_json() {
     let Some(python) = tool::find("python3") else { return };
-    for shape in SHAPES {
+    for shape in shapes() {
         let world = World::start();
         let credentials = draw(shape);
         let folder = write_texts(&world, Format::Json, &credentials);
@@ -284,7 +284,7 @@ struct Spoilt {
 fn spoilt() -> Vec<Spoilt> {
     const FORMATS: [&str; 7] = ["shell", "fish", "powershell", "json", "dotenv", "github", "process"];
     let mut cases = Vec::new();
-    for shape in SHAPES {
+    for shape in shapes() {
         for field in shape.fields.iter().filter(|field| field.variable.is_some()) {
             let (line, path) = match (&*shape.name, field.required) {
                 ("exoscale", _) => (format!("{} --role {ROLE}", shape.command), format!("exoscale/apikey/{ROLE}")),
@@ -358,7 +358,7 @@ fn a_name_with_a_byte_outside_its_set_is_left_out_and_the_credential_is_not() {
         let now = Arc::new(AtomicU32::new(0));
         spoil(&world, &path, name, &now);
         let run = world.command_as("id-token", &format!("{line} --format json"));
-        let field = SHAPES.into_iter().flat_map(|shape| shape.fields.iter()).find(|field| field.name == name);
+        let field = shapes().flat_map(|shape| shape.fields.iter()).find(|field| field.name == name);
         for number in outside(field.expect("a field"), 0) {
             now.store(number, Ordering::SeqCst);
             let answer: Value = serde_json::from_str(&run.run().ok()).expect("JSON");

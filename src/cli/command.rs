@@ -1,0 +1,119 @@
+//! The commands as a table, one row each. What clap is told of a command, what comes of its flags, and whether a shell
+//! may be waiting for its output all follow from the row.
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
+
+use super::flag::{CACHE, COMPLETIONS, Cache, Completions, Fetch};
+use crate::provider::CLOUDS;
+use crate::provider::cloud::Cloud;
+
+/// What to do.
+pub enum Command {
+    /// `ci-creds exoscale`, `ci-creds aws`.
+    Fetch(Fetch),
+    /// `ci-creds cache`.
+    Cache(Cache),
+    /// `ci-creds completions`.
+    Completions(Completions),
+    /// `ci-creds man`.
+    Man,
+}
+
+/// A command.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    /// What it is for: in the list of commands, and at the head of its own help.
+    about: &'static str,
+    pub(super) output: Output,
+    /// Adds its flags. By a plain function, because clap calls it only for the command that is on the line.
+    flags: fn(clap::Command) -> clap::Command,
+    parse: fn(&Row, &ArgMatches) -> Result<Command, clap::Error>,
+}
+
+/// What a command prints.
+pub(super) enum Output {
+    /// This cloud's credential: a shell may evaluate it, and must fail when we do.
+    Credential(&'static Cloud),
+    /// A text to read.
+    Text,
+}
+
+const OTHERS: [Row; 3] = [
+    Row {
+        name: "cache",
+        about: CACHE,
+        output: Output::Text,
+        flags: Cache::augment_args,
+        parse: |_, matches| Cache::from_arg_matches(matches).map(Command::Cache),
+    },
+    Row {
+        name: "completions",
+        about: COMPLETIONS,
+        output: Output::Text,
+        flags: Completions::augment_args,
+        parse: |_, matches| Completions::from_arg_matches(matches).map(Command::Completions),
+    },
+    Row {
+        name: "man",
+        about: "Print the manual page",
+        output: Output::Text,
+        flags: |command| command,
+        parse: |_, _| Ok(Command::Man),
+    },
+];
+
+/// The table.
+pub(super) fn rows() -> impl Iterator<Item = Row> {
+    CLOUDS.into_iter().map(fetch).chain(OTHERS)
+}
+
+fn fetch(cloud: &'static Cloud) -> Row {
+    Row {
+        name: cloud.command,
+        about: cloud.about,
+        output: Output::Credential(cloud),
+        flags: |command| match cloud_of(command.get_name()) {
+            Some(cloud) => Fetch::augment_args(cloud, command),
+            None => command,
+        },
+        parse: |row, matches| match row.output {
+            Output::Credential(cloud) => Fetch::from_arg_matches(cloud, matches).map(Command::Fetch),
+            Output::Text => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+        },
+    }
+}
+
+fn cloud_of(command: &str) -> Option<&'static Cloud> {
+    CLOUDS.into_iter().find(|cloud| cloud.command == command)
+}
+
+/// What `derive(Subcommand)` would write, but that a command's flags are made when it is the one on the line: those of
+/// all commands would be a third of the instructions of a run that finds its credential in the cache.
+impl Subcommand for Command {
+    fn augment_subcommands(command: clap::Command) -> clap::Command {
+        command.subcommands(rows().map(|row| clap::Command::new(row.name).about(row.about).defer(row.flags)))
+    }
+
+    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        rows().any(|row| row.name == name)
+    }
+}
+
+impl FromArgMatches for Command {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(ErrorKind::MissingSubcommand);
+        let (name, matches) = matches.subcommand().ok_or_else(missing)?;
+        let row = rows().find(|row| row.name == name).ok_or_else(missing)?;
+        (row.parse)(&row, matches)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! A cloud as a command: what a user may say of its credential, and the request that follows from it.
+//!
+//! Pure: which layer a value comes from is [`crate::config`]'s business, how a flag is parsed [`crate::cli`]'s. Both
+//! read the same table.
+
+use super::shape::Shape;
+use crate::error::{Error, Kind, Result};
+use crate::mint::Mint;
+use crate::origin::Sourced;
+
+/// A cloud.
+pub struct Cloud {
+    /// The command, behind `ci-creds`; also the name of its table in a configuration file.
+    pub command: &'static str,
+    /// What the command is for, in the list of commands and at the head of its own help.
+    pub about: &'static str,
+    /// The variables that name the engine's role and its mount.
+    pub role_variable: &'static str,
+    /// See [`Cloud::role_variable`].
+    pub mount_variable: &'static str,
+    /// What else a user may say, in the order of the help.
+    pub settings: &'static [&'static Setting],
+    /// The shapes that a credential can have, each with the switch that asks for it; the last one has none.
+    pub shapes: &'static [(Option<&'static Setting>, &'static Shape)],
+    /// The switch that leaves alone what [`Shape::profiles`] names.
+    pub keep_profile: Option<&'static Setting>,
+    /// The request, from what was said.
+    pub request: fn(&Said<'_>) -> Result<Request>,
+}
+
+/// One thing that a user may say of a credential: a flag and, under the same name, a key of the configuration file.
+pub struct Setting {
+    /// The flag, with its dashes.
+    pub flag: &'static str,
+    /// What it takes.
+    pub value: Value,
+    /// Its line in the help.
+    pub help: &'static str,
+    /// Where it stands in the help.
+    pub heading: Heading,
+    /// Variables that say the same, the first that is set counts.
+    pub variables: &'static [&'static str],
+    /// Whether a configuration file may say it.
+    pub in_file: bool,
+}
+
+/// What a setting takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Value {
+    /// Nothing: it is said or not.
+    Switch,
+    /// A text, by this name in the help.
+    Text(&'static str),
+    /// One of these texts, each with its line in the help; the name of the value first.
+    Choice(&'static str, &'static [(&'static str, &'static str)]),
+}
+
+/// The part of the help in which a setting stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heading {
+    /// What the credential is.
+    Credential,
+    /// How it is handed over.
+    Output,
+}
+
+impl Setting {
+    /// Its key in a configuration file, and its name on the command line without the dashes.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        self.flag.trim_start_matches('-')
+    }
+}
+
+/// What was said of one credential.
+pub struct Said<'a> {
+    /// Where the engine is mounted.
+    pub mount: &'a str,
+    /// The engine's role.
+    pub role: &'a str,
+    /// Whether the output sets variables, so that there must be a value for each.
+    pub sets_variables: bool,
+    /// The text of a setting, from the first layer that has one.
+    pub text: &'a dyn Fn(&'static Setting) -> Result<Option<Sourced<String>>>,
+    /// Whether a switch is on.
+    pub is_on: &'a dyn Fn(&'static Setting) -> bool,
+}
+
+/// What follows for the run.
+pub struct Request {
+    /// The read, or write, that makes the credential.
+    pub mint: Mint,
+    /// Variables to export beside it.
+    pub companions: Vec<(&'static str, String)>,
+    /// Whether to wait until the cloud knows a new key, and in which region to ask.
+    pub wait: Option<Wait>,
+}
+
+/// A wish to wait until the cloud knows a new key.
+pub struct Wait {
+    /// The region that a flag or a file names.
+    pub region: Option<Sourced<String>>,
+}
+
+impl Cloud {
+    /// The shape that the switches ask for.
+    #[must_use]
+    pub fn shape(&self, is_on: impl Fn(&'static Setting) -> bool) -> Option<&'static Shape> {
+        let asked = |(switch, _): &&(Option<&'static Setting>, _)| switch.is_none_or(&is_on);
+        self.shapes.iter().find(asked).map(|(_, shape)| *shape)
+    }
+}
+
+/// Reads a region or zone: what may stand in a shell's text and in a host name.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub fn parse_place(place: &Sourced<String>, what: &str) -> Result<String> {
+    let text = place.value.trim();
+    if !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    {
+        return Ok(text.to_owned());
+    }
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not one", place.origin))
+        .hint("lower-case letters, digits and hyphens: eu-central-1, ch-gva-2"))
+}

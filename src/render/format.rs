@@ -1,0 +1,101 @@
+//! The output formats as a table: what each is called, and what the rooms around [`super`] must know of it.
+
+/// What is printed. The names follow `aws configure export-credentials`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// POSIX shell exports, for eval
+    Shell,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// One JSON object with everything that is known
+    Json,
+    /// KEY=VALUE lines without quotes
+    Dotenv,
+    /// The JSON of the AWS SDKs' credential_process
+    Process,
+    /// Variables for the later steps of a GitHub Actions job
+    Github,
+    /// A private credentials file, and the shell exports that point to it
+    File,
+}
+
+/// What distinguishes one format from another: the row of a new one.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The name that `--format` takes.
+    pub name: &'static str,
+    /// Another name for it.
+    pub alias: Option<&'static str>,
+    /// Its line in the help.
+    pub help: &'static str,
+    /// Whether a shell evaluates the text, so that a failed run must print what fails.
+    pub evaluated: bool,
+    /// Whether it sets variables, the companions of the credential among them.
+    pub sets_variables: bool,
+    /// Where the text would be told, were the caller's commands traced.
+    pub traced: Traced,
+}
+
+/// What a trace of the caller's commands shows of a format, and what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traced {
+    /// Nothing: no shell runs the text.
+    Nothing,
+    /// Everything, unless the shell sources a private file in its place.
+    UnlessSourced,
+    /// Everything, whatever we print.
+    Everything,
+}
+
+impl Format {
+    /// Every format, in the order of the help.
+    pub const ALL: [Self; 8] =
+        [Self::Shell, Self::Fish, Self::Powershell, Self::Json, Self::Dotenv, Self::Process, Self::Github, Self::File];
+
+    /// The table.
+    #[must_use]
+    pub const fn facts(self) -> Facts {
+        let data =
+            Facts { name: "", alias: None, help: "", evaluated: false, sets_variables: true, traced: Traced::Nothing };
+        match self {
+            Self::Shell => Facts {
+                name: "shell",
+                alias: Some("env"),
+                help: "POSIX shell exports, for eval",
+                evaluated: true,
+                traced: Traced::UnlessSourced,
+                ..data
+            },
+            Self::Fish => Facts { name: "fish", help: "fish", evaluated: true, traced: Traced::UnlessSourced, ..data },
+            Self::Powershell => {
+                Facts { name: "powershell", help: "PowerShell", evaluated: true, traced: Traced::Everything, ..data }
+            }
+            Self::Json => Facts {
+                name: "json",
+                help: "One JSON object with everything that is known",
+                sets_variables: false,
+                ..data
+            },
+            Self::Dotenv => {
+                Facts { name: "dotenv", alias: Some("env-no-export"), help: "KEY=VALUE lines without quotes", ..data }
+            }
+            Self::Process => Facts {
+                name: "process",
+                help: "The JSON of the AWS SDKs' credential_process",
+                sets_variables: false,
+                ..data
+            },
+            Self::Github => {
+                Facts { name: "github", help: "Variables for the later steps of a GitHub Actions job", ..data }
+            }
+            Self::File => Facts {
+                name: "file",
+                help: "A private credentials file, and the shell exports that point to it",
+                evaluated: true,
+                ..data
+            },
+        }
+    }
+}
