@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Asked;
+use super::asked::Asked;
 use super::source::Layers;
 use crate::error::Result;
 use crate::host::Host;

@@ -3,12 +3,14 @@
 //! Everything that can be wrong without asking Vault is found here, before the first request.
 
 pub mod address;
+mod asked;
 mod cache;
 mod connection;
 mod file;
 mod identity;
 pub mod name;
 mod output;
+mod plan;
 mod proxy;
 mod readiness;
 mod source;
@@ -19,10 +21,7 @@ use crate::claims::Claims;
 use crate::cli::{self};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::http::transport::Connection;
 use crate::identity::{Identity, Login};
-use crate::mint::Mint;
-use crate::origin::Origin;
 use crate::provider::cloud::{Cloud, Request, Said, Setting};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
@@ -30,48 +29,16 @@ use crate::variables as var;
 use std::borrow::Cow;
 
 use crate::origin::Sourced;
+use asked::Asked;
 pub use cache::Place;
 pub(crate) use connection::{REQUEST, RETRIES};
 pub use name::PLACEHOLDERS;
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
+pub use plan::{Access, Plan};
 pub(crate) use readiness::QUESTION;
 pub use readiness::Readiness;
 use source::Layers;
-
-/// What a run that fetches a credential does.
-#[derive(Debug)]
-pub struct Plan {
-    /// How Vault is reached.
-    pub connection: Connection,
-    /// Who the job is.
-    pub login: Login,
-    /// What the credential consists of.
-    pub shape: Cow<'static, Shape>,
-    /// The engine's role, its placeholders filled.
-    pub role: String,
-    /// Where the role came from.
-    pub role_origin: Origin,
-    /// The request that makes the credential.
-    pub mint: Mint,
-    /// Variables to export beside the credential.
-    pub companions: Vec<(&'static str, String)>,
-    /// Where credentials are kept between calls, when this one may be.
-    pub cache: Option<Place>,
-    /// Where a new key is tried before it is handed over, when somebody asked for that.
-    pub readiness: Option<Readiness>,
-    /// How it is handed over.
-    pub output: Output,
-}
-
-/// Where Vault is and who the caller is: what it takes to give something back.
-#[derive(Debug)]
-pub struct Access {
-    /// How Vault is reached.
-    pub connection: Connection,
-    /// Who the job is.
-    pub login: Login,
-}
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
@@ -105,13 +72,6 @@ fn resolve_access_by(
         trust::check_audience(&connection, claims)?;
     }
     Ok((Access { connection, login }, claims))
-}
-
-/// What is asked of a cloud, as far as it is known before the layers are read.
-struct Asked<'a> {
-    shape: Cow<'static, Shape>,
-    output: &'a cli::Output,
-    keep_profile: bool,
 }
 
 /// Decides everything about a command that fetches a cloud's credential.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Asked;
+use super::asked::Asked;
 use super::source::Layers;
 use crate::error::{Error, Kind, Result};
 use crate::provider::shape::{CredentialsFile, Syntax};

@@ -8,6 +8,7 @@ mod file;
 mod folder;
 mod helper;
 mod lock;
+mod panic;
 mod process;
 mod replace;
 mod stream;
@@ -26,7 +27,8 @@ pub use fake::Fake;
 pub use file::{Document, Trust};
 pub use folder::{Folder, Locking};
 pub use lock::Lock;
-pub use process::{harden, on_panic};
+pub use panic::on_panic;
+pub use process::harden;
 pub use replace::{Standing, Target};
 pub use stream::Stdout;
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Pairs, line_ending};
+use super::pairs::{Pairs, line_ending};
 
 /// The variable beside the key that the file has a place for, and the place.
 pub(super) const ZONE: (&str, &str) = ("EXOSCALE_ZONE", "defaultZone");

@@ -10,6 +10,7 @@ mod fish;
 pub mod format;
 mod github;
 mod json;
+mod pairs;
 mod powershell;
 mod process;
 mod profile;
@@ -25,6 +26,7 @@ use crate::secret::Secret;
 use crate::time::render_time;
 
 use format::Format;
+use pairs::Pairs;
 
 pub use summary::summary;
 
@@ -64,9 +66,6 @@ pub fn is_profile(name: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     (1..=128).contains(&name.len()) && name.bytes().all(sound) && name != "DEFAULT"
 }
-
-/// What a credentials file holds of a credential: keys and values, in order, none of them blank.
-type Pairs<'a> = [(&'a str, &'a str)];
 
 /// A new credentials file: this one profile or account and nothing else.
 #[must_use]
@@ -124,12 +123,6 @@ fn pairs<'a>(credential: &'a Credential, syntax: Syntax, end: Option<&'a str>) -
         Syntax::Profiles => values.chain(end.map(|end| (profile::EXPIRES, end))).collect(),
         Syntax::Accounts => values.chain(zone.map(|(_, zone)| (key, zone.as_str()))).collect(),
     }
-}
-
-/// How the text ends its lines: as its first one.
-fn line_ending(text: &str) -> &'static str {
-    let first = text.split_inclusive('\n').next().unwrap_or_default();
-    if first.ends_with("\r\n") { "\r\n" } else { "\n" }
 }
 
 /// The POSIX shell exports by which the cloud's tools find the profile in the file at `path`, which is

@@ -8,7 +8,7 @@ mod ini;
 
 use ini::{Entry, Line, Outline, Role};
 
-use super::{Pairs, line_ending};
+use super::pairs::{Pairs, line_ending};
 
 /// When the credential ends, by the name that other tools write and show. Every SDK passes over it.
 pub(super) const EXPIRES: &str = "x_security_token_expires";

@@ -1,0 +1,13 @@
+//! What is asked of a cloud, as far as it is known before any layer is read.
+
+use std::borrow::Cow;
+
+use crate::cli;
+use crate::provider::shape::Shape;
+
+/// The parts of a command line that decide how the credential is handed over.
+pub(super) struct Asked<'a> {
+    pub(super) shape: Cow<'static, Shape>,
+    pub(super) output: &'a cli::Output,
+    pub(super) keep_profile: bool,
+}
