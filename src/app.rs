@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::cache::Cache;
 use crate::chain::{self, Chain, Obtained};
 use crate::cli::{self, CacheAction, Cli, Command, Intent, Stop};
 use crate::config::{self, Plan};
@@ -16,7 +17,6 @@ use crate::inventory::{self, Cleared, Owner};
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
-use crate::store::Cache;
 use crate::time::render_time;
 use crate::vault::client::Vault;
 

@@ -7,14 +7,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::auth::{self, Session};
+use crate::aws::ready;
+use crate::cache::{Cache, Ended, Kept, State, Turn};
 use crate::config::Plan;
 use crate::credential::{Credential, Lease};
 use crate::engine::{self, Failed, Leftover, assemble};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock};
 use crate::identity::Spent;
-use crate::readiness;
-use crate::store::{Cache, Ended, Kept, State, Turn};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
@@ -144,7 +144,7 @@ impl<'a> Chain<'a> {
     /// Where somebody asked for that. What becomes of a credential that is not known in time is the caller's business.
     async fn wait_until_known(&self, credential: &Credential, plan: &Plan) -> Result<()> {
         let Some(readiness) = &plan.readiness else { return Ok(()) };
-        let done = readiness::wait(readiness, credential, plan.connection.timeout, self.host).await?;
+        let done = ready::wait(readiness, credential, plan.connection.timeout, self.host).await?;
         if plan.output.verbose {
             self.host.write_stderr(&format!("ci-creds: ready: {done}\n"));
         }

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use crate::cache::{Door, Inventory, Keys, Label, Opened, is_stale};
 use crate::config::{Access, Place};
 use crate::engine::{self, Leftover};
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::secret::Secret;
-use crate::store::{Door, Inventory, Keys, Label, Opened, is_stale};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 

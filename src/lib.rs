@@ -4,17 +4,19 @@
 //!
 //! ```text
 //! arguments ─► cli ─┐                    ┌────────── chain ──────────┐                ┌── delivery ─┐
-//! variables ────────┼─► config ─► Plan ─►│ store? auth ─► engine     │─► Credential ─►│ render host │─► the caller
+//! variables ────────┼─► config ─► Plan ─►│ cache? auth ─► engine     │─► Credential ─►│ render host │─► the caller
 //! file ─────────────┘                    └────── vault ─► http ──────┘                └─────────────┘
 //! ```
 //!
-//! `config` decides everything before the first request. `chain` finds a credential that `store` kept, or has `auth`
-//! log in and `engine` ask; `vault` speaks to the server, `http` carries it, `readiness` waits until AWS knows a new
+//! `config` decides everything before the first request. `chain` finds a credential that `cache` kept, or has `auth`
+//! log in and `engine` ask; `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new
 //! key. `provider` and `render` are pure. `delivery` hands the text over; `inventory` shows and gives back what is kept.
 //! `host` is the only door to the process. [`run`] is all that `main` calls.
 
 mod app;
 pub mod auth;
+pub mod aws;
+pub mod cache;
 mod chain;
 pub mod claims;
 pub mod cli;
@@ -30,10 +32,8 @@ mod inventory;
 pub mod mint;
 pub mod origin;
 pub mod provider;
-mod readiness;
 pub mod render;
 pub mod secret;
-pub mod store;
 pub mod time;
 pub mod variables;
 pub mod vault;

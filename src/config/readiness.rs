@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
+use crate::aws::sts;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::{Address, parse_server};
 use crate::http::transport::{Connection, Roots};
 use crate::origin::Origin;
 use crate::origin::Sourced;
-use crate::provider::caller_identity;
 use crate::provider::cloud::parse_place;
 use crate::variables as var;
 
@@ -57,7 +57,7 @@ pub(super) fn resolve_readiness(region: Option<&Sourced<String>>, layers: &Layer
         }
     };
     let name = region.map(|region| parse_place(region, "region")).transpose()?;
-    let (url, signed_for) = caller_identity::endpoint(name.as_deref());
+    let (url, signed_for) = sts::endpoint(name.as_deref());
     let default = Sourced { value: url, origin: region.map_or(Origin::Default, |region| region.origin.clone()) };
     let endpoint = layers.text(("", None), &[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL], |_| None)?;
     let (connection, authority) = connect(&endpoint.unwrap_or(default), layers)?;

@@ -1,15 +1,12 @@
 //! The clouds: one file each, holding a table of what the engine answers and which variables its tools read.
 //!
 //! Pure: a provider gets values and returns values. It knows no HTTP, no environment and no output format. A new
-//! cloud is one file here and one line in [`CLOUDS`]. Beside the tables stands what is asked of AWS itself,
-//! [`caller_identity`], and how that is signed.
+//! cloud is one file here and one line in [`CLOUDS`].
 
 pub mod aws;
-pub mod caller_identity;
 pub mod cloud;
 pub mod exoscale;
 pub mod shape;
-pub mod signature;
 
 use cloud::Cloud;
 use shape::Shape;

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ci_creds::provider::caller_identity;
+use ci_creds::aws::sts;
 use dev_vault::{Fault, On, Proxy, Recorded, Reply, Sink, Tls};
 use serde_json::{Value, json};
 
@@ -515,6 +515,6 @@ fn sts_is_where_botocore_finds_it_in_every_region() {
     assert!(rows.len() > 30, "{rows:?}");
     for row in rows {
         let (region, url) = row.split_once(' ').expect("two words");
-        assert_eq!(caller_identity::endpoint(Some(region)), (url.to_owned(), region.to_owned()));
+        assert_eq!(sts::endpoint(Some(region)), (url.to_owned(), region.to_owned()));
     }
 }

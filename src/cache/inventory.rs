@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::entry::{self, Label, Seal};
+use super::name::{DRAFT, LOCK, lock_of, read};
 use super::scope::Keys;
-use super::{DRAFT, LOCK, lock_of, read};
 use crate::auth::Session;
 use crate::host::{Folder, Host, Lock, Locking};
 use crate::secret::Secret;

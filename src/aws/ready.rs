@@ -8,13 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use crate::aws::sts::{self, Verdict};
 use crate::config::{QUESTION, Readiness};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::cloud::{Answer, Client};
 use crate::http::{Broken, Stage};
-use crate::provider::caller_identity::{self, Verdict};
 use crate::secret::Secret;
 
 /// So many successes in a row, as Terraform's Vault provider asks for. Each question meets one of many servers: while
@@ -93,8 +93,8 @@ impl Probe<'_> {
     async fn ask(&self, timeout: Duration) -> Result<Option<Doubt>> {
         let Readiness { authority, region, .. } = self.readiness;
         let time = self.host.now();
-        let headers = caller_identity::headers(authority, region, time, self.key, self.secret);
-        let Broken { stage, error } = match self.http.post(&headers, caller_identity::BODY, timeout).await {
+        let headers = sts::headers(authority, region, time, self.key, self.secret);
+        let Broken { stage, error } = match self.http.post(&headers, sts::BODY, timeout).await {
             Ok(answer) => return self.interpret(&answer, time),
             Err(broken) => broken,
         };
@@ -117,7 +117,7 @@ impl Probe<'_> {
     }
 
     fn interpret(&self, answer: &Answer, asked: Timestamp) -> Result<Option<Doubt>> {
-        let (verdict, code) = caller_identity::judge(answer.status, &answer.body);
+        let (verdict, code) = sts::judge(answer.status, &answer.body);
         let code = code.unwrap_or_default();
         let seen = format!("{} answers {} {code}", self.http.peer.host, answer.status).trim_end().to_owned();
         let skew = skew(answer, asked);

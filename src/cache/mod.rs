@@ -8,6 +8,7 @@
 pub mod entry;
 mod inventory;
 mod login;
+mod name;
 mod scope;
 mod window;
 
@@ -29,6 +30,7 @@ pub use entry::Label;
 use entry::Seal;
 pub use inventory::{Inventory, Opened, is_stale};
 pub use login::Ended;
+use name::{DRAFT, lock_of, read, slot};
 pub use scope::{Door, Keys, Target};
 pub use window::{State, state};
 
@@ -228,21 +230,6 @@ impl Cache {
     }
 }
 
-/// What the names of locks and of unfinished entries begin with.
-const LOCK: &str = "lock-";
-const DRAFT: &str = "draft-";
-
-/// The lock for an entry.
-fn lock_of(name: &str) -> String {
-    format!("{LOCK}{}", slot(name))
-}
-
-/// Locks are never removed, so there must not be one for every job that ever ran: 256 of them, by the first digits
-/// of the name. Two jobs that meet in one wait for each other's request.
-fn slot(name: &str) -> &str {
-    name.get(..2).unwrap_or(name)
-}
-
 /// The first folder that can be used. What is wrong with one is told when no other one can be.
 fn open_folder(folders: &[PathBuf], host: &Host) -> Option<Folder> {
     let mut problems = Vec::new();
@@ -255,13 +242,6 @@ fn open_folder(folders: &[PathBuf], host: &Host) -> Option<Folder> {
     let problems = if problems.is_empty() { "there is no folder for it".into() } else { problems.join("; ") };
     host.warn(format!("nothing is kept between calls: {problems}"));
     None
-}
-
-fn read(folder: &Folder, name: &str, host: &Host) -> Option<Zeroizing<Vec<u8>>> {
-    folder.read(name).unwrap_or_else(|problem| {
-        host.warn(format!("{} {problem}: it was not used", folder.path().join(name).display()));
-        None
-    })
 }
 
 impl Kept {
