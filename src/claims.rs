@@ -53,6 +53,29 @@ impl Claims {
     }
 }
 
+/// Placeholders and the variable of GitLab that says the same as the ID token's claim of that name.
+pub const PLACEHOLDERS: [(&str, &str); 19] = [
+    ("namespace_id", "CI_PROJECT_NAMESPACE_ID"),
+    ("namespace_path", "CI_PROJECT_NAMESPACE"),
+    ("project_id", "CI_PROJECT_ID"),
+    ("project_path", "CI_PROJECT_PATH"),
+    ("project_path_slug", "CI_PROJECT_PATH_SLUG"),
+    ("project_name", "CI_PROJECT_NAME"),
+    ("user_id", "GITLAB_USER_ID"),
+    ("user_login", "GITLAB_USER_LOGIN"),
+    ("pipeline_id", "CI_PIPELINE_ID"),
+    ("pipeline_source", "CI_PIPELINE_SOURCE"),
+    ("job_id", "CI_JOB_ID"),
+    ("ref", "CI_COMMIT_REF_NAME"),
+    ("ref_slug", "CI_COMMIT_REF_SLUG"),
+    ("ref_protected", "CI_COMMIT_REF_PROTECTED"),
+    ("environment", "CI_ENVIRONMENT_NAME"),
+    ("environment_slug", "CI_ENVIRONMENT_SLUG"),
+    ("deployment_tier", "CI_ENVIRONMENT_TIER"),
+    ("environment_action", "CI_ENVIRONMENT_ACTION"),
+    ("runner_id", "CI_RUNNER_ID"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

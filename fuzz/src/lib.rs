@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use ci_creds::claims::Claims;
-use ci_creds::config::PLACEHOLDERS;
+use ci_creds::claims::PLACEHOLDERS;
 use ci_creds::config::name::{fill, is_part_of_role, is_role, path_in};
 use ci_creds::credential::{Credential, Lease};
 use ci_creds::error::{self, Error, Kind};

@@ -6,6 +6,7 @@ use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::{Outcome, Refusal, Step};
+use crate::vault::refusal::{Row, Says, explain};
 
 /// Logs in with both halves.
 pub(super) async fn login(
@@ -58,66 +59,78 @@ async fn generate(vault: &Vault<'_>, plan: &Login, token: &Secret) -> Result<Sec
     let role = plan.role.as_deref().unwrap_or_default();
     let path = format!("auth/{}/role/{role}/secret-id", plan.mount);
     let exchange = vault.create_secret_id(&plan.mount, role, token).await;
-    let (_, envelope) = settle(exchange, |refusal| describe_generator(&refusal, &path, plan))?;
+    let (_, envelope) = settle(exchange, |refusal| describe_generator(&refusal, plan))?;
     let secret_id = envelope.data.unwrap_or_default().take_text("secret_id");
     secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no secret_id")))
 }
 
 fn describe(refusal: &Refusal, login: &Login) -> Error {
-    let path = format!("auth/{}/login", login.mount);
-    let denied = |what: &str| Error::new(Kind::Denied, format!("the AppRole login at {path} was refused ({what})"));
-    let text = refusal.reason.as_str();
-    let error = denied(&refusal.because());
-    if refusal.wants_a_token() || refusal.status == 404 {
-        return error.hint(format!(
-            "there is no AppRole at auth/{}: name its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
-            login.mount
-        ));
-    }
-    if refusal.is_denied() {
-        return error.hint(format!(
-            "is AppRole mounted at auth/{}? (--auth-mount) A role id that got five wrong secret ids is locked for 15 minutes",
-            login.mount
-        ));
-    }
-    if text.contains("CIDR") {
-        return error.hint(
-            "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; the secret id \
-            is spent all the same",
-        );
-    }
-    if text.contains("secret id") || text.contains("secret ID") || text.contains("secret_id") {
-        return error.hint(format!(
-            "the secret id (from {}) or VAULT_ROLE_ID is wrong, expired or used up: make a new one with vault write \
-            -f auth/{}/role/{}/secret-id",
-            login.origin,
-            login.mount,
-            login.role.as_deref().unwrap_or("NAME")
-        ));
-    }
-    if text.contains("role ID") || text.contains("role_id") || text.contains("alias name") {
-        return error.hint(format!(
-            "VAULT_ROLE_ID is not a role id of auth/{}: vault read auth/{}/role/{}/role-id",
-            login.mount,
-            login.mount,
-            login.role.as_deref().unwrap_or("NAME")
-        ));
-    }
-    error.hint("check VAULT_ROLE_ID, the secret id and --auth-mount")
+    explain(&REFUSALS, refusal, &|name| value(name, login))
 }
 
-fn describe_generator(refusal: &Refusal, path: &str, login: &Login) -> Error {
-    let because = refusal.because();
-    let role = login.role.as_deref().unwrap_or_default();
-    match refusal.status {
-        403 => Error::new(
-            Kind::Denied,
-            format!("the token (from {}) may not make a secret id at {path} ({because})", login.origin),
-        )
-        .hint(format!("its policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; or the token has expired")),
-        404 => Error::new(Kind::Config, format!("there is no AppRole {role} at auth/{} ({because})", login.mount))
-            .hint("set VAULT_APPROLE_ROLE to its name, or --auth-mount to its mount"),
-        _ => Error::new(Kind::Denied, format!("no secret id was made at {path} ({because})"))
-            .hint("check the role's bind_secret_id, secret_id_num_uses and secret_id_bound_cidrs"),
+fn describe_generator(refusal: &Refusal, login: &Login) -> Error {
+    explain(&GENERATOR_REFUSALS, refusal, &|name| value(name, login))
+}
+
+fn value(name: &str, login: &Login) -> String {
+    match name {
+        "origin" => login.origin.to_string(),
+        "mount" => login.mount.clone(),
+        _ => login.role.clone().unwrap_or_else(|| "NAME".into()),
     }
 }
+
+/// Of `auth/<mount>/login`.
+const REFUSALS: [Row; 6] = [
+    refused(
+        Says::NoSuchLogin,
+        "there is no AppRole at auth/{mount}: name its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
+    ),
+    refused(
+        Says::Status(&[403]),
+        "is AppRole mounted at auth/{mount}? (--auth-mount) A role id that got five wrong secret ids is locked for 15 \
+        minutes",
+    ),
+    refused(
+        Says::Text(&["CIDR"]),
+        "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; the secret id is spent all \
+        the same",
+    ),
+    refused(
+        Says::Text(&["secret id", "secret ID", "secret_id"]),
+        "the secret id (from {origin}) or VAULT_ROLE_ID is wrong, expired or used up: make a new one with vault write -f \
+        auth/{mount}/role/{role}/secret-id",
+    ),
+    refused(
+        Says::Text(&["role ID", "role_id", "alias name"]),
+        "VAULT_ROLE_ID is not a role id of auth/{mount}: vault read auth/{mount}/role/{role}/role-id",
+    ),
+    refused(Says::Anything, "check VAULT_ROLE_ID, the secret id and --auth-mount"),
+];
+
+const fn refused(says: Says, change: &'static str) -> Row {
+    Row { says, kind: Kind::Denied, cause: "the AppRole login at auth/{mount}/login was refused ({because})", change }
+}
+
+/// Of `auth/<mount>/role/<role>/secret-id`, asked with a generator token.
+const GENERATOR_REFUSALS: [Row; 3] = [
+    Row {
+        says: Says::Status(&[403]),
+        kind: Kind::Denied,
+        cause: "the token (from {origin}) may not make a secret id at auth/{mount}/role/{role}/secret-id ({because})",
+        change: "its policy needs: path \"auth/{mount}/role/{role}/secret-id\" { capabilities = [\"update\"] }; or the \
+            token has expired",
+    },
+    Row {
+        says: Says::Status(&[404]),
+        kind: Kind::Config,
+        cause: "there is no AppRole {role} at auth/{mount} ({because})",
+        change: "set VAULT_APPROLE_ROLE to its name, or --auth-mount to its mount",
+    },
+    Row {
+        says: Says::Anything,
+        kind: Kind::Denied,
+        cause: "no secret id was made at auth/{mount}/role/{role}/secret-id ({because})",
+        change: "check the role's bind_secret_id, secret_id_num_uses and secret_id_bound_cidrs",
+    },
+];

@@ -4,12 +4,13 @@
 //! told from here. Claims say who the job is, not a secret.
 
 use super::{Session, session, settle};
-use crate::claims::Claims;
+use crate::claims::{Claims, PLACEHOLDERS};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::Vault;
 use crate::vault::outcome::{Refusal, Step};
+use crate::vault::refusal::{Row, Says, explain};
 
 /// Logs in; without a role, as the mount's default role.
 pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, claims: &Claims) -> Result<Session> {
@@ -23,85 +24,78 @@ pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, clai
 }
 
 fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
-    let path = format!("auth/{}/login", login.mount);
-    let error = Error::new(
-        Kind::Denied,
-        format!("the login with the ID token (from {}) at {path} was refused ({})", login.origin, refusal.because()),
-    );
-    error.hint(advise(refusal, login, claims))
+    let says = |claim: &str| claims.text(claim).map_or_else(|| "nothing".into(), |value| sanitized(&value));
+    explain(&REFUSALS, refusal, &|name| match name {
+        "origin" => login.origin.to_string(),
+        "mount" => login.mount.clone(),
+        "role" => login.role.clone().unwrap_or_else(|| "NAME".into()),
+        "aud" => {
+            Some(sanitized(&claims.audiences().join(", "))).filter(|aud| !aud.is_empty()).unwrap_or("nothing".into())
+        }
+        "claims" => told(&refusal.reason, &says),
+        claim => says(claim),
+    })
 }
 
-/// What to change, by Vault's text (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.6).
-fn advise(refusal: &Refusal, login: &Login, claims: &Claims) -> String {
-    let text = refusal.reason.as_str();
-    let role = login.role.as_deref().unwrap_or("NAME");
-    let mount = &login.mount;
-    let audience = sanitized(&claims.audiences().join(", "));
-    let says = |claim: &str| claims.text(claim).map_or_else(|| "nothing".into(), |value| sanitized(&value));
-    if refusal.wants_a_token() || refusal.is_denied() || refusal.status == 404 {
-        return format!(
-            "is the JWT method mounted at auth/{mount}? --auth-mount or VAULT_AUTH_PATH names its mount; bound_cidrs \
-            of the role also refuse so"
-        );
-    }
-    if text.contains("missing role") {
-        return format!("auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE");
-    }
-    if text.contains("could not be found") {
-        return format!(
-            "there is no role {role} at auth/{mount}: --auth-role or VAULT_AUTH_ROLE; vault list auth/{mount}/role"
-        );
-    }
-    if text.contains("no audiences bound") {
-        return format!("set bound_audiences of the role {role} to the token's aud, which is {audience}");
-    }
-    if text.contains("audience") {
-        return format!(
-            "the token's aud is {}: set `aud:` of this ID token in .gitlab-ci.yml to the bound_audiences of the role {role}, to the letter",
-            if audience.is_empty() { "nothing".into() } else { audience }
-        );
-    }
-    if text.contains("issuer") {
-        return format!(
-            "the token's iss is {}: bound_issuer of auth/{mount}/config must be the same, to the letter",
-            says("iss")
-        );
-    }
-    if text.contains("signature") || text.contains("fetching keys") {
-        return format!(
-            "the token is from {}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url), and \
-            Vault must reach them",
-            says("iss")
-        );
-    }
-    if text.contains("expired") {
-        return "the job outlived its ID token, or the clocks differ: GitLab's tokens live as long as the job's \
-            timeout, 5 minutes without one"
-            .into();
-    }
-    if text.contains("not yet valid") || text.contains("in the future") {
-        return "the clocks of GitLab and Vault differ by more than a minute".into();
-    }
-    if text.contains("subject") {
-        return format!("the token's sub is {}: bound_subject of the role {role} differs", says("sub"));
-    }
-    if text.contains("claim") {
-        let named = crate::config::PLACEHOLDERS.iter().map(|(name, _)| *name).chain([
-            "ref_type",
-            "environment_protected",
-            "sub",
-        ]);
-        let told = named
-            .filter(|name| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == *name));
-        let told: Vec<_> = told.map(|name| format!("{name} is {}", says(name))).collect();
-        let told = if told.is_empty() {
-            "compare them with the job's".to_owned()
-        } else {
-            format!("in this job {}", told.join(", "))
-        };
-        return format!("bound_claims of the role {role} do not fit: {told}; patterns need bound_claims_type=glob");
-    }
-    format!("vault read auth/{mount}/role/{role} shows what the role demands")
+/// The claims that Vault's text names, with the job's own values.
+fn told(reason: &str, says: &dyn Fn(&str) -> String) -> String {
+    let known = PLACEHOLDERS.iter().map(|(name, _)| *name).chain(["ref_type", "environment_protected", "sub"]);
+    let is_named =
+        |name: &&str| reason.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == *name);
+    let told: Vec<_> = known.filter(is_named).map(|name| format!("{name} is {}", says(name))).collect();
+    if told.is_empty() { "compare them with the job's".into() } else { format!("in this job {}", told.join(", ")) }
+}
+
+/// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.6), and what to change.
+const REFUSALS: [Row; 13] = [
+    refused(Says::NoSuchLogin, IS_IT_MOUNTED),
+    refused(Says::Status(&[403]), IS_IT_MOUNTED),
+    refused(Says::Text(&["missing role"]), "auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE"),
+    refused(
+        Says::Text(&["could not be found"]),
+        "there is no role {role} at auth/{mount}: --auth-role or VAULT_AUTH_ROLE; vault list auth/{mount}/role",
+    ),
+    refused(
+        Says::Text(&["no audiences bound"]),
+        "set bound_audiences of the role {role} to the token's aud, which is {aud}",
+    ),
+    refused(
+        Says::Text(&["audience"]),
+        "the token's aud is {aud}: set `aud:` of this ID token in .gitlab-ci.yml to the bound_audiences of the role \
+        {role}, to the letter",
+    ),
+    refused(
+        Says::Text(&["issuer"]),
+        "the token's iss is {iss}: bound_issuer of auth/{mount}/config must be the same, to the letter",
+    ),
+    refused(
+        Says::Text(&["signature", "fetching keys"]),
+        "the token is from {iss}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url), and Vault must \
+        reach them",
+    ),
+    refused(
+        Says::Text(&["expired"]),
+        "the job outlived its ID token, or the clocks differ: GitLab's tokens live as long as the job's timeout, 5 minutes \
+        without one",
+    ),
+    refused(
+        Says::Text(&["not yet valid", "in the future"]),
+        "the clocks of GitLab and Vault differ by more than a minute",
+    ),
+    refused(Says::Text(&["subject"]), "the token's sub is {sub}: bound_subject of the role {role} differs"),
+    refused(
+        Says::Text(&["claim"]),
+        "bound_claims of the role {role} do not fit: {claims}; patterns need bound_claims_type=glob",
+    ),
+    refused(Says::Anything, "vault read auth/{mount}/role/{role} shows what the role demands"),
+];
+
+const IS_IT_MOUNTED: &str = "is the JWT method mounted at auth/{mount}? --auth-mount or VAULT_AUTH_PATH names its mount; \
+    bound_cidrs of the role also refuse so";
+
+const fn refused(says: Says, change: &'static str) -> Row {
+    let cause = "the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})";
+    Row { says, kind: Kind::Denied, cause, change }
 }
 
 #[cfg(test)]

@@ -32,7 +32,6 @@ use crate::origin::Sourced;
 use asked::Asked;
 pub use cache::Place;
 pub(crate) use connection::{REQUEST, RETRIES};
-pub use name::PLACEHOLDERS;
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
 pub use plan::{Access, Plan};

@@ -3,7 +3,7 @@
 //! Everything is checked before the first request: what Vault's router would decode, clean or split never leaves.
 
 use super::source::Layers;
-use crate::claims::Claims;
+use crate::claims::{Claims, PLACEHOLDERS};
 use crate::error::{Error, Kind, Result};
 use crate::origin::Origin;
 use crate::origin::Sourced;
@@ -62,29 +62,6 @@ pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<St
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a path that Vault can have", path.origin))
         .hint("segments of letters, digits and _ - . @ + ~ = : joined by single slashes; no .. and no percent sign"))
 }
-
-/// Placeholders and the variable of GitLab that says the same as the ID token's claim of that name.
-pub const PLACEHOLDERS: [(&str, &str); 19] = [
-    ("namespace_id", "CI_PROJECT_NAMESPACE_ID"),
-    ("namespace_path", "CI_PROJECT_NAMESPACE"),
-    ("project_id", "CI_PROJECT_ID"),
-    ("project_path", "CI_PROJECT_PATH"),
-    ("project_path_slug", "CI_PROJECT_PATH_SLUG"),
-    ("project_name", "CI_PROJECT_NAME"),
-    ("user_id", "GITLAB_USER_ID"),
-    ("user_login", "GITLAB_USER_LOGIN"),
-    ("pipeline_id", "CI_PIPELINE_ID"),
-    ("pipeline_source", "CI_PIPELINE_SOURCE"),
-    ("job_id", "CI_JOB_ID"),
-    ("ref", "CI_COMMIT_REF_NAME"),
-    ("ref_slug", "CI_COMMIT_REF_SLUG"),
-    ("ref_protected", "CI_COMMIT_REF_PROTECTED"),
-    ("environment", "CI_ENVIRONMENT_NAME"),
-    ("environment_slug", "CI_ENVIRONMENT_SLUG"),
-    ("deployment_tier", "CI_ENVIRONMENT_TIER"),
-    ("environment_action", "CI_ENVIRONMENT_ACTION"),
-    ("runner_id", "CI_RUNNER_ID"),
-];
 
 /// Fills the placeholders of a role: from the job's ID token first, then from GitLab's variables.
 ///

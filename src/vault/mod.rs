@@ -3,4 +3,5 @@
 
 pub mod client;
 pub mod outcome;
+pub mod refusal;
 pub mod wire;

@@ -7,7 +7,7 @@ use std::path::Path;
 use ci_creds::cli::{self, Stop};
 use ci_creds::error::Kind;
 use ci_creds::render::format::Format;
-use ci_creds::{config, variables};
+use ci_creds::{claims, variables};
 use clap::ValueEnum;
 
 use crate::example::{self, Site};
@@ -85,7 +85,7 @@ fn every_way_format_and_placeholder_is_in_the_readme_and_no_other_one_is() {
     assert_eq!(formats, known);
     let text = section(&readme, "Which credential");
     let list = text.split("There are: ").nth(1).and_then(|rest| rest.split('.').next()).expect("the placeholders");
-    assert_eq!(quoted(list), config::PLACEHOLDERS.map(|(name, _)| name));
+    assert_eq!(quoted(list), claims::PLACEHOLDERS.map(|(name, _)| name));
 }
 
 /// The command lines of a text that call the program, each up to what the shell or the prose puts behind it.
