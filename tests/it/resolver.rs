@@ -71,6 +71,38 @@ fn no_variable_leads_the_name_of_vault_to_another_server() {
     }
 }
 
+#[test]
+fn where_root_lists_the_servers_a_variable_names_neither_another_ca_nor_another_servers_name() {
+    let world = vault();
+    let Some(names) = NameServer::start(&NAMES) else { return };
+    let Some(etc) = PrivateEtc::new(&world, names.address, "") else { return };
+    let address = format!("https://vault.invalid:{}", world.vault.socket_address().port());
+    let ca = world.file("ca.pem", world.vault.ca_pem());
+    let text = format!("allowed-origins = [\"{address}\"]\nca-file = \"{}\"\n", ca.display());
+    let config = world.file("config.toml", &text).display().to_string();
+    let run = |name: &str, value: &str| {
+        let line = format!("exoscale --role {ROLE} --retries 0 --config {config}");
+        let run = world.command_as("id-token", &line).env("VAULT_ADDR", &address).env(name, value);
+        Ran::of(etc.command(&run))
+    };
+    let another = vault();
+    for (name, value) in [
+        ("VAULT_CACERT_BYTES", another.vault.ca_pem()),
+        ("VAULT_CACERT", "/nonexistent/ca.pem"),
+        ("VAULT_CAPATH", "/nonexistent"),
+    ] {
+        let ran = run(name, value);
+        let told = format!("the CA from {name} is ignored: there are allowed-origins in {config}");
+        assert!(ran.stderr.contains(&told), "{ran:?}");
+        ran.ok();
+    }
+    let before = world.vault.connections();
+    let words = ["vault.attacker.test (from VAULT_TLS_SERVER_NAME)", &config, "vault.invalid"];
+    let ran = run("VAULT_TLS_SERVER_NAME", "vault.attacker.test");
+    ran.refused(&world, 78, "config", &words, &["unset VAULT_TLS_SERVER_NAME", "--tls-server-name"]);
+    assert_eq!(world.vault.connections(), before);
+}
+
 /// The environment that the process was started with, but for what the shell before it adds.
 fn environment_of(pid: u32) -> BTreeMap<String, String> {
     let text = std::fs::read(format!("/proc/{pid}/environ")).expect("its environment");
