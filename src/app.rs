@@ -46,6 +46,7 @@ fn failure_of(intent: &Intent, kind: Kind) -> String {
 }
 
 fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
+    host.restart_without_name_service_variables(arguments)?;
     let cli = match cli::parse_arguments(arguments) {
         Ok(cli) => cli,
         Err(Stop::Text(text)) => return host.write_stdout(&Secret::new(text)),

@@ -19,7 +19,7 @@ pub enum Kind {
     Unavailable,
     /// A bug of ours.
     Internal,
-    /// The operating system refused: no open file, no event queue, no thread, no lock.
+    /// The operating system refused: no open file, no event queue, no thread, no lock, no new start of this program.
     Os,
     /// A file or folder that we need to make is refused or cannot be made.
     Create,

@@ -154,3 +154,33 @@ pub const SECRETS: [&str; 9] = [
 
 /// fish says here, when it is exported, that it traces. Lower case is its name.
 pub const FISH_TRACE: &str = "fish_trace";
+
+/// By these the C library's name service is steered: glibc's own, and those of systemd's module for it. A lookup sees
+/// none of them, so that a name leads where files of root's say (`/etc/hosts`, `/etc/resolv.conf`, `/etc/nsswitch.conf`).
+///
+/// `HOSTALIASES` renames hosts, `LOCALDOMAIN` and `RES_OPTIONS` put other names before the one that was asked for,
+/// `RESOLV_HOST_CONF` names a file whose lines are printed on stderr. Sources: glibc's `resolv/res_init.c`,
+/// `resolv/res_query.c` and `resolv/res_hconf.c`, nss-resolve(8).
+pub const NAME_SERVICE: [&str; 14] = [
+    "LOCALDOMAIN",
+    "RES_OPTIONS",
+    "HOSTALIASES",
+    "RESOLV_HOST_CONF",
+    "RESOLV_MULTI",
+    "RESOLV_REORDER",
+    "RESOLV_ADD_TRIM_DOMAINS",
+    "RESOLV_OVERRIDE_TRIM_DOMAINS",
+    "SYSTEMD_NSS_RESOLVE_VALIDATE",
+    "SYSTEMD_NSS_RESOLVE_SYNTHESIZE",
+    "SYSTEMD_NSS_RESOLVE_CACHE",
+    "SYSTEMD_NSS_RESOLVE_ZONE",
+    "SYSTEMD_NSS_RESOLVE_TRUST_ANCHOR",
+    "SYSTEMD_NSS_RESOLVE_NETWORK",
+];
+
+/// From where a static program loads the modules that `/etc/nsswitch.conf` names, and runs them. Of a program that is not
+/// static the loader has read it, and has loaded whatever it says, before a line of ours runs.
+pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
+/// Says that this process has started itself again, without [`NAME_SERVICE`].
+pub const RESTARTED: &str = "CI_CREDS_RESTARTED";

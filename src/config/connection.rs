@@ -7,6 +7,7 @@ use super::address::{parse_address, parse_redirect_host};
 use super::name::parse_path;
 use super::proxy::resolve_proxy;
 use super::source::{Layers, shown};
+use super::trust;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -61,9 +62,13 @@ pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers:
         .text(("--namespace", flags.namespace.as_deref()), &[var::VAULT_NAMESPACE], |file| file.namespace.as_deref())?
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
+    let list = trust::find_list(&address, layers.files);
     let server_name = resolve_server_name(&address, flags, layers)?;
+    if let (Some(name), Some(list)) = (&server_name, &list) {
+        trust::check_server_name(name, &address, list, layers.files)?;
+    }
     let proxy = resolve_proxy(&address, flags, layers)?;
-    let (roots, named) = resolve_roots(&address, unchecked, flags, layers)?;
+    let (roots, named) = resolve_roots(&address, unchecked, list.as_ref(), flags, layers)?;
     let by_variable = |origin: &Origin| !layers.files.vouch_for(origin);
     if let (Some(proxy), Some(name)) = (&proxy, &server_name) {
         return Err(Error::new(
@@ -158,6 +163,7 @@ fn resolve_server_name(
 fn resolve_roots(
     address: &Address,
     unchecked: bool,
+    list: Option<&Origin>,
     flags: &cli::Connection,
     layers: &Layers<'_>,
 ) -> Result<(Roots, Option<Origin>)> {
@@ -175,7 +181,7 @@ fn resolve_roots(
         )
         .hint("name the CA with --ca-file PATH or VAULT_CACERT"));
     }
-    match find_roots(flags, layers)? {
+    match find_roots(list, flags, layers)? {
         Some(Named::File(path)) => {
             let text = read_pem(&path, "CA", layers)?;
             let origin = format!("{} (from {})", path.value.display(), path.origin);
@@ -196,9 +202,18 @@ enum Named {
     Folder(Sourced<PathBuf>),
 }
 
+impl Named {
+    fn origin(&self) -> &Origin {
+        match self {
+            Self::File(path) | Self::Folder(path) => &path.origin,
+            Self::Text(text) => &text.origin,
+        }
+    }
+}
+
 /// The CA that counts: by a flag, else by a variable, else by a file. Security: no variable takes the place of a CA that
-/// the command line names, in whichever way it does.
-fn find_roots(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Named>> {
+/// the command line names, in whichever way it does, nor of one that root names beside `allowed-origins`.
+fn find_roots(list: Option<&Origin>, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Named>> {
     let by_flag =
         |name, path: &Option<PathBuf>| path.clone().map(|value| Sourced { value, origin: Origin::Flag(name) });
     if let Some(path) = by_flag("--ca-file", &flags.ca_file) {
@@ -207,6 +222,24 @@ fn find_roots(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Nam
     if let Some(folder) = by_flag("--ca-path", &flags.ca_path) {
         return Ok(Some(Named::Folder(folder)));
     }
+    let files = layers.files;
+    let of_root = list.and_then(|_| {
+        let file = files.find_of_root(|file| file.ca_file.clone()).map(Named::File);
+        file.or_else(|| files.find_of_root(|file| file.ca_path.clone()).map(Named::Folder))
+    });
+    let named = find_roots_below_flags(layers)?;
+    let (Some(ca), Some(list)) = (of_root, list) else { return Ok(named) };
+    if let Some(named) = named.filter(|named| named.origin() != ca.origin()) {
+        layers.host.warn(format!(
+            "the CA from {} is ignored: there are allowed-origins in {list}, and {} names the CA",
+            named.origin(),
+            ca.origin()
+        ));
+    }
+    Ok(Some(ca))
+}
+
+fn find_roots_below_flags(layers: &Layers<'_>) -> Result<Option<Named>> {
     if let Some(path) = layers.variable(var::VAULT_CACERT)? {
         return Ok(Some(Named::File(path.map(PathBuf::from))));
     }

@@ -169,6 +169,12 @@ impl Files {
             .find_map(|file| Some(Sourced { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
     }
 
+    /// The first file of root's that answers: what no variable has said, nor has a file that one chose.
+    pub(super) fn find_of_root<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<Sourced<T>> {
+        let mut of_root = self.0.iter().filter(|file| file.of_root);
+        of_root.find_map(|file| Some(Sourced { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
+    }
+
     /// Whether a flag or a file of root's said so, and no variable.
     pub(super) fn vouch_for(&self, origin: &Origin) -> bool {
         match origin {

@@ -11,6 +11,7 @@ use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, Server, parse_server};
 use crate::http::transport::{Connection, Roots};
+use crate::origin::{Origin as Source, Sourced};
 
 /// Holds the address against `allowed-origins` of a file that only root can have written, and says whether it is on
 /// that list. Without such a list every address is allowed; this machine always is.
@@ -29,6 +30,37 @@ pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<boo
         format!("the address {} (from {}) is none of the allowed-origins", ours.base(), connection.address_origin),
     )
     .hint(format!("the administrator of this runner allows {list}: set {} to one of them", connection.address_origin)))
+}
+
+/// The file with `allowed-origins` that speaks of this address. Where there is one, root says who Vault is, and what a
+/// variable says of that is hearsay: root's CA counts before a variable's, and the server's name is not a variable's to
+/// choose. A file that a variable chose says no more than the variable.
+pub(super) fn find_list(address: &Address, files: &Files) -> Option<Source> {
+    remote_origin(address)?;
+    files.find(|settings| settings.allowed_origins.as_ref().map(|_| ())).map(|list| list.origin)
+}
+
+/// Holds a TLS server name that is not the address's own against the list in this file. Security: with another name, the
+/// certificate that anybody can have for a host of his own would do for every allowed server.
+///
+/// # Errors
+/// [`Kind::Config`] when neither a flag nor root has named it.
+pub(super) fn check_server_name(name: &Sourced<String>, address: &Address, list: &Source, files: &Files) -> Result<()> {
+    let of_root = files.find_of_root(|settings| settings.tls_server_name.clone());
+    if files.vouch_for(&name.origin) || of_root.is_some_and(|root| root.value.trim().eq_ignore_ascii_case(&name.value))
+    {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!(
+            "there are allowed-origins in {list}, and the TLS server name {} (from {}) is not the name of {}",
+            name.value,
+            name.origin,
+            address.host()
+        ),
+    )
+    .hint(format!("unset {}, or put `tls-server-name` into {SYSTEM}, or name it by --tls-server-name", name.origin)))
 }
 
 /// Security: a proxy is told where to lead, and leads where it wants; a CA of its own makes that look right. Either
@@ -85,7 +117,11 @@ fn host_in(text: &str) -> Option<String> {
 }
 
 fn remote(connection: &Connection) -> Option<&Server> {
-    match &connection.address {
+    remote_origin(&connection.address)
+}
+
+fn remote_origin(address: &Address) -> Option<&Server> {
+    match address {
         Address::Tcp(origin) if !origin.is_loopback() => Some(origin),
         _ => None,
     }
@@ -131,6 +167,7 @@ mod tests {
         let list = format!("allowed-origins = ['https://vault.corp']\n{system}");
         let fake = Fake::default().with_root_file(SYSTEM, &list).with_root_file("/ca.pem", "x");
         let fake = fake.with_file("/c.toml", "proxy = 'http://evil:3128'\nca-file = '/ca.pem'\n");
+        let fake = fake.with_file("/name.toml", "tls-server-name = 'evil.example'\n");
         let variables = variables.iter().copied().chain([("VAULT_ADDR", "https://vault.corp")]);
         let host = Host::fake(fake.with_variables(variables));
         let files = read_files(&host, None::<&Path>)?;
@@ -160,6 +197,71 @@ mod tests {
         assert!(check_with(&both, &by_flag, "").unwrap());
         let excepted = [both[0], both[1], ("NO_PROXY", "corp")];
         assert!(check_with(&excepted, &none(), "").unwrap());
+    }
+
+    #[test]
+    fn where_there_is_a_list_a_server_name_is_the_addresss_own_or_roots_or_a_flags() {
+        let none = crate::cli::Connection::default;
+        for name in ["VAULT_TLS_SERVER_NAME", "BAO_TLS_SERVER_NAME"] {
+            let error = check_with(&[(name, "evil.example")], &none(), "").unwrap_err();
+            assert_eq!(error.kind(), Kind::Config);
+            let text = error.render(false);
+            assert!([name, SYSTEM, "evil.example", "vault.corp"].iter().all(|word| text.contains(word)), "{text}");
+            // The name of another server on the list, or of one below, is not its own either.
+            assert!(check_with(&[(name, "a.vault.corp")], &none(), "").is_err());
+            assert!(check_with(&[(name, "Vault.corp")], &none(), "").unwrap());
+            assert!(check_with(&[(name, "vault.internal")], &none(), "tls-server-name = 'VAULT.internal'\n").unwrap());
+            assert!(check_with(&[(name, "evil.example")], &none(), "tls-server-name = 'vault.internal'\n").is_err());
+        }
+        assert!(check_with(&[], &none(), "tls-server-name = 'vault.internal'\n").unwrap());
+        let by_flag = crate::cli::Connection { tls_server_name: Some("vault.internal".into()), ..none() };
+        assert!(check_with(&[("VAULT_TLS_SERVER_NAME", "evil.example")], &by_flag, "").unwrap());
+        // A file that a variable chose says no more than the variable.
+        assert!(check_with(&[("CI_CREDS_CONFIG", "/name.toml")], &none(), "").is_err());
+    }
+
+    #[test]
+    fn where_there_is_a_list_roots_ca_counts_before_a_variables_and_that_is_told() {
+        let resolve = |variables: &[(&str, &str)], flags: &crate::cli::Connection, system: &str| {
+            let host = Host::fake(world(variables, system));
+            let files = read_files(&host, None::<&Path>).unwrap();
+            let connection = resolve_connection(flags, false, &Layers { host: &host, files: &files }).unwrap();
+            let Roots::Pem { text, .. } = connection.roots else { panic!("no roots: {variables:?}") };
+            (text, host.take_warnings().join("\n"))
+        };
+        let none = crate::cli::Connection::default;
+        let listed = "allowed-origins = ['https://vault.corp']\n";
+        for (name, value) in [
+            ("VAULT_CACERT", "/evil.pem"),
+            ("VAULT_CACERT_BYTES", "evil"),
+            ("BAO_CACERT_BYTES", "evil"),
+            ("VAULT_CAPATH", "/evil"),
+            ("CI_CREDS_CONFIG", "/name.toml"),
+        ] {
+            let (text, warnings) = resolve(&[(name, value)], &none(), &format!("{listed}ca-file = '/ca.pem'\n"));
+            assert_eq!(text, "root's", "{name}");
+            let told = if name == "CI_CREDS_CONFIG" { value } else { name };
+            assert!(warnings.contains(&format!("the CA from {told} is ignored")), "{warnings}");
+            assert!(warnings.contains(SYSTEM), "{warnings}");
+            // Root names none, or has no list: a variable's CA is what it was.
+            for system in [listed, "ca-file = '/ca.pem'\n"].iter().filter(|_| name != "VAULT_CAPATH") {
+                assert_eq!(resolve(&[(name, value)], &none(), system), ("evil".to_owned(), String::new()), "{name}");
+            }
+        }
+        let (text, warnings) = resolve(&[], &none(), &format!("{listed}ca-file = '/ca.pem'\n"));
+        assert_eq!((text.as_str(), warnings.as_str()), ("root's", ""));
+        let by_flag = crate::cli::Connection { ca_file: Some("/evil.pem".into()), ..none() };
+        let (text, _) = resolve(&[("VAULT_CACERT_BYTES", "x")], &by_flag, &format!("{listed}ca-file = '/ca.pem'\n"));
+        assert_eq!(text, "evil");
+        // The list does not speak of this machine.
+        let here = [("VAULT_CACERT_BYTES", "evil"), ("VAULT_ADDR", "https://localhost:8200")];
+        assert_eq!(resolve(&here, &none(), &format!("{listed}ca-file = '/ca.pem'\n")).0, "evil");
+    }
+
+    fn world(variables: &[(&str, &str)], system: &str) -> Fake {
+        let fake = Fake::default().with_root_file(SYSTEM, system).with_root_file("/ca.pem", "root's");
+        let fake = fake.with_file("/evil.pem", "evil").with_file("/name.toml", "ca-file = '/evil.pem'\n");
+        fake.with_variables([("VAULT_ADDR", "https://vault.corp")]).with_variables(variables.iter().copied())
     }
 
     const OURS: &str = r#"{"aud":"https://vault.corp","iss":"https://gitlab.corp"}"#;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::variables::{BAO, SECRETS, VAULT};
+use crate::variables::{BAO, RESTARTED, SECRETS, VAULT};
 
 /// Vault's CLI gives its helpers no limit; a job that hangs at 2 a.m. is worse than one that fails.
 const HELPER_PATIENCE: Duration = Duration::from_secs(10);
@@ -22,6 +22,7 @@ pub(super) fn run_token_helper(path: &str, place: &str, secret: Option<&str>) ->
     };
     let mut command = Command::new(path);
     // Security: the helper has its own way to its token, and no business with the job's secrets.
+    command.env_remove(RESTARTED);
     for name in SECRETS.into_iter().chain(secret) {
         command.env_remove(name);
         if let Some(rest) = name.strip_prefix(VAULT) {

@@ -11,9 +11,11 @@ mod lock;
 mod panic;
 mod process;
 mod replace;
+mod restart;
 mod stream;
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,7 +23,7 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::variables::XDG_RUNTIME_DIR;
+use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
 pub use fake::Fake;
 pub use file::{Document, Trust};
@@ -73,6 +75,24 @@ impl Host {
                 }
             },
             World::Fake(fake) => Ok(fake.variables.get(name).cloned()),
+        }
+    }
+
+    /// Puts this program in its own place, without the variables that steer the name service, when one of them is set.
+    /// `arguments` are the whole command line.
+    ///
+    /// Arguments, other variables, open files, ignored and blocked signals, limits and process id stay. The process's short
+    /// name, which the kernel makes of the path, becomes `exe`. Security: before the first thread, and before any secret is
+    /// read; the new program is as open to its peers as any other until it hides again.
+    ///
+    /// # Errors
+    /// [`Kind::Os`] when the program cannot be started again: a lookup would see the variable.
+    pub fn restart_without_name_service_variables(&self, arguments: &[OsString]) -> Result<()> {
+        let library_path = cfg!(target_feature = "crt-static").then_some(LIBRARY_PATH);
+        let names: Vec<_> = NAME_SERVICE.into_iter().chain(library_path).collect();
+        match &self.world {
+            World::Real { .. } => restart::restart_without(&names, arguments),
+            World::Fake(_) => Ok(()),
         }
     }
 

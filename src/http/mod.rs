@@ -308,6 +308,10 @@ impl reqwest::dns::Resolve for Resolver {
     }
 }
 
+/// The stack of a lookup, as large as Rust makes every other one. Named here because `RUST_MIN_STACK` counts otherwise, and on one
+/// that is too small the C library's lookup would end the process, with an empty stdout, which an eval takes for success.
+const LOOKUP_STACK: usize = 2 << 20;
+
 /// Asks the system, on a thread of its own, for it may take longer than any deadline of ours. Nobody waits for the thread
 /// then; it ends with the process. (tokio's own would panic where the system has no thread to give.)
 async fn look_up(host: String) -> Result<Vec<SocketAddr>, fault::Unresolved> {
@@ -316,7 +320,7 @@ async fn look_up(host: String) -> Result<Vec<SocketAddr>, fault::Unresolved> {
         let found = (host.as_str(), 0).to_socket_addrs().map(Iterator::collect);
         let _ = sender.send(found.map_err(|_| fault::Unresolved::NoAddress(host)));
     };
-    std::thread::Builder::new().spawn(ask).map_err(|_| fault::Unresolved::NoThread)?;
+    std::thread::Builder::new().stack_size(LOOKUP_STACK).spawn(ask).map_err(|_| fault::Unresolved::NoThread)?;
     receiver.await.unwrap_or(Err(fault::Unresolved::NoThread))
 }
 

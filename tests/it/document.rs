@@ -162,6 +162,15 @@ fn every_test_that_the_security_table_names_exists_and_every_check_has_a_state()
 }
 
 #[test]
+fn every_variable_that_no_lookup_sees_stands_in_the_security_pages_table() {
+    let text = file("docs/security.md");
+    let told = quoted(section(&text, "What other variables do"));
+    for name in variables::NAME_SERVICE.iter().chain(&[variables::LIBRARY_PATH]) {
+        assert!(told.iter().any(|told| told == name), "{name} is in no row");
+    }
+}
+
+#[test]
 fn every_link_of_the_readme_leads_to_a_file() {
     let readme = file("README.md");
     let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());

@@ -59,6 +59,8 @@ mod real_server;
 mod redirect;
 /// What is said when a login is refused, and what to change then.
 mod refusal;
+/// Variables that steer the name service, and whatever else obeys one.
+mod resolver;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
 mod secret;
 /// `eval` in every shell, on success and on every failure.

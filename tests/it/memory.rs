@@ -27,7 +27,7 @@ fn job(world: &World, method: &str, line: &str) -> (Run, String) {
 }
 
 /// The run in the middle of its read, which no answer comes to.
-fn start_reading(world: &World, method: &str, mut command: Command) -> Child {
+pub(crate) fn start_reading(world: &World, method: &str, mut command: Command) -> Child {
     world.vault.inject(On::path(READ), Fault::hang_before());
     let count = world.requests().len() + requests_of(method).len() + 1;
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -36,7 +36,7 @@ fn start_reading(world: &World, method: &str, mut command: Command) -> Child {
     child
 }
 
-fn end(mut child: Child) {
+pub(crate) fn end(mut child: Child) {
     child.kill().expect("a child");
     child.wait().expect("its end");
 }
@@ -154,9 +154,15 @@ fn read_as_peer(pid: u32, name: &str) -> Result<(), String> {
 
 #[test]
 fn another_process_of_the_same_user_reads_neither_memory_nor_environment() {
+    assert_hidden(|run| run);
+    // One that has started itself again hides again.
+    assert_hidden(|run| run.env("RES_OPTIONS", "ndots:9"));
+}
+
+fn assert_hidden(change: fn(Run) -> Run) {
     let world = World::start();
     let folder = public_program();
-    let run = world.command_as("token", EXOSCALE).env("HOME", "/");
+    let run = change(world.command_as("token", EXOSCALE).env("HOME", "/"));
     let mut command = Command::new(folder.path().join("ci-creds"));
     command.args(&run.arguments).env_clear().envs(run.variables());
     let child = start_reading(&world, "token", unprivileged(command));

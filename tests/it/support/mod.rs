@@ -6,6 +6,7 @@ pub mod expect;
 pub mod leak;
 pub mod moto;
 pub mod parallel;
+pub mod private_etc;
 pub mod shell;
 pub mod tool;
 
@@ -280,6 +281,12 @@ impl Run {
 
     pub fn without(mut self, name: &str) -> Self {
         self.variables.remove(name);
+        self
+    }
+
+    /// Another build of the program.
+    pub fn of(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
         self
     }
 
