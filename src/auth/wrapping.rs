@@ -1,7 +1,8 @@
 //! A wrapping token: looked up, checked, unwrapped once, and what was in it used to log in.
 //!
 //! Security: who intercepts a wrapping token can unwrap it and wrap something of his own in its place. The path
-//! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent.
+//! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent. Every AppRole
+//! of a mount logs in by the same path, so a wrapped login must also name the expected AppRole.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(super) async fn login(
     expected: Option<&str>,
 ) -> Result<Session, Failed> {
     let Wrapped { creation_path, made } = lookup(vault, login, token).await?;
-    let content = check_creation_path(&creation_path, login, expected)?;
+    let content = check_creation_path(&creation_path, login, role_id.is_some(), expected)?;
     if content == Content::SecretId && role_id.is_none() {
         return Err(Error::new(
             Kind::Input,
@@ -46,8 +47,13 @@ pub(super) async fn login(
     let exchange = unwrap(vault, login, token).await?;
     let path = "sys/wrapping/unwrap";
     let (sent, mut envelope) = settle(exchange, |refusal| describe_unwrap(&refusal, login))?;
-    if envelope.auth.is_some() {
-        return session((made.min(sent), envelope), path).map_err(Failed::after_spending);
+    if let Some(auth) = &envelope.auth {
+        let held_by = auth.metadata.role_name.clone();
+        let session = session((made.min(sent), envelope), path).map_err(Failed::after_spending)?;
+        if let Err(error) = check_role_name(held_by.as_deref(), &creation_path, login) {
+            return Err(Failed::after_spending(discard(vault, &session, error).await));
+        }
+        return Ok(session);
     }
     let secret_id = envelope.data.take().unwrap_or_default().take_text("secret_id");
     let (Some(secret_id), Some(role_id)) = (secret_id, role_id) else {
@@ -113,7 +119,9 @@ async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exch
     ))
 }
 
-fn check_creation_path(path: &str, login: &Login, expected: Option<&str>) -> Result<Content> {
+/// What the token holds, by the path that made it. A wrapped login is expected where the user says so: by its path, or by
+/// its AppRole alone. A job with a role ID expects a secret ID, and whoever takes that can wrap a login made with it.
+fn check_creation_path(path: &str, login: &Login, has_role_id: bool, expected: Option<&str>) -> Result<Content> {
     let mount = &login.mount;
     if let Some(expected) = expected {
         if path == expected {
@@ -121,13 +129,12 @@ fn check_creation_path(path: &str, login: &Login, expected: Option<&str>) -> Res
         }
         return Err(suspicious(path, expected, login));
     }
-    if path == format!("auth/{mount}/login") {
+    if path == login_path(login) && login.role.is_some() && !has_role_id {
         return Ok(Content::Login);
     }
     let role = path.strip_prefix(&format!("auth/{mount}/role/")).and_then(|rest| rest.strip_suffix("/secret-id"));
     let fits = role.is_some_and(|role| match &login.role {
-        // AppRole's names are case-insensitive on the server.
-        Some(wanted) => role.eq_ignore_ascii_case(wanted),
+        Some(wanted) => is_same_role(role, wanted),
         None => !role.is_empty() && !role.contains('/'),
     });
     if fits {
@@ -137,8 +144,63 @@ fn check_creation_path(path: &str, login: &Login, expected: Option<&str>) -> Res
     Err(suspicious(path, &format!("auth/{mount}/role/{role}/secret-id"), login))
 }
 
+fn login_path(login: &Login) -> String {
+    format!("auth/{}/login", login.mount)
+}
+
+/// AppRole's names are case-insensitive on the server.
+fn is_same_role(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// Holds the AppRole that logged in against the one that the job names. Only AppRole says a name: a token that another
+/// path made, which the user demanded, has none.
+fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) -> Result<()> {
+    let Some(wanted) = &login.role else { return Ok(()) };
+    let fits = match held_by {
+        Some(held_by) => is_same_role(held_by, wanted),
+        None => creation_path != login_path(login),
+    };
+    if fits {
+        return Ok(());
+    }
+    let held_by = held_by.map_or_else(|| "no AppRole".into(), |name| format!("the AppRole {}", sanitized(name)));
+    Err(Error::new(
+        Kind::Spent,
+        format!(
+            "SECURITY: the wrapping token (from {}) held a login of {held_by} and not of {wanted}; its token was not used",
+            login.origin
+        ),
+    )
+    .hint(format!(
+        "somebody may have taken the real one and put this in its place: treat it as an incident, destroy the secret \
+        IDs of {wanted}, read the audit log. If the login is yours, correct the AppRole (from {})",
+        login.role_origin
+    )))
+}
+
+/// Revokes the token of a login that is not used. It holds no lease: what becomes of it is told and is no failure of its
+/// own.
+async fn discard(vault: &Vault<'_>, session: &Session, error: Error) -> Error {
+    if session.batch {
+        return error.also("a batch token cannot be revoked");
+    }
+    match vault.revoke_self(&session.token).await.outcome {
+        Outcome::Done(_) => error.also("it was revoked"),
+        _ => error.also("it could not be revoked"),
+    }
+}
+
 fn suspicious(path: &str, expected: &str, login: &Login) -> Error {
     let made_by = sanitized(path);
+    let yours = if path == login_path(login) {
+        format!(
+            "If the job gets a wrapped login on purpose, set VAULT_APPROLE_ROLE and no role ID, or pass \
+            --creation-path {made_by}"
+        )
+    } else {
+        format!("If {made_by} is your own way, say so with --auth-mount, VAULT_APPROLE_ROLE or --creation-path")
+    };
     Error::new(
         Kind::Spent,
         format!(
@@ -149,8 +211,7 @@ fn suspicious(path: &str, expected: &str, login: &Login) -> Error {
     )
     .hint(format!(
         "somebody may have taken the real one and put this in its place: treat it as an incident, destroy the role's \
-        secret ids, read the audit log. If {made_by} is your own way, say so with --auth-mount, VAULT_APPROLE_ROLE \
-        or --creation-path"
+        secret ids, read the audit log. {yours}"
     ))
 }
 
@@ -212,7 +273,48 @@ mod tests {
     }
 
     fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content> {
-        check_creation_path(path, &login(role), expected)
+        check_creation_path(path, &login(role), false, expected)
+    }
+
+    #[test]
+    fn a_wrapped_login_is_taken_where_it_was_asked_for_only() {
+        const LOGIN: &str = "auth/ci/approle/login";
+        // The job's role, whether it has a role ID, the creation path that it demands.
+        for (role, has_role_id, expected, content) in [
+            (Some("deploy"), false, None, Some(Content::Login)),
+            (Some("deploy"), true, None, None),
+            (None, true, None, None),
+            (None, false, None, None),
+            (Some("deploy"), true, Some(LOGIN), Some(Content::Either)),
+            (None, true, Some(LOGIN), Some(Content::Either)),
+            (None, false, Some(LOGIN), Some(Content::Either)),
+            (Some("deploy"), false, Some("auth/token/create"), None),
+        ] {
+            let found = check_creation_path(LOGIN, &login(role), has_role_id, expected);
+            assert_eq!(found.ok(), content, "{role:?} {has_role_id} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrapped_login_must_name_the_approle_that_the_job_names() {
+        const LOGIN: &str = "auth/ci/approle/login";
+        for (held_by, path, wanted, fits) in [
+            (Some("deploy"), LOGIN, Some("deploy"), true),
+            (Some("deploy"), LOGIN, Some("Deploy"), true),
+            (Some("mallory"), LOGIN, Some("deploy"), false),
+            (Some("mallory"), "auth/other/login", Some("deploy"), false),
+            (Some(""), LOGIN, Some("deploy"), false),
+            (None, LOGIN, Some("deploy"), false),
+            (None, "auth/token/create", Some("deploy"), true),
+            (Some("mallory"), LOGIN, None, true),
+        ] {
+            let result = check_role_name(held_by, path, &login(wanted));
+            assert_eq!(
+                result.map_err(|error| error.kind()).err(),
+                (!fits).then_some(Kind::Spent),
+                "{held_by:?} {path}"
+            );
+        }
     }
 
     #[test]
