@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Failed, Session, Spent, after_spending, approle, session, settle};
+use super::{Failed, Session, Spent, after_spending, approle, revoke, session, settle};
 use crate::config::Login;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::secret::Secret;
@@ -51,7 +51,8 @@ pub(super) async fn login(
         let held_by = auth.metadata.role_name.clone();
         let session = session((made.min(sent), envelope), path).map_err(Failed::after_spending)?;
         if let Err(error) = check_role_name(held_by.as_deref(), &creation_path, login) {
-            return Err(Failed::after_spending(discard(vault, &session, error).await));
+            let became = if revoke(vault, &session).await { "was revoked" } else { "could not be revoked" };
+            return Err(Failed::after_spending(error.also(format!("its token {became}"))));
         }
         return Ok(session);
     }
@@ -168,7 +169,7 @@ fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) ->
     Err(Error::new(
         Kind::Spent,
         format!(
-            "SECURITY: the wrapping token (from {}) held a login of {held_by} and not of {wanted}; its token was not used",
+            "SECURITY: the wrapping token (from {}) held a login of {held_by} and not of {wanted}, and was not used",
             login.origin
         ),
     )
@@ -177,18 +178,6 @@ fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) ->
         IDs of {wanted}, read the audit log. If the login is yours, correct the AppRole (from {})",
         login.role_origin
     )))
-}
-
-/// Revokes the token of a login that is not used. It holds no lease: what becomes of it is told and is no failure of its
-/// own.
-async fn discard(vault: &Vault<'_>, session: &Session, error: Error) -> Error {
-    if session.batch {
-        return error.also("a batch token cannot be revoked");
-    }
-    match vault.revoke_self(&session.token).await.outcome {
-        Outcome::Done(_) => error.also("it was revoked"),
-        _ => error.also("it could not be revoked"),
-    }
 }
 
 fn suspicious(path: &str, expected: &str, login: &Login) -> Error {

@@ -112,10 +112,21 @@ impl<'a> Vault<'a> {
         self.exchange(Call { token: Some(token), ..Call::new(Step::CreateSecretId, Method::Post, &path) }).await
     }
 
-    /// `POST auth/token/create`: a child with the same policies and the mount's own TTL.
+    /// `POST auth/token/create`: a child with the same policies, that lives as long as this run can. Without a TTL it
+    /// would live for 768 hours, and a root token's child for ever.
     pub async fn create_child(&self, token: &Secret) -> Exchange {
         let call = Call::new(Step::CreateChild, Method::Post, "auth/token/create");
-        self.exchange(Call { token: Some(token), body: Some(object(&[("display_name", "ci-creds")])), ..call }).await
+        let ttl = format!("{}s", (self.deadline + MINT + CLEAN_UP).as_secs());
+        let body = object(&[("display_name", "ci-creds"), ("ttl", &ttl)]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+    }
+
+    /// `POST auth/token/renew-self {increment}`: from now on the token lives for so long, longer or shorter than it
+    /// would have. The default policy grants it.
+    pub async fn renew_self(&self, token: &Secret, increment: Duration) -> Exchange {
+        let call = Call::new(Step::RenewSelf, Method::Post, "auth/token/renew-self");
+        let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
     }
 
     /// `POST auth/<mount>/login`. No token goes with it.

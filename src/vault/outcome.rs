@@ -103,6 +103,8 @@ pub enum Step {
     LoginIdToken,
     /// `auth/token/create`: a child of a token that is not ours, which ends with it.
     CreateChild,
+    /// `auth/token/renew-self`, with the increment that the token shall live for.
+    RenewSelf,
     /// The read that makes a credential.
     Mint,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
@@ -139,6 +141,7 @@ impl Step {
             Self::LookupWrapping
             | Self::CreateSecretId
             | Self::CreateChild
+            | Self::RenewSelf
             | Self::LoginIdToken
             | Self::RevokeSelf
             | Self::RevokeLease => Again::Yes,
@@ -286,13 +289,14 @@ mod tests {
     use super::*;
     use zeroize::Zeroizing;
 
-    const STEPS: [Step; 10] = [
+    const STEPS: [Step; 11] = [
         Step::LookupWrapping,
         Step::Unwrap,
         Step::CreateSecretId,
         Step::LoginAppRole,
         Step::LoginIdToken,
         Step::CreateChild,
+        Step::RenewSelf,
         Step::Mint,
         Step::LookupSelf,
         Step::RevokeSelf,
@@ -484,6 +488,7 @@ mod tests {
             Again::AfterLookup,
             Again::Yes,
             Again::No,
+            Again::Yes,
             Again::Yes,
             Again::Yes,
             Again::AfterCleanUp,

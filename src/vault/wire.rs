@@ -54,6 +54,9 @@ pub struct Auth {
     /// Zero means no limit; absent before Vault 1.10.
     #[serde(deserialize_with = "null_is_default")]
     pub num_uses: u64,
+    /// What the token may do; `root` is everything.
+    #[serde(deserialize_with = "null_is_default")]
+    pub policies: Vec<String>,
     /// What the login method says of the login.
     #[serde(deserialize_with = "null_is_default")]
     pub metadata: Metadata,

@@ -152,7 +152,13 @@ fn a_planted_login_of_another_approle_is_revoked_and_never_used() {
         for run in [by_path, by_role, by_flag] {
             let run = run.env("VAULT_WRAPPING_TOKEN", &planted_login(world, "mallory"));
             world.vault.forget_requests();
-            let words = ["SECURITY", "a login of the AppRole mallory and not of", ROLE, "not used", "it was revoked"];
+            let words = [
+                "SECURITY",
+                "a login of the AppRole mallory and not of",
+                ROLE,
+                "was not used",
+                "its token was revoked",
+            ];
             let ran = run.run().refused(world, 79, "spent", &words, &["incident", "secret IDs", "audit log"]);
             assert_eq!(world.requests(), [LOOKUP, UNWRAP, "POST auth/token/revoke-self"], "{dialect}");
             world.assert_nothing_left(&ran);
@@ -168,7 +174,7 @@ fn a_planted_login_that_cannot_be_revoked_is_not_used_either() {
     let planted = planted_login(&world, "mallory");
     world.vault.inject(On::path("revoke-self").every(), Fault::answer(Reply::error(403, "permission denied")));
     let ran = run.env("VAULT_WRAPPING_TOKEN", &planted).run();
-    ran.refused(&world, 79, "spent", &["AppRole mallory", "it could not be revoked"], &["incident"]);
+    ran.refused(&world, 79, "spent", &["AppRole mallory", "its token could not be revoked"], &["incident"]);
     assert_eq!(world.vault.minted().len(), 0);
 }
 
