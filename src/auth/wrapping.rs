@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{Failed, Session, Spent, after_spending, approle, revoke, session, settle};
 use crate::config::Login;
-use crate::error::{Error, Kind, Result, sanitized};
+use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::{Outcome, Refusal};
@@ -34,8 +34,9 @@ pub(super) async fn login(
     role_id: Option<&Secret>,
     expected: Option<&str>,
 ) -> Result<Session, Failed> {
-    let Wrapped { creation_path, made } = lookup(vault, login, token).await?;
-    let content = check_creation_path(&creation_path, login, role_id.is_some(), expected)?;
+    let Wrapped { creation_path, made_by, made } = lookup(vault, login, token).await?;
+    let content = check_creation_path(&creation_path, login, role_id.is_some(), expected)
+        .map_err(|expected| suspicious(&made_by, &expected, login))?;
     if content == Content::SecretId && role_id.is_none() {
         return Err(Error::new(
             Kind::Input,
@@ -48,7 +49,7 @@ pub(super) async fn login(
     let path = "sys/wrapping/unwrap";
     let (sent, mut envelope) = settle(exchange, |refusal| describe_unwrap(&refusal, login))?;
     if let Some(auth) = &envelope.auth {
-        let held_by = auth.metadata.role_name.clone();
+        let held_by = auth.metadata.role_name.as_deref().map(|name| vault.quote(name));
         let session = session((made.min(sent), envelope), path).map_err(Failed::after_spending)?;
         if let Err(error) = check_role_name(held_by.as_deref(), &creation_path, login) {
             let became = if revoke(vault, &session).await { "was revoked" } else { "could not be revoked" };
@@ -74,6 +75,8 @@ pub(super) async fn login(
 /// What a lookup tells of a wrapping token.
 struct Wrapped {
     creation_path: String,
+    /// The same, for messages.
+    made_by: String,
     /// When it was made, and the login in it, whose life began then and not when it is unwrapped.
     made: Timestamp,
 }
@@ -87,7 +90,8 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrap
     let path = data.take_text("creation_path").ok_or_else(|| {
         Error::new(Kind::Data, "the answer of sys/wrapping/lookup has no creation_path; the token was not unwrapped")
     })?;
-    Ok(Wrapped { creation_path: path.expose().to_owned(), made: creation(made, life, sent) })
+    let creation_path = path.expose().to_owned();
+    Ok(Wrapped { made_by: vault.quote(&creation_path), creation_path, made: creation(made, life, sent) })
 }
 
 /// When a token was made that lived for `life` at most, and still did at `sent`. Vault's clock says `made`; what that one
@@ -122,13 +126,21 @@ async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exch
 
 /// What the token holds, by the path that made it. A wrapped login is expected where the user says so: by its path, or by
 /// its AppRole alone. A job with a role ID expects a secret ID, and whoever takes that can wrap a login made with it.
-fn check_creation_path(path: &str, login: &Login, has_role_id: bool, expected: Option<&str>) -> Result<Content> {
+///
+/// # Errors
+/// The path that it should have been.
+fn check_creation_path(
+    path: &str,
+    login: &Login,
+    has_role_id: bool,
+    expected: Option<&str>,
+) -> Result<Content, String> {
     let mount = &login.mount;
     if let Some(expected) = expected {
         if path == expected {
             return Ok(Content::Either);
         }
-        return Err(suspicious(path, expected, login));
+        return Err(expected.to_owned());
     }
     if path == login_path(login) && login.role.is_some() && !has_role_id {
         return Ok(Content::Login);
@@ -142,7 +154,7 @@ fn check_creation_path(path: &str, login: &Login, has_role_id: bool, expected: O
         return Ok(Content::SecretId);
     }
     let role = login.role.as_deref().unwrap_or("NAME");
-    Err(suspicious(path, &format!("auth/{mount}/role/{role}/secret-id"), login))
+    Err(format!("auth/{mount}/role/{role}/secret-id"))
 }
 
 fn login_path(login: &Login) -> String {
@@ -165,7 +177,7 @@ fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) ->
     if fits {
         return Ok(());
     }
-    let held_by = held_by.map_or_else(|| "no AppRole".into(), |name| format!("the AppRole {}", sanitized(name)));
+    let held_by = held_by.map_or_else(|| "no AppRole".into(), |name| format!("the AppRole {name}"));
     Err(Error::new(
         Kind::Spent,
         format!(
@@ -180,9 +192,8 @@ fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) ->
     )))
 }
 
-fn suspicious(path: &str, expected: &str, login: &Login) -> Error {
-    let made_by = sanitized(path);
-    let yours = if path == login_path(login) {
+fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
+    let yours = if made_by == login_path(login) {
         format!(
             "If the job gets a wrapped login on purpose, set VAULT_APPROLE_ROLE and no role ID, or pass \
             --creation-path {made_by}"
@@ -261,7 +272,7 @@ mod tests {
         }
     }
 
-    fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content> {
+    fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content, String> {
         check_creation_path(path, &login(role), false, expected)
     }
 
@@ -323,10 +334,14 @@ mod tests {
             "auth/token/create",
             "",
         ] {
-            assert_eq!(check(path, Some("deploy"), None).unwrap_err().kind(), Kind::Spent, "{path}");
+            assert_eq!(
+                check(path, Some("deploy"), None).unwrap_err(),
+                "auth/ci/approle/role/deploy/secret-id",
+                "{path}"
+            );
         }
         for path in ["auth/ci/approle/role/a/b/secret-id", "auth/ci/approle/role//secret-id"] {
-            assert_eq!(check(path, None, None).unwrap_err().kind(), Kind::Spent, "{path}");
+            assert_eq!(check(path, None, None).unwrap_err(), "auth/ci/approle/role/NAME/secret-id", "{path}");
         }
         assert!(check("auth/ci/approle/login", None, Some("auth/token/create")).is_err());
     }
