@@ -16,7 +16,7 @@ use crate::error::sanitized;
 const WINDOW: usize = 8;
 /// What is said in place of a text that repeats a secret.
 pub(super) const WITHHELD: &str = "the reason repeats a secret and is withheld";
-/// So much of a text is looked at. [`sanitized`] leaves 200 characters of it.
+/// So many characters of a text are looked at. [`sanitized`] leaves 200 of them.
 const LONGEST: usize = 4096;
 
 /// The secrets of one run, as far as a text can be held against them.
@@ -37,7 +37,7 @@ impl Secrets {
 
     /// The text for a message, or that it is withheld.
     pub(super) fn quote(&self, text: &str) -> String {
-        let head = &text[..text.floor_char_boundary(LONGEST)];
+        let head = text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end]);
         if self.stand_in(head) { WITHHELD.into() } else { sanitized(head) }
     }
 
