@@ -2,5 +2,6 @@
 //! wire ([`wire`]). It knows no login and no cloud.
 
 pub mod client;
+mod echo;
 pub mod outcome;
 pub mod wire;
