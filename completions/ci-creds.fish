@@ -57,7 +57,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l secret-id-file -d 'The file that holds the secret id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l token-file -d 'The file that holds the Vault token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id or login]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s n -l namespace -d 'The namespace' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -114,7 +114,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l secret-id-file -d 'The file that holds the secret id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l token-file -d 'The file that holds the Vault token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id or login]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s n -l namespace -d 'The namespace' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -156,7 +156,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l secret-id-file -d 'The file that holds the secret id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l token-file -d 'The file that holds the Vault token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id or login]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s n -l namespace -d 'The namespace' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F

@@ -160,7 +160,7 @@ impl<'a> Chain<'a> {
         let mut kept = shelf.as_ref().and_then(|shelf| shelf.cache.find_login(self.host));
         let mut lost = false;
         loop {
-            let (session, of_before) = match kept.take() {
+            let (mut session, of_before) = match kept.take() {
                 Some(session) => (session, true),
                 None => (self.log_in(plan, lost).await?, false),
             };
@@ -169,23 +169,28 @@ impl<'a> Chain<'a> {
             }
             let common = of_before || self.keep_login(spent, &session);
             self.hold(session.duplicate(), Leftover::Unknown, plan, common);
-            let Failed { error, leftover, transient, token_gone } =
-                match engine::obtain(self.vault, &session, plan, self.host).await {
-                    Ok(mut credential) => {
-                        let Lease { id, revocable, .. } = &credential.lease;
-                        let leftover = Leftover::Lease { id: id.clone(), revocable: *revocable };
-                        self.hold(session.duplicate(), leftover, plan, common);
-                        if let Some(shelf) = shelf.as_ref().filter(|_| common) {
-                            shelf.cache.count_use(&shelf.lock, &session, self.host);
-                        }
-                        // Who keeps it must know its end: nobody hears of a token that ends before the lease.
-                        if let (Some(_), Some(token)) = (&shelf, auth::lender(&plan.login, &session)) {
-                            engine::end_with(self.vault, token, &mut credential, self.host).await;
-                        }
-                        return Ok((credential, session));
+            let obtained = match engine::obtain(self.vault, &session, plan, self.host).await {
+                Ok(credential) if plan.login.identity.facts().child => {
+                    engine::outlive(self.vault, &mut session, credential, self.host).await
+                }
+                obtained => obtained,
+            };
+            let Failed { error, leftover, transient, token_gone } = match obtained {
+                Ok(mut credential) => {
+                    let Lease { id, revocable, .. } = &credential.lease;
+                    let leftover = Leftover::Lease { id: id.clone(), revocable: *revocable };
+                    self.hold(session.duplicate(), leftover, plan, common);
+                    if let Some(shelf) = shelf.as_ref().filter(|_| common) {
+                        shelf.cache.count_use(&shelf.lock, &session, self.host);
                     }
-                    Err(failed) => failed,
-                };
+                    // Who keeps it must know its end: nobody hears of a token that ends before the lease.
+                    if let (Some(_), Some(token)) = (&shelf, auth::lender(&plan.login, &session)) {
+                        engine::end_with(self.vault, token, &mut credential, self.host).await;
+                    }
+                    return Ok((credential, session));
+                }
+                Err(failed) => failed,
+            };
             match shelf.as_ref().filter(|_| common) {
                 // It was revoked, or ended before its time: a secret id may be good for another one.
                 Some(shelf) if of_before && token_gone => {

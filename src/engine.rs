@@ -3,6 +3,8 @@
 //! The read that makes a credential is never repeated blindly: what an unclear answer may have made is taken back
 //! first, by revoking the token that asked for it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::auth::Session;
@@ -12,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::provider::shape::Field;
 use crate::secret::Secret;
-use crate::time::{earlier, expiry, render_time};
+use crate::time::{MARGIN, earlier, expiry, render_time};
 use crate::vault::client::{Exchange, Vault, Written};
 use crate::vault::outcome::{Outcome, Refusal};
 use crate::vault::wire::Envelope;
@@ -118,13 +120,56 @@ fn build(
         !plan.shape.irrevocable.is_some_and(|name| parsed.values.iter().any(|(field, _)| field.name == name));
     let of_the_lease =
         earlier(expiry(sent, envelope.lease_duration), parsed.seconds.and_then(|seconds| expiry(sent, seconds)));
-    // A lease dies with the token that asked for it. What cannot be taken back does not.
-    let expires_at = if revocable { earlier(of_the_lease, session.expires_at) } else { of_the_lease };
-    if revocable {
-        warn_of_a_short_token(of_the_lease, session.expires_at, host);
-    }
+    // A lease dies with the token that asked for it. What cannot be taken back does not. A child is still renewed.
+    let of_the_token = session.expires_at.filter(|_| revocable && !plan.login.identity.facts().child);
+    let expires_at = earlier(of_the_lease, of_the_token);
+    warn_of_a_short_token(of_the_lease, of_the_token, host);
     let lease = Lease { id: lease_id, renewable: envelope.renewable, expires_at, revocable };
     Ok(assemble(plan, parsed.values, lease))
+}
+
+/// Gives the child of a plain token the life of the lease that it asked for, and not more: the lease dies with it.
+pub(crate) async fn outlive(
+    vault: &Vault<'_>,
+    session: &mut Session,
+    mut credential: Credential,
+    host: &Host,
+) -> Result<Credential, Failed> {
+    let Lease { id: Some(id), expires_at: end, revocable: true, .. } = &credential.lease else { return Ok(credential) };
+    if let Some(end) = end {
+        let left = Duration::try_from(end.duration_since(host.now())).unwrap_or_default() + MARGIN;
+        // Whole seconds: the rest of one shall not be lost.
+        let exchange = vault.renew_self(&session.token, Duration::from_secs(left.as_secs() + 1)).await;
+        let life = renewed(exchange.outcome).map_err(|error| Failed {
+            leftover: Leftover::Lease { id: Some(id.clone()), revocable: true },
+            ..Failed::clean(error)
+        })?;
+        session.expires_at = expiry(exchange.sent, life);
+    }
+    warn_of_a_short_token(*end, session.expires_at, host);
+    credential.lease.expires_at = earlier(*end, session.expires_at);
+    Ok(credential)
+}
+
+/// How many seconds a token lives, by the answer of its renewal.
+fn renewed(outcome: Outcome) -> Result<u64> {
+    let path = "auth/token/renew-self";
+    let what = "the child of the token was not renewed, and the credential would end with it";
+    match outcome {
+        Outcome::Done(envelope) => {
+            let life = envelope.auth.map(|auth| auth.lease_duration).filter(|life| *life > 0);
+            life.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no lease_duration; {what}")))
+        }
+        Outcome::Refused(refusal) => {
+            Err(Error::new(Kind::Denied, format!("{what} ({})", refusal.because())).hint(format!(
+                "the token's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}, which the default policy \
+                has; or drop --child-token"
+            )))
+        }
+        Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
+            Err(error.also(what))
+        }
+    }
 }
 
 /// Ends a credential with the token that asked for it and is not ours, as Vault would. A token that may not be looked up

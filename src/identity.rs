@@ -77,13 +77,17 @@ pub struct Facts<'a> {
     /// Whether the same inputs are good for another login: an ID token is, and a generator token makes new secret ids. A
     /// secret id may be for one use, and a wrapping token is.
     pub repeatable: bool,
+    /// Whether the session is a child of a token: it lives as long as a run can, until it is renewed.
+    pub child: bool,
 }
 
 impl Identity {
     /// The table.
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
-        let facts = |name, secret, companion, spends, repeatable| Facts { name, secret, companion, spends, repeatable };
+        let child = matches!(self, Self::Token { child: true, .. });
+        let facts =
+            |name, secret, companion, spends, repeatable| Facts { name, secret, companion, spends, repeatable, child };
         match self {
             Self::WrappingToken { token, role_id, .. } => {
                 facts("wrapping token", token, role_id.as_ref(), Spent::WrappingToken, false)

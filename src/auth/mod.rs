@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{Identity, Login, Spent};
 use crate::secret::Secret;
-use crate::time::expiry;
+use crate::time::{expiry, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::{Outcome, Refusal};
 use crate::vault::wire::{Auth, Envelope};
@@ -83,7 +83,7 @@ pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, Failed> 
         Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await?,
         Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await?,
         Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
-        Identity::Token { token, child: true } => child(vault, token).await?,
+        Identity::Token { token, child: true } => child(vault, login, token).await?,
         Identity::Token { token, child: false } => {
             Session { token: token.duplicate(), own: false, expires_at: None, batch: false, uses: 0 }
         }
@@ -91,18 +91,55 @@ pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, Failed> 
     Ok(session)
 }
 
-/// A child of the token: with its policies, ended with it, and ours to revoke with all its leases.
-async fn child(vault: &Vault<'_>, token: &Secret) -> Result<Session> {
-    let path = "auth/token/create";
-    let refused = |refusal: Refusal| {
-        Error::new(Kind::Denied, format!("the token may not make a child of its own ({})", refusal.because())).hint(
-            format!(
-                "its policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; or leave --child-token away, \
-                and its own use is enough"
-            ),
-        )
+const CREATE: &str = "auth/token/create";
+
+/// A child of the token: with its policies, ended with it, and ours to revoke with all its leases. It lives as long as
+/// this run can; what asks for a lease with it renews it.
+async fn child(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Session> {
+    let answer = settle(vault.create_child(token).await, |refusal| describe_child(&refusal, login))?;
+    let root = answer.1.auth.as_ref().is_some_and(|auth| auth.policies.iter().any(|policy| policy == "root"));
+    let session = session(answer, CREATE)?;
+    if !root {
+        return Ok(session);
+    }
+    let error = Error::new(
+        Kind::Config,
+        format!("the token (from {}) is a root token, and --child-token would make another one", login.origin),
+    )
+    .hint("give the job a token of its own: vault token create -policy=NAME; or drop --child-token");
+    if revoke(vault, &session).await {
+        return Err(error.also("the child was revoked"));
+    }
+    let until = session.expires_at.map(|end| format!(", until {}", render_time(end))).unwrap_or_default();
+    Err(error.with_kind(Kind::Leak).also(format!("the child may be left{until}")))
+}
+
+fn describe_child(refusal: &Refusal, login: &Login) -> Error {
+    let origin = &login.origin;
+    let because = refusal.because();
+    let text = refusal.reason.as_str();
+    let of_a_kind = |what: &str| {
+        Error::new(Kind::Config, format!("the token (from {origin}) is {what}, and can have no child ({because})"))
     };
-    session(settle(vault.create_child(token).await, refused)?, path)
+    if text.contains("batch tokens cannot create") {
+        return of_a_kind("a batch token")
+            .hint("drop --child-token, or give the job a service token: vault token create -type=service");
+    }
+    if text.contains("restricted use token") {
+        return of_a_kind("good for a counted number of requests")
+            .hint("drop --child-token, or give the job a token without a limit: vault token create -use-limit=0");
+    }
+    if refusal.is_token_gone() {
+        return Error::new(Kind::Denied, format!("the token (from {origin}) is not valid for {CREATE} ({because})"))
+            .hint("the token has expired, was revoked, or is of another namespace");
+    }
+    Error::new(Kind::Denied, format!("the token (from {origin}) may not make a child of its own ({because})"))
+        .hint(format!("its policy needs: path \"{CREATE}\" {{ capabilities = [\"update\"] }}; or drop --child-token"))
+}
+
+/// Revokes a token of ours that is of no use. Returns whether it is gone; a batch token cannot be revoked.
+async fn revoke(vault: &Vault<'_>, session: &Session) -> bool {
+    !session.batch && matches!(vault.revoke_self(&session.token).await.outcome, Outcome::Done(_))
 }
 
 /// A failure after something single-use was spent: "try again" would only help with a new one.

@@ -1,16 +1,16 @@
 //! A wrapping token: looked up, checked, unwrapped once, and what was in it used to log in.
 //!
 //! Security: who intercepts a wrapping token can unwrap it and wrap something of his own in its place. The path
-//! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent.
+//! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent. Every AppRole
+//! of a mount logs in by the same path, so a wrapped login must also name the expected AppRole.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Failed, Session, after_spending, approle, session, settle};
-use crate::error::{Error, Kind, Result, sanitized};
-use crate::identity::Login;
-use crate::identity::Spent;
+use super::{Failed, Session, after_spending, approle, revoke, session, settle};
+use crate::error::{Error, Kind, Result};
+use crate::identity::{Login, Spent};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::{Outcome, Refusal};
@@ -34,8 +34,9 @@ pub(super) async fn login(
     role_id: Option<&Secret>,
     expected: Option<&str>,
 ) -> Result<Session, Failed> {
-    let Wrapped { creation_path, made } = lookup(vault, login, token).await?;
-    let content = check_creation_path(&creation_path, login, expected)?;
+    let Wrapped { creation_path, made_by, made } = lookup(vault, login, token).await?;
+    let content = check_creation_path(&creation_path, login, role_id.is_some(), expected)
+        .map_err(|expected| suspicious(&made_by, &expected, login))?;
     if content == Content::SecretId && role_id.is_none() {
         return Err(Error::new(
             Kind::Input,
@@ -47,8 +48,14 @@ pub(super) async fn login(
     let exchange = unwrap(vault, login, token).await?;
     let path = "sys/wrapping/unwrap";
     let (sent, mut envelope) = settle(exchange, |refusal| describe_unwrap(&refusal, login))?;
-    if envelope.auth.is_some() {
-        return session((made.min(sent), envelope), path).map_err(Failed::after_spending);
+    if let Some(auth) = &envelope.auth {
+        let held_by = auth.metadata.role_name.as_deref().map(|name| vault.quote(name));
+        let session = session((made.min(sent), envelope), path).map_err(Failed::after_spending)?;
+        if let Err(error) = check_role_name(held_by.as_deref(), &creation_path, login) {
+            let became = if revoke(vault, &session).await { "was revoked" } else { "could not be revoked" };
+            return Err(Failed::after_spending(error.also(format!("its token {became}"))));
+        }
+        return Ok(session);
     }
     let secret_id = envelope.data.take().unwrap_or_default().take_text("secret_id");
     let (Some(secret_id), Some(role_id)) = (secret_id, role_id) else {
@@ -68,6 +75,8 @@ pub(super) async fn login(
 /// What a lookup tells of a wrapping token.
 struct Wrapped {
     creation_path: String,
+    /// The same, for messages.
+    made_by: String,
     /// When it was made, and the login in it, whose life began then and not when it is unwrapped.
     made: Timestamp,
 }
@@ -81,7 +90,8 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrap
     let path = data.take_text("creation_path").ok_or_else(|| {
         Error::new(Kind::Data, "the answer of sys/wrapping/lookup has no creation_path; the token was not unwrapped")
     })?;
-    Ok(Wrapped { creation_path: path.expose().to_owned(), made: creation(made, life, sent) })
+    let creation_path = path.expose().to_owned();
+    Ok(Wrapped { made_by: vault.quote(&creation_path), creation_path, made: creation(made, life, sent) })
 }
 
 /// When a token was made that lived for `life` at most, and still did at `sent`. Vault's clock says `made`; what that one
@@ -114,32 +124,83 @@ async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exch
     ))
 }
 
-fn check_creation_path(path: &str, login: &Login, expected: Option<&str>) -> Result<Content> {
+/// What the token holds, by the path that made it. A wrapped login is expected where the user says so: by its path, or by
+/// its AppRole alone. A job with a role ID expects a secret ID, and whoever takes that can wrap a login made with it.
+///
+/// # Errors
+/// The path that it should have been.
+fn check_creation_path(
+    path: &str,
+    login: &Login,
+    has_role_id: bool,
+    expected: Option<&str>,
+) -> Result<Content, String> {
     let mount = &login.mount;
     if let Some(expected) = expected {
         if path == expected {
             return Ok(Content::Either);
         }
-        return Err(suspicious(path, expected, login));
+        return Err(expected.to_owned());
     }
-    if path == format!("auth/{mount}/login") {
+    if path == login_path(login) && login.role.is_some() && !has_role_id {
         return Ok(Content::Login);
     }
     let role = path.strip_prefix(&format!("auth/{mount}/role/")).and_then(|rest| rest.strip_suffix("/secret-id"));
     let fits = role.is_some_and(|role| match &login.role {
-        // AppRole's names are case-insensitive on the server.
-        Some(wanted) => role.eq_ignore_ascii_case(wanted),
+        Some(wanted) => is_same_role(role, wanted),
         None => !role.is_empty() && !role.contains('/'),
     });
     if fits {
         return Ok(Content::SecretId);
     }
     let role = login.role.as_deref().unwrap_or("NAME");
-    Err(suspicious(path, &format!("auth/{mount}/role/{role}/secret-id"), login))
+    Err(format!("auth/{mount}/role/{role}/secret-id"))
 }
 
-fn suspicious(path: &str, expected: &str, login: &Login) -> Error {
-    let made_by = sanitized(path);
+fn login_path(login: &Login) -> String {
+    format!("auth/{}/login", login.mount)
+}
+
+/// AppRole's names are case-insensitive on the server.
+fn is_same_role(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// Holds the AppRole that logged in against the one that the job names. Only AppRole says a name: a token that another
+/// path made, which the user demanded, has none.
+fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) -> Result<()> {
+    let Some(wanted) = &login.role else { return Ok(()) };
+    let fits = match held_by {
+        Some(held_by) => is_same_role(held_by, wanted),
+        None => creation_path != login_path(login),
+    };
+    if fits {
+        return Ok(());
+    }
+    let held_by = held_by.map_or_else(|| "no AppRole".into(), |name| format!("the AppRole {name}"));
+    Err(Error::new(
+        Kind::Spent,
+        format!(
+            "SECURITY: the wrapping token (from {}) held a login of {held_by} and not of {wanted}, and was not used",
+            login.origin
+        ),
+    )
+    .hint(format!(
+        "somebody may have taken the real one and put this in its place: treat it as an incident, destroy the secret \
+        IDs of {wanted}, read the audit log. If the login is yours, correct the AppRole (from {})",
+        login.role_origin
+    )))
+}
+
+fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
+    let yours = if made_by == login_path(login) {
+        format!(
+            "If the job gets a wrapped login on purpose, set VAULT_APPROLE_ROLE and no role ID, or pass \
+            --creation-path {made_by}"
+        )
+    } else {
+        format!("If {made_by} is your own way, say so with --auth-mount, VAULT_APPROLE_ROLE or --creation-path")
+    };
     Error::new(
         Kind::Spent,
         format!(
@@ -150,8 +211,7 @@ fn suspicious(path: &str, expected: &str, login: &Login) -> Error {
     )
     .hint(format!(
         "somebody may have taken the real one and put this in its place: treat it as an incident, destroy the role's \
-        secret ids, read the audit log. If {made_by} is your own way, say so with --auth-mount, VAULT_APPROLE_ROLE \
-        or --creation-path"
+        secret ids, read the audit log. {yours}"
     ))
 }
 
@@ -213,8 +273,49 @@ mod tests {
         }
     }
 
-    fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content> {
-        check_creation_path(path, &login(role), expected)
+    fn check(path: &str, role: Option<&str>, expected: Option<&str>) -> Result<Content, String> {
+        check_creation_path(path, &login(role), false, expected)
+    }
+
+    #[test]
+    fn a_wrapped_login_is_taken_where_it_was_asked_for_only() {
+        const LOGIN: &str = "auth/ci/approle/login";
+        // The job's role, whether it has a role ID, the creation path that it demands.
+        for (role, has_role_id, expected, content) in [
+            (Some("deploy"), false, None, Some(Content::Login)),
+            (Some("deploy"), true, None, None),
+            (None, true, None, None),
+            (None, false, None, None),
+            (Some("deploy"), true, Some(LOGIN), Some(Content::Either)),
+            (None, true, Some(LOGIN), Some(Content::Either)),
+            (None, false, Some(LOGIN), Some(Content::Either)),
+            (Some("deploy"), false, Some("auth/token/create"), None),
+        ] {
+            let found = check_creation_path(LOGIN, &login(role), has_role_id, expected);
+            assert_eq!(found.ok(), content, "{role:?} {has_role_id} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrapped_login_must_name_the_approle_that_the_job_names() {
+        const LOGIN: &str = "auth/ci/approle/login";
+        for (held_by, path, wanted, fits) in [
+            (Some("deploy"), LOGIN, Some("deploy"), true),
+            (Some("deploy"), LOGIN, Some("Deploy"), true),
+            (Some("mallory"), LOGIN, Some("deploy"), false),
+            (Some("mallory"), "auth/other/login", Some("deploy"), false),
+            (Some(""), LOGIN, Some("deploy"), false),
+            (None, LOGIN, Some("deploy"), false),
+            (None, "auth/token/create", Some("deploy"), true),
+            (Some("mallory"), LOGIN, None, true),
+        ] {
+            let result = check_role_name(held_by, path, &login(wanted));
+            assert_eq!(
+                result.map_err(|error| error.kind()).err(),
+                (!fits).then_some(Kind::Spent),
+                "{held_by:?} {path}"
+            );
+        }
     }
 
     #[test]
@@ -234,10 +335,14 @@ mod tests {
             "auth/token/create",
             "",
         ] {
-            assert_eq!(check(path, Some("deploy"), None).unwrap_err().kind(), Kind::Spent, "{path}");
+            assert_eq!(
+                check(path, Some("deploy"), None).unwrap_err(),
+                "auth/ci/approle/role/deploy/secret-id",
+                "{path}"
+            );
         }
         for path in ["auth/ci/approle/role/a/b/secret-id", "auth/ci/approle/role//secret-id"] {
-            assert_eq!(check(path, None, None).unwrap_err().kind(), Kind::Spent, "{path}");
+            assert_eq!(check(path, None, None).unwrap_err(), "auth/ci/approle/role/NAME/secret-id", "{path}");
         }
         assert!(check("auth/ci/approle/login", None, Some("auth/token/create")).is_err());
     }

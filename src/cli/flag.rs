@@ -197,7 +197,7 @@ pub struct Login {
     /// Ask with a child of the Vault token, so that a key whose answer was lost can be taken back
     #[arg(long)]
     pub child_token: bool,
-    /// The creation path that a wrapping token must have [default: the AppRole's secret-id or login]
+    /// The creation path that a wrapping token must have [default: the AppRole's secret-id]
     #[arg(long, value_name = "PATH")]
     pub creation_path: Option<String>,
 }

@@ -100,7 +100,7 @@ fn parse_settings(text: &str) -> Result<Settings, Mistake> {
 }
 
 fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Table, Mistake> {
-    let entries = table.get_ref().as_table().ok_or_else(|| Mistake::at(table.span(), cloud.command, "a table"))?;
+    let entries = table.get_ref().as_table().ok_or_else(|| Mistake::at(table.span(), "a table"))?;
     let mut known = Table { command: cloud.command, texts: Vec::new(), switches: Vec::new() };
     for (key, value) in entries {
         let setting = cloud.settings.iter().find(|setting| setting.in_file && setting.key() == key.get_ref());
@@ -113,9 +113,9 @@ fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Ta
         };
         match (setting.map(|setting| setting.value), value.get_ref()) {
             (Some(Value::Switch), DeValue::Boolean(on)) => known.switches.push((name, *on)),
-            (Some(Value::Switch), _) => return Err(Mistake::at(value.span(), name, "true or false")),
+            (Some(Value::Switch), _) => return Err(Mistake::at(value.span(), "a boolean")),
             (_, DeValue::String(text)) => known.texts.push((name, text.clone().into_owned())),
-            (_, _) => return Err(Mistake::at(value.span(), name, "a text")),
+            (_, _) => return Err(Mistake::at(value.span(), "a string")),
         }
     }
     Ok(known)
@@ -131,8 +131,8 @@ struct Mistake {
 }
 
 impl Mistake {
-    fn at(span: Range<usize>, key: &str, wanted: &str) -> Self {
-        Self { place: span.start, problem: format!("{key} is not {wanted}") }
+    fn at(span: Range<usize>, expected: &str) -> Self {
+        Self { place: span.start, problem: format!("invalid type: another one, expected {expected}") }
     }
 
     fn unknown(key: &Spanned<impl AsRef<str>>, cloud: &Cloud) -> Self {
@@ -250,8 +250,9 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
             .hint(format!("chown it to root or to this user, and chmod 644 {place}")));
     }
     let settings = parse_settings(&document.text).map_err(|mistake| {
-        let line = document.text[..mistake.place].matches('\n').count() + 1;
-        wrong(&format!("is wrong in line {line}: {}", mistake.problem))
+        let line = document.text[..mistake.place].matches('\n').count();
+        let text = document.text.lines().nth(line).unwrap_or_default();
+        wrong(&format!("is wrong in line {}: {}", line + 1, describe(&mistake.problem, text)))
     })?;
     let asks = settings.allow_plaintext
         || settings.insecure_skip_verify
@@ -268,6 +269,30 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
     }
     Ok(Some(File { path: path.to_owned(), settings, of_root }))
 }
+
+/// What is wrong, in the parser's words. Security: they quote what stands in the file, which may be a token in the wrong
+/// place.
+fn describe(message: &str, line: &str) -> String {
+    let message = message.replace('\n', " ");
+    if let Some(rest) = message.strip_prefix("unknown field `") {
+        let name = rest.split('`').next().unwrap_or_default();
+        let plain =
+            name.len() <= LONGEST_KEY && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte));
+        return if plain { message } else { "unknown field".into() };
+    }
+    if ["invalid type: ", "invalid value: ", "invalid length: "].iter().any(|words| message.starts_with(words)) {
+        let expected = message.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
+        return format!("a value of the wrong type, expected {expected}");
+    }
+    let is_quoted = |word: &str| word.len() >= SHORTEST_SECRET && message.contains(word);
+    let quotes = line.split(|c: char| !c.is_ascii_graphic() || "\"'`=,[]{}".contains(c)).any(is_quoted);
+    if quotes { "this is not TOML".into() } else { message }
+}
+
+/// No key of ours is longer, and a token is.
+const LONGEST_KEY: usize = 24;
+/// A shorter word is no token.
+const SHORTEST_SECRET: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -302,5 +327,35 @@ mod tests {
         let fake = Fake::default().with_file("/c.toml", "address = 'https://vault'\n[aws]\nrolle = 'x'\n");
         let error = read_files(&Host::fake(fake), Some(Path::new("/c.toml"))).unwrap_err();
         assert!(error.render(false).contains("wrong in line 3: unknown field"), "{}", error.render(false));
+    }
+
+    #[test]
+    fn a_mistake_is_told_without_a_value_of_the_file() {
+        const TOKEN: &str = "hvs.CAESIJlWh7dRz3kQ9xTn2bVp";
+        for (text, words) in [
+            ("allow-plaintext = 'TOKEN'", "line 1: a value of the wrong type, expected a boolean"),
+            ("retries = 'TOKEN, expected TOKEN'", "line 1: a value of the wrong type, expected u32"),
+            ("retries = -7", "line 1: a value of the wrong type, expected u32"),
+            ("\naws = 'TOKEN'", "line 2: a value of the wrong type, expected struct Aws"),
+            ("allowed-origins = 'TOKEN'", "line 1: a value of the wrong type, expected a sequence"),
+            ("TOKEN = 'x'", "line 1: unknown field"),
+            ("'TOKEN' = 'x'", "line 1: unknown field"),
+            ("[aws]\n'TOKEN' = 'x'", "line 2: unknown field"),
+            ("[TOKEN]", "line 1: unknown field"),
+            ("address = TOKEN", "line 1: "),
+            ("TOKEN", "line 1: "),
+            ("address = 'TOKEN", "line 1: "),
+            ("address = \"TOKEN\\q\"", "line 1: "),
+            ("address = 'x'\naddress = 'TOKEN'", "line 2: "),
+            ("a.TOKEN = 'x'\na.TOKEN = 'y'", "line 2: "),
+            ("address = 1979-05-27T07:32:00TOKEN", "line 1: "),
+            ("address = 0xTOKEN", "line 1: "),
+        ] {
+            let fake = Fake::default().with_file("/c.toml", &text.replace("TOKEN", TOKEN));
+            let error = read_files(&Host::fake(fake), Some(Path::new("/c.toml"))).unwrap_err().render(true);
+            assert!(error.contains(&format!("is wrong in {words}")), "{text}: {error}");
+            let parts = TOKEN.as_bytes().windows(8).map(|part| std::str::from_utf8(part).unwrap());
+            assert!(!parts.into_iter().any(|part| error.contains(part)), "{text}: {error}");
+        }
     }
 }

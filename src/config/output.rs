@@ -136,7 +136,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )
         .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
-    if !asked.output.reveal && in_a_job(layers)? && layers.host.is_uncaptured() {
+    if !asked.output.reveal && layers.is_in_a_job()? && layers.host.is_uncaptured() {
         let lost = match format {
             Format::File => "nothing captures the output: no tool would learn of the file",
             _ => "nothing captures the output: the credential would stand in the job's log",
@@ -243,15 +243,6 @@ fn check_file(
 pub(crate) fn unusable(path: &Path, problem: &str) -> Error {
     Error::new(Kind::Create, format!("{} (from --file) {problem}: nothing was changed", path.display()))
         .hint("mend the file, or name another one")
-}
-
-fn in_a_job(layers: &Layers<'_>) -> Result<bool> {
-    for name in [var::CI, var::GITLAB_CI, var::GITHUB_ACTIONS, var::JENKINS_URL] {
-        if layers.variable(name)?.is_some_and(|value| value.value != "false") {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The variable by which we know that the caller prints each command that it runs. A plain `set -x` is invisible

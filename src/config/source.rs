@@ -7,7 +7,9 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
-use crate::variables::{BAO, CI_PROJECT_DIR, GITHUB_WORKSPACE, VAULT, WORKSPACE};
+use crate::variables::{
+    BAO, CI, CI_PROJECT_DIR, GITHUB_ACTIONS, GITHUB_WORKSPACE, GITLAB_CI, HOME, JENKINS_URL, VAULT, WORKSPACE,
+};
 
 /// The layers below the flags.
 pub(super) struct Layers<'a> {
@@ -44,9 +46,37 @@ impl Layers<'_> {
         Ok(None)
     }
 
-    /// Whether the path, wherever it really leads, lies in the checkout: what is there is the repository's.
+    /// Whether the path lies in the checkout, itself or by what it leads to: what is there is the repository's.
     pub(super) fn is_in_checkout(&self, path: &Path) -> Result<bool> {
-        Ok(self.checkout()?.is_some_and(|checkout| self.host.real_path(path).starts_with(checkout)))
+        let folder = self.host.real_path(path.parent().unwrap_or(path));
+        let target = self.host.real_path(path);
+        if let Some(checkout) = self.checkout()? {
+            return Ok(folder.starts_with(&checkout) || target.starts_with(&checkout));
+        }
+        let target = target.parent().unwrap_or(&target);
+        Ok(self.is_in_work_tree(&folder)? || self.is_in_work_tree(target)?)
+    }
+
+    /// Whether the folder lies in a work tree of git: what tells a checkout where no variable does. At a desk, a home can
+    /// be the work tree of its owner's settings, and hold other ones. Only what is around it counts there.
+    fn is_in_work_tree(&self, folder: &Path) -> Result<bool> {
+        let mut around = folder.ancestors().filter(|folder| self.host.is_there(&folder.join(".git")));
+        let home = self.variable(HOME)?.map(|home| self.host.real_path(home.value.as_ref()));
+        let home = home.filter(|home| self.host.is_guarded_folder(home));
+        Ok(match home {
+            Some(home) if !self.is_in_a_job()? => around.any(|work_tree| !work_tree.starts_with(&home)),
+            _ => around.next().is_some(),
+        })
+    }
+
+    /// Whether a CI system runs us.
+    pub(super) fn is_in_a_job(&self) -> Result<bool> {
+        for name in [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL] {
+            if self.variable(name)?.is_some_and(|value| value.value != "false") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The first of: the flag, the variables in order, the files in order.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::source::{Layers, SecretSource};
+use super::source::{Layers, SecretSource, shown};
 use crate::error::{Error, Kind, Result};
 use crate::origin::Origin;
 use crate::origin::Sourced;
@@ -43,21 +43,27 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
             }
         }
     }
-    let path = match layers.variable(var::BAO_TOKEN_PATH)? {
-        Some(path) => Some(PathBuf::from(path.value)),
-        None => home.map(|home| home.join(".vault-token")),
-    };
+    let named = layers.variable(var::BAO_TOKEN_PATH)?.map(|path| path.map(PathBuf::from));
+    let place = named.as_ref().map(|path| shown(path, layers.host));
+    let path = named.map(|path| path.value).or_else(|| home.map(|home| home.join(".vault-token")));
     let Some(path) = path else { return Ok(None) };
+    let place = place.unwrap_or_else(|| path.display().to_string());
     match layers.host.read_document(&path) {
+        // Security: who pushes to the repository must not choose who the job is.
+        Ok(Some(_)) if layers.is_in_checkout(&path)? => Err(Error::new(
+            Kind::Config,
+            format!(
+                "the Vault token file {place} is in the checkout, where a repository could put it; it was not used"
+            ),
+        )
+        .hint("keep it outside of the checkout (HOME, BAO_TOKEN_PATH), or name the file with --token-file")),
         Ok(Some(document)) if !document.text.trim().is_empty() => {
             let origin = Origin::File(path.clone());
             SecretSource::File(Sourced { value: path, origin }).read(layers.host, "Vault token", None).map(Some)
         }
         Ok(_) => Ok(None),
         Err(_) if !layers.host.is_there(&path) => Ok(None),
-        Err(problem) => {
-            Err(Error::new(Kind::Input, format!("the Vault token file {} cannot be used: {problem}", path.display())))
-        }
+        Err(problem) => Err(Error::new(Kind::Input, format!("the Vault token file {place} cannot be used: {problem}"))),
     }
 }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::echo::Secrets;
 use super::outcome::{Again, Outcome, Step, classify};
-use super::wire::object;
+use super::wire::{Envelope, object};
 use crate::config::{REQUEST, RETRIES};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::transport::Connection;
 use crate::http::{Client, Method, Request};
-use crate::mint::Mint;
+use crate::mint::{Datum, Mint};
 use crate::secret::Secret;
 
 /// The deadline of the read that makes a credential: the cloud's own API stands behind it.
@@ -38,6 +39,8 @@ pub struct Vault<'a> {
     retries: u32,
     /// When giving back began, if it did.
     clean_up: Cell<Option<Duration>>,
+    /// What no message may repeat: what was sent, and what came.
+    secrets: Secrets,
 }
 
 /// One exchange, before it is sent.
@@ -48,7 +51,7 @@ struct Call<'a> {
     query: &'a [(&'static str, String)],
     token: Option<&'a Secret>,
     body: Option<Secret>,
-    /// What stands in the body and must not come back in an error: Vault echoes a secret id in one of its texts.
+    /// What stands in the body and must not come back in an error.
     secrets: &'a [&'a str],
 }
 
@@ -81,6 +84,7 @@ impl<'a> Vault<'a> {
             request_timeout: connection.request_timeout,
             retries: connection.retries,
             clean_up: Cell::new(None),
+            secrets: Secrets::default(),
         })
     }
 
@@ -113,10 +117,21 @@ impl<'a> Vault<'a> {
         self.exchange(Call { token: Some(token), ..Call::new(Step::CreateSecretId, Method::Post, &path) }).await
     }
 
-    /// `POST auth/token/create`: a child with the same policies and the mount's own TTL.
+    /// `POST auth/token/create`: a child with the same policies, that lives as long as this run can. Without a TTL it
+    /// would live for 768 hours, and a root token's child for ever.
     pub async fn create_child(&self, token: &Secret) -> Exchange {
         let call = Call::new(Step::CreateChild, Method::Post, "auth/token/create");
-        self.exchange(Call { token: Some(token), body: Some(object(&[("display_name", "ci-creds")])), ..call }).await
+        let ttl = format!("{}s", (self.deadline + MINT + CLEAN_UP).as_secs());
+        let body = object(&[("display_name", "ci-creds"), ("ttl", &ttl)]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+    }
+
+    /// `POST auth/token/renew-self {increment}`: from now on the token lives for so long, longer or shorter than it
+    /// would have. The default policy grants it.
+    pub async fn renew_self(&self, token: &Secret, increment: Duration) -> Exchange {
+        let call = Call::new(Step::RenewSelf, Method::Post, "auth/token/renew-self");
+        let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
     }
 
     /// `POST auth/<mount>/login`. No token goes with it.
@@ -175,7 +190,9 @@ impl<'a> Vault<'a> {
 
     async fn exchange(&self, call: Call<'_>) -> Exchange {
         let Call { step, method, path, query, token, body, secrets } = call;
-        let unspeakable: Vec<_> = token.iter().map(|token| token.expose()).chain(secrets.iter().copied()).collect();
+        for secret in token.iter().map(|token| token.expose()).chain(secrets.iter().copied()) {
+            self.secrets.note(secret);
+        }
         let mut attempt = 0;
         loop {
             let Some(timeout) = self.timeout(step) else {
@@ -188,7 +205,10 @@ impl<'a> Vault<'a> {
             };
             let request = Request { method, path, query, token, body: body.as_ref().map(Secret::duplicate), timeout };
             let sent = self.host.now();
-            let outcome = classify(step, self.http.send(&request).await, self.name(), path, &unspeakable);
+            let outcome = classify(step, self.http.send(&request).await, self.name(), path, &self.secrets);
+            if let Outcome::Done(envelope) = &outcome {
+                self.note(step, envelope);
+            }
             let again = match &outcome {
                 Outcome::NotProcessed { .. } => true,
                 Outcome::Ambiguous { transient, .. } => *transient && step.when_ambiguous() == Again::Yes,
@@ -205,6 +225,23 @@ impl<'a> Vault<'a> {
             }
             attempt += 1;
         }
+    }
+
+    /// Notes what an answer brought: a later one, of a revocation, must not repeat it either.
+    fn note(&self, step: Step, envelope: &Envelope) {
+        let token = envelope.auth.as_ref().and_then(|auth| auth.client_token.as_ref());
+        let data = envelope.data.as_ref().filter(|_| step == Step::Mint);
+        let texts = data.iter().flat_map(|data| &data.0).filter_map(|(_, datum)| match datum {
+            Datum::Text(text) => Some(text),
+            _ => None,
+        });
+        token.into_iter().chain(texts).for_each(|secret| self.secrets.note(secret.expose()));
+    }
+
+    /// A server's words for a message, or that they repeat a secret of this run and are withheld.
+    #[must_use]
+    pub fn quote(&self, text: &str) -> String {
+        self.secrets.quote(text)
     }
 
     /// Whether an attempt that begins then has its whole time to connect. One that the deadline cuts while it connects

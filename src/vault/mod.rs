@@ -2,6 +2,7 @@
 //! wire ([`wire`]). It knows no login and no cloud.
 
 pub mod client;
+mod echo;
 pub mod outcome;
 pub mod refusal;
 pub mod wire;

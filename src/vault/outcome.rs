@@ -4,9 +4,10 @@
 //! or it refused), *final* (the same request can only fail the same way). And one table: which step may be sent
 //! again after which outcome.
 
-use crate::error::{Error, Kind, sanitized};
+use crate::error::{Error, Kind};
 use crate::http::{Broken, Reply, Stage};
 
+use super::echo::{Secrets, WITHHELD};
 use super::wire::{self, Envelope, Failure};
 
 /// What an exchange came to.
@@ -103,6 +104,8 @@ pub enum Step {
     LoginIdToken,
     /// `auth/token/create`: a child of a token that is not ours, which ends with it.
     CreateChild,
+    /// `auth/token/renew-self`, with the increment that the token shall live for.
+    RenewSelf,
     /// The read that makes a credential.
     Mint,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
@@ -139,6 +142,7 @@ impl Step {
             Self::LookupWrapping
             | Self::CreateSecretId
             | Self::CreateChild
+            | Self::RenewSelf
             | Self::LoginIdToken
             | Self::RevokeSelf
             | Self::RevokeLease => Again::Yes,
@@ -149,10 +153,16 @@ impl Step {
     }
 }
 
-/// Reads what came back, or did not. `secrets` are the texts that went out and must not be repeated.
+/// Reads what came back, or did not. `secrets` are those of the run, which no message repeats.
 #[must_use]
-pub(crate) fn classify(step: Step, result: Result<Reply, Broken>, host: &str, path: &str, secrets: &[&str]) -> Outcome {
-    let reply = match result {
+pub(super) fn classify(
+    step: Step,
+    result: Result<Reply, Broken>,
+    host: &str,
+    path: &str,
+    secrets: &Secrets,
+) -> Outcome {
+    let reply = match result.map_err(|broken| withhold(broken, host, secrets)) {
         Ok(reply) => reply,
         Err(Broken { stage: Stage::NotSent, error }) => return Outcome::NotProcessed { error, retry_after: None },
         Err(Broken { stage: Stage::Sent, error }) => {
@@ -162,17 +172,26 @@ pub(crate) fn classify(step: Step, result: Result<Reply, Broken>, host: &str, pa
         Err(Broken { stage: Stage::Last | Stage::Barred, error }) => return Outcome::Final(error),
     };
     match reply.status {
-        200..=299 => classify_success(step, &reply, host, path),
+        200..=299 => classify_success(step, &reply, host, path, secrets),
         _ => classify_failure(&reply, host, path, secrets),
     }
 }
 
-fn classify_success(step: Step, reply: &Reply, host: &str, path: &str) -> Outcome {
+/// Security: a redirect and a certificate name places, and both are the server's words.
+fn withhold(broken: Broken, host: &str, secrets: &Secrets) -> Broken {
+    if broken.error.kind() != Kind::Protocol || !secrets.stand_in(&broken.error.render(true)) {
+        return broken;
+    }
+    let error = Error::new(Kind::Protocol, format!("the answer of {host} cannot be used; {WITHHELD}"));
+    Broken { error, ..broken }
+}
+
+fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     if reply.body.is_empty() && step.may_be_silent() && matches!(reply.status, 202 | 204) {
         return Outcome::Done(Box::default());
     }
     if !reply.json {
-        return Outcome::Ambiguous { error: not_vault(reply, host), transient: false };
+        return Outcome::Ambiguous { error: not_vault(reply, host, secrets), transient: false };
     }
     let Some(envelope) = wire::parse::<Envelope>(&reply.body) else {
         let error = Error::new(Kind::Protocol, format!("the answer of {host} to {path} is not the JSON of a Vault"))
@@ -184,26 +203,27 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str) -> Outcom
             .hint("does a proxy add X-Vault-Wrap-TTL? does the policy demand a wrapped answer (min_wrapping_ttl)?");
         return Outcome::Ambiguous { error, transient: false };
     }
+    // A lease ID begins with the path, which is ours; the rest of it is the server's, and is told.
+    let drawn = envelope.lease_id.strip_prefix(path).unwrap_or(&envelope.lease_id);
+    if secrets.stand_in(drawn) {
+        let error = Error::new(Kind::Data, format!("the lease id in the answer of {path} repeats a secret"));
+        return Outcome::Ambiguous { error, transient: false };
+    }
     Outcome::Done(Box::new(envelope))
 }
-
-/// Shorter texts are in many sentences by chance; no token or id of Vault's is as short.
-const SHORTEST_SECRET: usize = 8;
 
 /// How a sealed or standby Vault ends its 503; 1.8 puts "error performing token check: " before it.
 const NOT_SERVING: [&str; 4] =
     ["Vault is sealed", "node is not active", "no active Vault instance found", "namespace is sealed"];
 
-fn classify_failure(reply: &Reply, host: &str, path: &str, secrets: &[&str]) -> Outcome {
+fn classify_failure(reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     let unavailable = |text: String| Error::new(Kind::Unavailable, text);
     let Some(errors) = reply.json.then(|| wire::parse::<Failure>(&reply.body)).flatten().map(|failure| failure.errors)
     else {
-        return classify_foreign(reply, host);
+        return classify_foreign(reply, host, secrets);
     };
     let raw = errors.first().map_or("", String::as_str);
-    // Security: some of Vault's texts echo what they were sent; a text that does is not repeated at all.
-    let echoes = secrets.iter().any(|secret| secret.len() >= SHORTEST_SECRET && raw.contains(secret));
-    let reason = if echoes { "the reason repeats a secret and is withheld".into() } else { sanitized(raw) };
+    let reason = secrets.quote(raw);
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let retry_after = reply.retry_after.clone();
     match reply.status {
@@ -243,7 +263,7 @@ fn classify_failure(reply: &Reply, host: &str, path: &str, secrets: &[&str]) -> 
 }
 
 /// A failure whose text is not Vault's: a proxy or load balancer speaks.
-fn classify_foreign(reply: &Reply, host: &str) -> Outcome {
+fn classify_foreign(reply: &Reply, host: &str, secrets: &Secrets) -> Outcome {
     match reply.status {
         // ServeMux and Vault itself answer some 404 and 405 without the list.
         404 | 405 if reply.json => Outcome::Refused(Refusal { status: reply.status, reason: String::new() }),
@@ -259,7 +279,7 @@ fn classify_foreign(reply: &Reply, host: &str) -> Outcome {
             )
             .hint("is Vault running behind it?"),
         ),
-        _ => Outcome::Final(not_vault(reply, host)),
+        _ => Outcome::Final(not_vault(reply, host, secrets)),
     }
 }
 
@@ -270,13 +290,14 @@ fn ambiguous(error: Error) -> Outcome {
 /// How Go, and so Vault, and nginx answer plain http on a TLS port.
 const WANTS_TLS: [&str; 2] = ["sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
 
-fn not_vault(reply: &Reply, host: &str) -> Error {
+fn not_vault(reply: &Reply, host: &str, secrets: &Secrets) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
     if reply.status == 400 && WANTS_TLS.iter().any(|words| text.contains(words)) {
         return Error::new(Kind::Protocol, format!("{host} speaks TLS, and the address begins with http://"))
             .hint("set VAULT_ADDR to the same address with https://");
     }
-    let what = if reply.content_type.is_empty() { "no content type".into() } else { reply.content_type.clone() };
+    let what =
+        if reply.content_type.is_empty() { "no content type".into() } else { secrets.quote(&reply.content_type) };
     Error::new(Kind::Protocol, format!("the answer of {host} is not a Vault's: status {}, {what}", reply.status))
         .hint("is a proxy or a login page in between? is VAULT_ADDR the address of the API?")
 }
@@ -284,15 +305,17 @@ fn not_vault(reply: &Reply, host: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::sanitized;
     use zeroize::Zeroizing;
 
-    const STEPS: [Step; 10] = [
+    const STEPS: [Step; 11] = [
         Step::LookupWrapping,
         Step::Unwrap,
         Step::CreateSecretId,
         Step::LoginAppRole,
         Step::LoginIdToken,
         Step::CreateChild,
+        Step::RenewSelf,
         Step::Mint,
         Step::LookupSelf,
         Step::RevokeSelf,
@@ -311,7 +334,11 @@ mod tests {
             retry_after: Some("7".into()),
             body: Zeroizing::new(body.as_bytes().to_vec()),
         };
-        classify(step, Ok(reply), "vault:8200", "aws/sts/x", &["7f8f90f4-b2f5", "8charact", "7letter"])
+        let secrets = Secrets::default();
+        for secret in ["7f8f90f4-b2f5", "8charact", "7letter"] {
+            secrets.note(secret);
+        }
+        classify(step, Ok(reply), "vault:8200", "aws/sts/x", &secrets)
     }
 
     fn name(outcome: &Outcome) -> (&'static str, Option<Kind>) {
@@ -382,6 +409,34 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_an_answer_that_is_told_repeats_a_secret() {
+        let told = |outcome| match outcome {
+            Outcome::Final(error) | Outcome::Ambiguous { error, .. } => error.render(true),
+            other => panic!("{other:?}"),
+        };
+        let html = told(reply(400, "text/7f8f90f4-b2f5", "<html>"));
+        assert!(html.contains("withheld") && !html.contains("7f8f"), "{html}");
+        let lease = told(reply(200, "application/json", "{\"lease_id\":\"aws/sts/x/7f8f90f4-b2f5\"}"));
+        assert!(lease.contains("the lease id in the answer of aws/sts/x repeats a secret"), "{lease}");
+        // The path is ours.
+        let secrets = Secrets::default();
+        secrets.note("aws/sts/x");
+        secrets.note("hvs.Secret");
+        let body = Zeroizing::new(b"{\"lease_id\":\"aws/sts/x/4OzJ1xW9\"}".to_vec());
+        let reply = Reply { status: 200, json: true, content_type: String::new(), retry_after: None, body };
+        assert!(matches!(classify(Step::Mint, Ok(reply), "vault", "aws/sts/x", &secrets), Outcome::Done(_)));
+
+        for (kind, withheld) in [(Kind::Protocol, true), (Kind::Unavailable, false)] {
+            let error = Error::new(kind, "x wants to send us to y").hint("--redirect-host h-v-s-s-e-c-r-e-t");
+            let broken = Broken { stage: Stage::Last, error };
+            let Outcome::Final(error) = classify(Step::Mint, Err(broken), "vault", "aws/sts/x", &secrets) else {
+                panic!("not final")
+            };
+            assert_eq!((error.kind(), error.render(true).contains("withheld")), (kind, withheld), "{error:?}");
+        }
+    }
+
+    #[test]
     fn only_a_text_that_is_too_short_for_a_secret_is_no_echo() {
         let because = |text: &str| match reply(400, "application/json", &format!("{{\"errors\":[\"{text}\"]}}")) {
             Outcome::Refused(refusal) => refusal.because(),
@@ -409,7 +464,7 @@ mod tests {
     fn an_exchange_without_an_answer_is_told_by_what_had_left() {
         let broken = |stage, kind| {
             let broken = Broken { stage, error: Error::new(kind, "x") };
-            name(&classify(Step::Mint, Err(broken), "vault:8200", "aws/sts/x", &[])).0
+            name(&classify(Step::Mint, Err(broken), "vault:8200", "aws/sts/x", &Secrets::default())).0
         };
         assert_eq!(broken(Stage::NotSent, Kind::Unavailable), "not processed");
         assert_eq!(broken(Stage::Sent, Kind::Unavailable), "ambiguous");
@@ -484,6 +539,7 @@ mod tests {
             Again::AfterLookup,
             Again::Yes,
             Again::No,
+            Again::Yes,
             Again::Yes,
             Again::Yes,
             Again::AfterCleanUp,

@@ -54,8 +54,22 @@ pub struct Auth {
     /// Zero means no limit; absent before Vault 1.10.
     #[serde(deserialize_with = "null_is_default")]
     pub num_uses: u64,
+    /// What the token may do; `root` is everything.
+    #[serde(deserialize_with = "null_is_default")]
+    pub policies: Vec<String>,
+    /// What the login method says of the login.
+    #[serde(deserialize_with = "null_is_default")]
+    pub metadata: Metadata,
     /// Present when a second factor is asked for.
     pub mfa_requirement: Option<IgnoredAny>,
+}
+
+/// What we read of a login's metadata.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// The AppRole that logged in. AppRole writes it last: no metadata of a secret ID replaces it.
+    pub role_name: Option<String>,
 }
 
 /// The answer of a failure.

@@ -1,6 +1,7 @@
 use dev_vault::{DevVault, Dialect, Fault, On, Reply};
 use serde_json::{Value, json};
 
+use crate::support::leak::base64;
 use crate::support::{ROLE, Ran, World};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
@@ -252,6 +253,102 @@ fn a_text_that_repeats_what_was_sent_is_withheld() {
             }
         }
     });
+}
+
+/// The text as a server might write it, by the encoding's name.
+fn encoded(text: &str) -> Vec<(&'static str, String)> {
+    let each = |encode: &dyn Fn(u8) -> String| text.bytes().map(encode).collect::<String>();
+    let (first, rest) = text.split_at(text.len() / 2);
+    vec![
+        ("plain", text.to_owned()),
+        ("in two lines", format!("{first}\n{rest}")),
+        ("in single letters", each(&|byte| format!("{} ", char::from(byte)))),
+        ("base64", base64(text, false)),
+        ("base64 behind one", base64(&format!(":{text}"), false)),
+        ("base64 behind two", base64(&format!("x:{text}"), true)),
+        ("hex", each(&|byte| format!("{byte:02x}"))),
+        ("HEX", each(&|byte| format!("{byte:02X}"))),
+        ("percent", each(&|byte| format!("%{byte:02X}"))),
+        ("JSON", each(&|byte| format!("\\u{byte:04x}"))),
+    ]
+}
+
+#[test]
+fn a_secret_that_the_run_sent_before_is_withheld_in_part_and_in_every_encoding() {
+    let world = World::start();
+    for (method, variable) in [
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN"),
+        ("wrapping-token", "VAULT_ROLE_ID"),
+        ("secret-id", "VAULT_SECRET_ID"),
+        ("generator-token", "VAULT_TOKEN"),
+        ("id-token", "VAULT_ID_TOKEN"),
+        ("token", "VAULT_TOKEN"),
+    ] {
+        let length = world.command_as(method, EXOSCALE).variables()[variable].len();
+        for index in 0..encoded("12345678").len() {
+            let run = world.command_as(method, EXOSCALE);
+            // All of it but the first and the last character; of a long token the part that is printed.
+            let part = &run.variables()[variable][1..(length - 1).min(60)];
+            let (name, text) = &encoded(part)[index];
+            // The read sends none of them but the last.
+            let fault = Fault::answer(Reply::error(400, &format!("cannot do this: {text}")));
+            world.vault.inject(On::path("apikey/gitlab-ci-runner"), fault);
+            let ran = run.run().failed(77, "denied");
+            world.assert_no_secret_in(&ran.stderr);
+            assert!(ran.stderr.contains("withheld") && ran.stderr.contains("apikey"), "{variable} {name}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_the_run_got_and_the_cloud_key_are_withheld_too() {
+    let echo = |suffix: &str, secret: &str| {
+        (On::path(suffix), Fault::answer(Reply::error(400, &format!("cannot do this: {}", &secret[1..]))))
+    };
+    // The token of a login: it is kept, so that it is known before the call that sends it.
+    let world = World::start();
+    let run = world.command_as("secret-id", &format!("{EXOSCALE} --cache"));
+    run.run().ok();
+    let tokens = world.vault.live_tokens();
+    let token = tokens.into_iter().find(|token| token.path == "auth/approle/login").expect("the login's token").id;
+    let run = run.arg("--mount").arg("elsewhere");
+    let (on, fault) = echo("elsewhere/apikey/gitlab-ci-runner", &token);
+    world.vault.inject(on, fault);
+    let ran = run.run().failed(77, "denied");
+    world.assert_no_secret_in(&ran.stderr);
+    assert!(ran.stderr.contains("withheld"), "{ran:?}");
+
+    // The cloud key, in the answer of what follows the read.
+    const KEY: &str = "Xk2mZ0qVtC7xWb5nJd3yLg9sHf1aQe4R";
+    let world = World::start();
+    let policy =
+        "path \"auth/token/create\" { capabilities = [\"update\"] }\npath \"+/apikey/*\" { capabilities = [\"read\"] }";
+    world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+    rewrite(&world, On::get("apikey/gitlab-ci-runner"), |answer| answer["data"]["api_secret"] = json!(KEY));
+    let (on, fault) = echo("renew-self", KEY);
+    world.vault.inject(on, fault);
+    let ran = world.command_as("token", &format!("{EXOSCALE} --child-token")).run().failed(77, "denied");
+    assert!(ran.stderr.contains("withheld") && !ran.stderr.contains(&KEY[8..16]), "{ran:?}");
+}
+
+#[test]
+fn a_place_that_a_redirect_names_is_withheld_when_it_repeats_a_secret() {
+    let world = World::start();
+    let run = world.command_as("token", EXOSCALE);
+    let token = run.variables()["VAULT_TOKEN"].clone();
+    let host = token.trim_start_matches("hvs.").replace(['_', '-'], "").to_lowercase();
+    let location = format!("http://{}.example.com/v1/exoscale/apikey/gitlab-ci-runner", &host[..40]);
+    world.vault.inject(On::path("apikey/gitlab-ci-runner"), Fault::redirect(307, &location));
+    let ran = run.run().failed(76, "protocol");
+    assert!(ran.stderr.contains("withheld") && !ran.stderr.contains(&host[..8]), "{ran:?}");
+
+    let run = world.command_as("token", EXOSCALE);
+    let token = run.variables()["VAULT_TOKEN"].clone();
+    let page = Reply::html(400, "<html>").header("Content-Type", &format!("text/html; charset={token}"));
+    world.vault.inject(On::path("apikey/gitlab-ci-runner"), Fault::answer(page));
+    let ran = run.run().failed(76, "protocol");
+    world.assert_no_secret_in(&ran.stderr);
+    assert!(ran.stderr.contains("withheld"), "{ran:?}");
 }
 
 #[test]

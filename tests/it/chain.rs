@@ -134,11 +134,16 @@ fn a_generated_secret_id_and_an_id_token_are_sent_once_and_without_a_token() {
 fn a_wrapping_token_may_hold_a_whole_login() {
     for dialect in Dialect::ALL {
         let world = World::with(DevVault::builder().dialect(dialect));
-        let login = serde_json::json!({ "role_id": world.role_id, "secret_id": world.secret_id() });
-        let wrapped = world.vault.write_wrapped("auth/approle/login", login, "60s");
-        world.command(EXOSCALE.0).env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
-        let expected = ["POST sys/wrapping/lookup", "POST sys/wrapping/unwrap", EXOSCALE.1];
-        assert_eq!(world.requests(), expected, "{dialect}");
+        let by_path = format!("{} --creation-path auth/approle/login", EXOSCALE.0);
+        let by_path = world.command(&by_path);
+        for run in [world.command(EXOSCALE.0).env("VAULT_APPROLE_ROLE", &ROLE.to_uppercase()), by_path] {
+            let login = serde_json::json!({ "role_id": world.role_id, "secret_id": world.secret_id() });
+            let wrapped = world.vault.write_wrapped("auth/approle/login", login, "60s");
+            world.vault.forget_requests();
+            run.env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
+            let expected = ["POST sys/wrapping/lookup", "POST sys/wrapping/unwrap", EXOSCALE.1];
+            assert_eq!(world.requests(), expected, "{dialect}");
+        }
     }
 }
 

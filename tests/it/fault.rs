@@ -1,7 +1,6 @@
 use std::time::{Duration, Instant};
 
 use dev_vault::{Crowd, DevVault, Fault, On, Reply, Tls};
-use serde_json::json;
 
 use crate::support::parallel::each;
 use crate::support::{METHODS, ROLE, Ran, World, exports, tool};
@@ -279,37 +278,6 @@ fn a_connection_that_is_closed_before_it_says_anything_is_tried_again() {
     world.vault.inject(On::connection(), Fault::close_before_handshake());
     world.command_as("id-token", &format!("exoscale --role {ROLE}")).run().ok();
     assert_eq!(world.vault.connections(), 2);
-}
-
-#[test]
-fn a_child_of_a_plain_token_takes_its_lost_key_with_it_and_asks_again() {
-    let world = World::start();
-    let may_make_children = "path \"auth/token/create\" { capabilities = [\"update\"] }\npath \"exoscale/apikey/*\" { capabilities = [\"read\"] }";
-    world.vault.write("sys/policies/acl/parent", json!({ "policy": may_make_children }));
-    let parent = world.token("parent");
-    let line = format!("exoscale --role {ROLE} --child-token");
-    let run = || world.command(&line).env("VAULT_TOKEN", &parent);
-    run().run().ok();
-    assert_eq!(world.requests(), ["POST auth/token/create".to_owned(), format!("GET exoscale/apikey/{ROLE}")]);
-    assert_eq!(world.vault.live_leases().len(), 1);
-
-    world.vault.forget_requests();
-    world.vault.inject(On::get(&format!("apikey/{ROLE}")), Fault::cut_answer(0));
-    run().run().ok();
-    let read = format!("GET exoscale/apikey/{ROLE}");
-    let create = "POST auth/token/create".to_owned();
-    let revoke = "POST auth/token/revoke-self".to_owned();
-    assert_eq!(world.requests(), [create.clone(), read.clone(), revoke, create, read]);
-    assert_eq!(world.vault.live_leases().len(), 2, "one for each run that had its key");
-    assert!(world.vault.live_tokens().iter().any(|token| token.id == parent), "the job's own token stays");
-}
-
-#[test]
-fn a_token_that_may_not_make_a_child_says_so_before_anything_is_read() {
-    let world = World::start();
-    let ran = world.command_as("token", &format!("exoscale --role {ROLE} --child-token")).run().failed(77, "denied");
-    assert!(ran.stderr.contains("path \"auth/token/create\""), "{ran:?}");
-    assert_eq!(world.requests(), ["POST auth/token/create"]);
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod answer;
 mod cache;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
+/// The child of a plain token: how long it lives, and who gets none.
+mod child;
 /// The files in completions/ against the command line.
 mod completion;
 /// TLS, certificates, client certificates, plain http.

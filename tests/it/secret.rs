@@ -138,8 +138,20 @@ fn a_downgrade_is_not_taken_from_a_file_that_a_variable_chose() {
         stopped(run.run(), &world, CONFIG, &[&config, "only root may", "/etc/ci-creds/config.toml"]);
         std::fs::create_dir_all(world.home().join(".config/ci-creds")).unwrap();
         world.file("home/.config/ci-creds/config.toml", &format!("{line}\n"));
-        stopped(world.command_as("token", EXOSCALE).run(), &world, CONFIG, &["only root may"]);
+        let run = world.command_as("token", EXOSCALE).env("WORKSPACE", &world.path("work").display().to_string());
+        stopped(run.run(), &world, CONFIG, &["only root may"]);
         std::fs::remove_file(world.home().join(".config/ci-creds/config.toml")).unwrap();
+    }
+}
+
+#[test]
+fn a_token_in_a_configuration_file_is_not_repeated() {
+    let world = World::start();
+    let token = world.token("job");
+    for text in ["retries = 'TOKEN'", "aws = 'TOKEN'", "TOKEN = 1", "address = TOKEN", "TOKEN", "auth = 'TOKEN'"] {
+        let config = world.file("config.toml", &text.replace("TOKEN", &token)).display().to_string();
+        let run = world.command(EXOSCALE).env("CI_CREDS_CONFIG", &config).arg("-v");
+        stopped(run.run(), &world, CONFIG, &[&config]);
     }
 }
 

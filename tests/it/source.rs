@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use dev_vault::{DevVault, Dialect};
 use serde_json::json;
 
-use crate::support::{ROLE, World, exports};
+use crate::support::{ROLE, Run, World, exports};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 
@@ -102,16 +102,16 @@ fn a_token_is_found_where_vault_login_and_openbao_leave_it() {
     let world = World::start();
     let token = world.token("job");
     world.file("home/.vault-token", &token);
-    world.command(EXOSCALE).run().ok();
+    world.command_with_home(EXOSCALE).run().ok();
     world.file("home/.vault-token", "s.nobodysnobodysnobodysnobo");
     let elsewhere = world.file("bao-token", &format!("{token}\n"));
-    world.command(EXOSCALE).env("BAO_TOKEN_PATH", &elsewhere.display().to_string()).run().ok();
+    world.command_with_home(EXOSCALE).env("BAO_TOKEN_PATH", &elsewhere.display().to_string()).run().ok();
 
     let seen = world.path("seen");
     let script = format!("#!/bin/sh\necho \"$*\" >{0}\nenv >>{0}\nprintf %s {token}\n", seen.display());
     let helper = world.program("helper", &script);
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
-    let run = world.command(EXOSCALE).env("VAULT_SECRET_ID", "not-for-the-helper").env("VAULT_ROLE_ID", "r");
+    let run = world.command_with_home(EXOSCALE).env("VAULT_SECRET_ID", "not-for-the-helper").env("VAULT_ROLE_ID", "r");
     let run = ["BAO_SECRET_ID", "BAO_WRAPPING_TOKEN", "BAO_ID_TOKEN", "BAO_ROLE_ID"]
         .iter()
         .fold(run, |run, name| run.env(name, "not-for-the-helper"));
@@ -212,7 +212,8 @@ fn a_flag_counts_before_a_variable_and_that_before_the_file_and_each_is_told() {
     std::fs::create_dir_all(world.home().join(".config/ci-creds")).unwrap();
     world.file("home/.config/ci-creds/config.toml", &text);
     world.file("work/config.toml", "address = \"http://127.0.0.1:1\"\n");
-    job("aws").without("CI_CREDS_CONFIG").run().ok();
+    let checkout = world.path("work").display().to_string();
+    job("aws").without("CI_CREDS_CONFIG").env("WORKSPACE", &checkout).run().ok();
 }
 
 #[test]
@@ -226,6 +227,77 @@ fn settings_below_a_home_in_the_checkout_are_the_repositorys_and_not_read() {
         let ran = run.run().refused(&world, 78, "config", &["no address of Vault"], &["VAULT_ADDR"]);
         assert!(ran.stderr.contains("config.toml is in the checkout, and was not read"), "{name}: {ran:?}");
     }
+}
+
+#[test]
+fn a_token_file_in_the_checkout_is_not_used() {
+    let world = World::start();
+    let token = world.token("job");
+    let inside = world.file("work/token", &token).display().to_string();
+    let outside = world.file("token", &token).display().to_string();
+    let checkout = world.path("work").display().to_string();
+    std::os::unix::fs::symlink(&outside, world.path("work/.vault-token")).unwrap();
+    std::os::unix::fs::symlink(&inside, world.home().join(".vault-token")).unwrap();
+    for name in ["CI_PROJECT_DIR", "GITHUB_WORKSPACE", "WORKSPACE"] {
+        let run = world.command(EXOSCALE).env(name, &checkout);
+        run.clone().env("BAO_TOKEN_PATH", &outside).run().ok();
+        // By name, by a home in the checkout that leads out of it, and by one outside that leads into it.
+        let named = run.clone().env("BAO_TOKEN_PATH", &inside);
+        for (run, place) in [
+            (named.clone(), format!("{inside} (from BAO_TOKEN_PATH)")),
+            (named.arg("--auth").arg("token"), inside.clone()),
+            (run.clone().env("HOME", &checkout), format!("{checkout}/.vault-token")),
+            (run.clone(), world.home().join(".vault-token").display().to_string()),
+        ] {
+            world.vault.forget_requests();
+            let words = [place.as_str(), "is in the checkout", "was not used"];
+            run.run().refused(&world, 78, "config", &words, &["--token-file", "BAO_TOKEN_PATH"]);
+            assert_eq!(world.requests(), Vec::<String>::new(), "{name} {place}");
+        }
+        // The pipeline's own words are believed.
+        run.arg("--token-file").arg(&inside).run().ok();
+    }
+}
+
+#[test]
+fn without_a_variable_a_home_below_a_git_folder_is_in_a_checkout_and_at_a_desk_it_can_be_a_work_tree() {
+    let world = World::start();
+    // Not in our own folder, which is in a work tree.
+    let outside = tempfile::tempdir().unwrap();
+    let tree = outside.path().join("tree");
+    let home = tree.join("home");
+    for folder in [&tree, &home] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join(".vault-token"), world.token("job")).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.join(".vault-token"), private).unwrap();
+    }
+    let run = |home: &std::path::Path| world.command(EXOSCALE).env("HOME", &home.display().to_string());
+    let refused = |run: Run| {
+        run.run().refused(&world, 78, "config", &["is in the checkout, where a repository"], &["--token-file"]);
+    };
+    run(&home).run().ok();
+    run(&home).env("CI", "true").run().ok();
+
+    // A submodule and a linked work tree have a file there.
+    std::fs::write(tree.join(".git"), "gitdir: elsewhere\n").unwrap();
+    refused(run(&home));
+    refused(run(&home).env("CI", "true"));
+    let config = home.join(".config/ci-creds");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("config.toml"), "address = \"http://127.0.0.1:1\"\n").unwrap();
+    let ran = world.command_as("token", EXOSCALE).env("HOME", &home.display().to_string()).run();
+    assert!(ran.stderr.contains("config.toml is in the checkout, and was not read"), "{ran:?}");
+    ran.ok();
+
+    // A home that is a work tree itself, or holds one: of its owner at a desk, and of a repository in a job.
+    run(&tree).run().ok();
+    for name in ["CI", "GITLAB_CI", "GITHUB_ACTIONS", "JENKINS_URL"] {
+        refused(run(&tree).env(name, "true"));
+    }
+    run(&tree).env("BAO_TOKEN_PATH", &home.join(".vault-token").display().to_string()).run().ok();
+    std::fs::set_permissions(&tree, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    refused(run(&tree));
 }
 
 #[test]
@@ -246,18 +318,24 @@ fn a_token_helper_that_others_can_name_is_not_run() {
         let file = world.file(&format!("home/{name}"), &format!("token_helper = \"{}\"\n", helper.display()));
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
         let words = [&format!("~/{name}"), "can be written by other users"];
-        world.command(EXOSCALE).run().refused(&world, 78, "config", &words, &["chmod 600"]);
+        world.command_with_home(EXOSCALE).run().refused(&world, 78, "config", &words, &["chmod 600"]);
         std::fs::remove_file(file).unwrap();
     }
     // A repository's is the program of whoever pushes to it.
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
-    let ran = world.command(EXOSCALE).env("CI_PROJECT_DIR", &world.home().display().to_string()).run();
+    let ran = world.command_with_home(EXOSCALE).env("CI_PROJECT_DIR", &world.home().display().to_string()).run();
     let ran = ran.refused(&world, 78, "config", &["nothing to log in with"], &["id_tokens:"]);
     assert!(ran.stderr.contains("the token helper in ~/.vault was not run"), "{ran:?}");
     assert!(!run.exists());
     // One that fails is told by the file that names it.
     world.file("home/.bao", "token_helper = \"/nonexistent/helper\"\n");
-    world.command(EXOSCALE).run().refused(&world, 66, "input", &["/nonexistent/helper (named in ~/.bao)"], &["get"]);
+    world.command_with_home(EXOSCALE).run().refused(
+        &world,
+        66,
+        "input",
+        &["/nonexistent/helper (named in ~/.bao)"],
+        &["get"],
+    );
 }
 
 #[test]
@@ -277,7 +355,7 @@ fn a_token_helper_that_nobody_named_is_asked_once() {
     let script = format!("#!/bin/sh\necho \"$*\" >>{}\nprintf %s {}\n", asked.display(), world.token("job"));
     let helper = world.program("helper", &script);
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
-    world.command(EXOSCALE).run().ok();
+    world.command_with_home(EXOSCALE).run().ok();
     assert_eq!(std::fs::read_to_string(asked).unwrap(), "get\n");
 }
 
@@ -289,10 +367,16 @@ fn a_token_helper_is_read_to_its_end_and_not_to_the_end_of_what_it_has_started()
     let helper = world.program("helper", &script);
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
     let started = Instant::now();
-    world.command(EXOSCALE).run().ok();
+    world.command_with_home(EXOSCALE).run().ok();
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
 
     let helper = world.program("other-helper", "#!/bin/sh\nexec head -c 200000 /dev/zero\n");
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
-    world.command(EXOSCALE).run().refused(&world, 66, "input", &["printed more than 64 KiB"], &["VAULT_TOKEN"]);
+    world.command_with_home(EXOSCALE).run().refused(
+        &world,
+        66,
+        "input",
+        &["printed more than 64 KiB"],
+        &["VAULT_TOKEN"],
+    );
 }

@@ -111,6 +111,86 @@ fn a_wrapping_token_of_another_role_mount_or_path_is_never_unwrapped() {
     run.env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
 }
 
+/// A thief took the wrapping token. In its place he puts a login that he made, wrapped: by his own AppRole, or by the
+/// job's with the secret ID that was in it.
+fn planted_login(world: &World, role: &str) -> String {
+    world.vault.write(&format!("auth/approle/role/{role}"), json!({ "token_policies": ["job"], "token_ttl": "15m" }));
+    let role_id = world.vault.read(&format!("auth/approle/role/{role}/role-id"))["data"]["role_id"].clone();
+    let secret_id = world.vault.write(&format!("auth/approle/role/{role}/secret-id"), json!({}));
+    let login = json!({ "role_id": role_id, "secret_id": secret_id["data"]["secret_id"] });
+    world.vault.write_wrapped("auth/approle/login", login, "60s")
+}
+
+#[test]
+fn a_planted_login_is_never_unwrapped_by_a_job_that_expects_a_secret_id() {
+    each_dialect(|world, dialect| {
+        for role in ["mallory", ROLE] {
+            let planted = planted_login(world, role);
+            for variables in [vec!["VAULT_ROLE_ID", "VAULT_APPROLE_ROLE"], vec!["VAULT_ROLE_ID"], vec![]] {
+                let run = world.command(EXOSCALE).env("VAULT_WRAPPING_TOKEN", &planted);
+                let run = variables
+                    .iter()
+                    .fold(run, |run, name| run.env(name, if *name == "VAULT_ROLE_ID" { &world.role_id } else { ROLE }));
+                world.vault.forget_requests();
+                let words = ["SECURITY", "made by auth/approle/login and not by", "/secret-id", "not unwrapped"];
+                let hint = ["incident", "audit log", "--creation-path auth/approle/login"];
+                run.run().refused(world, 79, "spent", &words, &hint);
+                assert_eq!(world.requests(), [LOOKUP], "{dialect} {role} {variables:?}");
+            }
+        }
+        assert_eq!(world.vault.minted().len(), 0, "{dialect}");
+    });
+}
+
+#[test]
+fn a_planted_login_of_another_approle_is_revoked_and_never_used() {
+    each_dialect(|world, dialect| {
+        let path = format!("{EXOSCALE} --creation-path auth/approle/login");
+        let by_path = world.command(&path).env("VAULT_ROLE_ID", &world.role_id).env("VAULT_APPROLE_ROLE", ROLE);
+        let by_role = world.command(EXOSCALE).env("VAULT_APPROLE_ROLE", ROLE);
+        let by_flag = world.command(&format!("{EXOSCALE} --auth-role {ROLE}"));
+        for run in [by_path, by_role, by_flag] {
+            let run = run.env("VAULT_WRAPPING_TOKEN", &planted_login(world, "mallory"));
+            world.vault.forget_requests();
+            let words = [
+                "SECURITY",
+                "a login of the AppRole mallory and not of",
+                ROLE,
+                "was not used",
+                "its token was revoked",
+            ];
+            let ran = run.run().refused(world, 79, "spent", &words, &["incident", "secret IDs", "audit log"]);
+            assert_eq!(world.requests(), [LOOKUP, UNWRAP, "POST auth/token/revoke-self"], "{dialect}");
+            world.assert_nothing_left(&ran);
+        }
+        assert_eq!(world.vault.minted().len(), 0, "{dialect}");
+    });
+}
+
+#[test]
+fn a_planted_login_that_cannot_be_revoked_is_not_used_either() {
+    let world = World::start();
+    let run = world.command(EXOSCALE).env("VAULT_APPROLE_ROLE", ROLE);
+    let planted = planted_login(&world, "mallory");
+    world.vault.inject(On::path("revoke-self").every(), Fault::answer(Reply::error(403, "permission denied")));
+    let ran = run.env("VAULT_WRAPPING_TOKEN", &planted).run();
+    ran.refused(&world, 79, "spent", &["AppRole mallory", "its token could not be revoked"], &["incident"]);
+    assert_eq!(world.vault.minted().len(), 0);
+}
+
+#[test]
+fn a_login_without_the_name_of_its_approle_is_not_taken_for_the_one_that_the_job_names() {
+    let world = World::start();
+    let planted = planted_login(&world, ROLE);
+    let change = |mut answer: Value| {
+        answer["auth"]["metadata"] = Value::Null;
+        answer
+    };
+    world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::rewrite(Box::new(change)));
+    let run = world.command(EXOSCALE).env("VAULT_APPROLE_ROLE", ROLE).env("VAULT_WRAPPING_TOKEN", &planted);
+    run.run().refused(&world, 79, "spent", &["a login of no AppRole and not of"], &["incident"]);
+}
+
 #[test]
 fn a_secret_id_without_its_role_id_leaves_the_wrapping_token_unspent() {
     let world = World::start();
@@ -231,7 +311,7 @@ fn a_wrapped_login_ends_by_its_own_age_and_not_by_the_unwrapping() {
             answer
         };
         world.vault.inject(On::path("sys/wrapping/lookup"), Fault::rewrite(Box::new(change)));
-        let line = format!("{EXOSCALE} --format json");
+        let line = format!("{EXOSCALE} --format json --creation-path auth/approle/login");
         let ran = world.command(&line).env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
         let answer: Value = serde_json::from_str(&ran).unwrap();
         let end: jiff::Timestamp = answer["expiration"].as_str().unwrap().parse().unwrap();

@@ -127,8 +127,7 @@ fn eight_characters_are_found_in_every_encoding_and_seven_are_not() {
 }
 
 /// By the program of the system, which is not ours to be wrong in.
-#[cfg(test)]
-fn base64(text: &str, url: bool) -> String {
+pub fn base64(text: &str, url: bool) -> String {
     let mut command = std::process::Command::new("/bin/sh");
     command.args(["-c", "printf %s \"$0\" | base64 -w0", text]);
     let text = String::from_utf8(command.output().expect("a shell").stdout).expect("ASCII");

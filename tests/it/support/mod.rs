@@ -88,6 +88,12 @@ impl World {
             .env("TMPDIR", &self.path("tmp").display().to_string())
     }
 
+    /// The same, where the working folder is the checkout. Our own folder is in one, this repository's: without a variable
+    /// that names another, what is in HOME is the repository's.
+    pub fn command_with_home(&self, line: &str) -> Run {
+        self.command(line).env("WORKSPACE", &self.path("work").display().to_string())
+    }
+
     /// A fresh secret id.
     pub fn secret_id(&self) -> String {
         let answer = self.vault.write(&format!("auth/approle/role/{ROLE}/secret-id"), json!({}));
