@@ -1,6 +1,6 @@
 //! AppRole: `auth/<mount>/login` with a role id and a secret id, which a generator token may have to make first.
 
-use super::{Failed, Session, session, settle};
+use super::session::{Failed, Session, session, settle};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Login;
 use crate::secret::Secret;

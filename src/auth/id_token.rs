@@ -3,7 +3,7 @@
 //! Vault names the claim that does not fit and never its value; the job holds its own token, so the value can be
 //! told from here. Claims say who the job is, not a secret.
 
-use super::{Session, session, settle};
+use super::session::{Session, session, settle};
 use crate::claims::{Claims, PLACEHOLDERS};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::identity::Login;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Failed, Session, after_spending, approle, revoke, session, settle};
+use super::approle;
+use super::session::{Failed, Session, after_spending, revoke, session, settle};
 use crate::error::{Error, Kind, Result};
 use crate::identity::{Login, Spent};
 use crate::secret::Secret;

@@ -29,6 +29,8 @@ pub enum Says {
     PolicyDenies,
     /// The token is not valid, or none is expected at this path: [`Refusal::is_denied`], [`Refusal::wants_a_token`].
     TokenDenied,
+    /// The token is unknown, expired or revoked: [`Refusal::is_token_gone`].
+    TokenGone,
     /// There is nothing at this path that takes a login.
     NoSuchLogin,
     /// Anything else.
@@ -42,6 +44,7 @@ impl Says {
             Self::Text(texts) => texts.iter().any(|text| refusal.reason.contains(text)),
             Self::PolicyDenies => refusal.is_denied_by_policy(),
             Self::TokenDenied => refusal.is_denied() || refusal.wants_a_token(),
+            Self::TokenGone => refusal.is_token_gone(),
             Self::NoSuchLogin => refusal.wants_a_token() || refusal.status == 404,
             Self::Anything => true,
         }

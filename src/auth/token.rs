@@ -1,0 +1,70 @@
+//! A token that somebody else got: used as it is, or to make a child of it.
+
+use super::session::{Session, revoke, session, settle};
+use crate::error::{Error, Kind, Result};
+use crate::identity::Login;
+use crate::secret::Secret;
+use crate::time::render_time;
+use crate::vault::client::Vault;
+use crate::vault::outcome::Refusal;
+use crate::vault::refusal::{Row, Says, explain};
+
+/// The token itself, which is not ours to revoke. No request.
+pub(super) fn plain(token: &Secret) -> Session {
+    Session { token: token.duplicate(), own: false, expires_at: None, batch: false, uses: 0 }
+}
+
+const CREATE: &str = "auth/token/create";
+
+/// A child of the token: with its policies, ended with it, and ours to revoke with all its leases. It lives as long as
+/// this run can; what asks for a lease with it renews it.
+pub(super) async fn child(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Session> {
+    let answer = settle(vault.create_child(token).await, |refusal| describe(&refusal, login))?;
+    let root = answer.1.auth.as_ref().is_some_and(|auth| auth.policies.iter().any(|policy| policy == "root"));
+    let session = session(answer, CREATE)?;
+    if !root {
+        return Ok(session);
+    }
+    let error = Error::new(
+        Kind::Config,
+        format!("the token (from {}) is a root token, and --child-token would make another one", login.origin),
+    )
+    .hint("give the job a token of its own: vault token create -policy=NAME; or drop --child-token");
+    if revoke(vault, &session).await {
+        return Err(error.also("the child was revoked"));
+    }
+    let until = session.expires_at.map(|end| format!(", until {}", render_time(end))).unwrap_or_default();
+    Err(error.with_kind(Kind::Leak).also(format!("the child may be left{until}")))
+}
+
+/// Of `auth/token/create`.
+const REFUSALS: [Row; 4] = [
+    Row {
+        says: Says::Text(&["batch tokens cannot create"]),
+        kind: Kind::Config,
+        cause: "the token (from {origin}) is a batch token, and can have no child ({because})",
+        change: "drop --child-token, or give the job a service token: vault token create -type=service",
+    },
+    Row {
+        says: Says::Text(&["restricted use token"]),
+        kind: Kind::Config,
+        cause: "the token (from {origin}) is good for a counted number of requests, and can have no child ({because})",
+        change: "drop --child-token, or give the job a token without a limit: vault token create -use-limit=0",
+    },
+    Row {
+        says: Says::TokenGone,
+        kind: Kind::Denied,
+        cause: "the token (from {origin}) is not valid for auth/token/create ({because})",
+        change: "the token has expired, was revoked, or is of another namespace",
+    },
+    Row {
+        says: Says::Anything,
+        kind: Kind::Denied,
+        cause: "the token (from {origin}) may not make a child of its own ({because})",
+        change: "its policy needs: path \"auth/token/create\" { capabilities = [\"update\"] }; or drop --child-token",
+    },
+];
+
+fn describe(refusal: &Refusal, login: &Login) -> Error {
+    explain(&REFUSALS, refusal, &|_| login.origin.to_string())
+}
