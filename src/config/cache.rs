@@ -31,7 +31,7 @@ pub(super) fn resolve_cache(asked: &Asked<'_>, format: Format, layers: &Layers<'
 /// Security: not in the checkout, from where artifacts and caches of the CI system are made.
 pub(super) fn resolve_place(layers: &Layers<'_>) -> Result<Place> {
     let mut folders = layers.host.cache_folders()?;
-    if let Some(checkout) = layers.checkout()? {
+    if let Some(checkout) = layers.job().checkout()? {
         let all = folders.len();
         folders.retain(|folder| !real_path_of_new(layers.host, folder).starts_with(&checkout));
         if folders.len() < all && folders.is_empty() {

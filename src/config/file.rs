@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::source::Layers;
+use super::job::Job;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::Origin;
@@ -228,7 +228,7 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
 
 /// Security: some jobs have their home in the checkout, and who pushes to the repository must not choose a proxy, or a CA.
 fn read_users_file(host: &Host, path: &Path) -> Result<Option<File>> {
-    if (Layers { host, files: &Files::default() }).is_in_checkout(path)? {
+    if (Job { host }).is_in_checkout(path)? {
         let place = path.display();
         host.warn(format!("the configuration file {place} is in the checkout, and was not read: --config names one"));
         return Ok(None);

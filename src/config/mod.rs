@@ -8,6 +8,7 @@ mod cache;
 mod connection;
 mod file;
 mod identity;
+mod job;
 pub mod name;
 mod output;
 mod plan;

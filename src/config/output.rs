@@ -136,7 +136,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )
         .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
-    if !asked.output.reveal && layers.is_in_a_job()? && layers.host.is_uncaptured() {
+    if !asked.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured() {
         let lost = match format {
             Format::File => "nothing captures the output: no tool would learn of the file",
             _ => "nothing captures the output: the credential would stand in the job's log",
@@ -216,7 +216,7 @@ fn check_file(
         Error::new(Kind::Usage, "the path of --file has a character that a shell acts on in an eval")
             .hint("letters, digits and _+/=.:@%,- only; a link of such a name will not do: what it leads to counts")
     })?;
-    if layers.checkout()?.is_some_and(|checkout| place.path.starts_with(checkout)) {
+    if layers.job().checkout()?.is_some_and(|checkout| place.path.starts_with(checkout)) {
         return Err(Error::new(
             Kind::Create,
             format!("{shown} (from --file) is in the checkout, from where artifacts and caches are made"),
@@ -267,7 +267,7 @@ fn traced(layers: &Layers<'_>) -> Result<Option<String>> {
 /// somebody else put another folder in the place of ours, with commands for the caller's shell in it,
 /// or lies in the checkout, from where artifacts and caches are made.
 fn private_folder(layers: &Layers<'_>) -> Result<PathBuf> {
-    let checkout = layers.checkout()?;
+    let checkout = layers.job().checkout()?;
     let usable = |folder: &PathBuf| {
         folder.to_str().is_some_and(render::is_plain)
             && !checkout.as_ref().is_some_and(|checkout| folder.starts_with(checkout))

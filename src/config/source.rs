@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::file::Files;
+use super::job::Job;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
-use crate::variables::{
-    BAO, CI, CI_PROJECT_DIR, GITHUB_ACTIONS, GITHUB_WORKSPACE, GITLAB_CI, HOME, JENKINS_URL, VAULT, WORKSPACE,
-};
 
 /// The layers below the flags.
 pub(super) struct Layers<'a> {
@@ -18,65 +16,14 @@ pub(super) struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    /// A variable's text. Blank means unset; a value that still reads `$NAME` is a GitLab variable that does not
-    /// exist. `BAO_X` wins over `VAULT_X`.
+    /// See [`Job::variable`].
     pub(super) fn variable(&self, name: &str) -> Result<Option<Sourced<String>>> {
-        let twin = name.strip_prefix(VAULT).map(|rest| format!("{BAO}{rest}"));
-        for name in twin.iter().map(String::as_str).chain([name]) {
-            let Some(text) = self.host.variable(name)?.filter(|text| !text.trim().is_empty()) else { continue };
-            if let Some(inner) = undefined_variable(&text) {
-                return Err(Error::new(
-                    Kind::Config,
-                    format!("{name} reads ${inner}: GitLab knows no variable {inner} in this job"),
-                )
-                .hint(format!("define {inner} for this project, branch and environment, or remove {name}")));
-            }
-            return Ok(Some(Sourced { value: text, origin: Origin::Variable(name.to_owned()) }));
-        }
-        Ok(None)
+        self.job().variable(name)
     }
 
-    /// The real path of the job's checkout, from where artifacts and caches are made: no secret is written below it.
-    pub(super) fn checkout(&self) -> Result<Option<PathBuf>> {
-        for name in [CI_PROJECT_DIR, GITHUB_WORKSPACE, WORKSPACE] {
-            if let Some(folder) = self.variable(name)? {
-                return Ok(Some(self.host.real_path(folder.value.as_ref())));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the path lies in the checkout, itself or by what it leads to: what is there is the repository's.
-    pub(super) fn is_in_checkout(&self, path: &Path) -> Result<bool> {
-        let folder = self.host.real_path(path.parent().unwrap_or(path));
-        let target = self.host.real_path(path);
-        if let Some(checkout) = self.checkout()? {
-            return Ok(folder.starts_with(&checkout) || target.starts_with(&checkout));
-        }
-        let target = target.parent().unwrap_or(&target);
-        Ok(self.is_in_work_tree(&folder)? || self.is_in_work_tree(target)?)
-    }
-
-    /// Whether the folder lies in a work tree of git: what tells a checkout where no variable does. At a desk, a home can
-    /// be the work tree of its owner's settings, and hold other ones. Only what is around it counts there.
-    fn is_in_work_tree(&self, folder: &Path) -> Result<bool> {
-        let mut around = folder.ancestors().filter(|folder| self.host.is_there(&folder.join(".git")));
-        let home = self.variable(HOME)?.map(|home| self.host.real_path(home.value.as_ref()));
-        let home = home.filter(|home| self.host.is_guarded_folder(home));
-        Ok(match home {
-            Some(home) if !self.is_in_a_job()? => around.any(|work_tree| !work_tree.starts_with(&home)),
-            _ => around.next().is_some(),
-        })
-    }
-
-    /// Whether a CI system runs us.
-    pub(super) fn is_in_a_job(&self) -> Result<bool> {
-        for name in [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL] {
-            if self.variable(name)?.is_some_and(|value| value.value != "false") {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// What surrounds the run.
+    pub(super) fn job(&self) -> Job<'_> {
+        Job { host: self.host }
     }
 
     /// The first of: the flag, the variables in order, the files in order.
@@ -141,15 +88,6 @@ impl Layers<'_> {
             }
         }
     }
-}
-
-/// `$NAME` or `${NAME}` and nothing else: what GitLab leaves of a reference to a variable that does not exist.
-fn undefined_variable(text: &str) -> Option<&str> {
-    let name = text.trim().strip_prefix('$')?;
-    let name = name.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(name);
-    let is_name =
-        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    is_name(name).then_some(name)
 }
 
 /// Where a secret was found.
@@ -307,16 +245,6 @@ mod tests {
         assert_eq!(checked(&"x".repeat(64 * 1024), "token", "X").unwrap().expose().len(), 64 * 1024);
         let error = checked(&"x".repeat(64 * 1024 + 1), "token", "X").unwrap_err();
         assert!(error.render(false).contains("longer than 64 KiB"), "{}", error.render(false));
-    }
-
-    #[test]
-    fn only_a_whole_reference_is_a_variable_that_gitlab_does_not_know() {
-        for text in ["$A", "${A_1}", "$1"] {
-            assert!(undefined_variable(text).is_some(), "{text}");
-        }
-        for text in ["$", "${}", "A", "$A-B", "$A$B", "${A", "x$A"] {
-            assert_eq!(undefined_variable(text), None, "{text}");
-        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
         for name in [".bao", ".vault"] {
             let Some(document) = layers.host.read_document(&home.join(name)).ok().flatten() else { continue };
             if let Some(path) = parse_token_helper(&document.text) {
-                if layers.is_in_checkout(&home.join(name))? {
+                if layers.job().is_in_checkout(&home.join(name))? {
                     layers.host.warn(format!("the token helper in ~/{name} was not run: that home is in the checkout"));
                     continue;
                 }
@@ -50,7 +50,7 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
     let place = place.unwrap_or_else(|| path.display().to_string());
     match layers.host.read_document(&path) {
         // Security: who pushes to the repository must not choose who the job is.
-        Ok(Some(_)) if layers.is_in_checkout(&path)? => Err(Error::new(
+        Ok(Some(_)) if layers.job().is_in_checkout(&path)? => Err(Error::new(
             Kind::Config,
             format!(
                 "the Vault token file {place} is in the checkout, where a repository could put it; it was not used"

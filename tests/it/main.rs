@@ -81,5 +81,6 @@ mod syscall;
 mod trace;
 /// Values of every kind through every format's real reader.
 mod value;
+mod wall;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;
