@@ -185,7 +185,8 @@ impl<'a> Vault<'a> {
                 .hint("--timeout allows more");
                 return Exchange { sent: self.host.now(), outcome: Outcome::NotProcessed { error, retry_after: None } };
             };
-            let request = Request { method, path, query, token, body: body.as_ref().map(Secret::duplicate), timeout };
+            let (body, spends) = (body.as_ref().map(Secret::duplicate), step.spends());
+            let request = Request { method, path, query, token, body, spends, timeout };
             let sent = self.host.now();
             let outcome = classify(step, self.http.send(&request).await, self.name(), path, &unspeakable);
             let again = match &outcome {
