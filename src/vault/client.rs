@@ -213,8 +213,9 @@ impl<'a> Vault<'a> {
         self.host.elapsed().saturating_add(pause).saturating_add(self.connect_timeout) < self.budget(step)
     }
 
-    /// Who wants no repetition does not want a lease to be left for one lost packet.
-    fn retries(&self, step: Step) -> u32 {
+    /// How often a step may be sent again. Who wants no repetition does not want a lease to be left for one lost packet.
+    #[must_use]
+    pub fn retries(&self, step: Step) -> u32 {
         match step {
             Step::RevokeSelf | Step::RevokeLease => self.retries.max(RETRIES),
             Step::LookupSelf => 0,

@@ -147,3 +147,19 @@ fn a_lost_unwrap_is_sent_again_on_a_connection_of_its_own() {
     assert_eq!(paths, [LOOKUP, UNWRAP, LOOKUP, UNWRAP, LOGIN, READ]);
     assert_ne!(seen[2].1, seen[3].1, "{seen:?}");
 }
+
+#[test]
+fn an_unspent_wrapping_token_is_sent_as_often_as_a_request_may_be_and_each_time_after_a_lookup() {
+    for (retries, lost, code, sent) in [(2, 2, 0, 3), (2, 3, 79, 3), (1, 2, 79, 2), (0, 1, 0, 2)] {
+        let world = World::start();
+        world.vault.inject(On::path(UNWRAP).times(lost), Fault::drop_request());
+        let ran = command(&world, "wrapping-token", &format!("--retries {retries}")).run();
+        let seen = seen(&world);
+        let case = format!("{retries} {lost}: {ran:?} {seen:?}");
+        assert_eq!(ran.code, code, "{case}");
+        let pair = [LOOKUP, UNWRAP];
+        let paths: Vec<_> = seen.iter().map(|(path, _)| path.as_str()).collect();
+        assert!(paths[..2 * sent].chunks(2).all(|next| next == pair), "{case}");
+        assert_eq!(paths.iter().filter(|path| **path == UNWRAP).count(), sent, "{case}");
+    }
+}
