@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::{Broken, Peer, build, builder, fault, read_body};
+use super::{Broken, Peer, build, builder, fault, read_body, tls};
 use crate::config::Connection;
 use crate::error::{Error, Kind, Result};
 
@@ -34,7 +34,7 @@ impl Client {
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
     pub(crate) fn new(connection: &Connection) -> Result<Self> {
         // No connection is kept: behind a cloud's name stand many servers, and each question should meet another one.
-        let inner = build(builder(connection)?.pool_max_idle_per_host(0))?;
+        let inner = build(builder(connection, tls::client_config(connection)?)?.pool_max_idle_per_host(0))?;
         Ok(Self { inner, url: format!("{}/", connection.address.base()), peer: Peer::of(connection) })
     }
 

@@ -202,7 +202,8 @@ impl<'a> Vault<'a> {
                 .hint("--timeout allows more");
                 return Exchange { sent: self.host.now(), outcome: Outcome::NotProcessed { error, retry_after: None } };
             };
-            let request = Request { method, path, query, token, body: body.as_ref().map(Secret::duplicate), timeout };
+            let (body, spends) = (body.as_ref().map(Secret::duplicate), step.spends());
+            let request = Request { method, path, query, token, body, spends, timeout };
             let sent = self.host.now();
             let outcome = classify(step, self.http.send(&request).await, self.name(), path, &self.secrets);
             if let Outcome::Done(envelope) = &outcome {
@@ -249,8 +250,9 @@ impl<'a> Vault<'a> {
         self.host.elapsed().saturating_add(pause).saturating_add(self.connect_timeout) < self.budget(step)
     }
 
-    /// Who wants no repetition does not want a lease to be left for one lost packet.
-    fn retries(&self, step: Step) -> u32 {
+    /// How often a step may be sent again. Who wants no repetition does not want a lease to be left for one lost packet.
+    #[must_use]
+    pub fn retries(&self, step: Step) -> u32 {
         match step {
             Step::RevokeSelf | Step::RevokeLease => self.retries.max(RETRIES),
             Step::LookupSelf => 0,

@@ -47,6 +47,8 @@ mod format;
 mod github;
 /// What is wrong before the first request, and that none is made.
 mod input;
+/// Connections that end while nothing is asked, or are forgotten, and what must not be spent by that.
+mod keepalive;
 /// What of a secret stays in memory, and who could read it there.
 mod memory;
 /// What a bug of ours, and the variables of Rust, may print.

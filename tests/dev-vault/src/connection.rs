@@ -203,6 +203,10 @@ impl Exchange<'_> {
                 stream.flush()?;
                 Ok(if *reset { Next::Reset } else { Next::Cut })
             }
+            Some(Action::EndIdle { after, reset }) => match self.send(stream, sequence, request, &answer)? {
+                Next::Keep if stream.is_idle_for(*after) => Ok(if *reset { Next::Reset } else { Next::Close }),
+                next => Ok(next),
+            },
             Some(Action::BesideTls(bytes)) => {
                 stream.write_below(bytes)?;
                 Ok(Next::Cut)

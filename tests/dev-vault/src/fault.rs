@@ -163,6 +163,7 @@ pub(crate) enum Action {
     HangAfter,
     After(Answer),
     CutAnswer { bytes: usize, reset: bool },
+    EndIdle { after: Duration, reset: bool },
     BesideTls(Vec<u8>),
     Drip { bytes: usize, interval: Duration },
     Rewrite(Transform),
@@ -203,6 +204,18 @@ impl Fault {
     #[must_use]
     pub fn reset_answer(bytes: usize) -> Self {
         Self::new("reset_answer", Action::CutAnswer { bytes, reset: true })
+    }
+
+    /// Processes and answers, and closes when no request has begun for so long. The answer does not say so.
+    #[must_use]
+    pub fn close_idle(after: Duration) -> Self {
+        Self::new("close_idle", Action::EndIdle { after, reset: false })
+    }
+
+    /// As [`Fault::close_idle`], with RST.
+    #[must_use]
+    pub fn reset_idle(after: Duration) -> Self {
+        Self::new("reset_idle", Action::EndIdle { after, reset: true })
     }
 
     /// Processes, and sends these bytes as they are, below TLS, in the answer's place.

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Go's own words.
@@ -71,6 +73,28 @@ impl Socket {
         }
     }
 
+    /// Whether nothing comes for so long. What comes stays where it is; an end is something too.
+    fn is_idle_for(&self, time: Duration) -> bool {
+        // To the system, no time is no limit.
+        if time.is_zero() {
+            return true;
+        }
+        let _ = self.set_read_timeout(Some(time));
+        let first = match self {
+            Self::Tcp(stream) => recv(stream, &mut [0; 1], RecvFlags::PEEK),
+            Self::Unix(stream) => recv(stream, &mut [0; 1], RecvFlags::PEEK),
+        };
+        let _ = self.set_read_timeout(None);
+        first.err() == Some(Errno::AGAIN)
+    }
+
+    fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(limit),
+            Self::Unix(stream) => stream.set_read_timeout(limit),
+        }
+    }
+
     /// Makes the close an RST.
     fn linger_not(&self) {
         if let Self::Tcp(stream) = self {
@@ -132,6 +156,11 @@ impl Stream {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => &mut stream.sock,
         }
+    }
+
+    /// Whether the peer sends nothing for so long.
+    pub(crate) fn is_idle_for(&mut self, time: Duration) -> bool {
+        self.socket().is_idle_for(time)
     }
 
     /// Says goodbye: `close_notify` on TLS, then FIN.
