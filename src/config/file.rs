@@ -113,11 +113,15 @@ impl Files {
     }
 }
 
+/// What a run opens at once before it asks Vault, and a call that finds its credential in the cache: few files, but
+/// without them, every message would name a file that is not to blame.
+const OPEN_FILES: usize = 4;
+
 /// Reads the files: the one that the flag or the variable names, or else the user's; then the administrator's.
 ///
 /// # Errors
 /// [`Kind::Config`] when a named file does not exist, a file is not what it should be, or one asks for a
-/// downgrade that only the flag or root may ask for.
+/// downgrade that only the flag or root may ask for; [`Kind::Os`] when no file can be opened.
 pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
     let named = match flag {
         Some(path) => Some((path.to_owned(), Origin::Flag("--config"))),
@@ -126,6 +130,7 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
             .filter(|text| !text.trim().is_empty())
             .map(|text| (PathBuf::from(text), Origin::Variable(CI_CREDS_CONFIG.into()))),
     };
+    host.expect_descriptors(OPEN_FILES)?;
     let mut files = Vec::new();
     match named {
         Some((path, origin)) => {

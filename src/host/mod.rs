@@ -26,7 +26,7 @@ pub use fake::Fake;
 pub use file::{Document, Trust};
 pub use folder::{Folder, Locking};
 pub use lock::Lock;
-pub use process::{harden, on_panic};
+pub use process::{harden, on_panic, with_stack};
 pub use replace::{Standing, Target};
 pub use stream::Stdout;
 
@@ -93,12 +93,14 @@ impl Host {
         }
     }
 
-    /// How many files we may have open, where there is a limit.
-    #[must_use]
-    pub fn open_files(&self) -> Option<u64> {
+    /// Proves that so many more files can be opened at once.
+    ///
+    /// # Errors
+    /// [`Kind::Os`], which names the limit that there is.
+    pub fn expect_descriptors(&self, needed: usize) -> Result<()> {
         match &self.world {
-            World::Real { .. } => process::open_files(),
-            World::Fake(_) => None,
+            World::Real { .. } => process::expect_descriptors(needed),
+            World::Fake(_) => Ok(()),
         }
     }
 

@@ -45,6 +45,8 @@ mod format;
 mod github;
 /// What is wrong before the first request, and that none is made.
 mod input;
+/// Limits on open files and on the stack.
+mod limit;
 /// What of a secret stays in memory, and who could read it there.
 mod memory;
 /// What a bug of ours, and the variables of Rust, may print.
