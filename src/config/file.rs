@@ -169,13 +169,16 @@ fn read_users_file(host: &Host, path: &Path) -> Result<Option<File>> {
 fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>> {
     let place = path.display();
     let wrong = |problem: &str| Error::new(Kind::Config, format!("the configuration file {place} {problem}"));
-    let Some(document) = host.read_document(path).map_err(|problem| wrong(&format!("cannot be used: {problem}")))?
+    let Some(document) = host.read_believed(path).map_err(|problem| wrong(&format!("cannot be used: {problem}")))?
     else {
         return Ok(None);
     };
     if document.trust.foreign || document.trust.writable_by_others {
         return Err(wrong("can be written by other users")
             .hint(format!("chown it to root or to this user, and chmod 644 {place}")));
+    }
+    if let Some(exposed) = &document.exposed {
+        return Err(wrong(&format!("can be replaced by other users: {exposed}")).hint(exposed.hint()));
     }
     let settings: Settings = toml::from_str(&document.text).map_err(|error| {
         let line = error.span().map_or(0, |span| document.text[..span.start].matches('\n').count() + 1);
@@ -191,7 +194,7 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
             "sets allow-plaintext, insecure-skip-verify, redirect-hosts or allowed-origins, which only root may",
         )
         .hint(format!(
-            "use the flag of that name, or put it into {SYSTEM}, owned by root and writable by nobody else"
+            "use the flag of that name, or put it into {SYSTEM}: root alone may own or write it and the folders above it"
         )));
     }
     Ok(Some(File { path: path.to_owned(), settings, of_root }))

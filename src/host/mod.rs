@@ -3,6 +3,8 @@
 //! A [`Host`] is real or fake; nothing behind it decides anything. Clippy's `disallowed_methods` holds the door
 //! shut for every other module, and the exceptions stand here.
 
+mod account;
+mod ancestor;
 mod fake;
 mod file;
 mod folder;
@@ -22,6 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::variables::XDG_RUNTIME_DIR;
 
+pub use ancestor::{Exposed, Hand};
 pub use fake::Fake;
 pub use file::{Document, Trust};
 pub use folder::{Folder, Locking};

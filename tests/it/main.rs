@@ -13,6 +13,8 @@
 
 mod support;
 
+/// Folders in which another user could put something else in the place of what the tool makes, reads or runs.
+mod ancestor;
 /// What is said and taken back when the read is refused, or its answer cannot be used.
 mod answer;
 /// What is kept between calls, for whom and how long, and what is given back.

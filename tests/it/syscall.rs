@@ -58,7 +58,7 @@ fn a_private_file_is_private_from_its_first_moment_under_any_umask() {
     let path = stdout.strip_prefix(". '").and_then(|rest| rest.strip_suffix("';\n")).unwrap();
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode(path.as_ref()), mode(std::path::Path::new(path).parent().unwrap())), (0o600, 0o700));
-    let of_ours = |line: &&str| line.contains("/ci-creds.");
+    let of_ours = |line: &&str| line.contains("\"ci-creds.") || line.contains("\"exports\"");
     let one = |word: &str| {
         let lines: Vec<_> = calls.lines().filter(of_ours).filter(|line| line.contains(word)).collect();
         assert_eq!(lines.len(), 1, "{word}: {lines:?}");
