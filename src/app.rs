@@ -124,15 +124,12 @@ fn show_or_clear_cache(action: Option<&CacheAction>, host: &Host) -> Result<()> 
     error.map_or(Ok(()), Err)
 }
 
-/// As many open files as a run may have at once, and some to spare.
-const OPEN_FILES: u64 = 16;
+/// As many files as a run opens beside those that it was given, and some to spare.
+const OPEN_FILES: usize = 13;
 
 /// The event queue panics where its signals find no open file.
 fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
-    if let Some(limit) = host.open_files().filter(|limit| *limit < OPEN_FILES) {
-        return Err(Error::new(Kind::Os, format!("this process may have {limit} files open, and needs {OPEN_FILES}"))
-            .hint("ulimit -n 64"));
-    }
+    host.expect_descriptors(OPEN_FILES)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

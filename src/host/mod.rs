@@ -3,6 +3,8 @@
 //! A [`Host`] is real or fake; nothing behind it decides anything. Clippy's `disallowed_methods` holds the door
 //! shut for every other module, and the exceptions stand here.
 
+mod account;
+mod ancestor;
 mod fake;
 mod file;
 mod folder;
@@ -24,11 +26,12 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
+pub use ancestor::{Exposed, Hand};
 pub use fake::Fake;
 pub use file::{Document, Trust};
 pub use folder::{Folder, Locking};
 pub use lock::Lock;
-pub use process::{harden, on_panic};
+pub use process::{harden, on_panic, with_stack};
 pub use replace::{Standing, Target};
 pub use stream::Stdout;
 
@@ -113,12 +116,14 @@ impl Host {
         }
     }
 
-    /// How many files we may have open, where there is a limit.
-    #[must_use]
-    pub fn open_files(&self) -> Option<u64> {
+    /// Proves that so many more files can be opened at once.
+    ///
+    /// # Errors
+    /// [`Kind::Os`], which names the limit that there is.
+    pub fn expect_descriptors(&self, needed: usize) -> Result<()> {
         match &self.world {
-            World::Real { .. } => process::open_files(),
-            World::Fake(_) => None,
+            World::Real { .. } => process::expect_descriptors(needed),
+            World::Fake(_) => Ok(()),
         }
     }
 
