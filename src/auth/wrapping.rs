@@ -92,7 +92,7 @@ fn creation(made: Timestamp, life: Duration, sent: Timestamp) -> Timestamp {
 /// Unwraps. When nobody knows whether that happened, a lookup tells, and only an unspent token is sent again.
 async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, Failed> {
     let exchange = vault.unwrap(token).await;
-    let Outcome::Ambiguous { error, transient } = exchange.outcome else { return Ok(exchange) };
+    let Outcome::Ambiguous { error, transient, .. } = exchange.outcome else { return Ok(exchange) };
     if transient && let Outcome::Done(_) = vault.lookup_wrapping(token).await.outcome {
         let second = vault.unwrap(token).await;
         // Spent between lookup and second attempt: by the first one, which was on its way all the time.
