@@ -31,6 +31,7 @@ mod readiness;
 pub mod render;
 pub mod secret;
 pub mod store;
+mod stray;
 pub mod variables;
 pub mod vault;
 

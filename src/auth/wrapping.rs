@@ -104,7 +104,7 @@ fn creation(made: Timestamp, life: Duration, sent: Timestamp) -> Timestamp {
 /// least, whatever `--retries` says, for what is lost here cannot be had again.
 async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, Failed> {
     let exchange = vault.unwrap(token).await;
-    let Outcome::Ambiguous { error, mut transient } = exchange.outcome else { return Ok(exchange) };
+    let Outcome::Ambiguous { error, mut transient, .. } = exchange.outcome else { return Ok(exchange) };
     for _ in 0..vault.retries(Step::Unwrap).max(1) {
         if !transient || !matches!(vault.lookup_wrapping(token).await.outcome, Outcome::Done(_)) {
             break;

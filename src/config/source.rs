@@ -107,7 +107,7 @@ impl Layers<'_> {
     fn is_in_work_tree(&self, folder: &Path) -> Result<bool> {
         let mut around = folder.ancestors().filter(|folder| self.host.is_there(&folder.join(".git")));
         let home = self.variable(HOME)?.map(|home| self.host.real_path(home.value.as_ref()));
-        let home = home.filter(|home| self.host.is_guarded_folder(home));
+        let home = home.filter(|home| self.host.find_guarded_folder(home).is_ok_and(|found| found.is_some()));
         Ok(match home {
             Some(home) if !self.is_in_a_job()? => around.any(|work_tree| !work_tree.starts_with(&home)),
             _ => around.next().is_some(),

@@ -40,6 +40,8 @@ pub struct Host {
     world: World,
     /// Said on stderr when the run ends, if the format allows it.
     warnings: RefCell<Vec<String>>,
+    /// Said on stderr when the run ends, whatever the format.
+    alarms: RefCell<Vec<String>>,
 }
 
 enum World {
@@ -52,13 +54,17 @@ impl Host {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock's one door")]
     pub fn real() -> Self {
-        Self { world: World::Real { started: Instant::now() }, warnings: RefCell::default() }
+        Self {
+            world: World::Real { started: Instant::now() },
+            warnings: RefCell::default(),
+            alarms: RefCell::default(),
+        }
     }
 
     /// A world made of values, for tests.
     #[must_use]
     pub fn fake(fake: Fake) -> Self {
-        Self { world: World::Fake(fake), warnings: RefCell::default() }
+        Self { world: World::Fake(fake), warnings: RefCell::default(), alarms: RefCell::default() }
     }
 
     /// The variable's text as it stands; `None` when it is not set. What blank means is the caller's business.
@@ -184,6 +190,17 @@ impl Host {
     #[must_use]
     pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.warnings.borrow_mut())
+    }
+
+    /// Keeps what somebody must look after although the run succeeded. One line, no secret.
+    pub fn alarm(&self, text: impl Into<String>) {
+        self.alarms.borrow_mut().push(text.into());
+    }
+
+    /// What was kept by [`Host::alarm`], oldest first; the list is empty afterwards.
+    #[must_use]
+    pub fn take_alarms(&self) -> Vec<String> {
+        std::mem::take(&mut self.alarms.borrow_mut())
     }
 
     /// Asks a token helper for the user's token: `<path> get`, the token on its stdout.

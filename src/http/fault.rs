@@ -26,8 +26,10 @@ pub(crate) enum Stage {
     NotSent,
     /// Some or all of it left; whether Vault acted on it is unknown.
     Sent,
-    /// The same request can only fail the same way: a certificate, a redirect, our own settings.
+    /// The same request can only fail the same way: a certificate, our own settings. Nobody acted on it.
     Last,
+    /// As before, for an answer that leads elsewhere; whoever gave it may have acted first.
+    Astray,
     /// As before, for a proxy that does not let us through.
     Barred,
 }
@@ -35,6 +37,10 @@ pub(crate) enum Stage {
 impl Broken {
     pub(super) fn last(error: Error) -> Self {
         Self { stage: Stage::Last, error }
+    }
+
+    pub(super) fn astray(error: Error) -> Self {
+        Self { stage: Stage::Astray, error }
     }
 }
 

@@ -100,21 +100,26 @@ impl Client {
     /// [`Broken`] when there is no whole answer to look at.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Reply, Broken> {
         let answer = tokio::time::timeout(request.timeout, self.follow(request)).await;
-        let answer = answer.unwrap_or_else(|_| Err(fault::too_late(&self.peer, request.timeout)));
+        let answer = answer.unwrap_or_else(|_| Err(self.too_late(request.timeout)));
         if answer.as_ref().is_err_and(|broken| broken.stage == Stage::Sent) {
             self.connections.note_loss();
         }
         answer
     }
 
+    /// What a request comes to that was given up after so long.
+    pub(crate) fn too_late(&self, waited: Duration) -> Broken {
+        fault::too_late(&self.peer, waited)
+    }
+
     async fn follow(&self, request: &Request<'_>) -> Result<Reply, Broken> {
         let (reply, location) = self.send_to(&self.base, &self.peer, request).await?;
         let Some(location) = location else { return Ok(reply) };
-        let (base, peer) = self.redirect_target(reply.status, &location, request.path).map_err(Broken::last)?;
+        let (base, peer) = self.redirect_target(reply.status, &location, request.path).map_err(Broken::astray)?;
         let (reply, again) = self.send_to(&base, &peer, request).await?;
         match again {
             None => Ok(reply),
-            Some(_) => Err(Broken::last(redirect::refusal(format!("{} redirects a second time", peer.host)))),
+            Some(_) => Err(Broken::astray(redirect::refusal(format!("{} redirects a second time", peer.host)))),
         }
     }
 
@@ -130,7 +135,7 @@ impl Client {
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let location = text(LOCATION).filter(|_| (300..400).contains(&status));
         if (300..400).contains(&status) && location.is_none() {
-            return Err(Broken::last(redirect::refusal(format!(
+            return Err(Broken::astray(redirect::refusal(format!(
                 "{} answers {status} without saying where to go",
                 peer.host
             ))));

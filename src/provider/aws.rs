@@ -4,7 +4,7 @@
 //! `security_token` (to 1.15, OpenBao), `session_token` (from 1.16) or both; an IAM user's are null or absent;
 //! Vault 1.13.0 answers STS without a lease and with `data.ttl`.
 
-use super::{Characters, CredentialsFile, Field, Mint, Provider, Syntax};
+use super::{Characters, CredentialsFile, Field, Made, Mint, Provider, Syntax};
 
 /// The cloud. botocore believes `AWS_SECURITY_TOKEN` before `AWS_SESSION_TOKEN`, fails on a profile that does not
 /// exist even when keys are set, and takes a stale `AWS_CREDENTIAL_EXPIRATION` at its word.
@@ -60,6 +60,8 @@ pub static AWS: Provider = Provider {
     emptied: &EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
     file: FILE,
+    // `vault-WHO-ROLE-TIME-…`, unless the engine's username_template says otherwise.
+    made: Made { what: "an IAM user", list: "aws iam list-users" },
 };
 
 /// What every SDK takes for unset when it is empty.
@@ -110,5 +112,6 @@ pub fn mint(mount: &str, via: Path, role: &str, wishes: &Wishes) -> Mint {
         roles: format!("{mount}/roles"),
         parameters: parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         writable: true,
+        temporary: via == Path::Sts,
     }
 }

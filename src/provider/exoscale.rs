@@ -2,7 +2,7 @@
 //!
 //! Every read makes a key. Plugin 0.1 to 0.4 answer alike: `name`, `api_key`, `api_secret`.
 
-use super::{Characters, CredentialsFile, Field, Mint, Provider, Syntax, aws};
+use super::{Characters, CredentialsFile, Field, Made, Mint, Provider, Syntax, aws};
 
 /// The cloud. exo prefers `EXOSCALE_API_KEY` to `EXOSCALE_KEY`, the Terraform provider the other way round: with
 /// a stale alias one of them would work with another key, without a word. So all aliases are unset.
@@ -32,6 +32,7 @@ pub static EXOSCALE: Provider = Provider {
         path_variable: "EXOSCALE_CONFIG",
         profile_variable: "EXOSCALE_ACCOUNT",
     },
+    made: MADE,
 };
 
 /// The same key for the object storage (SOS), under the names by which AWS's tools read one: they speak S3 to it. A
@@ -51,7 +52,11 @@ pub static SOS: Provider = Provider {
     emptied: &aws::EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
     file: aws::FILE,
+    made: MADE,
 };
+
+/// `vault-[PREFIX-]ROLE-WHO-TIME`, where WHO is the display name of the Vault token.
+const MADE: Made = Made { what: "an API key", list: "exo iam api-key list" };
 
 const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
     Field {
@@ -110,5 +115,5 @@ pub fn storage(zone: &str) -> Vec<(&'static str, String)> {
 #[must_use]
 pub fn mint(mount: &str, role: &str) -> Mint {
     let roles = format!("{mount}/role");
-    Mint { path: format!("{mount}/apikey/{role}"), roles, parameters: Vec::new(), writable: false }
+    Mint { path: format!("{mount}/apikey/{role}"), roles, parameters: Vec::new(), writable: false, temporary: false }
 }

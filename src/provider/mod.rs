@@ -36,6 +36,17 @@ pub struct Provider {
     pub profiles: &'static [&'static str],
     /// Where its tools find a credential that is not in variables.
     pub file: CredentialsFile,
+    /// What its engine makes in the cloud.
+    pub made: Made,
+}
+
+/// What an engine makes in the cloud, and how to find it there when no lease tells of it.
+#[derive(Debug)]
+pub struct Made {
+    /// What it is, with its article.
+    pub what: &'static str,
+    /// The command of the cloud that lists them. Both engines name theirs `vault-…`, with the role in it.
+    pub list: &'static str,
 }
 
 /// The file in which a cloud's tools look for credentials.
@@ -148,6 +159,8 @@ pub struct Mint {
     pub parameters: Vec<(&'static str, String)>,
     /// Whether the engine takes a write as well as a read, so that a policy may grant only one of them.
     pub writable: bool,
+    /// Whether what it makes is temporary, and expires without a lease too.
+    pub temporary: bool,
 }
 
 /// What the engine's answer says beside the fields.

@@ -160,6 +160,7 @@ pub(crate) enum Action {
     Endless { limit: u64 },
     Stage { rival: bool, upstream: Option<Upstream> },
     Delay(Duration),
+    SlowCloud(Duration),
     HangAfter,
     After(Answer),
     CutAnswer { bytes: usize, reset: bool },
@@ -271,6 +272,13 @@ impl Fault {
     #[must_use]
     pub fn delay(delay: Duration) -> Self {
         Self::new("delay", Action::Delay(delay))
+    }
+
+    /// The cloud behind the engine takes so long to make a key. When the client goes away before the answer, Vault cancels
+    /// the request: the cloud has made the key, and there is no lease for it (see `DevVault::keys_without_a_lease`).
+    #[must_use]
+    pub fn slow_cloud(delay: Duration) -> Self {
+        Self::new("slow_cloud", Action::SlowCloud(delay))
     }
 
     /// Processes and changes the JSON of the answer.

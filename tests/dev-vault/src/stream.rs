@@ -88,10 +88,27 @@ impl Socket {
         first.err() == Some(Errno::AGAIN)
     }
 
-    fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+    fn set_read_timeout(&self, time: Option<Duration>) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.set_read_timeout(limit),
-            Self::Unix(stream) => stream.set_read_timeout(limit),
+            Self::Tcp(stream) => stream.set_read_timeout(time),
+            Self::Unix(stream) => stream.set_read_timeout(time),
+        }
+    }
+
+    /// Blocks until there is something to read, if only the end; it stays where it is.
+    fn wait_for_byte_or_end(&self) -> io::Result<()> {
+        let mut byte = [0];
+        let flags = RecvFlags::PEEK;
+        loop {
+            let seen = match self {
+                Self::Tcp(stream) => recv(stream, &mut byte, flags),
+                Self::Unix(stream) => recv(stream, &mut byte, flags),
+            };
+            match seen {
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -185,6 +202,20 @@ impl Stream {
     /// Writes to the socket, whatever is spoken on it.
     pub(crate) fn write_below(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket().write_all(bytes)
+    }
+
+    /// Whether the peer closes, or the server is dropped, within that time. A peer that waits for an answer sends nothing.
+    pub(crate) fn is_left_within(&mut self, time: Duration) -> io::Result<bool> {
+        let socket = self.socket();
+        socket.set_read_timeout(Some(time))?;
+        let left = socket.wait_for_byte_or_end();
+        socket.set_read_timeout(None)?;
+        match left {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            // An RST.
+            Err(_) => Ok(true),
+        }
     }
 
     /// Blocks until the peer closes, or the server is dropped.
