@@ -151,18 +151,15 @@ fn judge(
     for Ending { role, what, ran } in endings {
         let of = |counts: &BTreeMap<String, usize>| counts.get(role).copied().unwrap_or_default();
         let (users, leases) = (of(users), of(leases));
-        if ran.code != 0 && of(made) > 0 {
-            in_the_act += 1;
-        }
+        let delivered = usize::from(ran.code == 0);
+        whole += delivered;
+        // A run may ask again after a deadline: what it delivers is then the second that it made.
+        in_the_act += usize::from(of(made) > delivered);
+        let is_told = ran.stderr.contains(&format!("{MOUNT}/creds/{role}"));
+        told += usize::from(ran.code == 80 && is_told);
         let is_right = match ran.code {
-            0 => {
-                whole += 1;
-                (users, leases) == (1, 1) && ran.stdout.contains(&format!("AKIA{}", role.to_uppercase()))
-            }
-            80 => {
-                told += 1;
-                ran.stderr.contains(&format!("{MOUNT}/creds/{role}"))
-            }
+            0 => ran.stdout.contains(&format!("AKIA{}", role.to_uppercase())) && ((users, leases) == (1, 1) || is_told),
+            80 => is_told,
             _ => (users, leases) == (0, 0),
         };
         if !is_right {
@@ -170,8 +167,8 @@ fn judge(
         }
     }
     let summary = format!(
-        "seed {seed}: {} runs, {whole} faster than what interrupted them; of {in_the_act} that were interrupted after the cloud \
-        had made a user, {told} said that one may be left, and {} left one without a word",
+        "seed {seed}: {} runs, {whole} of which delivered a key; {in_the_act} were interrupted after the cloud had made a user; \
+        {told} said that one may be left, {} left one without a word",
         endings.len(),
         silent.len()
     );
