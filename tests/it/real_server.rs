@@ -1,12 +1,17 @@
 mod adapter;
 mod daemon;
 mod database;
+mod engine;
+mod identity;
 mod interrupted;
 mod lease;
+mod namespace;
 mod operator;
 mod server;
 mod site;
 mod slow;
+mod state;
+mod wrapping;
 
 use dev_vault::{DevVault, Dialect};
 use serde_json::json;
@@ -14,19 +19,15 @@ use serde_json::json;
 use crate::support::{METHODS, ROLE, Ran, exports};
 use operator::Operator;
 use server::Server;
-use site::{Site, id_token, prepare};
+use site::{KEY, SESSION, Site, id_token, prepare};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
-const KEY: (&str, &str) = ("EXO1216fe31ae170c1d03", "sjEjWthov-naql9vmlDT_apgZ6ZEU8WqkZ_example");
-const SESSION: (&str, &str, &str) =
-    ("ASIARZKVVYOZ7ODGRLVU", "8+8UdWu4/nv0wJalrXUtnFEMI/K7MDENGbPxRf", "FQoGZXIvYXdzEBYaD/example==");
 const POLICY: &str =
     "path \"exoscale/apikey/*\" { capabilities = [\"read\"] }\npath \"aws/sts/*\" { capabilities = [\"read\"] }";
 
 #[test]
 fn a_real_server_answers_as_the_double_does() {
     let Some(server) = Server::shared() else { return };
-    set_up_stand_ins(&server.operator);
     hold(&Site::on(server, ROLE, POLICY));
 }
 
@@ -34,9 +35,8 @@ fn a_real_server_answers_as_the_double_does() {
 fn the_double_answers_as_a_real_server_would() {
     for dialect in Dialect::ALL {
         let vault = DevVault::start(dialect);
-        let operator = Operator { address: vault.socket_address(), token: vault.root_token() };
+        let operator = Operator::new(vault.socket_address(), vault.root_token());
         prepare(&operator);
-        set_up_stand_ins(&operator);
         hold(&Site::at(operator.address, &operator, ROLE, POLICY));
     }
 }
@@ -47,17 +47,6 @@ fn hold(site: &Site<'_>) {
     a_spent_wrapping_token_is_reported_as_possible_theft(site);
     a_rewrapped_token_is_never_unwrapped(site);
     refusals_are_told_apart(site);
-}
-
-/// Two KV mounts that stand in for the clouds' engines.
-fn set_up_stand_ins(operator: &Operator) {
-    for mount in ["exoscale", "aws"] {
-        operator.write(&format!("sys/mounts/{mount}"), &json!({ "type": "kv", "options": { "version": "1" } }));
-    }
-    let key = json!({ "api_key": KEY.0, "api_secret": KEY.1, "name": "vault-ci" });
-    operator.write(&format!("exoscale/apikey/{ROLE}"), &key);
-    let session = json!({ "access_key": SESSION.0, "secret_key": SESSION.1, "session_token": SESSION.2 });
-    operator.write("aws/sts/365-dev", &session);
 }
 
 fn every_identity_gets_both_credentials(site: &Site<'_>) {

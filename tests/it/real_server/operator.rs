@@ -12,19 +12,33 @@ use crate::support::text;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who may do everything.
+#[derive(Clone)]
 pub struct Operator {
     pub address: SocketAddr,
     pub token: String,
+    /// What is before every path: nothing, or a namespace's name with a slash.
+    pub namespace: String,
 }
 
 impl Operator {
+    pub fn new(address: SocketAddr, token: String) -> Self {
+        Self { address, token, namespace: String::new() }
+    }
+
+    /// Makes a namespace in this one; the operator of it.
+    pub fn make_namespace(&self, name: &str) -> Self {
+        self.write(&format!("sys/namespaces/{name}"), &Value::Null);
+        Self { namespace: format!("{}{name}/", self.namespace), ..self.clone() }
+    }
+
     /// Any request as root; its status and JSON.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
-            "{method} /v1/{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Vault-Token: {}\r\nContent-Length: {}\r\n\
+            "{method} /v1/{}{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Vault-Token: {}\r\nContent-Length: {}\r\n\
              {headers}\r\n{body}",
+            self.namespace,
             self.address,
             self.token,
             body.len()

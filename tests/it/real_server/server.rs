@@ -72,7 +72,7 @@ impl Server {
         ];
         // Nothing of it is worth a clean end.
         let daemon = Daemon::start(&command, folder, "KILL", "server started")?;
-        let operator = Operator { address: operator, token };
+        let operator = Operator::new(operator, token);
         Ok(Self { operator, address: format!("https://{jobs}"), ca_file, _daemon: daemon })
     }
 }

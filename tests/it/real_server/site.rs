@@ -10,12 +10,25 @@ use super::operator::Operator;
 use super::server::Server;
 use crate::support::{AUDIENCE, ISSUER, ROLE, Run, text};
 
-/// The logins that every site shares: AppRole, and GitLab's ID tokens.
+/// What the stand-ins for the clouds' engines give to everybody: the key of Exoscale, and the session of AWS.
+pub const KEY: (&str, &str) = ("EXO1216fe31ae170c1d03", "sjEjWthov-naql9vmlDT_apgZ6ZEU8WqkZ_example");
+pub const SESSION: (&str, &str, &str) =
+    ("ASIARZKVVYOZ7ODGRLVU", "8+8UdWu4/nv0wJalrXUtnFEMI/K7MDENGbPxRf", "FQoGZXIvYXdzEBYaD/example==");
+
+/// What every site shares: the logins by AppRole and GitLab's ID tokens, and two KV mounts in the place of the clouds'
+/// engines.
 pub fn prepare(operator: &Operator) {
     operator.write("sys/auth/approle", &json!({ "type": "approle" }));
     operator.write("sys/auth/gitlab", &json!({ "type": "jwt" }));
     let keys = json!({ "jwt_validation_pubkeys": [GitlabToken::public_key_pem()], "bound_issuer": ISSUER, "default_role": ROLE });
     operator.write("auth/gitlab/config", &keys);
+    for mount in ["exoscale", "aws"] {
+        operator.write(&format!("sys/mounts/{mount}"), &json!({ "type": "kv", "options": { "version": "1" } }));
+    }
+    let key = json!({ "api_key": KEY.0, "api_secret": KEY.1, "name": "vault-ci" });
+    operator.write(&format!("exoscale/apikey/{ROLE}"), &key);
+    let session = json!({ "access_key": SESSION.0, "secret_key": SESSION.1, "session_token": SESSION.2 });
+    operator.write("aws/sts/365-dev", &session);
 }
 
 pub struct Site<'a> {
@@ -29,8 +42,12 @@ pub struct Site<'a> {
 impl<'a> Site<'a> {
     /// On a real server, over TLS.
     pub fn on(server: &'a Server, name: &str, policy: &str) -> Self {
-        let ca_file = Some(server.ca_file.clone());
-        Self::new(&server.operator, name, policy, server.address.clone(), ca_file)
+        Self::within(server, &server.operator, name, policy)
+    }
+
+    /// On a real server, in the operator's namespace.
+    pub fn within(server: &Server, operator: &'a Operator, name: &str, policy: &str) -> Self {
+        Self::new(operator, name, policy, server.address.clone(), Some(server.ca_file.clone()))
     }
 
     /// At an address of this machine, over plain HTTP. `name` is that of the AppRole, of the JWT role and of the policy;
