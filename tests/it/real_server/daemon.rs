@@ -1,12 +1,12 @@
-//! Servers that end with this process, however that ends: at its end, by a panic, or by a kill that lets nothing of ours run.
+//! Servers that end with this process, however that ends: at its end, by a panic, or by a kill.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Waits for the end of its input, which comes when nobody holds the other end any more, and then ends the server. What a
-/// terminal sends to all who run in it is not for it: it would be gone before its server is.
+/// Waits for the end of its input, which comes when nobody holds the other end any more, and then ends the server. It
+/// ignores what a terminal sends to all who run in it: it must outlive its server.
 const KEEPER: &str = r#"
 trap '' HUP INT QUIT TERM
 signal=$1 folder=$2

@@ -18,8 +18,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// `mount` also names the AppRole, the JWT role and the policy. Without the adapter the engine's answers are no keys of
-    /// AWS's.
+    /// `mount` also names the AppRole, the JWT role and the policy. Without the adapter the engine's answers are no keys
+    /// of AWS's.
     pub fn start(mount: &'static str, through_adapter: bool) -> Option<Self> {
         let (server, database) = (Server::shared()?, Database::shared()?);
         Database::mount(&server.operator, mount, 1, database.address);

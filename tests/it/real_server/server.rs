@@ -1,4 +1,4 @@
-//! One OpenBao or Vault for all tests of this process: in memory, with TLS for the jobs and plain HTTP for the operator.
+//! One OpenBao or Vault for all tests of this process: in memory, with TLS for jobs and plain HTTP for the operator.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -50,8 +50,8 @@ impl<'a> Site<'a> {
         Self::new(operator, name, policy, server.address.clone(), Some(server.ca_file.clone()))
     }
 
-    /// At an address of this machine, over plain HTTP. `name` is that of the AppRole, of the JWT role and of the policy;
-    /// `policy` is what a job may do.
+    /// At an address of this machine, over plain HTTP. `name` is that of the AppRole, of the JWT role and of the
+    /// policy; `policy` is what a job may do.
     pub fn at(address: SocketAddr, operator: &'a Operator, name: &str, policy: &str) -> Self {
         Self::new(operator, name, policy, format!("http://{address}"), None)
     }

@@ -1,5 +1,5 @@
-//! The slow cloud: between a real server and PostgreSQL. What the server asks for is done at once, and what it did is told
-//! late: who loses patience has a user and does not know it.
+//! The slow cloud: between a real server and PostgreSQL. What the server asks for is done at once and confirmed late:
+//! who loses patience has made a user and does not know it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

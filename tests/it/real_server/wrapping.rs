@@ -1,4 +1,5 @@
-//! Wrapping tokens that are not what they should be: what a real server says of them, and that none is spent for nothing.
+//! Wrapping tokens that are not what they should be: what a real server says of them, and that none is spent for
+//! nothing.
 
 use std::time::Duration;
 
