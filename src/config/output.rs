@@ -130,7 +130,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )
         .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
-    if !asked.output.reveal && in_a_job(layers)? && layers.host.is_uncaptured() {
+    if !asked.output.reveal && in_a_job(layers)? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {
             Format::File => "nothing captures the output: no tool would learn of the file",
             _ => "nothing captures the output: the credential would stand in the job's log",
@@ -225,7 +225,7 @@ pub(crate) fn unusable(path: &Path, problem: &str) -> Error {
 }
 
 fn in_a_job(layers: &Layers<'_>) -> Result<bool> {
-    for name in [var::CI, var::GITLAB_CI, var::GITHUB_ACTIONS, var::JENKINS_URL] {
+    for name in var::JOB {
         if layers.variable(name)?.is_some_and(|value| value.value != "false") {
             return Ok(true);
         }

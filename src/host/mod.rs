@@ -3,6 +3,7 @@
 //! A [`Host`] is real or fake; nothing behind it decides anything. Clippy's `disallowed_methods` holds the door
 //! shut for every other module, and the exceptions stand here.
 
+mod ancestor;
 mod fake;
 mod file;
 mod folder;

@@ -43,6 +43,8 @@ mod file;
 mod format;
 /// The format for GitHub's runner, as the runner reads it.
 mod github;
+/// Calls in a job: bare ones are refused, captured ones work.
+mod guard;
 /// What is wrong before the first request, and that none is made.
 mod input;
 /// What of a secret stays in memory, and who could read it there.
