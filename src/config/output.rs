@@ -130,7 +130,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )
         .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
-    if !asked.output.reveal && layers.is_in_a_job()? && layers.host.is_uncaptured() {
+    if !asked.output.reveal && layers.is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {
             Format::File => "nothing captures the output: no tool would learn of the file",
             _ => "nothing captures the output: the credential would stand in the job's log",

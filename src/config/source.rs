@@ -7,9 +7,7 @@ use super::file::Files;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::Secret;
-use crate::variables::{
-    BAO, CI, CI_PROJECT_DIR, GITHUB_ACTIONS, GITHUB_WORKSPACE, GITLAB_CI, HOME, JENKINS_URL, VAULT, WORKSPACE,
-};
+use crate::variables::{BAO, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, JOB, VAULT, WORKSPACE};
 
 /// A value and where it came from.
 #[derive(Debug)]
@@ -116,7 +114,7 @@ impl Layers<'_> {
 
     /// Whether a CI system runs us.
     pub(super) fn is_in_a_job(&self) -> Result<bool> {
-        for name in [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL] {
+        for name in JOB {
             if self.variable(name)?.is_some_and(|value| value.value != "false") {
                 return Ok(true);
             }

@@ -5,6 +5,7 @@
 
 mod account;
 mod ancestor;
+mod capture;
 mod fake;
 mod file;
 mod folder;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dev_vault::{Fault, On, Reply};
 
 use crate::support::parallel::each;
-use crate::support::{ROLE, Ran, World, requests_of, tool};
+use crate::support::{ROLE, Ran, World, assert_plays_the_runner, requests_of, tool};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 const READ: &str = "apikey/gitlab-ci-runner";
@@ -368,6 +368,7 @@ fn stdout_and_stderr_in_one_pipe_are_refused_in_words_that_no_shell_acts_on() {
 
 /// A shell that writes into our pipe, in a process group of its own, as a runner starts a job's.
 pub(crate) fn in_a_job(world: &World, script: &str) -> Ran {
+    assert_plays_the_runner();
     let run = world.command_as("token", "").env("CI", "true").env("CI_CREDS", env!("CARGO_BIN_EXE_ci-creds"));
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script]).env_clear().envs(run.variables()).stdin(Stdio::null()).process_group(0);

@@ -47,6 +47,8 @@ mod file;
 mod format;
 /// The format for GitHub's runner, as the runner reads it.
 mod github;
+/// Calls in a job: bare ones are refused, captured ones work.
+mod guard;
 /// What is wrong before the first request, and that none is made.
 mod input;
 /// Connections that end while nothing is asked, or are forgotten, and what must not be spent by that.

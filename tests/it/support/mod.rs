@@ -254,6 +254,14 @@ fn set_up_engines(vault: &DevVault) {
     }
 }
 
+/// Fails where a job's variable is in our own environment. The tests start jobs and read their logs, as a runner does:
+/// a program that was started inside a job, and reads, captures.
+pub fn assert_plays_the_runner() {
+    for name in ["CI", "GITLAB_CI", "GITHUB_ACTIONS", "JENKINS_URL"] {
+        assert!(std::env::var_os(name).is_none(), "{name} is set: run the tests without it, as .ci/run does");
+    }
+}
+
 /// A JSON text without its quotes.
 pub fn text(value: &serde_json::Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
