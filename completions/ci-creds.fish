@@ -68,7 +68,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l tls-serve
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l proxy -d 'A proxy for https, reached by CONNECT' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l redirect-host -d 'A host and port that a standby may send us to once' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l request-timeout -d 'The deadline of one request [default: 20s, 60s for the read that makes the credential]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l config -d 'The configuration file' -r -F
@@ -125,7 +125,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l tls-server-nam
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l proxy -d 'A proxy for https, reached by CONNECT' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l redirect-host -d 'A host and port that a standby may send us to once' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l request-timeout -d 'The deadline of one request [default: 20s, 60s for the read that makes the credential]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l config -d 'The configuration file' -r -F
@@ -167,7 +167,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l proxy -d 'A proxy for https, reached by CONNECT' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l redirect-host -d 'A host and port that a standby may send us to once' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l request-timeout -d 'The deadline of one request [default: 20s, 60s for the read that makes the credential]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l config -d 'The configuration file' -r -F

@@ -85,23 +85,26 @@ fn deliver_credential(mut plan: Plan, host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// Asks Vault. A signal that comes in between ends the run with its code, after the lease was given back.
+/// Asks Vault. A signal that comes in between ends the run with its code, after the lease was given back. It drops what
+/// is under way, but not the read that makes a credential.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
     let vault = Vault::new(&plan.connection, host)?;
     let chain = Chain::new(&vault, cache, host);
     start_runtime(host)?.block_on(async {
         let interrupted = wait_for_signal()?;
-        let outcome = tokio::select! {
+        let mut work = Box::pin(fetch_and_deliver(&chain, plan, host));
+        let end = tokio::select! {
             biased;
-            result = fetch_and_deliver(&chain, plan, host) => result,
-            kind = interrupted => Err(Error::new(kind, "the run was ended by a signal; nothing was delivered")),
+            result = &mut work => result,
+            kind = interrupted => match chain.interrupt(kind) {
+                true => work.await,
+                false => {
+                    drop(work);
+                    Err(chain.clean_up(chain::interruption(kind)).await)
+                }
+            },
         };
-        match outcome {
-            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
-                Err(chain.clean_up(error).await)
-            }
-            outcome => outcome,
-        }
+        chain.tell_of_strays(end)
     })
 }
 
@@ -123,15 +126,12 @@ fn show_or_clear_cache(action: Option<&CacheAction>, host: &Host) -> Result<()> 
     error.map_or(Ok(()), Err)
 }
 
-/// As many open files as a run may have at once, and some to spare.
-const OPEN_FILES: u64 = 16;
+/// As many files as a run opens beside those that it was given, and some to spare.
+const OPEN_FILES: usize = 13;
 
 /// The event queue panics where its signals find no open file.
 fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
-    if let Some(limit) = host.open_files().filter(|limit| *limit < OPEN_FILES) {
-        return Err(Error::new(Kind::Os, format!("this process may have {limit} files open, and needs {OPEN_FILES}"))
-            .hint("ulimit -n 64"));
-    }
+    host.expect_descriptors(OPEN_FILES)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -202,17 +202,23 @@ fn explain(plan: &Plan, host: &Host) {
     write_stderr(text, host);
 }
 
-/// SDKs and Terraform's S3 backend show a helper's stderr: with `--format process` a success says nothing.
+/// SDKs and Terraform's S3 backend show a helper's stderr: with `--format process` a success says nothing, but what
+/// somebody must look after.
 fn tell_warnings(plan: &Plan, host: &Host) {
-    let text = take_warnings(host);
-    if plan.output.format != Format::Process || plan.output.verbose {
-        write_stderr(text, host);
+    let (mut text, alarms) = (take_warnings(host), lines(&host.take_alarms()));
+    if plan.output.format == Format::Process && !plan.output.verbose {
+        text.clear();
     }
+    write_stderr(text + &alarms, host);
 }
 
 fn take_warnings(host: &Host) -> String {
+    lines(&host.take_warnings())
+}
+
+fn lines(warnings: &[String]) -> String {
     let line = |warning: &String| format!("ci-creds: warning: {}\n", crate::error::printable(warning));
-    host.take_warnings().iter().map(line).collect()
+    warnings.iter().map(line).collect()
 }
 
 /// A reader who is only slow must get what makes his eval fail; one who reads nothing shall not keep a failed run.

@@ -3,7 +3,7 @@
 //! It joins `auth`, `engine` and `store`, and decides what is kept and what is given back when something fails. What
 //! becomes of the credential is not known here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::auth::{self, Session};
@@ -15,6 +15,7 @@ use crate::engine::{self, Failed, Leftover, assemble};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock};
 use crate::identity::Spent;
+use crate::stray::Stray;
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
@@ -28,6 +29,10 @@ pub(crate) struct Chain<'a> {
     /// Ours to write into, while it is our turn. Held here, for a signal ends the work and not what follows it: until the
     /// job's login is given back, nobody else shall make anything with it.
     shelf: RefCell<Option<Shelf<'a>>>,
+    /// The signal that came during the read.
+    interrupted: Cell<Option<Kind>>,
+    /// What a read whose answer was lost may have made, and nobody can take back.
+    stray: RefCell<Option<Box<Stray>>>,
 }
 
 /// A cache, and the lock that lets this caller write into it.
@@ -68,7 +73,31 @@ fn unpack(kept: Kept, plan: &Plan) -> Credential {
 
 impl<'a> Chain<'a> {
     pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host) -> Self {
-        Self { vault, cache, host, owed: RefCell::default(), shelf: RefCell::default() }
+        Self {
+            vault,
+            cache,
+            host,
+            owed: RefCell::default(),
+            shelf: RefCell::default(),
+            interrupted: Cell::default(),
+            stray: RefCell::default(),
+        }
+    }
+
+    /// Takes note of a signal, if the read that makes a credential is under way: that one must not be dropped, and the work
+    /// then ends by itself, soon and with nothing delivered. Returns whether it does.
+    pub(crate) fn interrupt(&self, kind: Kind) -> bool {
+        let minting = self.vault.interrupt();
+        self.interrupted.set(Some(kind).filter(|_| minting));
+        minting
+    }
+
+    /// Tells with the run's end, whatever it is, what may live on that no lease ends.
+    pub(crate) fn tell_of_strays(&self, end: Result<()>) -> Result<()> {
+        match self.stray.take() {
+            Some(stray) => stray.tell(end, self.host),
+            None => end,
+        }
     }
 
     /// Gets a credential, for this caller alone or for all that share the cache.
@@ -124,7 +153,9 @@ impl<'a> Chain<'a> {
     /// more. What may be left behind must be told.
     fn fall_back(&self, plan: &Plan, error: Error) -> Result<Obtained> {
         let kept = self.cache.and_then(|cache| cache.find(plan, self.host)).filter(|kept| kept.state != State::Ended);
-        let Some(old) = kept.filter(|_| error.kind() != Kind::Leak) else { return Err(error) };
+        let Some(old) = kept.filter(|_| error.kind() != Kind::Leak && self.interrupted.get().is_none()) else {
+            return Err(error);
+        };
         self.host.warn(format!("the kept credential is used, for there is no new one: {}", error.message()));
         if let Some(shelf) = self.shelf() {
             shelf.cache.pause(&shelf.lock, &old, self.host);
@@ -169,31 +200,38 @@ impl<'a> Chain<'a> {
             }
             let common = of_before || self.keep_login(spent, &session);
             self.hold(session.duplicate(), Leftover::Unknown, plan, common);
-            let obtained = match engine::obtain(self.vault, &session, plan, self.host).await {
-                Ok(credential) if plan.login.identity.facts().child => {
+            let obtained = engine::obtain(self.vault, &session, plan, self.host).await;
+            let over = self.why_it_is_over(plan);
+            again &= over.is_none();
+            let made = match obtained {
+                Ok(credential) if over.is_none() && plan.login.identity.facts().child => {
                     engine::outlive(self.vault, &mut session, credential, self.host).await
                 }
                 obtained => obtained,
             };
-            let Failed { error, leftover, transient, token_gone } = match obtained {
-                Ok(mut credential) => {
+            let Failed { error, leftover, transient, token_gone, stray } = match made {
+                Ok(credential) => {
                     let Lease { id, revocable, .. } = &credential.lease;
                     let leftover = Leftover::Lease { id: id.clone(), revocable: *revocable };
                     self.hold(session.duplicate(), leftover, plan, common);
-                    if let Some(shelf) = shelf.as_ref().filter(|_| common) {
-                        shelf.cache.count_use(&shelf.lock, &session, self.host);
-                    }
-                    // Who keeps it must know its end: nobody hears of a token that ends before the lease.
-                    if let (Some(_), Some(token)) = (&shelf, auth::lender(&plan.login, &session)) {
-                        engine::end_with(self.vault, token, &mut credential, self.host).await;
-                    }
-                    return Ok((credential, session));
+                    return match over {
+                        None => Ok(self.take_in(credential, session, plan, common).await),
+                        Some(error) => {
+                            let error = self.clean_up(error).await;
+                            self.release();
+                            Err(error)
+                        }
+                    };
                 }
                 Err(failed) => failed,
             };
+            let error = self.interrupted.get().map_or(error, interruption);
+            if stray.is_some() {
+                self.stray.replace(stray);
+            }
             match shelf.as_ref().filter(|_| common) {
                 // It was revoked, or ended before its time: a secret id may be good for another one.
-                Some(shelf) if of_before && token_gone => {
+                Some(shelf) if of_before && token_gone && self.interrupted.get().is_none() => {
                     shelf.cache.end_login(Some(&shelf.lock), self.host);
                     self.release();
                     lost = true;
@@ -214,6 +252,40 @@ impl<'a> Chain<'a> {
                 Ok(()) => return Err(auth::after_spending(error, spent)),
                 Err(leak) => return Err(leaked(&error, leak)),
             }
+        }
+    }
+
+    /// Notes, for the cache, what a new credential costs its login and when it ends with its token.
+    async fn take_in(
+        &self,
+        mut credential: Credential,
+        session: Session,
+        plan: &Plan,
+        common: bool,
+    ) -> (Credential, Session) {
+        let Some(shelf) = self.shelf() else { return (credential, session) };
+        if common {
+            shelf.cache.count_use(&shelf.lock, &session, self.host);
+        }
+        // Who keeps it must know its end: nobody hears of a token that ends before the lease.
+        if let Some(token) = auth::lender(&plan.login, &session) {
+            engine::end_with(self.vault, token, &mut credential, self.host).await;
+        }
+        (credential, session)
+    }
+
+    /// Why what was just made is not delivered, and nothing made in its place: a signal during the read, or the end of the
+    /// run's time.
+    fn why_it_is_over(&self, plan: &Plan) -> Option<Error> {
+        let deadline = plan.connection.timeout;
+        let late = || {
+            let text =
+                format!("the answer to {} came after the run's deadline of {} s", plan.mint.path, deadline.as_secs());
+            Error::new(Kind::Unavailable, text).hint("--timeout allows more")
+        };
+        match self.interrupted.get() {
+            Some(kind) => Some(interruption(kind)),
+            None => (self.host.elapsed() > deadline).then(late),
         }
     }
 
@@ -322,6 +394,11 @@ impl<'a> Chain<'a> {
     fn release(&self) {
         self.owed.replace(None);
     }
+}
+
+/// How a run ends that got a signal.
+pub(crate) fn interruption(kind: Kind) -> Error {
+    Error::new(kind, "the run was ended by a signal; nothing was delivered")
 }
 
 fn kept_in_vain(error: Error) -> Error {

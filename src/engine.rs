@@ -1,7 +1,7 @@
 //! The secrets engine: one credential out of it, and none left behind when something fails.
 //!
 //! The read that makes a credential is never repeated blindly: what an unclear answer may have made is taken back
-//! first, by revoking the token that asked for it.
+//! first, by revoking the token that asked for it. What Vault itself does not know of is a [`Stray`].
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::provider::shape::Field;
 use crate::secret::Secret;
+use crate::stray::Stray;
 use crate::time::{MARGIN, earlier, expiry, render_time};
 use crate::vault::client::{Exchange, Vault, Written};
 use crate::vault::outcome::{Outcome, Refusal};
@@ -27,12 +28,14 @@ pub(crate) struct Failed {
     pub(crate) transient: bool,
     /// Whether Vault does not know the token, or not any more.
     pub(crate) token_gone: bool,
+    /// What may live on in the cloud, and no lease ends.
+    pub(crate) stray: Option<Box<Stray>>,
 }
 
 impl Failed {
     /// Nothing was made.
     fn clean(error: Error) -> Self {
-        Self { error, leftover: Leftover::Nothing, transient: false, token_gone: false }
+        Self { error, leftover: Leftover::Nothing, transient: false, token_gone: false, stray: None }
     }
 }
 
@@ -67,14 +70,28 @@ pub(crate) async fn obtain(
         ));
     }
     let exchange = ask(vault, session, plan).await;
+    let path = &plan.mint.path;
     match exchange.outcome {
-        Outcome::Done(envelope) => build(exchange.sent, *envelope, session, plan, host),
+        Outcome::Done(envelope) => {
+            if exchange.declined {
+                host.warn(format!(
+                    "{path} was read twice, because the first answer said that Vault had not acted; if it had, a second \
+                    credential lives until its lease or its token expires"
+                ));
+            }
+            build(exchange.sent, *envelope, session, plan, host)
+        }
         Outcome::Refused(refusal) => {
             Err(Failed { token_gone: refusal.is_token_gone(), ..Failed::clean(describe(&refusal, plan)) })
         }
+        // Our own token takes with it whatever it may have made.
+        Outcome::NotProcessed { error, .. } if exchange.declined && !session.own => Err(Failed::clean(
+            error.also(format!("if Vault acted all the same, each read left a lease under {path}, until it expires")),
+        )),
         Outcome::NotProcessed { error, .. } | Outcome::Final(error) => Err(Failed::clean(error)),
-        Outcome::Ambiguous { error, transient } => {
-            Err(Failed { leftover: Leftover::Unknown, transient, ..Failed::clean(error) })
+        Outcome::Ambiguous { error, transient, cut_off } => {
+            let stray = cut_off.then(|| Box::new(Stray::of(plan, exchange.sent)));
+            Err(Failed { leftover: Leftover::Unknown, transient, stray, ..Failed::clean(error) })
         }
     }
 }
@@ -110,10 +127,11 @@ fn build(
         );
         return Err(failed(error, None));
     }
+    let said_so = !envelope.request_id.is_empty();
     let parsed = match plan.shape.parse_data(&plan.mint.path, &mut envelope.data.unwrap_or_default().0) {
         Ok(parsed) => parsed,
-        // A whole answer without a lease left none: an engine of another kind, or STS of Vault 1.13.0.
-        Err(error) if lease_id.is_none() => return Err(Failed::clean(error)),
+        // Vault's own answer without a lease left none: an engine of another kind, or STS of Vault 1.13.0.
+        Err(error) if lease_id.is_none() && said_so => return Err(Failed::clean(error)),
         Err(error) => return Err(failed(error, lease_id)),
     };
     let revocable =
@@ -361,7 +379,7 @@ mod tests {
         assert!(!refused(403, "1 error occurred: permission denied"));
         assert!(!refused(400, "permission denied") && !refused(404, ""));
         let error = || Error::new(Kind::Unavailable, "x");
-        assert!(!is_gone(&Outcome::Ambiguous { error: error(), transient: true }));
+        assert!(!is_gone(&Outcome::Ambiguous { error: error(), transient: true, cut_off: false }));
         assert!(!is_gone(&Outcome::NotProcessed { error: error(), retry_after: None }));
         assert!(!is_gone(&Outcome::Final(error())));
     }

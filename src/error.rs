@@ -35,7 +35,7 @@ pub enum Kind {
     Config,
     /// A single-use secret is spent, lost or tampered with.
     Spent,
-    /// A lease or token may be left behind; the text says which and until when.
+    /// A lease, a token, or a key that no lease ends may be left behind; the text says which, and until when.
     Leak,
     /// SIGINT, after cleaning up.
     Interrupted,
@@ -133,6 +133,16 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds to the hint, or is the hint where there is none.
+    #[must_use]
+    pub fn hint_too(mut self, more: &str) -> Self {
+        self.hint = Some(match self.hint.take() {
+            Some(hint) => format!("{hint}; {more}"),
+            None => more.to_owned(),
+        });
         self
     }
 

@@ -34,6 +34,7 @@ pub mod origin;
 pub mod provider;
 pub mod render;
 pub mod secret;
+mod stray;
 pub mod time;
 pub mod variables;
 pub mod vault;

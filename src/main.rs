@@ -11,8 +11,12 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_all
 
 fn main() -> ExitCode {
     ci_creds::host::harden();
+    ExitCode::from(ci_creds::host::with_stack(run))
+}
+
+fn run() -> u8 {
     #[expect(clippy::disallowed_methods, reason = "the one place where the arguments enter")]
     let arguments: Vec<_> = std::env::args_os().collect();
     ci_creds::host::on_panic(ci_creds::failure_text(&arguments, Kind::Internal), Kind::Internal.code());
-    ExitCode::from(ci_creds::run(&arguments, &Host::real()))
+    ci_creds::run(&arguments, &Host::real())
 }

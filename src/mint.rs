@@ -14,6 +14,8 @@ pub struct Mint {
     pub parameters: Vec<(&'static str, String)>,
     /// Whether the engine takes a write as well as a read, so that a policy may grant only one of them.
     pub writable: bool,
+    /// Whether what it makes is temporary, and expires without a lease too.
+    pub temporary: bool,
 }
 
 /// One value of Vault's `data`, read but not yet believed.

@@ -152,6 +152,9 @@ pub const SECRETS: [&str; 9] = [
     CI_JOB_JWT_V2,
 ];
 
+/// The variables by which we know that we run in a CI job. `false` in one of them does not count.
+pub const JOB: [&str; 4] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL];
+
 /// fish says here, when it is exported, that it traces. Lower case is its name.
 pub const FISH_TRACE: &str = "fish_trace";
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::{Login, Spent};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
-use crate::vault::outcome::{Outcome, Refusal};
+use crate::vault::outcome::{Outcome, Refusal, Step};
 
 /// What lies in the token, by its creation path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,17 +101,22 @@ fn creation(made: Timestamp, life: Duration, sent: Timestamp) -> Timestamp {
     made.max(sent.checked_sub(life).unwrap_or(Timestamp::MIN)).min(sent)
 }
 
-/// Unwraps. When nobody knows whether that happened, a lookup tells, and only an unspent token is sent again.
+/// Unwraps. When nobody knows whether that happened, a lookup tells, and only an unspent token is sent again: once at
+/// least, whatever `--retries` says, for what is lost here cannot be had again.
 async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, Failed> {
     let exchange = vault.unwrap(token).await;
-    let Outcome::Ambiguous { error, transient } = exchange.outcome else { return Ok(exchange) };
-    if transient && let Outcome::Done(_) = vault.lookup_wrapping(token).await.outcome {
-        let second = vault.unwrap(token).await;
-        // Spent between lookup and second attempt: by the first one, which was on its way all the time.
-        let late = matches!(&second.outcome, Outcome::Refused(refusal) if is_spent(refusal));
-        if !late && !matches!(second.outcome, Outcome::Ambiguous { .. }) {
-            return Ok(second);
+    let Outcome::Ambiguous { error, mut transient, .. } = exchange.outcome else { return Ok(exchange) };
+    for _ in 0..vault.retries(Step::Unwrap).max(1) {
+        if !transient || !matches!(vault.lookup_wrapping(token).await.outcome, Outcome::Done(_)) {
+            break;
         }
+        let again = vault.unwrap(token).await;
+        transient = match &again.outcome {
+            Outcome::Ambiguous { transient, .. } => *transient,
+            // Spent between lookup and this attempt: by an earlier one, which was on its way all the time.
+            Outcome::Refused(refusal) if is_spent(refusal) => break,
+            _ => return Ok(again),
+        };
     }
     Err(Failed::after_spending(
         error

@@ -242,7 +242,7 @@ pub struct Connection {
     /// The deadline of a connection attempt [default: 5s]
     #[arg(long, value_name = "DURATION")]
     pub connect_timeout: Option<String>,
-    /// The deadline of one request [default: 20s, 60s for the read that makes the credential]
+    /// The deadline of one request, but for the read that makes the credential [default: 20s]
     #[arg(long, value_name = "DURATION")]
     pub request_timeout: Option<String>,
     /// The deadline of the whole run [default: 90s, 45s with --format process]

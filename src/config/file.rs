@@ -190,11 +190,15 @@ impl Files {
     }
 }
 
+/// What a run opens at once before it asks Vault, and a call that finds its credential in the cache: few files, but
+/// without them, every message would name a file that is not to blame.
+const OPEN_FILES: usize = 4;
+
 /// Reads the files: the one that the flag or the variable names, or else the user's; then the administrator's.
 ///
 /// # Errors
 /// [`Kind::Config`] when a named file does not exist, a file is not what it should be, or one asks for a
-/// downgrade that only the flag or root may ask for.
+/// downgrade that only the flag or root may ask for; [`Kind::Os`] when no file can be opened.
 pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
     let named = match flag {
         Some(path) => Some((path.to_owned(), Origin::Flag("--config"))),
@@ -203,6 +207,7 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
             .filter(|text| !text.trim().is_empty())
             .map(|text| (PathBuf::from(text), Origin::Variable(CI_CREDS_CONFIG.into()))),
     };
+    host.expect_descriptors(OPEN_FILES)?;
     let mut files = Vec::new();
     match named {
         Some((path, origin)) => {
@@ -241,13 +246,16 @@ fn read_users_file(host: &Host, path: &Path) -> Result<Option<File>> {
 fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>> {
     let place = path.display();
     let wrong = |problem: &str| Error::new(Kind::Config, format!("the configuration file {place} {problem}"));
-    let Some(document) = host.read_document(path).map_err(|problem| wrong(&format!("cannot be used: {problem}")))?
+    let Some(document) = host.read_believed(path).map_err(|problem| wrong(&format!("cannot be used: {problem}")))?
     else {
         return Ok(None);
     };
     if document.trust.foreign || document.trust.writable_by_others {
         return Err(wrong("can be written by other users")
             .hint(format!("chown it to root or to this user, and chmod 644 {place}")));
+    }
+    if let Some(exposed) = &document.exposed {
+        return Err(wrong(&format!("can be replaced by other users: {exposed}")).hint(exposed.hint()));
     }
     let settings = parse_settings(&document.text).map_err(|mistake| {
         let line = document.text[..mistake.place].matches('\n').count();
@@ -264,7 +272,7 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
             "sets allow-plaintext, insecure-skip-verify, redirect-hosts or allowed-origins, which only root may",
         )
         .hint(format!(
-            "use the flag of that name, or put it into {SYSTEM}, owned by root and writable by nobody else"
+            "use the flag of that name, or put it into {SYSTEM}: root alone may own or write it and the folders above it"
         )));
     }
     Ok(Some(File { path: path.to_owned(), settings, of_root }))

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::{Origin, Sourced};
-use crate::variables::{
-    BAO, CI, CI_PROJECT_DIR, GITHUB_ACTIONS, GITHUB_WORKSPACE, GITLAB_CI, HOME, JENKINS_URL, VAULT, WORKSPACE,
-};
+use crate::variables::{BAO, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, JOB, VAULT, WORKSPACE};
 
 /// The job, or the desk, as the environment tells it.
 pub(super) struct Job<'a> {
@@ -59,7 +57,7 @@ impl Job<'_> {
     fn is_in_work_tree(&self, folder: &Path) -> Result<bool> {
         let mut around = folder.ancestors().filter(|folder| self.host.is_there(&folder.join(".git")));
         let home = self.variable(HOME)?.map(|home| self.host.real_path(home.value.as_ref()));
-        let home = home.filter(|home| self.host.is_guarded_folder(home));
+        let home = home.filter(|home| self.host.find_guarded_folder(home).is_ok_and(|found| found.is_some()));
         Ok(match home {
             Some(home) if !self.is_in_a_job()? => around.any(|work_tree| !work_tree.starts_with(&home)),
             _ => around.next().is_some(),
@@ -68,7 +66,7 @@ impl Job<'_> {
 
     /// Whether a CI system runs us.
     pub(super) fn is_in_a_job(&self) -> Result<bool> {
-        for name in [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL] {
+        for name in JOB {
             if self.variable(name)?.is_some_and(|value| value.value != "false") {
                 return Ok(true);
             }

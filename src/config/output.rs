@@ -136,7 +136,7 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )
         .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
-    if !asked.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured() {
+    if !asked.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {
             Format::File => "nothing captures the output: no tool would learn of the file",
             _ => "nothing captures the output: the credential would stand in the job's log",
@@ -264,18 +264,19 @@ fn traced(layers: &Layers<'_>) -> Result<Option<String>> {
 }
 
 /// The folder for a private file: `TMPDIR`, or `/tmp` where that cannot stand in an unquoted eval, does not exist, lets
-/// somebody else put another folder in the place of ours, with commands for the caller's shell in it,
-/// or lies in the checkout, from where artifacts and caches are made.
+/// another user put another folder in the place of ours, or of one above it, with commands for the caller's shell in it,
+/// or lies in the checkout, from where artifacts and caches are made. `/tmp` too must be guarded.
 fn private_folder(layers: &Layers<'_>) -> Result<PathBuf> {
     let checkout = layers.job().checkout()?;
     let usable = |folder: &PathBuf| {
         folder.to_str().is_some_and(render::is_plain)
             && !checkout.as_ref().is_some_and(|checkout| folder.starts_with(checkout))
-            && layers.host.is_guarded_folder(folder)
     };
     let named = layers.variable(var::TMPDIR)?.filter(|folder| folder.value.starts_with('/'));
-    // Without links: somebody else could turn one.
-    let real = named.map(|folder| layers.host.real_path(folder.value.as_ref()));
-    let folder = real.filter(usable).unwrap_or_else(|| "/tmp".into());
+    let guarded = match named {
+        Some(folder) => layers.host.find_guarded_folder(folder.value.as_ref())?,
+        None => None,
+    };
+    let folder = guarded.filter(usable).unwrap_or_else(|| "/tmp".into());
     layers.host.expect_private_file(&folder).map(|()| folder)
 }

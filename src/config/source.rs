@@ -251,7 +251,7 @@ mod tests {
     fn a_file_is_believed_by_who_can_write_it_and_gitlabs_own_with_a_warning() {
         let check = |path: &str, trust: Trust| {
             let host = Host::fake(Fake::default());
-            let document = Document { text: String::new().into(), trust };
+            let document = Document { text: String::new().into(), trust, exposed: None };
             let result = check_trust(&host, &document, Path::new(path), "token", Some("/builds/x"));
             (result.map_err(|error| error.kind()), host.take_warnings().len())
         };

@@ -15,7 +15,7 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
     let home = layers.variable(var::HOME)?.map(|home| PathBuf::from(home.value));
     if let Some(home) = &home {
         for name in [".bao", ".vault"] {
-            let Some(document) = layers.host.read_document(&home.join(name)).ok().flatten() else { continue };
+            let Some(document) = layers.host.read_believed(&home.join(name)).ok().flatten() else { continue };
             if let Some(path) = parse_token_helper(&document.text) {
                 if layers.job().is_in_checkout(&home.join(name))? {
                     layers.host.warn(format!("the token helper in ~/{name} was not run: that home is in the checkout"));
@@ -28,6 +28,13 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
                         format!("~/{name} names a token helper, and can be written by other users"),
                     )
                     .hint(format!("look at what is in it, then chmod 600 ~/{name}")));
+                }
+                if let Some(exposed) = document.exposed {
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!("~/{name} names a token helper, and can be replaced by other users: {exposed}"),
+                    )
+                    .hint(exposed.hint()));
                 }
                 if !path.starts_with('/') {
                     return Err(Error::new(

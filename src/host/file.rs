@@ -1,13 +1,17 @@
 //! Files: reading secrets and configuration with care, making private ones.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::{Host, World};
+use super::ancestor::{self, Exposed, Place, Problem};
+use super::{Host, World, account};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
@@ -17,12 +21,14 @@ pub struct Document {
     pub text: Zeroizing<String>,
     /// Who else can read or write it.
     pub trust: Trust,
+    /// Where another user can put another file in its place; looked at by [`Host::read_believed`] only.
+    pub exposed: Option<Exposed>,
 }
 
 /// Who else has a hand on a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// Owned by root and writable by nobody else.
+    /// Owned by root and writable by nobody else; by [`Host::read_believed`], so is every folder above it.
     pub root_only: bool,
     /// Owned by somebody who is neither us nor root.
     pub foreign: bool,
@@ -43,10 +49,23 @@ impl Host {
     pub fn read_document(&self, path: &Path) -> Result<Option<Document>, String> {
         match &self.world {
             World::Real { .. } => read_document(path),
-            World::Fake(fake) => Ok(fake
-                .files
-                .get(path)
-                .map(|(text, trust)| Document { text: Zeroizing::new(text.clone()), trust: *trust })),
+            World::Fake(fake) => Ok(fake.files.get(path).map(|(text, trust)| Document {
+                text: Zeroizing::new(text.clone()),
+                trust: *trust,
+                exposed: None,
+            })),
+        }
+    }
+
+    /// As [`Host::read_document`], for what is obeyed: also looks at the folders above the file, and at those above
+    /// each link that leads to it.
+    ///
+    /// # Errors
+    /// As [`Host::read_document`].
+    pub fn read_believed(&self, path: &Path) -> Result<Option<Document>, String> {
+        match &self.world {
+            World::Real { .. } => read_believed(path),
+            World::Fake(_) => self.read_document(path),
         }
     }
 
@@ -66,11 +85,30 @@ impl Host {
         }
     }
 
+    /// The path of a folder without links. `None` when there is none, or when another user can put another folder in
+    /// its place, or something else in the place of what lies in it.
+    ///
+    /// # Errors
+    /// [`Kind::Os`] when the system has no room to look.
+    pub fn find_guarded_folder(&self, path: &Path) -> Result<Option<PathBuf>> {
+        if let World::Fake(_) = &self.world {
+            return Ok(Some(path.to_owned()));
+        }
+        match ancestor::open_folder(path) {
+            Ok(folder) => Ok(Some(folder.path)),
+            Err(Problem::System(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM))) => {
+                Err(Error::new(Kind::Os, format!("{} cannot be opened: {}", path.display(), words(error))))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Makes a folder of mode 0700 with a random name below `base`, and in it one file of mode 0600 whose text
     /// `compose` writes, given the file's path. Returns that path.
     ///
     /// Security: both are made with `O_EXCL` under names that nobody can guess, and both modes are set without
-    /// regard to the umask, which is 000 in GitLab's containers.
+    /// regard to the umask, which is 000 in GitLab's containers. No other user can put anything in the place of the
+    /// folder, the file, or what is above them: whoever opens the path later gets this file.
     ///
     /// # Errors
     /// [`Kind::Create`] when either cannot be made or written; nothing is left behind then.
@@ -80,18 +118,16 @@ impl Host {
         name: &str,
         compose: impl FnOnce(&Path) -> Secret,
     ) -> Result<PathBuf> {
-        let failed = |cause: std::io::Error| no_private_file(base, &describe(&cause));
-        let mode = |bits| std::fs::Permissions::from_mode(bits);
-        let folder =
-            tempfile::Builder::new().prefix("ci-creds.").permissions(mode(0o700)).tempdir_in(base).map_err(failed)?;
-        std::fs::set_permissions(folder.path(), mode(0o700)).map_err(failed)?;
-        let path = folder.path().join(name);
-        let mut file = open_new_private(&path).map_err(failed)?;
-        file.set_permissions(mode(0o600)).map_err(failed)?;
-        file.write_all(compose(&path).expose().as_bytes()).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
-        let _ = folder.keep();
-        Ok(path)
+        let base = ancestor::open_folder(base).map_err(|problem| no_private_file(base, &problem))?;
+        let folder = format!("ci-creds.{}", self.draw_word()?);
+        let path = base.path.join(&folder).join(name);
+        let written = make_private_folder(&base.descriptor, &folder).and_then(|opened| {
+            write_new_private(&opened, name, &compose(&path)).inspect_err(|_| {
+                let _ = rustix::fs::unlinkat(&opened, name, AtFlags::empty());
+                let _ = rustix::fs::unlinkat(&base.descriptor, &folder, AtFlags::REMOVEDIR);
+            })
+        });
+        written.map(|()| path).map_err(|error| no_private_file(&base.path, &error.into()))
     }
 
     /// Whether there is hope for [`Host::create_private_file`] below `base`: a container's root is often read-only.
@@ -100,12 +136,14 @@ impl Host {
     /// [`Kind::Create`].
     pub fn expect_private_file(&self, base: &Path) -> Result<()> {
         use rustix::fs::{Access, access};
-        match &self.world {
-            World::Real { .. } => {
-                access(base, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| no_private_file(base, &words(error)))
-            }
-            World::Fake(_) => Ok(()),
+        if let World::Fake(_) = &self.world {
+            return Ok(());
         }
+        let found = ancestor::open_folder(base).and_then(|folder| {
+            access(&folder.path, Access::WRITE_OK | Access::EXEC_OK)?;
+            Ok(())
+        });
+        found.map_err(|problem| no_private_file(base, &problem))
     }
 
     /// Removes what [`Host::create_private_file`] made, when it could not be handed over.
@@ -139,49 +177,82 @@ impl Host {
     pub fn is_folder(&self, path: &Path) -> bool {
         path.is_dir()
     }
+}
 
-    /// Whether the path is a folder in which nobody but root and us can replace what we make.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
-    pub fn is_guarded_folder(&self, path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|found| found.is_dir() && is_guarded(found.uid(), found.mode()))
+/// Why no private file can be made below this folder.
+fn no_private_file(base: &Path, problem: &Problem) -> Error {
+    Error::new(Kind::Create, format!("no private file can be made in {}: {problem}", base.display()))
+        .hint("point TMPDIR to a folder that this job can write, and other users cannot, outside the checkout")
+}
+
+/// Makes a new folder of mode 0700, and opens it.
+fn make_private_folder(base: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    rustix::fs::mkdirat(base, name, Mode::RWXU)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // The umask may have taken our own bits away. It is ours, so nobody else can have put a link there.
+    rustix::fs::chmodat(base, name, Mode::RWXU, AtFlags::empty())
+        .and_then(|()| rustix::fs::openat(base, name, flags, Mode::empty()))
+        .inspect_err(|_| {
+            let _ = rustix::fs::unlinkat(base, name, AtFlags::REMOVEDIR);
+        })
+}
+
+fn write_new_private(folder: &OwnedFd, name: &str, text: &Secret) -> Result<(), Errno> {
+    let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    let mut file = create_new_private(folder, name)?;
+    rustix::fs::fchmod(&file, PRIVATE)?;
+    file.write_all(text.expose().as_bytes()).map_err(errno)?;
+    file.sync_all().map_err(errno)
+}
+
+/// Makes a new file of mode 0600, or of less, where the umask takes it.
+fn create_new_private(folder: &OwnedFd, name: &str) -> Result<File, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name, flags, PRIVATE).map(File::from)
+}
+
+/// Without `O_NONBLOCK`, opening a FIFO would wait for a writer for ever.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+fn read_believed(path: &Path) -> Result<Option<Document>, String> {
+    match ancestor::find(path) {
+        Ok(place) if !place.exists => Ok(None),
+        Ok(Place { folder, name, .. }) => {
+            let file = rustix::fs::openat(&folder.descriptor, name, READ | OFlags::NOFOLLOW, Mode::empty());
+            let mut document = read_whole(file.map_err(words)?.into(), |metadata| trust(metadata, None))?;
+            document.trust.root_only &= folder.of_root;
+            Ok(Some(document))
+        }
+        Err(Problem::Exposed(exposed)) => {
+            Ok(read_document(path)?.map(|document| Document { exposed: Some(exposed), ..document }))
+        }
+        Err(Problem::System(Errno::NOENT)) => Ok(None),
+        Err(Problem::System(Errno::ISDIR)) => Err("is not a regular file".into()),
+        Err(Problem::System(error)) => Err(words(error)),
     }
 }
 
-fn no_private_file(base: &Path, problem: &str) -> Error {
-    Error::new(Kind::Create, format!("no private file can be made in {}: {problem}", base.display()))
-        .hint("point TMPDIR to a folder that this job can write, outside the checkout")
-}
-
-/// Whether nobody but root and us can put something else in the place of what lies in this folder. In one like `/tmp`
-/// everybody can make files, and nobody can replace another's.
-pub(super) fn is_guarded(owner: u32, mode: u32) -> bool {
-    (owner == me() || owner == 0) && (mode & 0o022 == 0 || mode & 0o1000 != 0)
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
-fn open_new_private(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(no_follow().bits().cast_signed())
-        .open(path)
-}
-
-fn no_follow() -> rustix::fs::OFlags {
-    rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
 fn read_document(path: &Path) -> Result<Option<Document>, String> {
-    // Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
-    let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC).bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(describe(&error)),
-    };
+    let Some(file) = open_for_reading(path)? else { return Ok(None) };
+    read_whole(file, |metadata| trust(metadata, std::fs::symlink_metadata(path).ok())).map(Some)
+}
+
+/// As [`read_document`], of a file of the system's: whoever asks who root is must not be asked the same of its owner.
+pub(super) fn read_text(path: &Path) -> Result<Option<Zeroizing<String>>, String> {
+    let Some(file) = open_for_reading(path)? else { return Ok(None) };
+    read_whole(file, |_| Trust::default()).map(|document| Some(document.text))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
+fn open_for_reading(path: &Path) -> Result<Option<File>, String> {
+    match OpenOptions::new().read(true).custom_flags(READ.bits().cast_signed()).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(describe(&error)),
+    }
+}
+
+fn read_whole(file: File, trust: impl FnOnce(&Metadata) -> Trust) -> Result<Document, String> {
     let metadata = file.metadata().map_err(|error| describe(&error))?;
     if !metadata.is_file() {
         return Err("is not a regular file".into());
@@ -194,19 +265,16 @@ fn read_document(path: &Path) -> Result<Option<Document>, String> {
     if text.len() as u64 > LARGEST {
         return Err("is larger than 1 MiB".into());
     }
-    Ok(Some(Document { text, trust: trust(path, &metadata) }))
+    Ok(Document { text, trust: trust(&metadata), exposed: None })
 }
 
-fn trust(path: &Path, metadata: &std::fs::Metadata) -> Trust {
-    let me = me();
-    let mut foreign = metadata.uid() != me && metadata.uid() != 0;
-    // A link that somebody else can turn is as good as a file that somebody else can write.
-    if let Ok(link) = std::fs::symlink_metadata(path) {
-        foreign |= link.uid() != me && link.uid() != 0;
-    }
-    let mode = metadata.mode();
+/// A link that somebody else can turn is as good as a file that somebody else can write.
+fn trust(file: &Metadata, link: Option<Metadata>) -> Trust {
+    let foreign = |owner: u32| owner != me() && !account::is_root(owner);
+    let (owner, mode) = (file.uid(), file.mode());
+    let foreign = foreign(owner) || link.is_some_and(|link| foreign(link.uid()));
     Trust {
-        root_only: metadata.uid() == 0 && mode & 0o022 == 0 && !foreign,
+        root_only: account::is_root(owner) && mode & 0o022 == 0 && !foreign,
         foreign,
         writable_by_others: mode & 0o022 != 0,
         readable_by_others: mode & 0o044 != 0,
@@ -230,12 +298,12 @@ pub(super) fn me() -> u32 {
 }
 
 /// The mode of every file that we make.
-pub(super) const PRIVATE: rustix::fs::Mode = rustix::fs::Mode::RUSR.union(rustix::fs::Mode::WUSR);
+pub(super) const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test makes its files, and says what it skips")]
 mod tests {
-    use std::os::unix::fs::{chown, lchown, symlink};
+    use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
     use std::time::Duration;
 
     use super::*;
@@ -325,10 +393,11 @@ mod tests {
     fn a_private_file_is_new_and_of_its_mode_whatever_lies_there() {
         let folder = folder();
         let (path, link) = (folder.path().join("x"), folder.path().join("link"));
-        drop(open_new_private(&path).unwrap());
+        let opened = OwnedFd::from(File::open(folder.path()).unwrap());
+        drop(create_new_private(&opened, "x").unwrap());
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert!(open_new_private(&path).is_err());
+        assert!(create_new_private(&opened, "x").is_err());
         symlink(folder.path().join("y"), &link).unwrap();
-        assert!(open_new_private(&link).is_err() && !folder.path().join("y").exists());
+        assert!(create_new_private(&opened, "link").is_err() && !folder.path().join("y").exists());
     }
 }

@@ -4,6 +4,7 @@
 //! the machine may have planted anything at our names: what is not a regular file of ours, of mode 0600 and with one
 //! name, is not read, and never written through.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use super::ancestor::{self, Guarded, Problem};
 use super::file::{PRIVATE, describe, me, words};
 use super::lock::Lock;
 use super::{Host, World};
@@ -42,8 +44,8 @@ impl Host {
     /// Opens a private folder, and makes it, and the one above it, where they are missing.
     ///
     /// # Errors
-    /// A text, to be put behind the path: it cannot be made or opened, is a link, belongs to somebody else, or lets
-    /// others in. Such a folder is refused, not mended: who knows what lies in it.
+    /// A text, to be put behind the path: it cannot be made or opened, is a link, belongs to somebody else, lets
+    /// others in, or they can put another one in its place. Such a folder is refused, not mended: who knows what lies in it.
     pub fn open_private_folder(&self, path: &Path) -> Result<Folder, String> {
         match &self.world {
             World::Real { .. } => open(path),
@@ -64,16 +66,35 @@ impl Host {
 }
 
 fn open(path: &Path) -> Result<Folder, String> {
-    if let Some(folder) = find(path)? {
+    let (parent, name) = split(path)?;
+    let above = match ancestor::open_folder(parent) {
+        Err(Problem::System(Errno::NOENT)) => make_above(parent),
+        opened => opened,
+    };
+    let above = above.map_err(|problem| problem.to_string())?;
+    if let Some(folder) = open_in(&above, name, path)? {
         return Ok(folder);
     }
-    make(path).map_err(words)?;
-    find(path)?.ok_or_else(|| words(Errno::NOENT))
+    make(&above, name).map_err(words)?;
+    open_in(&above, name, path)?.ok_or_else(|| words(Errno::NOENT))
 }
 
 fn find(path: &Path) -> Result<Option<Folder>, String> {
+    let (parent, name) = split(path)?;
+    match ancestor::open_folder(parent) {
+        Ok(above) => open_in(&above, name, path),
+        Err(Problem::System(Errno::NOENT)) => Ok(None),
+        Err(problem) => Err(problem.to_string()),
+    }
+}
+
+fn split(path: &Path) -> Result<(&Path, &OsStr), String> {
+    path.parent().zip(path.file_name()).ok_or_else(|| "has no name".into())
+}
+
+fn open_in(above: &Guarded, name: &OsStr, path: &Path) -> Result<Option<Folder>, String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
+    let descriptor = match rustix::fs::openat(&above.descriptor, name, flags, Mode::empty()) {
         Ok(descriptor) => descriptor,
         Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(words(error)),
@@ -88,20 +109,18 @@ fn find(path: &Path) -> Result<Option<Folder>, String> {
     Ok(Some(Folder { descriptor, path: path.to_owned() }))
 }
 
-fn make(path: &Path) -> Result<(), Errno> {
-    if let Some(parent) = path.parent()
-        && rustix::fs::stat(parent).is_err()
-    {
-        make_one(parent)?;
-    }
-    make_one(path)
+/// Makes the folder above ours; the one above that must be there.
+fn make_above(path: &Path) -> Result<Guarded, Problem> {
+    let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::NOENT)?;
+    make(&ancestor::open_folder(parent)?, name)?;
+    ancestor::open_folder(path)
 }
 
 /// Two callers may make it at the same time: the second one finds it there. The umask may have taken our own bits
 /// away, and gives none that we did not ask for.
-fn make_one(path: &Path) -> Result<(), Errno> {
-    match rustix::fs::mkdir(path, Mode::RWXU) {
-        Ok(()) => rustix::fs::chmod(path, Mode::RWXU),
+fn make(above: &Guarded, name: &OsStr) -> Result<(), Errno> {
+    match rustix::fs::mkdirat(&above.descriptor, name, Mode::RWXU) {
+        Ok(()) => rustix::fs::chmodat(&above.descriptor, name, Mode::RWXU, AtFlags::empty()),
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,12 +1,15 @@
 //! A token helper: one child, asked once, with nothing secret in its arguments or its environment.
 
 use std::io::{ErrorKind, Read};
+use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, OFlags};
 use zeroize::Zeroizing;
 
+use super::ancestor::{self, Problem};
+use super::file::words;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::variables::{BAO, RESTARTED, SECRETS, VAULT};
@@ -20,6 +23,10 @@ pub(super) fn run_token_helper(path: &str, place: &str, secret: Option<&str>) ->
         Error::new(Kind::Input, format!("the token helper {path} (named in {place}) {what}"))
             .hint("run it with the argument `get` to see why, or set VAULT_TOKEN")
     };
+    check_program(Path::new(path)).map_err(|problem| {
+        Error::new(Kind::Config, format!("the token helper {path} (named in {place}) was not run: {problem}"))
+            .hint("use a helper that root or this user alone can write, in folders that they alone can write")
+    })?;
     let mut command = Command::new(path);
     // Security: the helper has its own way to its token, and no business with the job's secrets.
     command.env_remove(RESTARTED);
@@ -65,6 +72,25 @@ pub(super) fn run_token_helper(path: &str, place: &str, secret: Option<&str>) ->
     let text = std::str::from_utf8(&answer.bytes).map_err(|_| failed("printed something that is not text"))?;
     let token = Secret::new(text.trim().to_owned());
     Ok((!token.expose().is_empty()).then_some(token))
+}
+
+/// Security: whoever can put another program there runs it as this user. What does not exist is told by the call itself.
+fn check_program(path: &Path) -> Result<(), String> {
+    let place = match ancestor::find(path) {
+        Ok(place) if place.exists => place,
+        Ok(_) | Err(Problem::System(_)) => return Ok(()),
+        Err(problem) => return Err(problem.to_string()),
+    };
+    let real = place.folder.path.join(&place.name);
+    let real = real.display();
+    let stat = rustix::fs::statat(&place.folder.descriptor, &place.name, AtFlags::SYMLINK_NOFOLLOW).map_err(words)?;
+    if !ancestor::is_ours_or_roots(stat.st_uid) {
+        return Err(format!("{real} belongs to another user, uid {}", stat.st_uid));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return Err(format!("other users can write {real}"));
+    }
+    Ok(())
 }
 
 /// What a helper prints, as far as it has come.

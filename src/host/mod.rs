@@ -3,6 +3,9 @@
 //! A [`Host`] is real or fake; nothing behind it decides anything. Clippy's `disallowed_methods` holds the door
 //! shut for every other module, and the exceptions stand here.
 
+mod account;
+mod ancestor;
+mod capture;
 mod fake;
 mod file;
 mod folder;
@@ -25,12 +28,13 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
+pub use ancestor::{Exposed, Hand};
 pub use fake::Fake;
 pub use file::{Document, Trust};
 pub use folder::{Folder, Locking};
 pub use lock::Lock;
 pub use panic::on_panic;
-pub use process::harden;
+pub use process::{harden, with_stack};
 pub use replace::{Standing, Target};
 pub use stream::Stdout;
 
@@ -39,6 +43,8 @@ pub struct Host {
     world: World,
     /// Said on stderr when the run ends, if the format allows it.
     warnings: RefCell<Vec<String>>,
+    /// Said on stderr when the run ends, whatever the format.
+    alarms: RefCell<Vec<String>>,
 }
 
 enum World {
@@ -51,13 +57,17 @@ impl Host {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock's one door")]
     pub fn real() -> Self {
-        Self { world: World::Real { started: Instant::now() }, warnings: RefCell::default() }
+        Self {
+            world: World::Real { started: Instant::now() },
+            warnings: RefCell::default(),
+            alarms: RefCell::default(),
+        }
     }
 
     /// A world made of values, for tests.
     #[must_use]
     pub fn fake(fake: Fake) -> Self {
-        Self { world: World::Fake(fake), warnings: RefCell::default() }
+        Self { world: World::Fake(fake), warnings: RefCell::default(), alarms: RefCell::default() }
     }
 
     /// The variable's text as it stands; `None` when it is not set. What blank means is the caller's business.
@@ -115,12 +125,14 @@ impl Host {
         }
     }
 
-    /// How many files we may have open, where there is a limit.
-    #[must_use]
-    pub fn open_files(&self) -> Option<u64> {
+    /// Proves that so many more files can be opened at once.
+    ///
+    /// # Errors
+    /// [`Kind::Os`], which names the limit that there is.
+    pub fn expect_descriptors(&self, needed: usize) -> Result<()> {
         match &self.world {
-            World::Real { .. } => process::open_files(),
-            World::Fake(_) => None,
+            World::Real { .. } => process::expect_descriptors(needed),
+            World::Fake(_) => Ok(()),
         }
     }
 
@@ -181,6 +193,17 @@ impl Host {
     #[must_use]
     pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.warnings.borrow_mut())
+    }
+
+    /// Keeps what somebody must look after although the run succeeded. One line, no secret.
+    pub fn alarm(&self, text: impl Into<String>) {
+        self.alarms.borrow_mut().push(text.into());
+    }
+
+    /// What was kept by [`Host::alarm`], oldest first; the list is empty afterwards.
+    #[must_use]
+    pub fn take_alarms(&self) -> Vec<String> {
+        std::mem::take(&mut self.alarms.borrow_mut())
     }
 
     /// Asks a token helper for the user's token: `<path> get`, the token on its stdout.

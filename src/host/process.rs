@@ -1,5 +1,9 @@
 //! The process itself: what others may see of it, and its limits.
 
+use rustix::io::Errno;
+
+use crate::error::{Error, Kind, Result};
+
 /// Keeps other processes of the same user out of our memory, and our memory out of core files.
 ///
 /// Security: first in `main`, before a secret is read. It protects this process only; a process that may trace
@@ -19,7 +23,45 @@ pub(super) fn limits_files() -> bool {
     rustix::process::getrlimit(rustix::process::Resource::Fsize).current.is_some()
 }
 
-/// `ulimit -n`, soft.
-pub(super) fn open_files() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+/// Proves by opening them that so many descriptors are free: the limit (`ulimit -n`) does not tell how many were
+/// inherited, nor what the whole system has left.
+pub(super) fn expect_descriptors(needed: usize) -> Result<()> {
+    let mut free = Vec::with_capacity(needed);
+    while free.len() < needed {
+        match rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 0) {
+            Ok(descriptor) => free.push(descriptor),
+            Err(cause) => return Err(too_few_descriptors(needed, free.len(), cause)),
+        }
+    }
+    Ok(())
+}
+
+fn too_few_descriptors(needed: usize, free: usize, cause: Errno) -> Error {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    match limit.filter(|_| cause == Errno::MFILE) {
+        Some(limit) => Error::new(
+            Kind::Os,
+            format!("this process may have {limit} files open, {free} of them are free, and ci-creds needs {needed}"),
+        )
+        .hint(format!("ulimit -n {}", limit.saturating_add(needed as u64).max(64))),
+        None => Error::new(Kind::Os, format!("the system lets us open {free} more files, and ci-creds needs {needed}"))
+            .cause(std::io::Error::from(cause)),
+    }
+}
+
+/// What the deepest call needs, several times over; the size that Rust gives to its threads.
+const STACK: usize = 2 << 20;
+
+/// Runs it with enough stack: where the limit of the first thread (`ulimit -s`) is smaller, on a thread of its own. An
+/// overflow would end the process with an empty stdout, which an eval takes for success.
+pub fn with_stack<T: Send>(run: impl Fn() -> T + Sync) -> T {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
+    if limit.is_none_or(|limit| limit >= STACK as u64) {
+        return run();
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &run);
+        // Without a thread, the stack that there is may still be enough. A panic ends the process before it gets here.
+        thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(&run)
+    })
 }

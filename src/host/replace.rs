@@ -16,7 +16,8 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::Host;
-use super::file::{LARGEST, PRIVATE, describe, is_guarded, me, words};
+use super::ancestor::{self, Hand, Place, Problem};
+use super::file::{LARGEST, PRIVATE, describe, me, words};
 use super::lock::Lock;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -48,33 +49,23 @@ struct Access {
 }
 
 /// The attribute that holds the access list. Where the system knows none, there is none to keep.
-const ACCESS_LIST: &str = "system.posix_acl_access";
+pub(super) const ACCESS_LIST: &str = "system.posix_acl_access";
 
 impl Host {
     /// Finds the file's real place: a link as its last part is followed, and stays.
     ///
     /// # Errors
-    /// [`Kind::Create`]: the folder does not exist, or somebody else could put another file there.
+    /// [`Kind::Create`]: the folder does not exist, or somebody else could put another file, or another folder, there.
     pub fn find_target(&self, path: &Path) -> Result<Target> {
-        let real = resolve(path)?;
-        let refused = |problem: &str| refused(&real, problem);
-        let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
-            return Err(refused("has no name"));
-        };
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(parent, flags, Mode::empty())
-            .map_err(|error| refused(&format!("is in a folder that cannot be opened: {}", words(error))))?;
-        let folder = File::from(folder);
-        let found = folder.metadata().map_err(|error| refused(&describe(&error)))?;
-        if found.uid() != me() && found.uid() != 0 {
-            return Err(refused("is in a folder of another user's").hint("use a folder of your own"));
+        let Place { folder, name, exists } = ancestor::find(path).map_err(|problem| no_place(path, problem))?;
+        let real = folder.path.join(&name);
+        if !exists && is_link(path) {
+            return Err(refused(path, "is a link that leads nowhere"));
         }
-        if !is_guarded(found.uid(), found.mode()) {
-            return Err(refused("is in a folder where other users can replace it")
-                .hint(format!("chmod go-w {}", parent.display())));
-        }
-        let name = name.to_owned();
-        Ok(Target { path: real, folder, name })
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(&folder.descriptor, ".", flags, Mode::empty())
+            .map_err(|error| refused(&real, &format!("is in a folder that cannot be opened: {}", words(error))))?;
+        Ok(Target { path: real, folder: File::from(folder), name })
     }
 
     /// Reads the file.
@@ -290,27 +281,34 @@ fn access_list(file: &File) -> Result<Option<Vec<u8>>, Errno> {
     }
 }
 
-fn resolve(path: &Path) -> Result<PathBuf> {
-    if let Ok(link) = path.symlink_metadata()
-        && link.is_symlink()
-    {
-        if link.uid() != me() && link.uid() != 0 {
-            return Err(refused(path, "is a link of another user's"));
-        }
-        return path.canonicalize().map_err(|_| refused(path, "is a link that leads nowhere"));
-    }
-    let name = path.file_name().ok_or_else(|| refused(path, "has no name"))?;
+/// Why the file has no place where it could be edited.
+fn no_place(path: &Path, problem: Problem) -> Error {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match parent.canonicalize() {
-        Ok(parent) => Ok(parent.join(name)),
-        Err(error) => Err(refused(path, &format!("is in a folder that cannot be found: {}", describe(&error))).hint(
-            if parent.starts_with("~") {
+    match problem {
+        Problem::Exposed(exposed) => {
+            let what = match exposed.by {
+                Hand::Link(_) => "is reached by a link of another user's",
+                Hand::Owner(_) => "is in a folder of another user's",
+                Hand::Group | Hand::Everybody => "is in a folder where other users can replace it",
+            };
+            refused(path, &format!("{what}: {exposed}")).hint(exposed.hint())
+        }
+        Problem::System(Errno::ISDIR) if path.file_name().is_none() => refused(path, "has no name"),
+        Problem::System(Errno::ISDIR) => refused(path, "is not a regular file"),
+        Problem::System(_) if is_link(path) => refused(path, "is a link that leads nowhere"),
+        Problem::System(error) => {
+            let hint = if parent.starts_with("~") {
                 "the shell expands ~ only at the beginning of a word: --file ~/.aws/credentials".to_owned()
             } else {
                 format!("mkdir -p -m 700 {}", parent.display())
-            },
-        )),
+            };
+            refused(path, &format!("is in a folder that cannot be found: {}", words(error))).hint(hint)
+        }
     }
+}
+
+fn is_link(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_symlink())
 }
 
 fn refused(path: &Path, problem: &str) -> Error {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Stat, fstat};
 
+use super::capture::same_file;
 use super::{Host, World};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -32,15 +33,17 @@ impl Host {
         }
     }
 
-    /// Whether nobody captures us: every process above us, up to the job's shell, writes into the same pipe or socket; or
-    /// into the same file as stderr, for a shell may lend its own stdout to a `>`. Looks at other processes, and may have
-    /// to wait for one of them.
+    /// Whether stdout is the job's log, so that nobody captures what we print: the pipe or socket that is stdout or stderr
+    /// of the job's outermost process; or the same file as stderr, for a shell may lend its own stdout to a `>`. Not a
+    /// file without a name, in which ksh93 keeps what `$(…)` prints.
+    ///
+    /// Looks at other processes; `marks` are the variables that a job has. `false` where it cannot be known.
     #[must_use]
-    pub fn is_uncaptured(&self) -> bool {
+    pub fn is_uncaptured(&self, marks: &[&str]) -> bool {
         let World::Real { .. } = &self.world else { return false };
         fstat(rustix::stdio::stdout()).is_ok_and(|out| match FileType::from_raw_mode(out.st_mode) {
-            FileType::Fifo | FileType::Socket => nobody_captures(&out),
-            FileType::RegularFile => self.stdout().shared_with_stderr,
+            FileType::Fifo | FileType::Socket => super::capture::is_log(&out, marks),
+            FileType::RegularFile => out.st_nlink > 0 && self.stdout().shared_with_stderr,
             _ => false,
         })
     }
@@ -122,83 +125,7 @@ fn look_at_stdout() -> Stdout {
     Stdout { terminal, null: is_null_device(&out), shared_with_stderr, file: kind == FileType::RegularFile }
 }
 
-fn same_file(one: &Stat, other: &Stat) -> bool {
-    one.st_dev == other.st_dev && one.st_ino == other.st_ino
-}
-
 fn is_null_device(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
         && rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == stat.st_rdev)
-}
-
-/// Walks up the processes of our own group, to the job's first one. As soon as one of them writes elsewhere than we do,
-/// somebody between it and us captures our output. Only when all of them, and at least one, share our pipe, nobody does.
-///
-/// ksh93 evaluates `$(…)` inside its own process, so that its stdout *is* our pipe: there is no telling.
-fn nobody_captures(ours: &Stat) -> bool {
-    let Some(own) = read_status("self") else { return false };
-    let mut parent = own.parent;
-    let mut seen = false;
-    while parent != 0 {
-        let root = parent.to_string();
-        let Some(above) = read_status(&root) else { return false };
-        if above.group != own.group || above.name == GITHUBS_RUNNER {
-            break;
-        }
-        if above.name.starts_with("ksh") || !shares_stdout_for_good(&root, ours) {
-            return false;
-        }
-        seen = true;
-        parent = above.parent;
-    }
-    seen
-}
-
-/// The process that reads what a step writes. It starts the step in its own process group.
-const GITHUBS_RUNNER: &str = "Runner.Worker";
-
-/// Whether the process writes where we do, and waits while it does.
-///
-/// mksh makes the pipe of `$(…)` its own stdout, forks us, and then takes its stdout back: for that moment it looks
-/// like a shell that nothing captures. But it runs in that moment, and a shell that called us bare sleeps until we
-/// end. So only what is seen on both sides of a sleep counts.
-fn shares_stdout_for_good(pid: &str, ours: &Stat) -> bool {
-    let shares = || rustix::fs::stat(format!("/proc/{pid}/fd/1")).is_ok_and(|theirs| same_file(ours, &theirs));
-    for _ in 0..LOOKS {
-        if !shares() {
-            return false;
-        }
-        match read_status(pid) {
-            Some(status) if status.sleeps => return shares(),
-            Some(_) => std::thread::sleep(BETWEEN_LOOKS),
-            None => return false,
-        }
-    }
-    false
-}
-
-/// A shell on a busy machine gets its turn within two seconds; one that does not is given the benefit of the doubt.
-const LOOKS: u32 = 1000;
-const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(2);
-
-/// A process among its relatives. 0 is a process or group outside our namespace, which rustix's types cannot hold.
-struct Status {
-    name: String,
-    /// Whether it waits for something, rather than running or waiting for its turn.
-    sleeps: bool,
-    parent: u32,
-    group: u32,
-}
-
-/// From `/proc/<pid>/stat`: `pid (name) state parent group …`, where the name may hold anything, half a letter too.
-#[expect(clippy::disallowed_methods, reason = "/proc is how the system tells of other processes")]
-fn read_status(pid: &str) -> Option<Status> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    let (head, tail) = stat.rsplit_once(')')?;
-    let name = head.split_once('(')?.1.to_owned();
-    let mut fields = tail.split_whitespace();
-    let sleeps = fields.next()? == "S";
-    let mut numbers = fields.map_while(|number| number.parse().ok());
-    Some(Status { name, sleeps, parent: numbers.next()?, group: numbers.next()? })
 }

@@ -8,7 +8,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::transport::Connection;
-use super::{Broken, Peer, build, builder, fault, read_body};
+use super::{Broken, Peer, build, builder, fault, read_body, tls};
 use crate::error::{Error, Kind, Result};
 
 /// A client for one endpoint.
@@ -34,7 +34,7 @@ impl Client {
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
     pub(crate) fn new(connection: &Connection) -> Result<Self> {
         // No connection is kept: behind a cloud's name stand many servers, and each question should meet another one.
-        let inner = build(builder(connection)?.pool_max_idle_per_host(0))?;
+        let inner = build(builder(connection, tls::client_config(connection)?)?.pool_max_idle_per_host(0))?;
         Ok(Self { inner, url: format!("{}/", connection.address.base()), peer: Peer::of(connection) })
     }
 

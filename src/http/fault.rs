@@ -22,12 +22,14 @@ pub(crate) struct Broken {
 /// How far a request got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// No byte of it left: there was no connection.
+    /// No byte of it left, or not all of them: there was no connection.
     NotSent,
     /// Some or all of it left; whether Vault acted on it is unknown.
     Sent,
-    /// The same request can only fail the same way: a certificate, a redirect, our own settings.
+    /// The same request can only fail the same way: a certificate, our own settings. Nobody acted on it.
     Last,
+    /// As before, for an answer that leads elsewhere; whoever gave it may have acted first.
+    Astray,
     /// As before, for a proxy that does not let us through.
     Barred,
 }
@@ -35,6 +37,10 @@ pub(crate) enum Stage {
 impl Broken {
     pub(super) fn last(error: Error) -> Self {
         Self { stage: Stage::Last, error }
+    }
+
+    pub(super) fn astray(error: Error) -> Self {
+        Self { stage: Stage::Astray, error }
     }
 }
 
@@ -89,7 +95,7 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
         return Broken { stage: Stage::Barred, error };
     }
     // reqwest calls a request's own deadline no connect error even when it passed while connecting: rather ambiguous.
-    let stage = if error.is_connect() { Stage::NotSent } else { Stage::Sent };
+    let stage = if error.is_connect() || is_unsent(error) { Stage::NotSent } else { Stage::Sent };
     let unavailable = |text: String| Error::new(Kind::Unavailable, text);
     let io = causes.iter().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
     let error = if let Some(problem) = causes.iter().find_map(|cause| cause.downcast_ref::<Unresolved>()) {
@@ -105,6 +111,13 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
         )
     };
     Broken { stage, error }
+}
+
+/// Whether some of the request is still here: its connection was closed before hyper began with it, or did not take all
+/// of it, and what is not whole is not acted on. hyper has no other name for the second than its text.
+pub(super) fn is_unsent(error: &reqwest::Error) -> bool {
+    const HYPERS: [&str; 2] = ["operation was canceled", "error writing a body to connection"];
+    causes(error).iter().any(|cause| HYPERS.contains(&cause.to_string().as_str()))
 }
 
 fn describe_unresolved(problem: &Unresolved, peer: &Peer) -> Error {

@@ -1,5 +1,5 @@
-//! HTTP to one Vault, and in `cloud` to a cloud: the only user of reqwest. One client, one connection, one request
-//! at a time.
+//! HTTP to one Vault, and in `cloud` to a cloud: the only user of reqwest. One connection, as long as it is alive, and
+//! one request at a time.
 //!
 //! It follows no redirect but one 307 to a server that may see the secrets, repeats nothing, decompresses
 //! nothing, reads at most 1 MiB, and has no proxy but the one it was given. What a failure means for the next
@@ -8,6 +8,7 @@
 pub mod address;
 pub(crate) mod cloud;
 mod fault;
+mod keepalive;
 pub mod redirect;
 mod tls;
 pub mod transport;
@@ -26,13 +27,14 @@ use transport::{Connection, Roots};
 
 use fault::Peer;
 pub(crate) use fault::{Broken, Stage};
+use keepalive::Connections;
 
 /// The largest answer that is read; Vault's are a few kilobytes.
 const LARGEST_BODY: usize = 1 << 20;
 
 /// A client for one Vault.
 pub(crate) struct Client {
-    inner: reqwest::Client,
+    connections: Connections,
     base: String,
     /// Who is called, for messages.
     pub(crate) peer: Peer,
@@ -52,6 +54,8 @@ pub(crate) struct Request<'a> {
     pub(crate) token: Option<&'a Secret>,
     /// The JSON of a write.
     pub(crate) body: Option<Secret>,
+    /// Whether a lost one takes something along that is not had again.
+    pub(crate) spends: bool,
     /// Its deadline.
     pub(crate) timeout: Duration,
 }
@@ -81,9 +85,10 @@ impl Client {
     /// # Errors
     /// [`Kind::Config`] when a certificate, a key or the proxy cannot be used.
     pub(crate) fn new(connection: &Connection) -> Result<Self> {
-        let inner = build(builder(connection)?.default_headers(default_headers(connection)?))?;
+        let (tls, headers) = (tls::client_config(connection)?, default_headers(connection)?);
+        let client = || Ok(builder(connection, tls.clone())?.default_headers(headers.clone()));
         Ok(Self {
-            inner,
+            connections: Connections::new(client)?,
             base: url_base(connection),
             peer: Peer::of(connection),
             address: connection.address.clone(),
@@ -97,43 +102,42 @@ impl Client {
     /// [`Broken`] when there is no whole answer to look at.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Reply, Broken> {
         let answer = tokio::time::timeout(request.timeout, self.follow(request)).await;
-        answer.unwrap_or_else(|_| Err(fault::too_late(&self.peer, request.timeout)))
+        let answer = answer.unwrap_or_else(|_| Err(self.too_late(request.timeout)));
+        if answer.as_ref().is_err_and(|broken| broken.stage == Stage::Sent) {
+            self.connections.note_loss();
+        }
+        answer
+    }
+
+    /// What a request comes to that was given up after so long.
+    pub(crate) fn too_late(&self, waited: Duration) -> Broken {
+        fault::too_late(&self.peer, waited)
     }
 
     async fn follow(&self, request: &Request<'_>) -> Result<Reply, Broken> {
         let (reply, location) = self.send_to(&self.base, &self.peer, request).await?;
         let Some(location) = location else { return Ok(reply) };
-        let (base, peer) = self.redirect_target(reply.status, &location, request.path).map_err(Broken::last)?;
+        let (base, peer) = self.redirect_target(reply.status, &location, request.path).map_err(Broken::astray)?;
         let (reply, again) = self.send_to(&base, &peer, request).await?;
         match again {
             None => Ok(reply),
-            Some(_) => Err(Broken::last(redirect::refusal(format!("{} redirects a second time", peer.host)))),
+            Some(_) => Err(Broken::astray(redirect::refusal(format!("{} redirects a second time", peer.host)))),
         }
     }
 
     async fn send_to(&self, base: &str, peer: &Peer, request: &Request<'_>) -> Result<(Reply, Option<String>), Broken> {
-        let url = format!("{base}/v1/{}", request.path);
-        let mut builder = match request.method {
-            Method::Get => self.inner.get(url),
-            Method::Post => self.inner.post(url),
-        };
-        if !request.query.is_empty() {
-            builder = builder.query(request.query);
+        let mut answer = self.prepare(self.connections.next(request.spends).await, base, request)?.send().await;
+        if answer.as_ref().is_err_and(fault::is_unsent) {
+            answer = self.prepare(self.connections.note_loss(), base, request)?.send().await;
         }
-        if let Some(token) = request.token {
-            builder = builder.header("X-Vault-Token", token_header(token)?);
-        }
-        if let Some(body) = &request.body {
-            builder = builder.header(CONTENT_TYPE, "application/json").body(body.expose().to_owned());
-        }
-        let response = builder.timeout(request.timeout).send().await;
-        let response = response.map_err(|error| fault::describe(&error, peer, request.timeout))?;
+        let response = answer.map_err(|error| fault::describe(&error, peer, request.timeout))?;
+        self.connections.note_answer(base, &response);
         let status = response.status().as_u16();
         let text =
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let location = text(LOCATION).filter(|_| (300..400).contains(&status));
         if (300..400).contains(&status) && location.is_none() {
-            return Err(Broken::last(redirect::refusal(format!(
+            return Err(Broken::astray(redirect::refusal(format!(
                 "{} answers {status} without saying where to go",
                 peer.host
             ))));
@@ -156,6 +160,29 @@ impl Client {
         Ok((reply, location))
     }
 
+    fn prepare(
+        &self,
+        client: &reqwest::Client,
+        base: &str,
+        request: &Request<'_>,
+    ) -> Result<reqwest::RequestBuilder, Broken> {
+        let url = format!("{base}/v1/{}", request.path);
+        let mut builder = match request.method {
+            Method::Get => client.get(url),
+            Method::Post => client.post(url),
+        };
+        if !request.query.is_empty() {
+            builder = builder.query(request.query);
+        }
+        if let Some(token) = request.token {
+            builder = builder.header("X-Vault-Token", token_header(token)?);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(body.expose().to_owned());
+        }
+        Ok(builder.timeout(request.timeout))
+    }
+
     /// The start of the URL that a redirect leads to, and who answers there.
     fn redirect_target(&self, status: u16, location: &str, path: &str) -> Result<(String, Peer)> {
         let target = redirect::resolve(&self.address, &self.redirect_hosts, status, location, path)?;
@@ -175,12 +202,13 @@ impl Client {
 
     /// Waits between two attempts.
     pub(crate) async fn pause(&self, duration: Duration) {
+        self.connections.note_pause(duration);
         tokio::time::sleep(duration).await;
     }
 }
 
 /// What every client of ours is: this peer's TLS, this proxy or none, and nothing followed or repeated.
-fn builder(connection: &Connection) -> Result<reqwest::ClientBuilder> {
+fn builder(connection: &Connection, tls: rustls::ClientConfig) -> Result<reqwest::ClientBuilder> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("ci-creds/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -188,9 +216,8 @@ fn builder(connection: &Connection) -> Result<reqwest::ClientBuilder> {
         .referer(false)
         .http1_only()
         .connect_timeout(connection.connect_timeout)
-        .pool_max_idle_per_host(1)
         .tcp_nodelay(true)
-        .tls_backend_preconfigured(tls::client_config(connection)?)
+        .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Resolver::new(connection)))
         .no_proxy();
     if let Address::Unix(path) = &connection.address {

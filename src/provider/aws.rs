@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::cloud::{Cloud, Heading, Request, Said, Setting, Value, Wait, parse_place};
-use super::shape::{Characters, CredentialsFile, Field, Shape, Syntax};
+use super::shape::{Characters, CredentialsFile, Field, Made, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::origin::Sourced;
@@ -75,6 +75,7 @@ fn request(said: &Said<'_>) -> Result<Request> {
         roles: format!("{}/roles", said.mount),
         parameters: parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         writable: true,
+        temporary: segment == "sts",
     };
     let wait = (said.is_on)(&WAIT_READY).then_some(Wait { region });
     Ok(Request { mint, companions, wait })
@@ -114,6 +115,8 @@ pub static AWS: Shape = Shape {
     emptied: &EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
     file: Some(FILE),
+    // `vault-WHO-ROLE-TIME-…`, unless the engine's username_template says otherwise.
+    made: Made { what: "an IAM user", list: "aws iam list-users" },
 };
 
 static FIELDS: [Field; 4] = [

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::aws;
 use super::cloud::{Cloud, Heading, Request, Said, Setting, Value, parse_place};
-use super::shape::{Characters, CredentialsFile, Field, Shape, Syntax};
+use super::shape::{Characters, CredentialsFile, Field, Made, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::variables as var;
@@ -93,6 +93,7 @@ pub static EXOSCALE: Shape = Shape {
         path_variable: "EXOSCALE_CONFIG",
         profile_variable: "EXOSCALE_ACCOUNT",
     }),
+    made: MADE,
 };
 
 static FIELDS: [Field; 3] =
@@ -111,6 +112,7 @@ pub static SOS: Shape = Shape {
     emptied: &aws::EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
     file: Some(aws::FILE),
+    made: MADE,
 };
 
 static SOS_FIELDS: [Field; 3] = [
@@ -118,6 +120,9 @@ static SOS_FIELDS: [Field; 3] = [
     secret("AWS_SECRET_ACCESS_KEY", Some("SecretAccessKey"), "aws_secret_access_key"),
     name(),
 ];
+
+/// `vault-[PREFIX-]ROLE-WHO-TIME`, where WHO is the display name of the Vault token.
+const MADE: Made = Made { what: "an API key", list: "exo iam api-key list" };
 
 const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
     Field {
@@ -179,5 +184,5 @@ fn storage(zone: &str) -> Vec<(&'static str, String)> {
 /// The read that makes a key.
 fn mint(mount: &str, role: &str) -> Mint {
     let roles = format!("{mount}/role");
-    Mint { path: format!("{mount}/apikey/{role}"), roles, parameters: Vec::new(), writable: false }
+    Mint { path: format!("{mount}/apikey/{role}"), roles, parameters: Vec::new(), writable: false, temporary: false }
 }

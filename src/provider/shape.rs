@@ -34,6 +34,17 @@ pub struct Shape {
     pub profiles: &'static [&'static str],
     /// Where its tools find a credential that is not in variables, if they look anywhere else.
     pub file: Option<CredentialsFile>,
+    /// What the engine makes in the cloud.
+    pub made: Made,
+}
+
+/// What an engine makes in the cloud, and how to find it there when no lease tells of it.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What it is, with its article.
+    pub what: &'static str,
+    /// The command of the cloud that lists them. Both engines name theirs `vault-…`, with the role in it.
+    pub list: &'static str,
 }
 
 /// The file in which a cloud's tools look for credentials.

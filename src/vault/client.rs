@@ -2,9 +2,12 @@
 //! [`Step::when_ambiguous`] and the run's budget allow it.
 
 use std::cell::Cell;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::echo::Secrets;
 use super::outcome::{Again, Outcome, Step, classify};
@@ -13,16 +16,18 @@ use crate::config::{REQUEST, RETRIES};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::transport::Connection;
-use crate::http::{Client, Method, Request};
+use crate::http::{Broken, Client, Method, Reply, Request};
 use crate::mint::{Datum, Mint};
 use crate::secret::Secret;
 
-/// The deadline of the read that makes a credential: the cloud's own API stands behind it.
-const MINT: Duration = Duration::from_secs(60);
 /// What is kept back of the run for giving back, and what a signal leaves of it: `docker stop` kills after 10 s.
 const CLEAN_UP: Duration = Duration::from_secs(10);
 /// The deadline of a request that gives back, so that one that hangs is not the only one.
 const REVOKE: Duration = Duration::from_secs(4);
+/// What a read that still has no answer leaves of the clean-up's seconds, to revoke what can be: one request.
+const LAST: Duration = Duration::from_secs(2);
+/// After so long somebody who waits for us to end is told why we do not.
+const SILENCE: Duration = Duration::from_secs(1);
 /// And a lookup of a token this long: the credential is there, and waits for it.
 const LOOKUP: Duration = Duration::from_secs(4);
 /// The first pause at most, and every pause at most: full jitter below it.
@@ -41,6 +46,12 @@ pub struct Vault<'a> {
     clean_up: Cell<Option<Duration>>,
     /// What no message may repeat: what was sent, and what came.
     secrets: Secrets,
+    /// Whether the read that makes a credential is under way.
+    minting: Cell<bool>,
+    /// Whether a signal came during that read; nothing more is made then.
+    interrupted: Cell<bool>,
+    /// Wakes who waits for its answer.
+    interrupt: Notify,
 }
 
 /// One exchange, before it is sent.
@@ -68,6 +79,9 @@ pub struct Exchange {
     pub sent: Timestamp,
     /// What it came to.
     pub outcome: Outcome,
+    /// Whether an answer said that Vault had not acted on a read that makes a credential: the last answer, or the one
+    /// after which the read was sent again.
+    pub declined: bool,
 }
 
 impl<'a> Vault<'a> {
@@ -85,6 +99,9 @@ impl<'a> Vault<'a> {
             retries: connection.retries,
             clean_up: Cell::new(None),
             secrets: Secrets::default(),
+            minting: Cell::new(false),
+            interrupted: Cell::new(false),
+            interrupt: Notify::new(),
         })
     }
 
@@ -118,10 +135,11 @@ impl<'a> Vault<'a> {
     }
 
     /// `POST auth/token/create`: a child with the same policies, that lives as long as this run can. Without a TTL it
-    /// would live for 768 hours, and a root token's child for ever.
+    /// would live for 768 hours, and a root token's child for ever. The clean-up counts twice: a lost answer may be
+    /// waited for that long, and what it made be revoked as late.
     pub async fn create_child(&self, token: &Secret) -> Exchange {
         let call = Call::new(Step::CreateChild, Method::Post, "auth/token/create");
-        let ttl = format!("{}s", (self.deadline + MINT + CLEAN_UP).as_secs());
+        let ttl = format!("{}s", (self.deadline + CLEAN_UP + CLEAN_UP).as_secs());
         let body = object(&[("display_name", "ci-creds"), ("ttl", &ttl)]);
         self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
     }
@@ -183,9 +201,22 @@ impl<'a> Vault<'a> {
         .await
     }
 
-    /// From here on, what gives back has its own seconds.
+    /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
     pub fn begin_clean_up(&self) {
-        self.clean_up.set(Some(self.host.elapsed()));
+        if !self.interrupted.get() {
+            self.clean_up.set(Some(self.host.elapsed()));
+        }
+    }
+
+    /// Ends the run after the read that makes a credential, if that is under way: its answer is waited for a little
+    /// longer, and nothing is asked any more but to give back. Returns whether it is.
+    pub fn interrupt(&self) -> bool {
+        if self.minting.get() {
+            self.begin_clean_up();
+            self.interrupted.set(true);
+            self.interrupt.notify_one();
+        }
+        self.minting.get()
     }
 
     async fn exchange(&self, call: Call<'_>) -> Exchange {
@@ -194,6 +225,7 @@ impl<'a> Vault<'a> {
             self.secrets.note(secret);
         }
         let mut attempt = 0;
+        let mut declined = false;
         loop {
             let Some(timeout) = self.timeout(step) else {
                 let error = Error::new(
@@ -201,27 +233,38 @@ impl<'a> Vault<'a> {
                     format!("the run's deadline of {} s passed before {path}", self.deadline.as_secs()),
                 )
                 .hint("--timeout allows more");
-                return Exchange { sent: self.host.now(), outcome: Outcome::NotProcessed { error, retry_after: None } };
+                let outcome = Outcome::NotProcessed { error, retry_after: None };
+                return Exchange { sent: self.host.now(), outcome, declined };
             };
-            let request = Request { method, path, query, token, body: body.as_ref().map(Secret::duplicate), timeout };
+            let (body, spends) = (body.as_ref().map(Secret::duplicate), step.spends());
+            let request = Request { method, path, query, token, body, spends, timeout };
             let sent = self.host.now();
-            let outcome = classify(step, self.http.send(&request).await, self.name(), path, &self.secrets);
+            let result = match step {
+                Step::Mint => self.send_to_its_end(&request).await,
+                _ => self.http.send(&request).await,
+            };
+            let answered = result.is_ok();
+            let outcome = classify(step, result, self.name(), path, &self.secrets);
             if let Outcome::Done(envelope) = &outcome {
                 self.note(step, envelope);
             }
             let again = match &outcome {
+                // Who answers may be somebody before a Vault that has acted: once more, and no third time.
+                Outcome::NotProcessed { .. } if step == Step::Mint && answered => {
+                    !std::mem::replace(&mut declined, true)
+                }
                 Outcome::NotProcessed { .. } => true,
                 Outcome::Ambiguous { transient, .. } => *transient && step.when_ambiguous() == Again::Yes,
                 Outcome::Done(_) | Outcome::Refused(_) | Outcome::Final(_) => false,
             };
             let pause = self.pause(attempt, &outcome);
             if !again || attempt >= self.retries(step) || !self.can_connect_after(pause, step) {
-                return Exchange { sent, outcome };
+                return Exchange { sent, outcome, declined };
             }
             self.http.pause(pause).await;
             // A busy machine wakes us late.
             if !self.can_connect_after(Duration::ZERO, step) {
-                return Exchange { sent, outcome };
+                return Exchange { sent, outcome, declined };
             }
             attempt += 1;
         }
@@ -244,14 +287,55 @@ impl<'a> Vault<'a> {
         self.secrets.quote(text)
     }
 
+    /// Sends the read that makes a credential, and waits for its answer beyond the run's deadline and beyond a signal.
+    ///
+    /// Vault cancels a request whose client is gone. An engine that is cut off in the middle of its work has made a key in
+    /// the cloud, and no lease is registered that would ever end it.
+    async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, Broken> {
+        let begun = self.host.elapsed();
+        let left = self.deadline.saturating_sub(begun);
+        let mut answer = pin!(self.http.send(request));
+        self.minting.set(true);
+        let result = tokio::select! {
+            biased;
+            result = &mut answer => Some(result),
+            () = self.interrupt.notified() => None,
+            () = tokio::time::sleep(left) => None,
+        };
+        let result = match result {
+            Some(result) => result,
+            None => {
+                self.begin_clean_up();
+                let late = self.wait_a_little_longer(request.path, answer).await;
+                late.unwrap_or_else(|| Err(self.http.too_late(self.host.elapsed().saturating_sub(begun))))
+            }
+        };
+        self.minting.set(false);
+        result
+    }
+
+    /// Waits inside the clean-up's seconds; `None` when there are not enough of them left to wait on.
+    async fn wait_a_little_longer<T>(&self, path: &str, mut answer: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        if let Ok(result) = timeout(SILENCE, &mut answer).await {
+            return Some(result);
+        }
+        let rest = self.clean_up_end().saturating_sub(LAST).saturating_sub(self.host.elapsed());
+        self.host.write_stderr(&format!(
+            "ci-creds: waiting up to {:.0} s more for the answer to {path}, to take back what it makes\n",
+            rest.as_secs_f64()
+        ));
+        timeout(rest, answer).await.ok()
+    }
+
     /// Whether an attempt that begins then has its whole time to connect. One that the deadline cuts while it connects
     /// would leave us to guess whether anything was sent.
     fn can_connect_after(&self, pause: Duration, step: Step) -> bool {
         self.host.elapsed().saturating_add(pause).saturating_add(self.connect_timeout) < self.budget(step)
     }
 
-    /// Who wants no repetition does not want a lease to be left for one lost packet.
-    fn retries(&self, step: Step) -> u32 {
+    /// How often a step may be sent again. Who wants no repetition does not want a lease to be left for one lost packet.
+    #[must_use]
+    pub fn retries(&self, step: Step) -> u32 {
         match step {
             Step::RevokeSelf | Step::RevokeLease => self.retries.max(RETRIES),
             Step::LookupSelf => 0,
@@ -262,23 +346,27 @@ impl<'a> Vault<'a> {
     /// The end of the run, for this step: clean-up has some seconds of its own.
     fn budget(&self, step: Step) -> Duration {
         match step {
-            Step::RevokeSelf | Step::RevokeLease => {
-                self.clean_up.get().map_or(self.deadline, |begun| begun.min(self.deadline)) + CLEAN_UP
-            }
+            Step::RevokeSelf | Step::RevokeLease => self.clean_up_end(),
+            _ if self.interrupted.get() => Duration::ZERO,
             _ => self.deadline,
         }
     }
 
+    fn clean_up_end(&self) -> Duration {
+        self.clean_up.get().map_or(self.deadline, |begun| begun.min(self.deadline)) + CLEAN_UP
+    }
+
     /// What is left for one request; `None` when the run is over.
     fn timeout(&self, step: Step) -> Option<Duration> {
+        let left = self.budget(step).checked_sub(self.host.elapsed()).filter(|left| !left.is_zero())?;
         let whole = match step {
-            Step::Mint => self.request_timeout.unwrap_or(MINT),
+            // No deadline of its own: Vault alone knows when the cloud has answered, and gives it 90 s.
+            Step::Mint => return Some(left + CLEAN_UP),
             Step::RevokeSelf | Step::RevokeLease => REVOKE,
             Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
             _ => self.request_timeout.unwrap_or(REQUEST),
         };
-        let left = self.budget(step).checked_sub(self.host.elapsed())?;
-        (!left.is_zero()).then(|| whole.min(left))
+        Some(whole.min(left))
     }
 
     /// A server that names a pause gets at least that one.
@@ -385,11 +473,11 @@ mod tests {
         let asks = [Step::LookupWrapping, Step::Unwrap, Step::CreateSecretId, Step::LoginAppRole, Step::LoginIdToken];
         let revokes = [Step::RevokeSelf, Step::RevokeLease];
         for (timeout, request_timeout, ask, mint) in [
-            (90, None, Some(20), Some(60)),
-            (90, Some(5), Some(5), Some(5)),
-            (90, Some(80), Some(80), Some(80)),
-            (8, None, Some(8), Some(8)),
-            (8, Some(5), Some(5), Some(5)),
+            (90, None, Some(20), Some(100)),
+            (90, Some(5), Some(5), Some(100)),
+            (90, Some(80), Some(80), Some(100)),
+            (8, None, Some(8), Some(18)),
+            (8, Some(5), Some(5), Some(18)),
             (0, None, None, None),
         ] {
             for step in asks {
@@ -414,6 +502,16 @@ mod tests {
         for step in revokes {
             assert_eq!(vault.budget(step).as_secs(), 10, "{step:?}");
         }
+        // A signal that came during the read lets nothing begin but giving back.
+        assert!(!vault.interrupt() && vault.timeout(Step::Mint).is_some());
+        vault.minting.set(true);
+        assert!(vault.interrupt());
+        for step in asks.into_iter().chain([Step::Mint, Step::LookupSelf]) {
+            assert_eq!(vault.timeout(step), None, "{step:?}");
+        }
+        for step in revokes {
+            assert_eq!(vault.timeout(step).map(|left| left.as_secs()), Some(4), "{step:?}");
+        }
     }
 
     #[test]
@@ -430,7 +528,7 @@ mod tests {
             assert!(pauses.iter().all(|pause| (least..least + 500).contains(pause)), "{text:?}: {pauses:?}");
             assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{text:?}: {pauses:?}");
         }
-        let ambiguous = Outcome::Ambiguous { error: error(), transient: true };
+        let ambiguous = Outcome::Ambiguous { error: error(), transient: true, cut_off: false };
         assert!(vault.pause(0, &ambiguous).as_millis() < 500);
     }
 }

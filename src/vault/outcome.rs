@@ -26,6 +26,9 @@ pub enum Outcome {
         error: Error,
         /// Whether the same request could go better: not when a whole answer came that is not Vault's.
         transient: bool,
+        /// Whether Vault may have been cut off in the middle of its work. It cancels a request whose client is gone, or
+        /// that takes too long, and then registers no lease for what its engine has made in the cloud.
+        cut_off: bool,
     },
     /// Vault acted on it, and this is its answer.
     Done(Box<Envelope>),
@@ -135,6 +138,13 @@ impl Step {
         matches!(self, Self::RevokeSelf | Self::RevokeLease)
     }
 
+    /// Whether a lost one takes something along that is not had again: a secret id, or the credential of a read. Of an
+    /// unwrap, a lookup tells.
+    #[must_use]
+    pub fn spends(self) -> bool {
+        matches!(self, Self::LoginAppRole | Self::Mint)
+    }
+
     /// The table. After *not processed*, every step may be sent again, inside the run's budget.
     #[must_use]
     pub fn when_ambiguous(self) -> Again {
@@ -166,14 +176,16 @@ pub(super) fn classify(
         Ok(reply) => reply,
         Err(Broken { stage: Stage::NotSent, error }) => return Outcome::NotProcessed { error, retry_after: None },
         Err(Broken { stage: Stage::Sent, error }) => {
-            let transient = error.kind() != Kind::Protocol;
-            return Outcome::Ambiguous { error, transient };
+            // An answer that cannot be used is one all the same: Vault had done its work.
+            let answered = error.kind() == Kind::Protocol;
+            return Outcome::Ambiguous { error, transient: !answered, cut_off: !answered };
         }
+        Err(Broken { stage: Stage::Astray, error }) => return foreign(step, error),
         Err(Broken { stage: Stage::Last | Stage::Barred, error }) => return Outcome::Final(error),
     };
     match reply.status {
         200..=299 => classify_success(step, &reply, host, path, secrets),
-        _ => classify_failure(&reply, host, path, secrets),
+        _ => classify_failure(step, &reply, host, path, secrets),
     }
 }
 
@@ -186,28 +198,42 @@ fn withhold(broken: Broken, host: &str, secrets: &Secrets) -> Broken {
     Broken { error, ..broken }
 }
 
+/// An answer that is nobody's Vault. Whoever gave it may stand before a Vault that has done its work, which matters
+/// where that makes something.
+fn foreign(step: Step, error: Error) -> Outcome {
+    match step {
+        Step::Mint => unusable(error),
+        _ => Outcome::Final(error),
+    }
+}
+
+/// A whole answer that cannot be used. Vault may have acted, and the same request can only end the same way.
+fn unusable(error: Error) -> Outcome {
+    Outcome::Ambiguous { error, transient: false, cut_off: false }
+}
+
 fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     if reply.body.is_empty() && step.may_be_silent() && matches!(reply.status, 202 | 204) {
         return Outcome::Done(Box::default());
     }
     if !reply.json {
-        return Outcome::Ambiguous { error: not_vault(reply, host, secrets), transient: false };
+        return unusable(not_vault(reply, host, secrets));
     }
     let Some(envelope) = wire::parse::<Envelope>(&reply.body) else {
         let error = Error::new(Kind::Protocol, format!("the answer of {host} to {path} is not the JSON of a Vault"))
             .hint("is a proxy or a login page in between? curl the address from this runner");
-        return Outcome::Ambiguous { error, transient: false };
+        return unusable(error);
     };
     if envelope.wrap_info.is_some() {
         let error = Error::new(Kind::Data, format!("the answer of {path} is wrapped, which was not asked for"))
             .hint("does a proxy add X-Vault-Wrap-TTL? does the policy demand a wrapped answer (min_wrapping_ttl)?");
-        return Outcome::Ambiguous { error, transient: false };
+        return unusable(error);
     }
     // A lease ID begins with the path, which is ours; the rest of it is the server's, and is told.
     let drawn = envelope.lease_id.strip_prefix(path).unwrap_or(&envelope.lease_id);
     if secrets.stand_in(drawn) {
         let error = Error::new(Kind::Data, format!("the lease id in the answer of {path} repeats a secret"));
-        return Outcome::Ambiguous { error, transient: false };
+        return unusable(error);
     }
     Outcome::Done(Box::new(envelope))
 }
@@ -216,16 +242,20 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
 const NOT_SERVING: [&str; 4] =
     ["Vault is sealed", "node is not active", "no active Vault instance found", "namespace is sealed"];
 
-fn classify_failure(reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
+/// What Vault says when its own time for a request is over, or its client gone, and a Vault Agent that lost the answer.
+const CUT_OFF: [&str; 3] = ["context deadline exceeded", "context canceled", "failed to get the response: "];
+
+fn classify_failure(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     let unavailable = |text: String| Error::new(Kind::Unavailable, text);
     let Some(errors) = reply.json.then(|| wire::parse::<Failure>(&reply.body)).flatten().map(|failure| failure.errors)
     else {
-        return classify_foreign(reply, host, secrets);
+        return classify_foreign(step, reply, host, path, secrets);
     };
     let raw = errors.first().map_or("", String::as_str);
     let reason = secrets.quote(raw);
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let retry_after = reply.retry_after.clone();
+    let cut_off = CUT_OFF.iter().any(|words| raw.contains(words));
     match reply.status {
         412 => {
             let error = Error::new(Kind::Temporary, format!("{host} does not have the newest state yet (412)"))
@@ -251,40 +281,48 @@ fn classify_failure(reply: &Reply, host: &str, path: &str, secrets: &Secrets) ->
             retry_after,
         },
         501 => Outcome::Final(unavailable(format!("{host} is not initialised (501)")).hint("vault operator init")),
-        502 => ambiguous(
+        502 => failed(
             unavailable(format!("{host} could not get an answer from behind it (502){said}"))
                 .hint("the cloud may be throttling Vault: re-run the job later"),
+            cut_off,
         ),
-        500..=599 => ambiguous(
+        500..=599 => failed(
             unavailable(format!("{host} failed on {path} ({}){said}", reply.status)).hint("Vault's own log says more"),
+            cut_off,
         ),
         _ => Outcome::Refused(Refusal { status: reply.status, reason }),
     }
 }
 
 /// A failure whose text is not Vault's: a proxy or load balancer speaks.
-fn classify_foreign(reply: &Reply, host: &str, secrets: &Secrets) -> Outcome {
+fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     match reply.status {
-        // ServeMux and Vault itself answer some 404 and 405 without the list.
+        // ServeMux and Vault itself answer some 404 and 405 without the list, as anybody can.
+        404 | 405 if reply.json && step == Step::Mint => unusable(
+            Error::new(Kind::Config, format!("there is no {path} (status {})", reply.status))
+                .hint("check --role and --mount; is a proxy in between?"),
+        ),
         404 | 405 if reply.json => Outcome::Refused(Refusal { status: reply.status, reason: String::new() }),
         429 => Outcome::NotProcessed {
             error: Error::new(Kind::Temporary, format!("a proxy before {host} limits the rate of requests (429)"))
                 .hint("re-run the job later"),
             retry_after: reply.retry_after.clone(),
         },
-        500..=599 => ambiguous(
+        // One that waits no longer for Vault closes its connection to it.
+        500..=599 => failed(
             Error::new(
                 Kind::Unavailable,
                 format!("a proxy or load balancer before {host} answers {}, not Vault", reply.status),
             )
             .hint("is Vault running behind it?"),
+            true,
         ),
-        _ => Outcome::Final(not_vault(reply, host, secrets)),
+        _ => foreign(step, not_vault(reply, host, secrets)),
     }
 }
 
-fn ambiguous(error: Error) -> Outcome {
-    Outcome::Ambiguous { error, transient: true }
+fn failed(error: Error, cut_off: bool) -> Outcome {
+    Outcome::Ambiguous { error, transient: true, cut_off }
 }
 
 /// How Go, and so Vault, and nginx answer plain http on a TLS port.
@@ -344,8 +382,9 @@ mod tests {
     fn name(outcome: &Outcome) -> (&'static str, Option<Kind>) {
         match outcome {
             Outcome::NotProcessed { error, .. } => ("not processed", Some(error.kind())),
-            Outcome::Ambiguous { error, transient: true } => ("ambiguous", Some(error.kind())),
-            Outcome::Ambiguous { error, transient: false } => ("ambiguous for good", Some(error.kind())),
+            Outcome::Ambiguous { error, cut_off: true, .. } => ("cut off", Some(error.kind())),
+            Outcome::Ambiguous { error, transient: true, .. } => ("ambiguous", Some(error.kind())),
+            Outcome::Ambiguous { error, transient: false, .. } => ("ambiguous for good", Some(error.kind())),
             Outcome::Done(_) => ("done", None),
             Outcome::Refused(_) => ("refused", None),
             Outcome::Final(error) => ("final", Some(error.kind())),
@@ -366,11 +405,11 @@ mod tests {
             (400, JSON, failed("invalid role ID"), ("refused", None)),
             (403, JSON, failed("permission denied"), ("refused", None)),
             (404, JSON, "{\"errors\":[]}".into(), ("refused", None)),
-            (404, JSON, "{\"data\":{\"data\":null}}".into(), ("refused", None)),
-            (405, JSON, String::new(), ("refused", None)),
-            (400, JSON, "{}".into(), ("final", Some(Kind::Protocol))),
-            (404, "text/plain", "404 page not found".into(), ("final", Some(Kind::Protocol))),
-            (407, "text/html", "<html>".into(), ("final", Some(Kind::Protocol))),
+            (404, JSON, "{\"data\":{\"data\":null}}".into(), ("ambiguous for good", Some(Kind::Config))),
+            (405, JSON, String::new(), ("ambiguous for good", Some(Kind::Config))),
+            (400, JSON, "{}".into(), ("ambiguous for good", Some(Kind::Protocol))),
+            (404, "text/plain", "404 page not found".into(), ("ambiguous for good", Some(Kind::Protocol))),
+            (407, "text/html", "<html>".into(), ("ambiguous for good", Some(Kind::Protocol))),
             (412, JSON, failed("required index state not present"), ("not processed", Some(Kind::Temporary))),
             (429, JSON, failed("rate limit quota exceeded"), ("not processed", Some(Kind::Temporary))),
             (429, "text/html", "<html>".into(), ("not processed", Some(Kind::Temporary))),
@@ -378,9 +417,12 @@ mod tests {
             (473, JSON, failed(""), ("not processed", Some(Kind::Unavailable))),
             (474, JSON, failed(""), ("refused", None)),
             (500, JSON, failed("internal error"), ("ambiguous", Some(Kind::Unavailable))),
+            (500, JSON, failed("rpc error: context deadline exceeded"), ("cut off", Some(Kind::Unavailable))),
+            (500, JSON, failed("context canceled"), ("cut off", Some(Kind::Unavailable))),
+            (500, JSON, failed("failed to get the response: EOF"), ("cut off", Some(Kind::Unavailable))),
             (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),
             (502, JSON, failed("Throttling"), ("ambiguous", Some(Kind::Unavailable))),
-            (502, "text/html", "<html>".into(), ("ambiguous", Some(Kind::Unavailable))),
+            (502, "text/html", "<html>".into(), ("cut off", Some(Kind::Unavailable))),
             (503, JSON, failed("Vault is sealed"), ("not processed", Some(Kind::Unavailable))),
             (
                 503,
@@ -393,11 +435,24 @@ mod tests {
             (503, JSON, failed("namespace is sealed"), ("not processed", Some(Kind::Unavailable))),
             (503, JSON, failed("Vault is sealed off from its storage"), ("ambiguous", Some(Kind::Unavailable))),
             (503, JSON, failed("something else"), ("ambiguous", Some(Kind::Unavailable))),
-            (503, "text/html", "Vault is sealed".into(), ("ambiguous", Some(Kind::Unavailable))),
-            (504, "text/html", "<html>".into(), ("ambiguous", Some(Kind::Unavailable))),
+            (503, "text/html", "Vault is sealed".into(), ("cut off", Some(Kind::Unavailable))),
+            (504, "text/html", "<html>".into(), ("cut off", Some(Kind::Unavailable))),
         ];
         for (status, content_type, body, expected) in cases {
             assert_eq!(name(&reply(status, content_type, &body)), expected, "{status} {content_type} {body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_nobodys_vault_ends_a_step_that_makes_nothing() {
+        let outcome = |step, status, content_type, body| name(&reply_to(step, status, content_type, body));
+        for step in STEPS.into_iter().filter(|step| *step != Step::Mint) {
+            for status in [302, 400, 403, 404, 407] {
+                assert_eq!(outcome(step, status, "text/html", "<html>"), ("final", Some(Kind::Protocol)), "{step:?}");
+            }
+            for status in [404, 405] {
+                assert_eq!(outcome(step, status, "application/json", "{}"), ("refused", None), "{step:?}");
+            }
         }
     }
 
@@ -462,15 +517,18 @@ mod tests {
 
     #[test]
     fn an_exchange_without_an_answer_is_told_by_what_had_left() {
-        let broken = |stage, kind| {
+        let of_step = |step, stage, kind| {
             let broken = Broken { stage, error: Error::new(kind, "x") };
-            name(&classify(Step::Mint, Err(broken), "vault:8200", "aws/sts/x", &Secrets::default())).0
+            name(&classify(step, Err(broken), "vault:8200", "aws/sts/x", &Secrets::default())).0
         };
+        let broken = |stage, kind| of_step(Step::Mint, stage, kind);
         assert_eq!(broken(Stage::NotSent, Kind::Unavailable), "not processed");
-        assert_eq!(broken(Stage::Sent, Kind::Unavailable), "ambiguous");
+        assert_eq!(broken(Stage::Sent, Kind::Unavailable), "cut off");
         assert_eq!(broken(Stage::Sent, Kind::Protocol), "ambiguous for good");
         assert_eq!(broken(Stage::Last, Kind::Protocol), "final");
         assert_eq!(broken(Stage::Barred, Kind::Protocol), "final");
+        assert_eq!(broken(Stage::Astray, Kind::Protocol), "ambiguous for good");
+        assert_eq!(of_step(Step::LoginAppRole, Stage::Astray, Kind::Protocol), "final");
     }
 
     #[test]

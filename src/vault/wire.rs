@@ -16,6 +16,9 @@ use crate::secret::Secret;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Envelope {
+    /// Vault gives each of its answers one.
+    #[serde(deserialize_with = "null_is_default")]
+    pub request_id: String,
     /// Empty when there is no lease.
     #[serde(deserialize_with = "null_is_default")]
     pub lease_id: String,

@@ -376,3 +376,77 @@ fn an_unusable_answer_to_somebody_elses_token_gives_the_lease_back_or_names_it()
     ran.refused(&world, 65, "data", &["not a text"], &[]);
     assert_eq!((world.vault.minted().len(), world.vault.live_leases().len()), (1, 0));
 }
+
+#[test]
+fn an_answer_to_the_read_that_is_nobodys_vault_tells_of_the_lease_behind_it() {
+    const JSON: &str = "application/json";
+    let page = |status| Reply::html(status, "<html>blocked</html>");
+    let json = |status, body: &str| Reply::status(status).header("Content-Type", JSON).body(body);
+    let to = |status, place: &str| Reply::status(status).bare().header("Location", place);
+    let cases = [
+        (page(400), 76),
+        (page(403), 76),
+        (page(404), 76),
+        (page(407), 76),
+        (page(200), 76),
+        (to(302, "https://evil.invalid/v1/x"), 76),
+        (to(307, "https://evil.invalid/v1/x"), 76),
+        (Reply::status(307).bare(), 76),
+        (json(200, "{}"), 65),
+        (json(200, "{\"status\":\"ok\"}"), 65),
+        (json(200, "{\"data\":{\"status\":\"ok\"}}"), 65),
+        (json(400, "{}"), 76),
+        (json(404, "{}"), 78),
+        (json(405, "{\"message\":\"no\"}"), 78),
+    ];
+    for (reply, code) in cases {
+        for method in ["token", "id-token"] {
+            let world = World::start();
+            world.vault.inject(On::path(&format!("apikey/{ROLE}")), Fault::answer_after(reply.clone()));
+            let ran = world.command_as(method, EXOSCALE).run();
+            if method == "token" {
+                let words = [&format!("a lease under exoscale/apikey/{ROLE} may be left"), "what failed: "];
+                ran.refused(&world, 80, "leak", &words, &["vault lease revoke -prefix"]);
+                assert_eq!(world.vault.live_leases().len(), 1, "{reply:?}");
+            } else {
+                assert_eq!(ran.code, code, "{reply:?}: {ran:?}");
+                world.assert_nothing_left(&ran);
+            }
+            assert_eq!(world.count(&format!("apikey/{ROLE}")), 1, "{reply:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_says_wrongly_that_nothing_was_done_costs_one_lease_at_most_and_it_is_told() {
+    for (status, text, code) in [
+        (412, "required index state not present", 75),
+        (429, "rate limit quota exceeded", 75),
+        (472, "", 69),
+        (473, "", 69),
+        (503, "Vault is sealed", 69),
+    ] {
+        for method in ["token", "id-token"] {
+            let world = World::start();
+            let on = || On::path(&format!("apikey/{ROLE}"));
+            world.vault.inject(on(), Fault::answer_after(Reply::error(status, text)));
+            let ran = world.command_as(method, &format!("{EXOSCALE} --retries 9")).run();
+            assert_eq!((ran.code, ran.stderr.lines().count()), (0, 1), "{status}: {ran:?}");
+            assert!(ran.stderr.contains("was read twice, because the first answer said"), "{status}: {ran:?}");
+            assert_eq!(world.vault.live_leases().len(), 2, "{status}");
+
+            let world = World::start();
+            world.vault.inject(on().every(), Fault::answer_after(Reply::error(status, text)));
+            let ran = world.command_as(method, &format!("{EXOSCALE} --retries 9")).run();
+            assert_eq!((ran.code, world.count(&format!("apikey/{ROLE}"))), (code, 2), "{status}: {ran:?}");
+            if method == "token" {
+                assert!(
+                    ran.stderr.contains("if Vault acted all the same, each read left a lease under"),
+                    "{status}: {ran:?}"
+                );
+            } else {
+                world.assert_nothing_left(&ran);
+            }
+        }
+    }
+}

@@ -51,7 +51,7 @@ fn a_child_lives_as_long_as_the_run_can_and_then_as_long_as_the_lease() {
             assert_eq!(ran.stderr, "", "{dialect} {ttl}");
             let told = expires_in(&world, &ran.ok());
             assert_eq!(world.requests(), [CREATE.to_owned(), read(), RENEW.to_owned()], "{dialect} {ttl}");
-            assert_eq!(world.vault.requests()[0].json()["ttl"], "90s", "{dialect} {ttl}");
+            assert_eq!(world.vault.requests()[0].json()["ttl"], "40s", "{dialect} {ttl}");
             let left = children(&world, &parent);
             assert!(matches!(left[..], [left] if (seconds - 5..=seconds).contains(&left)), "{dialect} {ttl}: {left:?}");
             assert!(told <= left[0].cast_signed() && told >= seconds.cast_signed() - 10, "{dialect} {ttl}: {told}");
@@ -66,7 +66,7 @@ fn a_child_of_an_sts_read_is_not_renewed_and_its_credential_outlives_it() {
     let run = world.command("aws --role 365-dev --child-token --format json").env("VAULT_TOKEN", &parent);
     assert!(expires_in(&world, &run.run().ok()) > 3_500);
     assert_eq!(world.requests(), [CREATE, "GET aws/sts/365-dev"]);
-    assert!(matches!(children(&world, &parent)[..], [155..=160]), "{:?}", children(&world, &parent));
+    assert!(matches!(children(&world, &parent)[..], [105..=110]), "{:?}", children(&world, &parent));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_root_token_gets_no_child() {
 
         world.vault.inject(On::path("revoke-self").every(), Fault::answer(Reply::error(403, "blocked")));
         run.run().refused(&world, 80, "leak", &["is a root token", "the child may be left, until 20"], &[]);
-        assert!(matches!(children(&world, &root)[..], [155..=160]), "{dialect}: {:?}", children(&world, &root));
+        assert!(matches!(children(&world, &root)[..], [105..=110]), "{dialect}: {:?}", children(&world, &root));
     }
 }
 

@@ -13,6 +13,8 @@
 
 mod support;
 
+/// Folders in which another user could put something else in the place of what the tool makes, reads or runs.
+mod ancestor;
 /// What is said and taken back when the read is refused, or its answer cannot be used.
 mod answer;
 /// What is kept between calls, for whom and how long, and what is given back.
@@ -45,8 +47,14 @@ mod file;
 mod format;
 /// The format for GitHub's runner, as the runner reads it.
 mod github;
+/// Calls in a job: bare ones are refused, captured ones work.
+mod guard;
 /// What is wrong before the first request, and that none is made.
 mod input;
+/// Connections that end while nothing is asked, or are forgotten, and what must not be spent by that.
+mod keepalive;
+/// Limits on open files and on the stack.
+mod limit;
 /// What of a secret stays in memory, and who could read it there.
 mod memory;
 /// What a bug of ours, and the variables of Rust, may print.

@@ -180,8 +180,9 @@ impl Exchange<'_> {
             Some(Action::Endless { limit }) => return endless(stream, *limit),
             Some(Action::Delay(delay)) if self.shared.pool.stop.sleep(*delay) => return Ok(Next::Cut),
             Some(Action::Stage { rival, upstream }) => {
-                staged = Staged { rival: *rival, upstream: upstream.clone() };
+                staged = Staged { rival: *rival, upstream: upstream.clone(), ..staged };
             }
+            Some(Action::SlowCloud(delay)) => staged.abandoned = stream.is_left_within(*delay)?,
             _ => {}
         }
         let mut answer = self.shared.process(request, staged);
@@ -203,6 +204,10 @@ impl Exchange<'_> {
                 stream.flush()?;
                 Ok(if *reset { Next::Reset } else { Next::Cut })
             }
+            Some(Action::EndIdle { after, reset }) => match self.send(stream, sequence, request, &answer)? {
+                Next::Keep if stream.is_idle_for(*after) => Ok(if *reset { Next::Reset } else { Next::Close }),
+                next => Ok(next),
+            },
             Some(Action::BesideTls(bytes)) => {
                 stream.write_below(bytes)?;
                 Ok(Next::Cut)

@@ -160,9 +160,11 @@ pub(crate) enum Action {
     Endless { limit: u64 },
     Stage { rival: bool, upstream: Option<Upstream> },
     Delay(Duration),
+    SlowCloud(Duration),
     HangAfter,
     After(Answer),
     CutAnswer { bytes: usize, reset: bool },
+    EndIdle { after: Duration, reset: bool },
     BesideTls(Vec<u8>),
     Drip { bytes: usize, interval: Duration },
     Rewrite(Transform),
@@ -203,6 +205,18 @@ impl Fault {
     #[must_use]
     pub fn reset_answer(bytes: usize) -> Self {
         Self::new("reset_answer", Action::CutAnswer { bytes, reset: true })
+    }
+
+    /// Processes and answers, and closes when no request has begun for so long. The answer does not say so.
+    #[must_use]
+    pub fn close_idle(after: Duration) -> Self {
+        Self::new("close_idle", Action::EndIdle { after, reset: false })
+    }
+
+    /// As [`Fault::close_idle`], with RST.
+    #[must_use]
+    pub fn reset_idle(after: Duration) -> Self {
+        Self::new("reset_idle", Action::EndIdle { after, reset: true })
     }
 
     /// Processes, and sends these bytes as they are, below TLS, in the answer's place.
@@ -258,6 +272,13 @@ impl Fault {
     #[must_use]
     pub fn delay(delay: Duration) -> Self {
         Self::new("delay", Action::Delay(delay))
+    }
+
+    /// The cloud behind the engine takes so long to make a key. When the client goes away before the answer, Vault cancels
+    /// the request: the cloud has made the key, and there is no lease for it (see `DevVault::keys_without_a_lease`).
+    #[must_use]
+    pub fn slow_cloud(delay: Duration) -> Self {
+        Self::new("slow_cloud", Action::SlowCloud(delay))
     }
 
     /// Processes and changes the JSON of the answer.

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::connection::{Shared, serve};
 use crate::core::Core;
 use crate::dialect::Dialect;
-use crate::engine::Options;
+use crate::engine::{Options, aws};
 use crate::fault::{Fault, On};
 use crate::journal::{Journal, Recorded};
 use crate::listener::{Listener, Pool};
@@ -257,6 +257,16 @@ impl DevVault {
     #[must_use]
     pub fn live_keys(&self) -> BTreeSet<String> {
         self.core(|core| core.ledger.live_keys.clone())
+    }
+
+    /// The keys that work at the cloud and that no lease will ever end. STS keys end by themselves.
+    #[must_use]
+    pub fn keys_without_a_lease(&self) -> BTreeSet<String> {
+        self.core(|core| {
+            let leased: BTreeSet<_> = core.leases().map(|lease| lease.access_key.as_str()).collect();
+            let is_left = |key: &&String| !leased.contains(key.as_str()) && !aws::ends_by_itself(key);
+            core.ledger.live_keys.iter().filter(is_left).cloned().collect()
+        })
     }
 
     /// Every secret that the server ever gave out or was entrusted with.

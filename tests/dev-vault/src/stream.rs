@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Go's own words.
@@ -68,6 +70,45 @@ impl Socket {
             let _ = stream.shutdown(Shutdown::Write);
             let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
             while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
+        }
+    }
+
+    /// Whether nothing comes for so long. What comes stays where it is; an end is something too.
+    fn is_idle_for(&self, time: Duration) -> bool {
+        // To the system, no time is no limit.
+        if time.is_zero() {
+            return true;
+        }
+        let _ = self.set_read_timeout(Some(time));
+        let first = match self {
+            Self::Tcp(stream) => recv(stream, &mut [0; 1], RecvFlags::PEEK),
+            Self::Unix(stream) => recv(stream, &mut [0; 1], RecvFlags::PEEK),
+        };
+        let _ = self.set_read_timeout(None);
+        first.err() == Some(Errno::AGAIN)
+    }
+
+    fn set_read_timeout(&self, time: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(time),
+            Self::Unix(stream) => stream.set_read_timeout(time),
+        }
+    }
+
+    /// Blocks until there is something to read, if only the end; it stays where it is.
+    fn wait_for_byte_or_end(&self) -> io::Result<()> {
+        let mut byte = [0];
+        let flags = RecvFlags::PEEK;
+        loop {
+            let seen = match self {
+                Self::Tcp(stream) => recv(stream, &mut byte, flags),
+                Self::Unix(stream) => recv(stream, &mut byte, flags),
+            };
+            match seen {
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -134,6 +175,11 @@ impl Stream {
         }
     }
 
+    /// Whether the peer sends nothing for so long.
+    pub(crate) fn is_idle_for(&mut self, time: Duration) -> bool {
+        self.socket().is_idle_for(time)
+    }
+
     /// Says goodbye: `close_notify` on TLS, then FIN.
     pub(crate) fn close(&mut self) {
         if let Self::Tls(stream) = self {
@@ -156,6 +202,20 @@ impl Stream {
     /// Writes to the socket, whatever is spoken on it.
     pub(crate) fn write_below(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket().write_all(bytes)
+    }
+
+    /// Whether the peer closes, or the server is dropped, within that time. A peer that waits for an answer sends nothing.
+    pub(crate) fn is_left_within(&mut self, time: Duration) -> io::Result<bool> {
+        let socket = self.socket();
+        socket.set_read_timeout(Some(time))?;
+        let left = socket.wait_for_byte_or_end();
+        socket.set_read_timeout(None)?;
+        match left {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            // An RST.
+            Err(_) => Ok(true),
+        }
     }
 
     /// Blocks until the peer closes, or the server is dropped.

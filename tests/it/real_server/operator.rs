@@ -1,9 +1,7 @@
-//! The operator's side of a server that is reached by nothing but HTTP, and a real one in its development mode.
+//! The operator's side of a server that is reached by nothing but HTTP.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,19 +12,33 @@ use crate::support::text;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who may do everything.
+#[derive(Clone)]
 pub struct Operator {
     pub address: SocketAddr,
     pub token: String,
+    /// What is before every path: nothing, or a namespace's name with a slash.
+    pub namespace: String,
 }
 
 impl Operator {
+    pub fn new(address: SocketAddr, token: String) -> Self {
+        Self { address, token, namespace: String::new() }
+    }
+
+    /// Makes a namespace in this one; the operator of it.
+    pub fn make_namespace(&self, name: &str) -> Self {
+        self.write(&format!("sys/namespaces/{name}"), &Value::Null);
+        Self { namespace: format!("{}{name}/", self.namespace), ..self.clone() }
+    }
+
     /// Any request as root; its status and JSON.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
-            "{method} /v1/{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Vault-Token: {}\r\nContent-Length: {}\r\n\
+            "{method} /v1/{}{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Vault-Token: {}\r\nContent-Length: {}\r\n\
              {headers}\r\n{body}",
+            self.namespace,
             self.address,
             self.token,
             body.len()
@@ -53,6 +65,13 @@ impl Operator {
         self.demand("POST", path, &[], body)
     }
 
+    /// The names under a path; none when there is nothing.
+    pub fn list(&self, path: &str) -> Vec<String> {
+        let (status, answer) = self.send("LIST", path, &[], &Value::Null);
+        assert!(status == 200 || status == 404, "LIST {path}: {status} {answer}");
+        answer["data"]["keys"].as_array().into_iter().flatten().map(text).collect()
+    }
+
     pub fn read(&self, path: &str) -> Value {
         self.demand("GET", path, &[], &Value::Null)
     }
@@ -69,44 +88,4 @@ fn unchunked(head: &str, body: &str) -> String {
         return body.lines().filter(|line| usize::from_str_radix(line.trim(), 16).is_err()).collect();
     }
     body.to_owned()
-}
-
-/// `vault server -dev` or `bao server -dev`, ended with the value.
-pub struct DevServer {
-    pub operator: Operator,
-    process: Child,
-}
-
-impl DevServer {
-    pub fn start(binary: &Path, folder: &Path) -> Self {
-        // Free a moment ago; the server has no way to choose one and tell.
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-        let token = format!("root-of-the-test-{}", std::process::id());
-        let mut process = Command::new(binary)
-            .args(["server", "-dev", "-dev-no-store-token"])
-            .arg(format!("-dev-root-token-id={token}"))
-            .arg(format!("-dev-listen-address={address}"))
-            .env_clear()
-            .env("HOME", folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
-        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let started = lines.by_ref().map_while(Result::ok).any(|line| line.contains("server started"));
-        // What it goes on to say must be taken, or it would be stopped by its own full pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let server = Self { operator: Operator { address, token }, process };
-        assert!(started, "{} ended before it had started", binary.display());
-        server
-    }
-}
-
-impl Drop for DevServer {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nothing else to do about it.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

@@ -71,8 +71,7 @@ fn a_pipe_to_a_program_is_a_capture_too() {
 #[test]
 fn bare_in_a_ci_jobs_log_it_refuses_and_asks_vault_for_nothing() {
     let world = World::start();
-    // Older ksh93 run a substitution inside themselves: seen from below, `x=$(ci-creds …)` is the bare form.
-    for shell in shell::posix().into_iter().filter(|shell| shell.name != "ksh93") {
+    for shell in shell::posix() {
         for variable in ["CI", "GITLAB_CI", "GITHUB_ACTIONS", "JENKINS_URL"] {
             for script in [
                 format!("ci-creds exoscale --role {ROLE}"),
@@ -81,6 +80,10 @@ fn bare_in_a_ci_jobs_log_it_refuses_and_asks_vault_for_nothing() {
                 "(ci-creds aws --role 365-dev --format json; exit $?) </dev/null\nexit $?\n".to_owned(),
                 "sh -c 'ci-creds aws --role 365-dev --format dotenv; exit $?'\nexit $?\n".to_owned(),
             ] {
+                // ksh93 lets a script's last command take its own place, and then nothing of the job is above us.
+                if shell.name == "ksh93" && !script.contains('\n') {
+                    continue;
+                }
                 let what = format!("{}: {variable}: {script}", shell.name);
                 let played = stage(&world, &EXOSCALE).env(variable, "true").play(&shell, &script);
                 assert_eq!((played.ran.code, played.reached), (64, false), "{what}: {:?}", played.ran);
@@ -128,7 +131,7 @@ fn in_a_process_namespace_the_bare_form_is_refused_and_a_captured_one_works() {
         eprintln!("skipped: unshare is not permitted here");
         return;
     }
-    for shell in shell::posix().into_iter().filter(|shell| shell.name != "ksh93") {
+    for shell in shell::posix() {
         let stage = stage(&world, &EXOSCALE).env("CI", "true");
         let play = |text: &str| stage.finish(shell.command_under(&unshare, &arguments, text, &[]));
         let bare = play(&format!("ci-creds exoscale --role {ROLE}; exit $?"));

@@ -63,12 +63,14 @@ fn in_every_wrapper_of_gitlabs_runner_a_failure_fails_the_job() {
 fn in_a_wrapper_of_gitlabs_runner_a_bare_call_is_refused() {
     let world = World::start();
     let stage = stage(&world, &EXOSCALE).env("CI", "true").env("GITLAB_CI", "true");
-    for shell in shell::posix().into_iter().filter(|shell| shell.name != "ksh93") {
+    for shell in shell::posix() {
         for shape in SHAPES {
             let what = format!("{}: {}", shell.name, shape.0);
             let lines = format!("ci-creds exoscale --role {ROLE}\ntouch \"$OUT/reached\"\n");
             let played = stage.play(&shell, &wrapped(shape, &lines));
-            assert!(!played.reached, "{what}: {:?}", played.ran);
+            // ksh93 goes on after a command that fails in an `eval` at the end of a pipe.
+            let goes_on = shell.name == "ksh93" && shape.0 == ": | eval '";
+            assert!(!played.reached || goes_on, "{what}: {:?}", played.ran);
             assert!(played.ran.stderr.contains("nothing captures the output"), "{what}: {:?}", played.ran);
         }
     }

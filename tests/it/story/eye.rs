@@ -53,6 +53,8 @@ pub struct Moment {
     pub open: Vec<String>,
     pub leases: Vec<LiveLease>,
     pub tokens: Vec<LiveToken>,
+    /// The keys that no lease ends.
+    pub strays: BTreeSet<String>,
     pub requests: usize,
     pub made: usize,
     /// By Vault's clock.
@@ -80,6 +82,7 @@ impl Moment {
             open,
             leases: world.vault.live_leases().into_iter().filter(|lease| !lease.queued).collect(),
             tokens: world.vault.live_tokens(),
+            strays: world.vault.keys_without_a_lease(),
             requests: world.vault.requests().len(),
             made: world.vault.minted().into_values().sum(),
             vault,

@@ -111,11 +111,12 @@ pub enum End {
     Whole,
     /// What it prints goes to a full disk.
     Full,
-    /// One of the callers gets a signal: when so many requests have come, of which the last one hangs, or after so many
-    /// microseconds.
+    /// One of the callers gets a signal: when so many requests have come, of which the last one hangs or, if it makes a
+    /// key, waits for its cloud; or after so many microseconds.
     AtRequest {
         kill: bool,
         requests: usize,
+        cloud: bool,
     },
     After {
         kill: bool,
@@ -172,8 +173,12 @@ fn wild_call(random: &mut Random, who: usize) -> Step {
     match random.below(12) {
         0..4 => call.mishap = Some(Mishap::draw(random)),
         4 => call.end = End::Full,
-        5 | 6 => call.end = End::AtRequest { kill: random.one_in(3), requests: 1 + random.below(5) },
+        5 | 6 => {
+            let (kill, cloud) = (random.one_in(3), random.one_in(2));
+            call.end = End::AtRequest { kill, requests: 1 + random.below(5), cloud };
+        }
         7 => {
+            call.mishap = random.one_in(2).then(Mishap::slow_cloud);
             call.end = End::After {
                 kill: random.one_in(3),
                 micros: random.pick(&[500, 2_000, 4_000, 6_000, 8_000, 10_000, 13_000, 16_000, 20_000]),

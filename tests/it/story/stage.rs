@@ -14,7 +14,7 @@ use super::given_back::Cleared;
 use super::person::Person;
 use super::plot::{Call, End, PEOPLE, Plot, REQUESTS, Random, Step};
 use super::promise::{Ending, Promises, Seen};
-use super::trouble::{Mishap, What};
+use super::trouble::{Mishap, SLOW_CLOUD, What};
 use crate::support::{METHODS, ROLE, Ran, World};
 
 pub struct Stage {
@@ -173,13 +173,14 @@ impl Stage {
     fn play_call(&mut self, call: &Call, before: &Moment) -> Result<(), String> {
         self.last = call.requests.first().map(|request| (call.who, *request));
         self.arm(call.mishap.as_ref());
-        if let End::AtRequest { requests, .. } = call.end {
-            self.world.vault.inject(On::any().nth(requests), Fault::hang_after());
+        if let End::AtRequest { requests, cloud, .. } = call.end {
+            let fault = if cloud { Fault::slow_cloud(SLOW_CLOUD) } else { Fault::hang_after() };
+            self.world.vault.inject(On::any().nth(requests), fault);
         }
         let mut children: Vec<_> = call.requests.iter().map(|request| self.start(call, *request)).collect();
         let victim = before.requests % children.len();
         match call.end {
-            End::AtRequest { kill, requests } => {
+            End::AtRequest { kill, requests, .. } => {
                 self.wait_for_request(before.requests + requests, &mut children);
                 caller::interrupt(&children[victim], kill);
             }
@@ -220,10 +221,10 @@ impl Stage {
             (false, true) => " --no-cache",
             _ => "",
         };
-        // Silence is told from slowness after a second; who gets the signal may not be who waits.
+        // Silence is told from slowness after a second, and in a read, which is not cut, after four and eight; who gets the signal may not be who waits.
         let hangs = call.mishap.as_ref().is_some_and(|mishap| mishap.what == What::HangAfter)
             || matches!(call.end, End::AtRequest { .. });
-        let limit = if hangs { " --request-timeout 1s" } else { "" };
+        let limit = if hangs { " --request-timeout 1s --timeout 4s" } else { "" };
         let line = format!("{}{cache} --retries {}{limit}", request.line, call.retries);
         let mut run = self.people[call.who].run.clone();
         run.arguments = line.split_whitespace().map(str::to_owned).collect();

@@ -1,5 +1,7 @@
 //! What goes wrong between a caller and Vault.
 
+use std::time::Duration;
+
 use dev_vault::{DevVault, Fault, On, Reply};
 
 use super::plot::Random;
@@ -26,12 +28,14 @@ pub enum What {
     Limited,
     Lagging,
     HangAfter,
+    /// The cloud behind the engine takes its time, and Vault is cut off when its client goes away.
+    SlowCloud,
     /// Refused, at a path that makes something.
     Denied,
     Unknown,
 }
 
-const WHATS: [What; 13] = [
+const WHATS: [What; 14] = [
     What::CutRequest,
     What::Drop,
     What::LostAnswer,
@@ -43,6 +47,7 @@ const WHATS: [What; 13] = [
     What::Limited,
     What::Lagging,
     What::HangAfter,
+    What::SlowCloud,
     What::Denied,
     What::Unknown,
 ];
@@ -57,10 +62,16 @@ impl Mishap {
         Self { at: 1 + random.below(4), every: random.one_in(4) && what != What::HangAfter, what }
     }
 
+    /// Of an engine whose every key takes its time.
+    pub fn slow_cloud() -> Self {
+        Self { at: 1, every: true, what: What::SlowCloud }
+    }
+
     /// Arms it, from the next request on.
     pub fn arm(&self, vault: &DevVault) {
         let paths = minting_paths();
         let on = match self.what {
+            What::SlowCloud => On::any().nth(self.at).every(),
             What::Denied | What::Unknown => On::path(&paths[self.at % paths.len()]),
             _ => On::any().nth(self.at),
         };
@@ -87,6 +98,9 @@ fn minting_paths() -> [String; 6] {
     ]
 }
 
+/// Long beside what the double takes for everything else, so that a signal comes in between.
+pub const SLOW_CLOUD: Duration = Duration::from_millis(200);
+
 fn fault(what: What) -> Fault {
     match what {
         What::CutRequest => Fault::cut_request(60),
@@ -100,6 +114,7 @@ fn fault(what: What) -> Fault {
         What::Limited => Fault::answer(Reply::error(429, "rate limit quota exceeded")),
         What::Lagging => Fault::answer(Reply::error(412, "required index state not present")),
         What::HangAfter => Fault::hang_after(),
+        What::SlowCloud => Fault::slow_cloud(SLOW_CLOUD),
         What::Denied => Fault::answer(Reply::error(403, "1 error occurred:\n\t* permission denied\n\n")),
         What::Unknown => Fault::answer(Reply::error(403, "permission denied")),
     }

@@ -42,7 +42,7 @@ impl World {
         set_up_logins(&vault);
         set_up_engines(&vault);
         let role_id = text(&vault.read(&format!("auth/approle/role/{ROLE}/role-id"))["data"]["role_id"]);
-        let folder = tempfile::Builder::new().prefix("it.").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let folder = tempfile::Builder::new().prefix("it.").tempdir_in(base()).expect("a folder");
         let world = Self { vault, role_id, folder };
         std::fs::create_dir(world.home()).expect("a home");
         std::fs::create_dir(world.path("work")).expect("a working folder");
@@ -120,6 +120,20 @@ impl World {
     pub fn id_token(&self) -> GitlabToken {
         GitlabToken::new().issuer(ISSUER).audience(AUDIENCE).project_id("365").environment("dev").at(self.vault.now())
     }
+}
+
+/// Where the worlds are made: beside the build, unless another user owns or can write a folder above it (GitLab's
+/// `/builds`, a checkout that is mounted into a container); what lies there would not be used.
+fn base() -> PathBuf {
+    use std::os::unix::fs::MetadataExt;
+    let beside = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let ours = [0, rustix::process::geteuid().as_raw()];
+    let exposed = |folder: &Path| {
+        folder.metadata().is_ok_and(|found| {
+            !ours.contains(&found.uid()) || (found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0)
+        })
+    };
+    if beside.ancestors().any(exposed) { std::env::temp_dir() } else { beside.to_owned() }
 }
 
 /// The ways to log in, by the names that `--auth` takes.
@@ -237,6 +251,14 @@ fn set_up_engines(vault: &DevVault) {
         {
             vault.write(&format!("aws/roles/{name}"), role);
         }
+    }
+}
+
+/// Fails where a job's variable is in our own environment. The tests start jobs and read their logs, as a runner does:
+/// a program that was started inside a job, and reads, captures.
+pub fn assert_plays_the_runner() {
+    for name in ["CI", "GITLAB_CI", "GITHUB_ACTIONS", "JENKINS_URL"] {
+        assert!(std::env::var_os(name).is_none(), "{name} is set: run the tests without it, as .ci/run does");
     }
 }
 

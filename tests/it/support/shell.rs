@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{Ran, Run, World, tool};
 
 /// A shell as it is called.
+#[derive(Clone)]
 pub struct Shell {
     pub name: &'static str,
     program: PathBuf,
@@ -41,6 +42,13 @@ pub fn named(name: &'static str) -> Option<Shell> {
 }
 
 impl Shell {
+    /// The shell with a script.
+    pub fn command(&self, script: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(self.arguments).arg(script);
+        command
+    }
+
     /// The shell below another program, with a text for its `-c`.
     pub fn command_under(&self, program: &Path, arguments: &[&str], text: &str, flags: &[&str]) -> Command {
         let mut command = Command::new(program);
@@ -71,7 +79,18 @@ pub struct Played {
 impl Stage {
     /// With the variables of a command line of the tool.
     pub fn new(world: &World, run: &Run) -> Self {
-        let stage = Self { variables: run.variables().clone(), folder: hostile_folder(world), out: world.path("out") };
+        Self::at(run, hostile_folder(world), world.path("out"))
+    }
+
+    /// The same, with an `$OUT` that no other stage of this world has.
+    pub fn in_folder(world: &World, run: &Run, name: &str) -> Self {
+        let out = world.path(name);
+        std::fs::create_dir_all(&out).expect("a folder");
+        Self::at(run, out.clone(), out)
+    }
+
+    fn at(run: &Run, folder: PathBuf, out: PathBuf) -> Self {
+        let stage = Self { variables: run.variables().clone(), folder, out };
         let bin = Path::new(env!("CARGO_BIN_EXE_ci-creds")).parent().expect("its folder").display().to_string();
         let path = format!("{bin}:{}", stage.variables["PATH"]);
         let out = stage.out.display().to_string();
@@ -94,6 +113,10 @@ impl Stage {
         self.variables.iter().fold(run, |run, (name, value)| run.env(name, value))
     }
 
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
     pub fn out(&self, name: &str) -> PathBuf {
         self.out.join(name)
     }
@@ -104,13 +127,12 @@ impl Stage {
         let _ = std::fs::remove_dir_all(&self.out);
         std::fs::create_dir(&self.out).expect("a folder for dumps");
         std::fs::write(self.out("script"), script).expect("a script");
-        let mut command = Command::new(&shell.program);
-        command.args(shell.arguments).arg(self.out("script"));
-        self.finish(command)
+        self.finish(shell.command(&self.out("script")))
     }
 
     /// The same for a program that runs the shell itself.
     pub fn finish(&self, mut command: Command) -> Played {
+        super::assert_plays_the_runner();
         std::fs::create_dir_all(&self.out).expect("a folder for dumps");
         command.env_clear().envs(&self.variables).current_dir(&self.folder).stdin(Stdio::null()).process_group(0);
         let before = names_in(&self.folder);

@@ -25,6 +25,8 @@ pub(crate) struct Staged {
     /// Between check and use, another client takes the single use.
     pub(crate) rival: bool,
     pub(crate) upstream: Option<Upstream>,
+    /// The client went away while the engine waited for its cloud.
+    pub(crate) abandoned: bool,
 }
 
 /// How the cloud behind an engine fails.

@@ -173,6 +173,10 @@ impl Core {
             self.log_in(request, mount_path, grant, &mut response)?;
         }
         if let (Some(secret), Some(caller)) = (response.secret.take(), caller) {
+            // The context of the request is cancelled: the cloud has made the key, and nobody registers a lease for it.
+            if request.staged.abandoned {
+                return Err(Failure::internal("context canceled"));
+            }
             self.lend(request, caller, (default_ttl, max_ttl), secret, &mut response)?;
         }
         Ok(Some(response))

@@ -50,11 +50,16 @@ impl Backend for Aws {
         if let Some(Upstream::Fails(reason)) = upstream {
             return Err(reason.clone());
         }
-        if !lease.access_key.starts_with(SESSION_KEY) {
+        if !ends_by_itself(&lease.access_key) {
             ledger.live_keys.remove(&lease.access_key);
         }
         Ok(())
     }
+}
+
+/// Whether it is the key of a session, which expires whatever becomes of its lease.
+pub(crate) fn ends_by_itself(access_key: &str) -> bool {
+    access_key.starts_with(SESSION_KEY)
 }
 
 impl Aws {

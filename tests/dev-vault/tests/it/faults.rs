@@ -298,3 +298,31 @@ fn waiting_for_requests_ends_in_time() {
     let team = Team::new(Dialect::Vault1_16);
     assert!(!team.vault.wait_for_requests(1, Duration::from_millis(20)));
 }
+
+#[test]
+fn a_client_that_leaves_while_the_cloud_works_leaves_a_key_without_a_lease() {
+    let scene = Scene::new(Fault::slow_cloud(Duration::from_secs(60)));
+    let mut stream = scene.team.client.connect();
+    stream.write_all(&encode("GET", PATH, &[("X-Vault-Token", &scene.token)], None)).unwrap();
+    assert!(scene.team.vault.wait_for_requests(1, Duration::from_secs(20)));
+    assert_eq!(scene.minted(), 0);
+    drop(stream);
+    let started = Instant::now();
+    while scene.team.vault.keys_without_a_lease().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(20), "the end of the connection was not seen");
+        std::thread::yield_now();
+    }
+    assert_eq!((scene.minted(), scene.team.vault.live_leases()), (1, vec![]));
+    assert!(scene.is_over());
+    assert_eq!(scene.team.vault.keys_without_a_lease().len(), 1, "a key with a lease is none of them");
+}
+
+#[test]
+fn a_client_that_waits_for_a_slow_cloud_gets_its_key_with_a_lease() {
+    let delay = Duration::from_millis(300);
+    let scene = Scene::new(Fault::slow_cloud(delay));
+    let started = Instant::now();
+    assert!(scene.is_over());
+    assert!(started.elapsed() >= delay);
+    assert_eq!((scene.team.vault.live_leases().len(), scene.team.vault.keys_without_a_lease().len()), (1, 0));
+}

@@ -1,0 +1,63 @@
+//! What may live on in a cloud that no lease ends: what an engine may have made when its Vault was cut off.
+//!
+//! Vault registers a lease for what an engine answers. It cancels a request whose client is gone or that takes too long,
+//! and an engine that is cut off in the middle has made a key that Vault knows nothing of. Only the cloud can end that.
+
+use jiff::Timestamp;
+
+use crate::config::Plan;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::provider::shape::Made;
+use crate::time::render_time;
+
+/// Something that may have been made, and is not known to Vault.
+pub(crate) struct Stray {
+    /// What it is and how it is named.
+    text: String,
+    /// How to find it.
+    hint: String,
+    /// Whether it expires by itself all the same.
+    temporary: bool,
+}
+
+impl Stray {
+    /// What a read that was sent at that time may have left.
+    pub(crate) fn of(plan: &Plan, sent: Timestamp) -> Self {
+        let Made { what, list } = &plan.shape.made;
+        let (path, role, title) = (&plan.mint.path, &plan.role, &plan.shape.title);
+        let temporary = plan.mint.temporary;
+        let may_live = if temporary {
+            format!("credentials of STS expire by themselves; {what}, where the role makes one, may live on")
+        } else {
+            format!("{what} of {title} may live on that no lease ends")
+        };
+        let time = render_time(sent);
+        Self {
+            text: format!(
+                "the answer to {path} was lost: {may_live}, made after {time} under a name with vault- and {role} in it"
+            ),
+            hint: format!("{list} shows it, if it was made: delete it there"),
+            temporary,
+        }
+    }
+
+    /// Tells of it with the end of a run, whatever that is.
+    ///
+    /// # Errors
+    /// [`Kind::Leak`] when the run failed, unless it is temporary; a run that succeeded does so with an alarm.
+    pub(crate) fn tell(self, end: Result<()>, host: &Host) -> Result<()> {
+        let Self { text, hint, temporary } = self;
+        match end {
+            Ok(()) if temporary => host.warn(text),
+            Ok(()) => host.alarm(format!("{text}; {hint}")),
+            Err(error) if temporary => return Err(error.also(text)),
+            Err(error) if error.kind() == Kind::Leak => return Err(error.also(text).hint_too(&hint)),
+            Err(error) => {
+                let leak = Error::new(Kind::Leak, text).hint(hint);
+                return Err(leak.also(format!("what failed: {}", error.message())));
+            }
+        }
+        Ok(())
+    }
+}
