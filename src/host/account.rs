@@ -1,10 +1,8 @@
 //! Users and groups: who is root, and who else is in a group.
 
-use std::path::Path;
-
 use zeroize::Zeroizing;
 
-use super::file::{me, read_text};
+use super::system::{me, open_for_reading, read_to_end};
 
 /// Whether this user is root.
 ///
@@ -26,7 +24,8 @@ pub(super) fn is_alone_in(group: u32) -> bool {
 }
 
 fn read(path: &str) -> Option<Zeroizing<String>> {
-    read_text(Path::new(path)).ok().flatten()
+    let file = open_for_reading(path.as_ref()).ok()??;
+    read_to_end(file).ok().map(|(text, _)| text)
 }
 
 /// Whether the map of a user namespace has neither root outside nor the overflow user inside. A line is the first user

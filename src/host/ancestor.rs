@@ -19,7 +19,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::account;
-use super::file::{me, words};
+use super::system::{me, words};
 
 /// A folder that was reached through guarded folders only, and is guarded itself.
 pub(super) struct Guarded {
@@ -254,7 +254,7 @@ impl Walk {
         rustix::fs::openat(&self.descriptor, ".", flags, Mode::empty()).is_ok_and(|folder| {
             let mut none = [0_u8; 0];
             matches!(
-                rustix::fs::fgetxattr(&folder, super::replace::ACCESS_LIST, &mut none),
+                rustix::fs::fgetxattr(&folder, super::system::ACCESS_LIST, &mut none),
                 Err(Errno::NODATA | Errno::OPNOTSUPP)
             )
         })

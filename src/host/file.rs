@@ -1,8 +1,8 @@
 //! Files: reading secrets and configuration with care, making private ones.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, Metadata};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::ancestor::{self, Exposed, Place, Problem};
+use super::system::{PRIVATE, READ, describe, me, open_for_reading, read_to_end, words};
 use super::{Host, World, account};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -37,9 +38,6 @@ pub struct Trust {
     /// Group or others can read it.
     pub readable_by_others: bool,
 }
-
-/// No token, key, bundle of roots or configuration is larger; `/dev/zero` and a wrong path are.
-pub(super) const LARGEST: u64 = 1 << 20;
 
 impl Host {
     /// Reads a regular file whole; `None` when there is none.
@@ -211,9 +209,6 @@ fn create_new_private(folder: &OwnedFd, name: &str) -> Result<File, Errno> {
     rustix::fs::openat(folder, name, flags, PRIVATE).map(File::from)
 }
 
-/// Without `O_NONBLOCK`, opening a FIFO would wait for a writer for ever.
-const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
-
 fn read_believed(path: &Path) -> Result<Option<Document>, String> {
     match ancestor::find(path) {
         Ok(place) if !place.exists => Ok(None),
@@ -237,34 +232,8 @@ fn read_document(path: &Path) -> Result<Option<Document>, String> {
     read_whole(file, |metadata| trust(metadata, std::fs::symlink_metadata(path).ok())).map(Some)
 }
 
-/// As [`read_document`], of a file of the system's: whoever asks who root is must not be asked the same of its owner.
-pub(super) fn read_text(path: &Path) -> Result<Option<Zeroizing<String>>, String> {
-    let Some(file) = open_for_reading(path)? else { return Ok(None) };
-    read_whole(file, |_| Trust::default()).map(|document| Some(document.text))
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
-fn open_for_reading(path: &Path) -> Result<Option<File>, String> {
-    match OpenOptions::new().read(true).custom_flags(READ.bits().cast_signed()).open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(describe(&error)),
-    }
-}
-
 fn read_whole(file: File, trust: impl FnOnce(&Metadata) -> Trust) -> Result<Document, String> {
-    let metadata = file.metadata().map_err(|error| describe(&error))?;
-    if !metadata.is_file() {
-        return Err("is not a regular file".into());
-    }
-    if metadata.len() > LARGEST {
-        return Err("is larger than 1 MiB".into());
-    }
-    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
-    file.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| describe(&error))?;
-    if text.len() as u64 > LARGEST {
-        return Err("is larger than 1 MiB".into());
-    }
+    let (text, metadata) = read_to_end(file)?;
     Ok(Document { text, trust: trust(&metadata), exposed: None })
 }
 
@@ -280,25 +249,6 @@ fn trust(file: &Metadata, link: Option<Metadata>) -> Trust {
         readable_by_others: mode & 0o044 != 0,
     }
 }
-
-/// The system's own words, without Rust's "(os error 2)".
-pub(super) fn describe(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
-}
-
-/// As [`describe`], of a call of ours.
-pub(super) fn words(error: rustix::io::Errno) -> String {
-    describe(&error.into())
-}
-
-/// Who we are.
-pub(super) fn me() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-/// The mode of every file that we make.
-pub(super) const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test makes its files, and says what it skips")]

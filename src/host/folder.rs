@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::ancestor::{self, Guarded, Problem};
-use super::file::{PRIVATE, describe, me, words};
 use super::lock::Lock;
+use super::system::{PRIVATE, describe, me, words};
 use super::{Host, World};
 
 /// A folder that nobody but its owner, who we are, can enter.

@@ -9,7 +9,8 @@ use rustix::fs::{AtFlags, OFlags};
 use zeroize::Zeroizing;
 
 use super::ancestor::{self, Problem};
-use super::file::words;
+use super::system::words;
+use super::{Host, World};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::variables::{BAO, RESTARTED, SECRETS, VAULT};
@@ -17,8 +18,25 @@ use crate::variables::{BAO, RESTARTED, SECRETS, VAULT};
 /// Vault's CLI gives its helpers no limit; a job that hangs at 2 a.m. is worse than one that fails.
 const HELPER_PATIENCE: Duration = Duration::from_secs(10);
 
+impl Host {
+    /// Asks a token helper for the user's token: `<path> get`, the token on its stdout.
+    ///
+    /// The path comes from `place`, `~/.vault` or `~/.bao`, and must be absolute, as Vault's own CLI demands. Nothing
+    /// secret is among the helper's arguments, nor in its environment, from where the variable `secret` is taken too. An
+    /// empty answer means that there is no token.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] when the helper cannot be run, fails, or takes longer than ten seconds.
+    pub fn run_token_helper(&self, path: &str, place: &str, secret: Option<&str>) -> Result<Option<Secret>> {
+        match &self.world {
+            World::Real { .. } => run_token_helper(path, place, secret),
+            World::Fake(_) => Ok(None),
+        }
+    }
+}
+
 /// `place` is the file that names it, `secret` a variable that this job's own flags call one.
-pub(super) fn run_token_helper(path: &str, place: &str, secret: Option<&str>) -> Result<Option<Secret>> {
+fn run_token_helper(path: &str, place: &str, secret: Option<&str>) -> Result<Option<Secret>> {
     let failed = |what: &str| {
         Error::new(Kind::Input, format!("the token helper {path} (named in {place}) {what}"))
             .hint("run it with the argument `get` to see why, or set VAULT_TOKEN")

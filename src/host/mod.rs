@@ -16,6 +16,7 @@ mod process;
 mod replace;
 mod restart;
 mod stream;
+mod system;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -25,7 +26,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
-use crate::secret::Secret;
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
 pub use ancestor::{Exposed, Hand};
@@ -204,20 +204,5 @@ impl Host {
     #[must_use]
     pub fn take_alarms(&self) -> Vec<String> {
         std::mem::take(&mut self.alarms.borrow_mut())
-    }
-
-    /// Asks a token helper for the user's token: `<path> get`, the token on its stdout.
-    ///
-    /// The path comes from `place`, `~/.vault` or `~/.bao`, and must be absolute, as Vault's own CLI demands. Nothing
-    /// secret is among the helper's arguments, nor in its environment, from where the variable `secret` is taken too. An
-    /// empty answer means that there is no token.
-    ///
-    /// # Errors
-    /// [`Kind::Input`] when the helper cannot be run, fails, or takes longer than ten seconds.
-    pub fn run_token_helper(&self, path: &str, place: &str, secret: Option<&str>) -> Result<Option<Secret>> {
-        match &self.world {
-            World::Real { .. } => helper::run_token_helper(path, place, secret),
-            World::Fake(_) => Ok(None),
-        }
     }
 }

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use super::Host;
 use super::ancestor::{self, Hand, Place, Problem};
-use super::file::{LARGEST, PRIVATE, describe, me, words};
 use super::lock::Lock;
+use super::system::{ACCESS_LIST, LARGEST, PRIVATE, describe, me, words};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
@@ -47,9 +47,6 @@ struct Access {
     /// The access list, as the kernel writes it. With one, the group's bits in `mode` are its mask, and not the group's.
     list: Option<Vec<u8>>,
 }
-
-/// The attribute that holds the access list. Where the system knows none, there is none to keep.
-pub(super) const ACCESS_LIST: &str = "system.posix_acl_access";
 
 impl Host {
     /// Finds the file's real place: a link as its last part is followed, and stays.

@@ -98,7 +98,7 @@ impl Host {
 
 fn deliver(fd: BorrowedFd<'_>, failure: &str, text: &Secret) -> Result<()> {
     write_all(fd, text.expose().as_bytes())
-        .map_err(|error| Error::new(Kind::Output, format!("{failure}: {}", super::file::words(error))))
+        .map_err(|error| Error::new(Kind::Output, format!("{failure}: {}", super::system::words(error))))
 }
 
 fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), rustix::io::Errno> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
+use super::setup::{build, builder};
 use super::transport::Connection;
-use super::{Broken, Peer, build, builder, fault, read_body, tls};
+use super::{Broken, Peer, fault, read_body, tls};
 use crate::error::{Error, Kind, Result};
 
 /// A client for one endpoint.

@@ -51,8 +51,8 @@ impl Connections {
     /// `builder` makes equal clients. Nothing is opened yet.
     pub(super) fn new(builder: impl Fn() -> Result<reqwest::ClientBuilder>) -> Result<Self> {
         Ok(Self {
-            kept: super::build(builder()?.pool_max_idle_per_host(1).pool_idle_timeout(IDLE))?,
-            fresh: super::build(builder()?.pool_max_idle_per_host(0))?,
+            kept: super::setup::build(builder()?.pool_max_idle_per_host(1).pool_idle_timeout(IDLE))?,
+            fresh: super::setup::build(builder()?.pool_max_idle_per_host(0))?,
             ends: RefCell::default(),
             trust: Cell::new(Trust::None),
         })

@@ -10,11 +10,11 @@ pub(crate) mod cloud;
 mod fault;
 mod keepalive;
 pub mod redirect;
+mod resolver;
+mod setup;
 mod tls;
 pub mod transport;
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
@@ -23,11 +23,12 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::secret::Secret;
 use address::{Address, Server};
-use transport::{Connection, Roots};
+use transport::Connection;
 
 use fault::Peer;
 pub(crate) use fault::{Broken, Stage};
 use keepalive::Connections;
+use setup::builder;
 
 /// The largest answer that is read; Vault's are a few kilobytes.
 const LARGEST_BODY: usize = 1 << 20;
@@ -207,37 +208,6 @@ impl Client {
     }
 }
 
-/// What every client of ours is: this peer's TLS, this proxy or none, and nothing followed or repeated.
-fn builder(connection: &Connection, tls: rustls::ClientConfig) -> Result<reqwest::ClientBuilder> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("ci-creds/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .http1_only()
-        .connect_timeout(connection.connect_timeout)
-        .tcp_nodelay(true)
-        .tls_backend_preconfigured(tls)
-        .dns_resolver(Arc::new(Resolver::new(connection)))
-        .no_proxy();
-    if let Address::Unix(path) = &connection.address {
-        builder = builder.unix_socket(path.as_path());
-    }
-    if let Some(proxy) = &connection.proxy {
-        let unusable = |_| Error::new(Kind::Config, format!("the proxy (from {}) cannot be used", proxy.origin));
-        let except = proxy.except.as_deref().and_then(reqwest::NoProxy::from_string);
-        builder = builder.proxy(reqwest::Proxy::https(proxy.url.expose()).map_err(unusable)?.no_proxy(except));
-    }
-    Ok(builder)
-}
-
-fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
-    builder.build().map_err(|_| {
-        Error::new(Kind::Internal, "the HTTP client cannot be set up")
-            .cause(anyhow::anyhow!("reqwest refused its settings"))
-    })
-}
-
 async fn read_body(
     mut response: reqwest::Response,
     peer: &Peer,
@@ -296,63 +266,9 @@ fn token_header(token: &Secret) -> Result<HeaderValue, Broken> {
     Ok(value)
 }
 
-/// Names to addresses: `localhost` to this machine only, and a server name of one's own to the address's host.
-struct Resolver {
-    /// The name in our URLs, and what to resolve in its place.
-    renamed: Option<(String, String)>,
-    /// Whether answers beside this machine are refused: plain http to `localhost`.
-    loopback_only: bool,
-}
-
-impl Resolver {
-    fn new(connection: &Connection) -> Self {
-        let Address::Tcp(origin) = &connection.address else { return Self { renamed: None, loopback_only: false } };
-        Self {
-            renamed: connection.server_name.as_ref().map(|name| (name.clone(), origin.host.clone())),
-            loopback_only: origin.host == "localhost" && matches!(connection.roots, Roots::None | Roots::Unchecked),
-        }
-    }
-}
-
-impl reqwest::dns::Resolve for Resolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let host = match &self.renamed {
-            Some((renamed, host)) if renamed.eq_ignore_ascii_case(name.as_str()) => host.clone(),
-            _ => name.as_str().to_owned(),
-        };
-        let loopback_only = self.loopback_only;
-        Box::pin(async move {
-            if let Ok(address) = host.parse::<IpAddr>() {
-                return Ok(Box::new(std::iter::once(SocketAddr::new(address, 0))) as reqwest::dns::Addrs);
-            }
-            let mut addresses = look_up(host.clone()).await?;
-            addresses.retain(|address| !loopback_only || address.ip().is_loopback());
-            if addresses.is_empty() {
-                return Err(fault::Unresolved::NoAddress(host).into());
-            }
-            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
-        })
-    }
-}
-
-/// The stack of a lookup, as large as Rust makes every other one. Named here because `RUST_MIN_STACK` counts otherwise, and on one
-/// that is too small the C library's lookup would end the process, with an empty stdout, which an eval takes for success.
-const LOOKUP_STACK: usize = 2 << 20;
-
-/// Asks the system, on a thread of its own, for it may take longer than any deadline of ours. Nobody waits for the thread
-/// then; it ends with the process. (tokio's own would panic where the system has no thread to give.)
-async fn look_up(host: String) -> Result<Vec<SocketAddr>, fault::Unresolved> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    let ask = move || {
-        let found = (host.as_str(), 0).to_socket_addrs().map(Iterator::collect);
-        let _ = sender.send(found.map_err(|_| fault::Unresolved::NoAddress(host)));
-    };
-    std::thread::Builder::new().stack_size(LOOKUP_STACK).spawn(ask).map_err(|_| fault::Unresolved::NoThread)?;
-    receiver.await.unwrap_or(Err(fault::Unresolved::NoThread))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::transport::Roots;
     use super::*;
     use crate::http::address::parse_server;
 
