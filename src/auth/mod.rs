@@ -135,6 +135,9 @@ impl Login {
 /// # Errors
 /// [`Kind::Denied`] and its like with the line to change; [`Kind::Spent`] when a single-use secret is gone.
 pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, Failed> {
+    if login.spends() != Spent::Nothing {
+        vault.note_single_use();
+    }
     let session = match &login.identity {
         Identity::WrappingToken { token, role_id, creation_path } => {
             wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).await?
