@@ -20,6 +20,9 @@ pub use session::{Failed, Session, after_spending, lender};
 /// # Errors
 /// [`crate::error::Kind::Denied`] and its like with the line to change; [`crate::error::Kind::Spent`] when a single-use secret is gone.
 pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, Failed> {
+    if login.spends() != Spent::Nothing {
+        vault.note_single_use();
+    }
     let session = match &login.identity {
         Identity::WrappingToken { token, role_id, creation_path } => {
             wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).await?

@@ -19,8 +19,8 @@ use crate::error::Result;
 /// between, without our hearing of it. The shortest limits in the field are Node's and Apache's: five seconds.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// So long an end may lag behind its answer: what a server takes from one call to the next. It is waited for where what is
-/// not had again would be the first to go on a kept connection. tokio counts in milliseconds.
+/// So long an end may lag behind its answer: what a server takes from one call to the next. It is waited for where a
+/// request that spends would be the first on a kept connection. tokio counts in milliseconds.
 const LAG: Duration = Duration::from_millis(1);
 
 /// The connections to one server, and to where it redirects.
@@ -58,7 +58,7 @@ impl Connections {
         })
     }
 
-    /// Who sends the next request. `spends`: a lost one takes something along that is not had again.
+    /// Who sends the next request. `spends`: a lost one costs something that is not had again.
     pub(super) async fn next(&self, spends: bool) -> &reqwest::Client {
         if self.trust.get() == Trust::Lost {
             return &self.fresh;
@@ -73,12 +73,13 @@ impl Connections {
         &self.kept
     }
 
-    /// A connection broke before an answer was there, most likely a kept one, if there was one. Who sends in its place.
-    pub(super) fn note_loss(&self) -> &reqwest::Client {
-        if !self.ends.borrow().is_empty() {
-            self.trust.set(Trust::Lost);
+    /// A connection broke before an answer was there. Who sends in its place, if it can have been a kept one.
+    pub(super) fn note_loss(&self) -> Option<&reqwest::Client> {
+        if self.ends.borrow().is_empty() {
+            return None;
         }
-        &self.fresh
+        self.trust.set(Trust::Lost);
+        Some(&self.fresh)
     }
 
     /// Nothing is sent for so long: a new connection after it says nothing about the server.

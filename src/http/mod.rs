@@ -55,7 +55,7 @@ pub(crate) struct Request<'a> {
     pub(crate) token: Option<&'a Secret>,
     /// The JSON of a write.
     pub(crate) body: Option<Secret>,
-    /// Whether a lost one takes something along that is not had again.
+    /// Whether a lost one costs something that is not had again.
     pub(crate) spends: bool,
     /// Its deadline.
     pub(crate) timeout: Duration,
@@ -128,8 +128,10 @@ impl Client {
 
     async fn send_to(&self, base: &str, peer: &Peer, request: &Request<'_>) -> Result<(Reply, Option<String>), Broken> {
         let mut answer = self.prepare(self.connections.next(request.spends).await, base, request)?.send().await;
-        if answer.as_ref().is_err_and(fault::is_unsent) {
-            answer = self.prepare(self.connections.note_loss(), base, request)?.send().await;
+        if answer.as_ref().is_err_and(fault::is_unsent)
+            && let Some(client) = self.connections.note_loss()
+        {
+            answer = self.prepare(client, base, request)?.send().await;
         }
         let response = answer.map_err(|error| fault::describe(&error, peer, request.timeout))?;
         self.connections.note_answer(base, &response);

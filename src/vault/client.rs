@@ -52,6 +52,8 @@ pub struct Vault<'a> {
     interrupted: Cell<bool>,
     /// Wakes who waits for its answer.
     interrupt: Notify,
+    /// Whether the run logged in with what is not had again: a lost read would cost it.
+    single_use: Cell<bool>,
 }
 
 /// One exchange, before it is sent.
@@ -102,6 +104,7 @@ impl<'a> Vault<'a> {
             minting: Cell::new(false),
             interrupted: Cell::new(false),
             interrupt: Notify::new(),
+            single_use: Cell::new(false),
         })
     }
 
@@ -202,6 +205,12 @@ impl<'a> Vault<'a> {
     }
 
     /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
+    /// The run logs in with something that is not had again.
+    pub fn note_single_use(&self) {
+        self.single_use.set(true);
+    }
+
+    /// From here on, what gives back has its own seconds.
     pub fn begin_clean_up(&self) {
         if !self.interrupted.get() {
             self.clean_up.set(Some(self.host.elapsed()));
@@ -236,7 +245,7 @@ impl<'a> Vault<'a> {
                 let outcome = Outcome::NotProcessed { error, retry_after: None };
                 return Exchange { sent: self.host.now(), outcome, declined };
             };
-            let (body, spends) = (body.as_ref().map(Secret::duplicate), step.spends());
+            let (body, spends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint && self.single_use.get());
             let request = Request { method, path, query, token, body, spends, timeout };
             let sent = self.host.now();
             let result = match step {

@@ -138,13 +138,6 @@ impl Step {
         matches!(self, Self::RevokeSelf | Self::RevokeLease)
     }
 
-    /// Whether a lost one takes something along that is not had again: a secret id, or the credential of a read. Of an
-    /// unwrap, a lookup tells.
-    #[must_use]
-    pub fn spends(self) -> bool {
-        matches!(self, Self::LoginAppRole | Self::Mint)
-    }
-
     /// The table. After *not processed*, every step may be sent again, inside the run's budget.
     #[must_use]
     pub fn when_ambiguous(self) -> Again {

@@ -127,6 +127,8 @@ fn check(case: &Case) {
     let given = SECRETS.iter().filter_map(|name| run.variables().get(*name)).map(String::as_str);
     assert_eq!(leak::find(given, &ran.stderr), None, "{told}");
     if *format == "process" && !every_time {
+        // On a busy machine the deadline of an earlier request can come before the fault.
+        world.vault.clear_faults();
         // Whatever else the machine does then: no deadline of this one is short.
         let mut next = run;
         next.arguments = line.replace(DEADLINES, "").split_whitespace().map(str::to_owned).collect();
