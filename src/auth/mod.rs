@@ -10,7 +10,7 @@ mod token;
 mod wrapping;
 
 use crate::error::Result;
-use crate::identity::{Identity, Login};
+use crate::identity::{Identity, Login, Spent};
 use crate::vault::client::Vault;
 
 pub use session::{Failed, Session, after_spending, lender};
@@ -20,7 +20,7 @@ pub use session::{Failed, Session, after_spending, lender};
 /// # Errors
 /// [`crate::error::Kind::Denied`] and its like with the line to change; [`crate::error::Kind::Spent`] when a single-use secret is gone.
 pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, Failed> {
-    if login.spends() != Spent::Nothing {
+    if login.identity.facts().spends != Spent::Nothing {
         vault.note_single_use();
     }
     let session = match &login.identity {

@@ -204,13 +204,12 @@ impl<'a> Vault<'a> {
         .await
     }
 
-    /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
     /// The run logs in with something that is not had again.
     pub fn note_single_use(&self) {
         self.single_use.set(true);
     }
 
-    /// From here on, what gives back has its own seconds.
+    /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
     pub fn begin_clean_up(&self) {
         if !self.interrupted.get() {
             self.clean_up.set(Some(self.host.elapsed()));

@@ -188,7 +188,9 @@ fn a_configuration_file_below_a_folder_that_others_can_write_or_own_is_not_belie
         let world = World::start();
         let folder = exposed(&world, how, "theirs");
         let line = format!("exoscale --role {ROLE}");
+        let work = world.path("work").display().to_string();
         let run = world.command_as("token", &line).env("XDG_CONFIG_HOME", &folder.display().to_string());
+        let run = run.env("WORKSPACE", &work);
         // Nothing is there: nothing is refused.
         run.run().ok();
         let before = world.vault.requests().len();
@@ -292,7 +294,7 @@ fn a_token_helper_that_others_can_replace_is_not_run() {
     helpers.push(link);
     for helper in helpers {
         world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
-        let ran = world.command(&format!("exoscale --role {ROLE}")).run();
+        let ran = world.command_with_home(&format!("exoscale --role {ROLE}")).run();
         let ran = ran.refused(&world, 78, "config", &["token helper", "was not run", "~/.vault"], &["root"]);
         assert!(!ran_at.exists(), "{}: {ran:?}", helper.display());
     }

@@ -339,14 +339,14 @@ fn a_place_that_a_redirect_names_is_withheld_when_it_repeats_a_secret() {
     let host = token.trim_start_matches("hvs.").replace(['_', '-'], "").to_lowercase();
     let location = format!("http://{}.example.com/v1/exoscale/apikey/gitlab-ci-runner", &host[..40]);
     world.vault.inject(On::path("apikey/gitlab-ci-runner"), Fault::redirect(307, &location));
-    let ran = run.run().failed(76, "protocol");
+    let ran = run.run().failed(80, "leak");
     assert!(ran.stderr.contains("withheld") && !ran.stderr.contains(&host[..8]), "{ran:?}");
 
     let run = world.command_as("token", EXOSCALE);
     let token = run.variables()["VAULT_TOKEN"].clone();
     let page = Reply::html(400, "<html>").header("Content-Type", &format!("text/html; charset={token}"));
     world.vault.inject(On::path("apikey/gitlab-ci-runner"), Fault::answer(page));
-    let ran = run.run().failed(76, "protocol");
+    let ran = run.run().failed(80, "leak");
     world.assert_no_secret_in(&ran.stderr);
     assert!(ran.stderr.contains("withheld"), "{ran:?}");
 }

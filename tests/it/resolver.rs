@@ -272,7 +272,8 @@ fn a_token_helper_gets_neither_these_variables_nor_the_word_that_they_were_left_
     let script = format!("#!/bin/sh\nenv >{}\nprintf %s {}\n", seen.display(), world.token("job"));
     let helper = world.program("helper", &script);
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
-    let run = world.command(&format!("exoscale --role {ROLE}")).env("RES_OPTIONS", "ndots:9").env("ONE", "a=b");
+    let run = world.command_with_home(&format!("exoscale --role {ROLE}"));
+    let run = run.env("RES_OPTIONS", "ndots:9").env("ONE", "a=b");
     run.run().ok();
     let seen = std::fs::read_to_string(seen).expect("its environment");
     assert!(seen.contains("ONE=a=b\n"), "{seen}");

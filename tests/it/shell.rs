@@ -189,7 +189,7 @@ fn failures(world: &World) -> Vec<Failure> {
             79,
         ),
         failure("an unreachable server", token().env("VAULT_ADDR", CLOSED), &line, 69),
-        failure("a truncated answer", world.command_as("id-token", ""), &line, 69),
+        failure("a truncated answer", world.command_as("id-token", ""), &line, 80),
     ]
 }
 
