@@ -114,7 +114,7 @@ impl Cache {
         let bytes = self.read(&self.file, host)?;
         let (label, content) = self.seal.open::<entry::Credential>(&bytes)?;
         let has = |name: &str| content.values.iter().any(|(kept, _)| kept == name);
-        if plan.shape.fields.iter().any(|field| field.required && !has(&*field.name)) {
+        if plan.shape.fields.iter().any(|field| field.required && !has(&field.name)) {
             return None;
         }
         let now = host.now();

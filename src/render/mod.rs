@@ -2,7 +2,7 @@
 //!
 //! Every text is built whole, in a [`Secret`], and written once by [`crate::host`]. What a shell evaluates ends
 //! every statement with `;`, holds no comment, and its last command returns 0; the measured reasons stand in each
-//! file. A new format is one file here, a line in [`render`] and one in [`failure`], and a row in [`format`].
+//! file. A new format is one file here, a line in [`render`] and one in [`failure`], and a row in [`Format::facts`].
 
 mod account;
 mod dotenv;
