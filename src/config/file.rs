@@ -344,7 +344,7 @@ mod tests {
             ("allow-plaintext = 'TOKEN'", "line 1: a value of the wrong type, expected a boolean"),
             ("retries = 'TOKEN, expected TOKEN'", "line 1: a value of the wrong type, expected u32"),
             ("retries = -7", "line 1: a value of the wrong type, expected u32"),
-            ("\naws = 'TOKEN'", "line 2: a value of the wrong type, expected struct Aws"),
+            ("\naws = 'TOKEN'", "line 2: a value of the wrong type, expected a table"),
             ("allowed-origins = 'TOKEN'", "line 1: a value of the wrong type, expected a sequence"),
             ("TOKEN = 'x'", "line 1: unknown field"),
             ("'TOKEN' = 'x'", "line 1: unknown field"),
