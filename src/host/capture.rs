@@ -92,6 +92,7 @@ impl Search<'_> {
     ///
     /// mksh makes the pipe of `$(…)` its own stdout until it has forked, and older ksh93 until the command has ended:
     /// then they hold both ends.
+    #[expect(clippy::disallowed_methods, reason = "/proc is how the system tells of other processes")]
     fn is_read_by(&self, pid: u32) -> bool {
         if !self.pipe {
             return false;
@@ -168,6 +169,7 @@ fn is_shell(name: &str) -> bool {
 }
 
 /// Every process that we can see.
+#[expect(clippy::disallowed_methods, reason = "/proc is how the system tells of other processes")]
 fn processes() -> impl Iterator<Item = u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| u32::from_str(name).ok()))
