@@ -16,8 +16,10 @@ use crate::provider::shape::Field;
 use crate::secret::Secret;
 use crate::stray::Stray;
 use crate::time::{MARGIN, earlier, expiry, render_time};
-use crate::vault::client::{Exchange, Vault, Written};
-use crate::vault::outcome::{Outcome, Refusal};
+use crate::vault::client::{Exchange, Vault};
+use crate::vault::outcome::Outcome;
+use crate::vault::refusal::Refusal;
+use crate::vault::request::Form;
 use crate::vault::wire::Envelope;
 
 /// A read that brought no credential, and what it may have left.
@@ -101,7 +103,7 @@ pub(crate) async fn obtain(
 async fn ask(vault: &Vault<'_>, session: &Session, plan: &Plan) -> Exchange {
     let write_first = plan.mint.writable && !plan.mint.parameters.is_empty();
     let (first, other) =
-        if write_first { (Written::AsWrite, Written::AsRead) } else { (Written::AsRead, Written::AsWrite) };
+        if write_first { (Form::AsWrite, Form::AsRead) } else { (Form::AsRead, Form::AsWrite) };
     let exchange = vault.mint(&plan.mint, first, &session.token).await;
     match &exchange.outcome {
         Outcome::Refused(refusal) if plan.mint.writable && session.uses == 0 && refusal.is_denied_by_policy() => {

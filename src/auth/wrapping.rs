@@ -14,7 +14,9 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::{Login, Spent};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
-use crate::vault::outcome::{Outcome, Refusal, Step};
+use crate::vault::outcome::Outcome;
+use crate::vault::refusal::Refusal;
+use crate::vault::step::Step;
 
 /// What lies in the token, by its creation path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
