@@ -3,6 +3,8 @@
 //! The read that makes a credential is never repeated blindly: what an unclear answer may have made is taken back
 //! first, by revoking the token that asked for it. What Vault itself does not know of is a [`Stray`].
 
+mod refusal;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,7 +20,6 @@ use crate::stray::Stray;
 use crate::time::{MARGIN, earlier, expiry, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
-use crate::vault::refusal::Refusal;
 use crate::vault::request::Form;
 use crate::vault::wire::Envelope;
 
@@ -84,7 +85,7 @@ pub(crate) async fn obtain(
             build(exchange.sent, *envelope, session, plan, host)
         }
         Outcome::Refused(refusal) => {
-            Err(Failed { token_gone: refusal.is_token_gone(), ..Failed::clean(describe(&refusal, plan)) })
+            Err(Failed { token_gone: refusal.is_token_gone(), ..Failed::clean(refusal::describe(&refusal, plan)) })
         }
         // Our own token takes with it whatever it may have made.
         Outcome::NotProcessed { error, .. } if exchange.declined && !session.own => Err(Failed::clean(
@@ -102,8 +103,7 @@ pub(crate) async fn obtain(
 /// that: a refusal made nothing. A token with counted uses is not spent on a second try.
 async fn ask(vault: &Vault<'_>, session: &Session, plan: &Plan) -> Exchange {
     let write_first = plan.mint.writable && !plan.mint.parameters.is_empty();
-    let (first, other) =
-        if write_first { (Form::AsWrite, Form::AsRead) } else { (Form::AsRead, Form::AsWrite) };
+    let (first, other) = if write_first { (Form::AsWrite, Form::AsRead) } else { (Form::AsRead, Form::AsWrite) };
     let exchange = vault.mint(&plan.mint, first, &session.token).await;
     match &exchange.outcome {
         Outcome::Refused(refusal) if plan.mint.writable && session.uses == 0 && refusal.is_denied_by_policy() => {
@@ -240,57 +240,6 @@ fn is_lease_id(id: &str) -> bool {
     id.len() <= 1024 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-.@+~=:".contains(&byte))
 }
 
-fn describe(refusal: &Refusal, plan: &Plan) -> Error {
-    let path = &plan.mint.path;
-    let because = refusal.because();
-    let login = plan.login.describe();
-    let role = format!("the role comes from {}", plan.role_origin);
-    let text = refusal.reason.as_str();
-    if refusal.is_denied_by_policy() {
-        let capability = if plan.mint.writable { "\"read\", \"update\"" } else { "\"read\"" };
-        return Error::new(
-            Kind::Denied,
-            format!("the policy of the {login} does not allow {path} ({because}); {role}"),
-        )
-        .hint(format!(
-            "add to the policy: path \"{path}\" {{ capabilities = [{capability}] }}; or name another --role or --mount"
-        ));
-    }
-    if refusal.is_denied() || refusal.wants_a_token() {
-        let error = Error::new(Kind::Denied, format!("the {login} is not valid for {path} ({because})"));
-        return error.hint(
-            "the token has expired, was revoked, or is of another namespace; a token that only makes secret ids also \
-            needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE",
-        );
-    }
-    if text.contains("one use left") {
-        return Error::new(
-            Kind::Config,
-            format!("the token had one use left: the credential of {path} was revoked at once ({because})"),
-        )
-        .hint("set token_num_uses of the login's role to 0, or to 3 and more");
-    }
-    if refusal.status == 404 || text.contains("not found") || text.contains("unsupported path") {
-        return Error::new(Kind::Config, format!("there is no {path} ({because}); {role}")).hint(format!(
-            "check --role and --mount: vault secrets list shows the mounts, vault list {} the roles",
-            plan.mint.roles
-        ));
-    }
-    if refusal.status == 405 {
-        return Error::new(Kind::Config, format!("{path} takes no such request ({because})"))
-            .hint(format!("is the mount an {} engine? name it with --mount", plan.shape.title));
-    }
-    if text.contains("role_arn") {
-        return Error::new(Kind::Denied, format!("{path} needs another role ARN ({because})"))
-            .hint("--role-arn ARN, one of role_arns of the Vault role");
-    }
-    if text.contains("for field") {
-        return Error::new(Kind::Usage, format!("{path} does not take a parameter ({because})")).hint("check --ttl");
-    }
-    Error::new(Kind::Denied, format!("{path} was refused ({because}); {role}"))
-        .hint("the engine's own configuration or the cloud refuses: vault read the role, and look into Vault's log")
-}
-
 /// Takes back what a failed run may have left: by the token if it is ours, which ends all its leases, or by the
 /// lease.
 ///
@@ -362,6 +311,7 @@ fn is_gone(outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::host::Fake;
+    use crate::vault::refusal::Refusal;
 
     #[test]
     fn a_lease_id_has_its_own_characters_and_at_most_1024() {

@@ -85,6 +85,8 @@ pub enum Says {
     TokenDenied,
     /// The token is unknown, expired or revoked: [`Refusal::is_token_gone`].
     TokenGone,
+    /// The wrapping token is spent, expired or was never valid: [`Refusal::is_wrapping_token_invalid`].
+    WrappingTokenInvalid,
     /// There is nothing at this path that takes a login.
     NoSuchLogin,
     /// Anything else.
@@ -99,6 +101,7 @@ impl Says {
             Self::PolicyDenies => refusal.is_denied_by_policy(),
             Self::TokenDenied => refusal.is_denied() || refusal.wants_a_token(),
             Self::TokenGone => refusal.is_token_gone(),
+            Self::WrappingTokenInvalid => refusal.is_wrapping_token_invalid(),
             Self::NoSuchLogin => refusal.wants_a_token() || refusal.status == 404,
             Self::Anything => true,
         }
