@@ -90,6 +90,7 @@ fn deliver_credential(mut plan: Plan, host: &Host) -> Result<()> {
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
     let vault = Vault::new(&plan.connection, host)?;
     let chain = Chain::new(&vault, cache, host);
+    let verbose = plan.output.verbose;
     start_runtime(host)?.block_on(async {
         let interrupted = wait_for_signal()?;
         let mut work = Box::pin(fetch_and_deliver(&chain, plan, host));
@@ -104,6 +105,9 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> 
                 }
             },
         };
+        if verbose {
+            vault.take_warnings().into_iter().for_each(|text| host.warn(text));
+        }
         chain.tell_of_strays(end)
     })
 }

@@ -7,7 +7,7 @@ mod refusal;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::Session;
 use crate::config::Plan;
@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::provider::shape::Field;
 use crate::secret::Secret;
 use crate::stray::Stray;
-use crate::time::{MARGIN, earlier, expiry, render_time};
+use crate::time::{MARGIN, earlier, expiry, render_duration, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 use crate::vault::request::Form;
@@ -82,6 +82,7 @@ pub(crate) async fn obtain(
                     credential lives until its lease or its token expires"
                 ));
             }
+            warn_of_a_capped_lease(&envelope, vault, plan, host);
             build(exchange.sent, *envelope, session, plan, host)
         }
         Outcome::Refused(refusal) => {
@@ -223,16 +224,44 @@ pub(crate) fn assemble(plan: &Plan, values: Vec<(Field, Secret)>, lease: Lease) 
     }
 }
 
+/// A life that is shorter by less is not called short: Vault and the clouds count in seconds of their own, and no
+/// credential lives for so little.
+const A_MOMENT: Duration = Duration::from_secs(60);
+
 /// GitLab's own tutorial suggests `token_explicit_max_ttl=60`: the key is gone after a minute, whatever its lease says.
 fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Timestamp>, host: &Host) {
     let (Some(lease), Some(token)) = (lease, token) else { return };
-    if lease.duration_since(token).as_secs() > 60 {
+    if lease.duration_since(token) > SignedDuration::try_from(A_MOMENT).unwrap_or_default() {
         host.warn(format!(
             "the credential ends with this login's token at {}, before its lease does at {}: raise token_ttl or \
             token_explicit_max_ttl of the login's role",
             render_time(token),
             render_time(lease)
         ));
+    }
+}
+
+/// How Vault says that a TTL is longer than the engine or the mount allows.
+const CAPPED: &str = "exceeded the effective max_ttl";
+
+/// Vault shortens a life without refusing. It says so in a warning, STS's own limit not even there.
+fn warn_of_a_capped_lease(envelope: &Envelope, vault: &Vault<'_>, plan: &Plan, host: &Host) {
+    let path = &plan.mint.path;
+    let of_the_data = envelope.data.as_ref().and_then(|data| data.number("ttl"));
+    let lives = [Some(envelope.lease_duration), of_the_data].into_iter().flatten().filter(|seconds| *seconds > 0);
+    let life = lives.min().map(Duration::from_secs);
+    if let (Some(asked), Some(life)) = (plan.mint.ttl(), life)
+        && asked.saturating_sub(life) > A_MOMENT
+    {
+        host.warn(format!(
+            "--ttl asked for {}, and the credential of {path} expires after {}: max_sts_ttl of the Vault role or max_ttl \
+            of the mount limits it",
+            render_duration(asked),
+            render_duration(life)
+        ));
+    } else {
+        let capped = envelope.warnings.iter().filter(|text| text.contains(CAPPED));
+        capped.for_each(|text| host.warn(vault.render_warning(path, text)));
     }
 }
 

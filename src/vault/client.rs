@@ -1,7 +1,7 @@
 //! A Vault for one run. Sends, classifies, and sends again where the table of [`Step::when_ambiguous`] and the run's budget
 //! allow it. The requests themselves are in `request`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub struct Vault<'a> {
     clean_up: Cell<Option<Duration>>,
     /// What no message may repeat: what was sent, and what came.
     secrets: Secrets,
+    /// What Vault warned of, each with its path.
+    warnings: RefCell<Vec<String>>,
     /// Whether the read that makes a credential is under way.
     minting: Cell<bool>,
     /// Whether a signal came during that read; nothing more is made then.
@@ -100,6 +102,7 @@ impl<'a> Vault<'a> {
             retries: connection.retries,
             clean_up: Cell::new(None),
             secrets: Secrets::default(),
+            warnings: RefCell::default(),
             minting: Cell::new(false),
             interrupted: Cell::new(false),
             interrupt: Notify::new(),
@@ -165,6 +168,8 @@ impl<'a> Vault<'a> {
             let outcome = classify(step, result, self.name(), path, &self.secrets);
             if let Outcome::Done(envelope) = &outcome {
                 self.note(step, envelope);
+                let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
+                self.warnings.borrow_mut().extend(warnings);
             }
             let again = match &outcome {
                 // Who answers may be somebody before a Vault that has acted: once more, and no third time.
@@ -201,6 +206,16 @@ impl<'a> Vault<'a> {
             _ => None,
         });
         token.into_iter().chain(texts).for_each(|secret| self.secrets.note(secret.expose()));
+    }
+
+    /// One of Vault's warnings, for people.
+    pub(crate) fn render_warning(&self, path: &str, text: &str) -> String {
+        format!("{path}: Vault warns: {}", self.quote(text))
+    }
+
+    /// What Vault warned of since the last call, oldest first.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
     /// A server's words for a message, or that they repeat a secret of this run and are withheld.
