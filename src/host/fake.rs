@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::Trust;
+use super::trust::Trust;
 
 /// The parts of a fake world. No `Debug`: the variables hold secrets.
 #[derive(Default)]

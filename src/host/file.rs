@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::ancestor::{self, Exposed, Place, Problem};
 use super::system::{PRIVATE, READ, describe, me, open_for_reading, read_to_end, words};
+use super::trust::Trust;
 use super::{Host, World, account};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -24,19 +25,6 @@ pub struct Document {
     pub trust: Trust,
     /// Where another user can put another file in its place; looked at by [`Host::read_believed`] only.
     pub exposed: Option<Exposed>,
-}
-
-/// Who else has a hand on a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Trust {
-    /// Owned by root and writable by nobody else; by [`Host::read_believed`], so is every folder above it.
-    pub root_only: bool,
-    /// Owned by somebody who is neither us nor root.
-    pub foreign: bool,
-    /// Group or others can write it.
-    pub writable_by_others: bool,
-    /// Group or others can read it.
-    pub readable_by_others: bool,
 }
 
 impl Host {

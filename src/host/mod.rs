@@ -17,6 +17,7 @@ mod replace;
 mod restart;
 mod stream;
 mod system;
+mod trust;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -30,13 +31,14 @@ use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
 pub use ancestor::{Exposed, Hand};
 pub use fake::Fake;
-pub use file::{Document, Trust};
+pub use file::Document;
 pub use folder::{Folder, Locking};
 pub use lock::Lock;
 pub use panic::on_panic;
 pub use process::{harden, with_stack};
 pub use replace::{Standing, Target};
 pub use stream::Stdout;
+pub use trust::Trust;
 
 /// What a run can see and touch.
 pub struct Host {

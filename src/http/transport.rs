@@ -65,3 +65,8 @@ pub struct Proxy {
     /// Where it came from.
     pub origin: Origin,
 }
+
+/// The deadline of a request that makes nothing.
+pub(crate) const REQUEST: Duration = Duration::from_secs(20);
+/// How often a request is sent again, when nobody says otherwise.
+pub(crate) const RETRIES: u32 = 2;

@@ -85,7 +85,9 @@ fn uses(code: &str) -> Vec<(bool, String)> {
 /// The paths in the code itself that begin at the crate, a parent or a name: `super::x`, `entry::Token`.
 fn paths(code: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let words = code.split(|c: char| !is_part(c));
+    let is_use = |line: &&str| line.starts_with("use ") || (line.starts_with("pub") && line.contains(" use "));
+    let words =
+        code.lines().filter(|line| !is_use(&line.trim_start())).flat_map(|line| line.split(|c: char| !is_part(c)));
     words.map(|word| word.trim_matches(':')).filter(|word| word.contains("::")).map(str::to_owned).collect()
 }
 
