@@ -10,11 +10,12 @@ use crate::auth::{self, Session};
 use crate::aws::ready;
 use crate::cache::{Cache, Ended, Kept, State, Turn};
 use crate::config::Plan;
-use crate::credential::{Credential, Lease};
-use crate::engine::{self, Failed, Leftover, assemble};
+use crate::credential::Credential;
+use crate::engine::{self, Failure, assemble};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock};
 use crate::identity::Spent;
+use crate::lease::{self, Leftover};
 use crate::stray::Stray;
 use crate::time::render_time;
 use crate::vault::client::Vault;
@@ -204,16 +205,21 @@ impl<'a> Chain<'a> {
             let over = self.why_it_is_over(plan);
             again &= over.is_none();
             let made = match obtained {
-                Ok(credential) if over.is_none() && plan.login.identity.facts().child => {
-                    engine::outlive(self.vault, &mut session, credential, self.host).await
+                Ok(mut credential) if over.is_none() && plan.login.identity.facts().child => {
+                    let renewal = lease::renew_child(self.vault, &mut session, &mut credential.lease, self.host);
+                    match renewal.await {
+                        Ok(()) => Ok(credential),
+                        Err(error) => {
+                            let leftover = Leftover::of(&credential.lease);
+                            Err(Failure { leftover, ..Failure::clean(error) })
+                        }
+                    }
                 }
                 obtained => obtained,
             };
-            let Failed { error, leftover, transient, token_gone, stray } = match made {
+            let Failure { error, leftover, transient, token_gone, stray } = match made {
                 Ok(credential) => {
-                    let Lease { id, revocable, .. } = &credential.lease;
-                    let leftover = Leftover::Lease { id: id.clone(), revocable: *revocable };
-                    self.hold(session.duplicate(), leftover, plan, common);
+                    self.hold(session.duplicate(), Leftover::of(&credential.lease), plan, common);
                     return match over {
                         None => Ok(self.take_in(credential, session, plan, common).await),
                         Some(error) => {
@@ -269,7 +275,7 @@ impl<'a> Chain<'a> {
         }
         // Who keeps it must know its end: nobody hears of a token that ends before the lease.
         if let Some(token) = auth::lender(&plan.login, &session) {
-            engine::end_with(self.vault, token, &mut credential, self.host).await;
+            lease::end_with(self.vault, token, &mut credential.lease, self.host).await;
         }
         (credential, session)
     }
@@ -368,15 +374,14 @@ impl<'a> Chain<'a> {
         if *common {
             // The lease alone, if Vault lets us: other credentials of this job live on the same login.
             let lent = Session { own: false, ..session.duplicate() };
-            let known = matches!(leftover, Leftover::Lease { id: Some(_), .. });
-            if known && engine::give_back(self.vault, &lent, leftover, path).await.is_ok() {
+            if leftover.is_separate() && lease::give_back(self.vault, &lent, leftover, path).await.is_ok() {
                 return Ok(());
             }
             if let Some(cache) = self.cache {
                 cache.end_login(shelf.as_ref().map(|shelf| &*shelf.lock), self.host);
             }
         }
-        engine::give_back(self.vault, session, leftover, path).await
+        lease::give_back(self.vault, session, leftover, path).await
     }
 
     /// Keeps what a single-use secret bought. Any other login is made anew: its token would be older than the

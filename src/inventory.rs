@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::cache::{Door, Inventory, Keys, Label, Opened, is_stale};
 use crate::config::{Access, Place};
-use crate::engine::{self, Leftover};
+use crate::credential::Life;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
 use crate::identity::Identity;
+use crate::lease::{self, Leftover};
 use crate::secret::Secret;
 use crate::time::render_time;
 use crate::vault::client::Vault;
@@ -160,11 +161,11 @@ async fn give_back(vault: &Vault<'_>, label: &Label, entry: Opened) -> Result<St
     let what = what(label);
     let Some(session) = &entry.session else { return Ok(format!("removed: {what}; it had ended")) };
     let gone = match &label.target {
-        None => engine::end_login(vault, session).await?,
+        None => lease::end_login(vault, session).await?,
         Some(_) => {
-            let lease = Leftover::Lease { id: entry.lease, revocable: entry.revocable };
-            engine::give_back(vault, session, &lease, &what).await?;
-            entry.revocable
+            let leftover = Leftover::Lease { id: entry.lease, life: entry.life };
+            lease::give_back(vault, session, &leftover, &what).await?;
+            entry.life == Life::Leased
         }
     };
     Ok(if gone {

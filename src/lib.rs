@@ -29,6 +29,7 @@ pub mod host;
 pub mod http;
 pub mod identity;
 mod inventory;
+mod lease;
 pub mod mint;
 pub mod origin;
 pub mod provider;

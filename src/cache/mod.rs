@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::Session;
 use crate::config::Plan;
-use crate::credential::{Credential, Lease};
+use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Folder, Host, Lock, Locking};
 use crate::provider::shape::{Field, Shape};
@@ -188,7 +188,7 @@ impl Cache {
                 .collect(),
             lease: credential.lease.id.clone(),
             renewable: credential.lease.renewable,
-            revocable: credential.lease.revocable,
+            revocable: credential.lease.life == Life::Leased,
             // Who asks for it has it tried before it is kept.
             known: self.wants_known,
             login: session.own.then(|| entry::Token::of(session)),
@@ -269,12 +269,8 @@ impl Kept {
             Some((field.clone(), content.values.swap_remove(place).1.0))
         };
         let values = shape.fields.iter().filter_map(&mut take).collect();
-        let lease = Lease {
-            id: content.lease,
-            renewable: content.renewable,
-            expires_at: Some(label.expires),
-            revocable: content.revocable,
-        };
+        let life = content.life();
+        let lease = Lease { id: content.lease, renewable: content.renewable, expires_at: Some(label.expires), life };
         (values, lease)
     }
 }

@@ -1,9 +1,11 @@
+use std::fs::File;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use dev_vault::{DevVault, Dialect, Fault, On};
 use serde_json::{Value, json};
 
-use crate::support::{METHODS, ROLE, World, exports};
+use crate::support::{METHODS, ROLE, Ran, World, exports};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 
@@ -129,6 +131,26 @@ fn sts_without_a_lease_ends_when_its_data_says_so() {
     assert!((3_580..=3_595).contains(&left.as_secs()), "{left:?}");
     let set = exports(&world.command_as("token", "aws --role 365-dev").run().ok());
     assert!(set.contains_key("AWS_CREDENTIAL_EXPIRATION"));
+}
+
+#[test]
+fn an_answer_without_a_lease_has_no_end_and_nothing_to_revoke() {
+    for method in ["token", "id-token"] {
+        let world = World::start();
+        let without = |mut answer: Value| {
+            answer["lease_id"] = json!("");
+            answer["lease_duration"] = json!(0);
+            answer["renewable"] = json!(false);
+            answer
+        };
+        world.vault.inject(On::get(&format!("apikey/{ROLE}")).every(), Fault::rewrite(Box::new(without)));
+        let stdout = world.command_as(method, &format!("{EXOSCALE} --format json")).run().ok();
+        let answer: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!((answer.get("lease_id"), answer.get("expiration")), (None, None), "{method}: {answer}");
+        let mut command = world.command_as(method, EXOSCALE).to_command();
+        command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+        Ran::of(command).failed(74, "output");
+    }
 }
 
 #[test]
