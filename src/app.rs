@@ -3,15 +3,13 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use crate::cache::Cache;
-use crate::chain::{self, Chain, Obtained};
+use crate::chain::{self, Chain};
 use crate::cli::{self, CacheAction, Cli, Command, Intent, Stop};
 use crate::config::{self, Plan};
 use crate::delivery;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
+use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::inventory::{self, Cleared, Owner};
 use crate::render;
@@ -85,31 +83,32 @@ fn deliver_credential(mut plan: Plan, host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// Asks Vault. A signal that comes in between ends the run with its code, after the lease was given back. It drops what
-/// is under way, but not the read that makes a credential.
+/// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was given back.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
     let vault = Vault::new(&plan.connection, host)?;
-    let chain = Chain::new(&vault, cache, host);
-    let verbose = plan.output.verbose;
     start_runtime(host)?.block_on(async {
-        let interrupted = wait_for_signal()?;
-        let mut work = Box::pin(fetch_and_deliver(&chain, plan, host));
-        let end = tokio::select! {
-            biased;
-            result = &mut work => result,
-            kind = interrupted => match chain.interrupt(kind) {
-                true => work.await,
-                false => {
-                    drop(work);
-                    Err(chain.clean_up(chain::interruption(kind)).await)
-                }
-            },
-        };
-        if verbose {
+        let chain = Chain::new(&vault, cache, host, Interrupt::listen()?);
+        let end = obtain_and_deliver(chain, plan, host).await;
+        if plan.output.verbose {
             vault.take_warnings().into_iter().for_each(|text| host.warn(text));
         }
-        chain.tell_of_strays(end)
+        end
     })
+}
+
+async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> Result<()> {
+    let (credential, mut custody) = chain.obtain(plan).await?;
+    match custody.race(delivery::hand_over(&credential, plan, host)).await {
+        Ok(Ok(())) => {
+            custody.finish();
+            Ok(())
+        }
+        Ok(Err(error)) if custody.is_empty() => {
+            Err(custody.fail(error.also("the credential is kept for the next call")))
+        }
+        Ok(Err(error)) => Err(custody.abandon(error).await),
+        Err(signal) => Err(custody.fail(signal)),
+    }
 }
 
 fn show_or_clear_cache(action: Option<&CacheAction>, host: &Host) -> Result<()> {
@@ -142,42 +141,15 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
         .map_err(|cause| Error::new(Kind::Os, "the system gives no event queue").cause(cause))
 }
 
-async fn fetch_and_deliver(chain: &Chain<'_>, plan: &mut Plan, host: &Host) -> Result<()> {
-    let Obtained { credential, shared } = chain.obtain(plan).await?;
-    let Err(error) = delivery::hand_over(&credential, plan, host).await else { return Ok(()) };
-    if shared {
-        return Err(error.also("the credential is kept for the next call"));
-    }
-    Err(chain.clean_up(error).await)
-}
-
-/// Resolves to the kind of the first SIGINT, SIGTERM or SIGHUP.
-fn wait_for_signal() -> Result<impl Future<Output = Kind>> {
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => Kind::Interrupted,
-            _ = terminate.recv() => Kind::Terminated,
-            _ = hang_up.recv() => Kind::Terminated,
-        }
-    })
-}
-
 /// Lets a limit on the size of files be an error of the write, and not our end with an empty stdout, which an eval would
 /// take for success. Without a limit, a kept credential shall not cost an event queue.
 fn outlive_limits(host: &Host) -> Result<()> {
     if host.limits_files() {
         let runtime = start_runtime(host)?;
         let _inside = runtime.enter();
-        // Who listened once is not ended by the signal any more, for as long as the process lives.
-        listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)?;
+        outlive_file_limit()?;
     }
     Ok(())
-}
-
-fn listen(kind: SignalKind) -> Result<Signal> {
-    signal(kind).map_err(|cause| Error::new(Kind::Os, "the system lets us listen to no signal").cause(cause))
 }
 
 /// Says, when asked, where each value came from; never a value that is secret.

@@ -1,7 +1,7 @@
 //! A lease and the token that it hangs on: how long they live, and how they are revoked.
 //!
 //! The tree is Vault's: a token that is revoked takes its leases with it, and so does one that expires. What life a
-//! credential has is [`Life`]; what becomes of a failed run's is not decided here.
+//! credential has is [`Life`]; what becomes of a failed run's is [`crate::custody`]'s to decide.
 
 use std::time::Duration;
 

@@ -22,6 +22,7 @@ pub mod claims;
 pub mod cli;
 pub mod config;
 pub mod credential;
+mod custody;
 mod delivery;
 mod engine;
 pub mod error;
