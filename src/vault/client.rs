@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::answer::classify;
+use super::deadline::Deadline;
 use super::echo::Secrets;
 use super::outcome::Outcome;
 use super::retry;
@@ -22,35 +23,28 @@ use crate::http::{Broken, Client, Method, Reply, Request};
 use crate::mint::Datum;
 use crate::secret::Secret;
 
-/// What is kept back of the run for giving back, and what a signal leaves of it: `docker stop` kills after 10 s.
-const CLEAN_UP: Duration = Duration::from_secs(10);
 /// The deadline of a request that gives back, so that one that hangs is not the only one.
 const REVOKE: Duration = Duration::from_secs(4);
-/// What a read that still has no answer leaves of the clean-up's seconds, to revoke what can be: one request.
-const LAST: Duration = Duration::from_secs(2);
 /// After so long somebody who waits for us to end is told why we do not.
 const SILENCE: Duration = Duration::from_secs(1);
 /// And a lookup of a token this long: the credential is there, and waits for it.
 const LOOKUP: Duration = Duration::from_secs(4);
+
 /// A Vault, for one run.
 pub struct Vault<'a> {
     http: Client,
     host: &'a Host,
-    deadline: Duration,
+    deadline: Cell<Deadline>,
     connect_timeout: Duration,
     request_timeout: Option<Duration>,
     retries: u32,
-    /// When giving back began, if it did.
-    clean_up: Cell<Option<Duration>>,
     /// What no message may repeat: what was sent, and what came.
     secrets: Secrets,
     /// What Vault warned of, each with its path.
     warnings: RefCell<Vec<String>>,
     /// Whether the read that makes a credential is under way.
     minting: Cell<bool>,
-    /// Whether a signal came during that read; nothing more is made then.
-    interrupted: Cell<bool>,
-    /// Wakes who waits for its answer.
+    /// Wakes who waits for its answer, when a signal came.
     interrupt: Notify,
     /// Whether the run logged in with what is not had again: a lost read would cost it.
     single_use: Cell<bool>,
@@ -95,15 +89,13 @@ impl<'a> Vault<'a> {
         Ok(Self {
             http: Client::new(connection)?,
             host,
-            deadline: connection.timeout,
+            deadline: Cell::new(Deadline::new(connection.timeout)),
             connect_timeout: connection.connect_timeout,
             request_timeout: connection.request_timeout,
             retries: connection.retries,
-            clean_up: Cell::new(None),
             secrets: Secrets::default(),
             warnings: RefCell::default(),
             minting: Cell::new(false),
-            interrupted: Cell::new(false),
             interrupt: Notify::new(),
             single_use: Cell::new(false),
         })
@@ -122,17 +114,20 @@ impl<'a> Vault<'a> {
 
     /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
     pub fn begin_clean_up(&self) {
-        if !self.interrupted.get() {
-            self.clean_up.set(Some(self.host.elapsed()));
-        }
+        self.deadline.update(|mut deadline| {
+            deadline.begin_clean_up(self.host.elapsed());
+            deadline
+        });
     }
 
     /// Ends the run after the read that makes a credential, if that is under way: its answer is waited for a little
     /// longer, and nothing is asked any more but to give back. Returns whether it is.
     pub fn interrupt(&self) -> bool {
         if self.minting.get() {
-            self.begin_clean_up();
-            self.interrupted.set(true);
+            self.deadline.update(|mut deadline| {
+                deadline.interrupt(self.host.elapsed());
+                deadline
+            });
             self.interrupt.notify_one();
         }
         self.minting.get()
@@ -150,7 +145,7 @@ impl<'a> Vault<'a> {
             let Some(timeout) = self.timeout(step) else {
                 let error = Error::new(
                     Kind::Unavailable,
-                    format!("the run's deadline of {} s passed before {path}", self.deadline.as_secs()),
+                    format!("the run's deadline of {} s passed before {path}", self.deadline.get().run().as_secs()),
                 )
                 .hint("--timeout allows more");
                 let outcome = Outcome::NotProcessed { error, retry_after: None };
@@ -229,7 +224,7 @@ impl<'a> Vault<'a> {
     /// the cloud, and no lease is registered that would ever end it.
     async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, Broken> {
         let begun = self.host.elapsed();
-        let left = self.deadline.saturating_sub(begun);
+        let left = self.deadline.get().run().saturating_sub(begun);
         let mut answer = pin!(self.http.send(request));
         self.minting.set(true);
         let result = tokio::select! {
@@ -255,7 +250,7 @@ impl<'a> Vault<'a> {
         if let Ok(result) = timeout(SILENCE, &mut answer).await {
             return Some(result);
         }
-        let rest = self.clean_up_end().saturating_sub(LAST).saturating_sub(self.host.elapsed());
+        let rest = self.deadline.get().patience(self.host.elapsed());
         self.host.write_stderr(&format!(
             "ci-creds: waiting up to {:.0} s more for the answer to {path}, to take back what it makes\n",
             rest.as_secs_f64()
@@ -279,36 +274,24 @@ impl<'a> Vault<'a> {
         }
     }
 
-    /// The end of the run, for this step: clean-up has some seconds of its own.
+    /// The end of the run, for this step.
     fn budget(&self, step: Step) -> Duration {
-        match step {
-            Step::RevokeSelf | Step::RevokeLease => self.clean_up_end(),
-            _ if self.interrupted.get() => Duration::ZERO,
-            _ => self.deadline,
-        }
+        self.deadline.get().end(step.phase())
     }
 
-    fn clean_up_end(&self) -> Duration {
-        self.clean_up.get().map_or(self.deadline, |begun| begun.min(self.deadline)) + CLEAN_UP
-    }
-
-    /// How long a run lives at most: the clean-up counts twice, because a lost answer may be waited for that long, and what
-    /// it made be revoked as late.
+    /// How long a run lives at most.
     pub(super) fn longest_run(&self) -> Duration {
-        self.deadline + CLEAN_UP + CLEAN_UP
+        self.deadline.get().longest_run()
     }
 
     /// What is left for one request; `None` when the run is over.
     fn timeout(&self, step: Step) -> Option<Duration> {
-        let left = self.budget(step).checked_sub(self.host.elapsed()).filter(|left| !left.is_zero())?;
-        let whole = match step {
-            // No deadline of its own: Vault alone knows when the cloud has answered, and gives it 90 s.
-            Step::Mint => return Some(left + CLEAN_UP),
+        let most = match step {
             Step::RevokeSelf | Step::RevokeLease => REVOKE,
             Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
             _ => self.request_timeout.unwrap_or(REQUEST),
         };
-        Some(whole.min(left))
+        self.deadline.get().left(step.phase(), most, self.host.elapsed())
     }
 }
 

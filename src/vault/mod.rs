@@ -3,6 +3,7 @@
 
 mod answer;
 pub mod client;
+mod deadline;
 mod echo;
 mod failure;
 pub mod outcome;

@@ -1,6 +1,8 @@
 //! The requests that a run makes, named by their effect, and which may be sent again when nobody knows what became of
 //! one.
 
+use super::deadline::Phase;
+
 /// The requests that we make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -45,6 +47,15 @@ impl Step {
     /// Whether Vault has nothing to say when it did what it was asked.
     pub(super) fn may_be_silent(self) -> bool {
         matches!(self, Self::RevokeSelf | Self::RevokeLease)
+    }
+
+    /// What it is for, which says how long it may take.
+    pub(super) fn phase(self) -> Phase {
+        match self {
+            Self::Mint => Phase::Mint,
+            Self::RevokeSelf | Self::RevokeLease => Phase::CleanUp,
+            _ => Phase::Run,
+        }
     }
 
     /// The table. After *not processed*, every step may be sent again, inside the run's budget.
