@@ -17,8 +17,8 @@ pub struct Inventory {
     folder: Folder,
 }
 
-/// An entry that was opened.
-pub struct Opened {
+/// What an entry holds, opened.
+pub struct Contents {
     /// What takes it back; nothing of a login that has come to nothing.
     pub session: Option<Session>,
     /// The lease's id.
@@ -70,11 +70,11 @@ impl Inventory {
 
     /// Opens an entry. `caller` is his token, for a lease that was asked for with it.
     #[must_use]
-    pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Opened> {
+    pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Contents> {
         let bytes = read(&self.folder, name, host)?;
         let Some(target) = entry::label(&bytes)?.target else {
             let (_, token) = Seal::new(keys, None)?.open::<Option<entry::Token>>(&bytes)?;
-            return Some(Opened { session: token.map(entry::Token::into_session), lease: None, life: Life::Leased });
+            return Some(Contents { session: token.map(entry::Token::into_session), lease: None, life: Life::Leased });
         };
         let (label, content) = Seal::new(keys, Some(&target))?.open::<entry::Credential>(&bytes)?;
         let life = content.life();
@@ -85,7 +85,7 @@ impl Inventory {
             }
             (None, None) => return None,
         };
-        Some(Opened { session: Some(session), life, lease: content.lease })
+        Some(Contents { session: Some(session), life, lease: content.lease })
     }
 
     /// Removes an entry, under its lock. Returns whether it is gone.
