@@ -36,8 +36,20 @@ pub struct Lease {
     pub renewable: bool,
     /// When it is of no more use, by the local clock; `None` when Vault named no end.
     pub expires_at: Option<Timestamp>,
-    /// Whether revoking the lease takes the credential back. STS credentials outlive everything.
-    pub revocable: bool,
+    /// What ends it.
+    pub life: Life,
+}
+
+/// What ends a credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Life {
+    /// Its lease: Vault revokes it then, or before when it is told to, or when the token that asked for it ends.
+    Leased,
+    /// The cloud, at a fixed time. Nobody can end it before, and the token's end does not: STS.
+    Expiring,
+    /// Nothing that Vault knows of: an answer without a lease.
+    #[default]
+    Static,
 }
 
 impl Credential {

@@ -4,14 +4,15 @@
 //!
 //! ```text
 //! arguments ─► cli ─┐                    ┌────────── chain ──────────┐                ┌── delivery ─┐
-//! variables ────────┼─► config ─► Plan ─►│ cache? auth ─► engine     │─► Credential ─►│ render host │─► the caller
+//! variables ────────┼─► config ─► Plan ─►│ cache? source: auth engine│─► Credential ─►│ render host │─► the caller
 //! file ─────────────┘                    └────── vault ─► http ──────┘                └─────────────┘
 //! ```
 //!
-//! `config` decides everything before the first request. `chain` finds a credential that `cache` kept, or has `auth`
-//! log in and `engine` ask; `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new
-//! key. `provider` and `render` are pure. `delivery` hands the text over; `inventory` shows and gives back what is kept.
-//! `host` is the only door to the process. [`run`] is all that `main` calls.
+//! `config` decides everything before the first request. A `command` is one flow. `chain` finds a credential in the `cache`,
+//! or has its `source` make one: `auth` logs in and `engine` asks. `custody` holds what is owed until the delivery, `lease`
+//! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
+//! `render` are pure. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main`
+//! calls.
 
 mod app;
 pub mod auth;
@@ -20,20 +21,23 @@ pub mod cache;
 mod chain;
 pub mod claims;
 pub mod cli;
+mod command;
 pub mod config;
 pub mod credential;
+mod custody;
 mod delivery;
 mod engine;
 pub mod error;
 pub mod host;
 pub mod http;
 pub mod identity;
-mod inventory;
+mod lease;
 pub mod mint;
 pub mod origin;
 pub mod provider;
 pub mod render;
 pub mod secret;
+mod source;
 mod stray;
 pub mod time;
 pub mod variables;

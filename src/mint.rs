@@ -1,6 +1,8 @@
 //! The request that makes a credential, and the values of its answer: what [`crate::provider`] knows and
 //! [`crate::vault`] carries.
 
+use std::time::Duration;
+
 use crate::secret::Secret;
 
 /// The request that makes a credential.
@@ -16,6 +18,15 @@ pub struct Mint {
     pub writable: bool,
     /// Whether what it makes is temporary, and expires without a lease too.
     pub temporary: bool,
+}
+
+impl Mint {
+    /// How long the credential shall live: the parameter `ttl`, which is in whole seconds.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        let (_, text) = self.parameters.iter().find(|(name, _)| *name == "ttl")?;
+        text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
+    }
 }
 
 /// One value of Vault's `data`, read but not yet believed.

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::config::Plan;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::provider::shape::Made;
 use crate::time::render_time;
@@ -42,22 +42,24 @@ impl Stray {
         }
     }
 
-    /// Tells of it with the end of a run, whatever that is.
-    ///
-    /// # Errors
-    /// [`Kind::Leak`] when the run failed, unless it is temporary; a run that succeeded does so with an alarm.
-    pub(crate) fn tell(self, end: Result<()>, host: &Host) -> Result<()> {
+    /// Tells of it where the run succeeded: by an alarm, unless it is temporary.
+    pub(crate) fn warn(self, host: &Host) {
         let Self { text, hint, temporary } = self;
-        match end {
-            Ok(()) if temporary => host.warn(text),
-            Ok(()) => host.alarm(format!("{text}; {hint}")),
-            Err(error) if temporary => return Err(error.also(text)),
-            Err(error) if error.kind() == Kind::Leak => return Err(error.also(text).hint_too(&hint)),
-            Err(error) => {
-                let leak = Error::new(Kind::Leak, text).hint(hint);
-                return Err(leak.also(format!("what failed: {}", error.message())));
-            }
+        match temporary {
+            true => host.warn(text),
+            false => host.alarm(format!("{text}; {hint}")),
         }
-        Ok(())
+    }
+
+    /// Tells of it with the error of a run that failed: as a [`Kind::Leak`], unless it is temporary.
+    pub(crate) fn join(self, error: Error) -> Error {
+        let Self { text, hint, temporary } = self;
+        if temporary {
+            return error.also(text);
+        }
+        if error.kind() == Kind::Leak {
+            return error.also(text).hint_too(&hint);
+        }
+        Error::new(Kind::Leak, text).hint(hint).also(format!("what failed: {}", error.message()))
     }
 }

@@ -36,6 +36,16 @@ pub fn render_time(time: Timestamp) -> String {
     format!("{time:.0}")
 }
 
+/// A duration as people write it, in whole seconds: `48h`, `1h30m`, `59m58s`, `0s`.
+#[must_use]
+pub fn render_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let text: String =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    if text.is_empty() { "0s".into() } else { text }
+}
+
 /// A duration as Vault writes it: seconds, or `90s`, `20m`, `1h`, `1h30m`.
 ///
 /// # Errors
@@ -87,6 +97,15 @@ mod tests {
         assert_eq!(expiry(sent, 3), Some(sent));
         assert_eq!(expiry(sent, 0), None);
         assert_eq!(expiry(sent, u64::MAX), Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn a_duration_is_written_with_the_units_that_it_needs() {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (60, "1m"), (3598, "59m58s"), (3600, "1h"), (5400, "1h30m"), (172_800, "48h")]
+        {
+            assert_eq!(render_duration(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

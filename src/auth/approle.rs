@@ -5,8 +5,9 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
-use crate::vault::outcome::{Outcome, Refusal, Step};
-use crate::vault::refusal::{Row, Says, explain};
+use crate::vault::outcome::Outcome;
+use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::step::Step;
 
 /// Logs in with both halves.
 pub(super) async fn login(
@@ -30,7 +31,7 @@ pub(super) async fn login(
 
 async fn send(vault: &Vault<'_>, login: &Login, role_id: &Secret, secret_id: &Secret) -> Exchange {
     let body = [("role_id", role_id.expose()), ("secret_id", secret_id.expose())];
-    vault.login(Step::LoginAppRole, &login.mount, &body).await
+    vault.login(Step::LoginOnce, &login.mount, &body).await
 }
 
 fn open(exchange: Exchange, login: &Login) -> Result<Session> {
@@ -58,7 +59,7 @@ pub(super) async fn login_generated(
 async fn generate(vault: &Vault<'_>, plan: &Login, token: &Secret) -> Result<Secret> {
     let role = plan.role.as_deref().unwrap_or_default();
     let path = format!("auth/{}/role/{role}/secret-id", plan.mount);
-    let exchange = vault.create_secret_id(&plan.mount, role, token).await;
+    let exchange = vault.prepare(&path, token).await;
     let (_, envelope) = settle(exchange, |refusal| describe_generator(&refusal, plan))?;
     let secret_id = envelope.data.unwrap_or_default().take_text("secret_id");
     secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no secret_id")))

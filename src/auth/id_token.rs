@@ -9,8 +9,8 @@ use crate::error::{Error, Kind, Result, sanitized};
 use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::Vault;
-use crate::vault::outcome::{Refusal, Step};
-use crate::vault::refusal::{Row, Says, explain};
+use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::step::Step;
 
 /// Logs in; without a role, as the mount's default role.
 pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, claims: &Claims) -> Result<Session> {
@@ -18,7 +18,7 @@ pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, clai
     if let Some(role) = &login.role {
         body.push(("role", role));
     }
-    let exchange = vault.login(Step::LoginIdToken, &login.mount, &body).await;
+    let exchange = vault.login(Step::Login, &login.mount, &body).await;
     let path = format!("auth/{}/login", login.mount);
     session(settle(exchange, |refusal| describe(&refusal, login, claims))?, &path)
 }

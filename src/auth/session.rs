@@ -7,7 +7,8 @@ use crate::identity::{Identity, Login, Spent};
 use crate::secret::Secret;
 use crate::time::expiry;
 use crate::vault::client::{Exchange, Vault};
-use crate::vault::outcome::{Outcome, Refusal};
+use crate::vault::outcome::Outcome;
+use crate::vault::refusal::Refusal;
 use crate::vault::wire::{Auth, Envelope};
 
 /// A Vault token and what is known of it.

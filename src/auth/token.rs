@@ -6,8 +6,7 @@ use crate::identity::Login;
 use crate::secret::Secret;
 use crate::time::render_time;
 use crate::vault::client::Vault;
-use crate::vault::outcome::Refusal;
-use crate::vault::refusal::{Row, Says, explain};
+use crate::vault::refusal::{Refusal, Row, Says, explain};
 
 /// The token itself, which is not ours to revoke. No request.
 pub(super) fn plain(token: &Secret) -> Session {

@@ -14,7 +14,9 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::{Login, Spent};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
-use crate::vault::outcome::{Outcome, Refusal, Step};
+use crate::vault::outcome::Outcome;
+use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::step::Step;
 
 /// What lies in the token, by its creation path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub(super) async fn login(
     }
     let exchange = unwrap(vault, login, token).await?;
     let path = "sys/wrapping/unwrap";
-    let (sent, mut envelope) = settle(exchange, |refusal| describe_unwrap(&refusal, login))?;
+    let (sent, mut envelope) = settle(exchange, |refusal| describe(&UNWRAP_REFUSALS, &refusal, login))?;
     if let Some(auth) = &envelope.auth {
         let held_by = auth.metadata.role_name.as_deref().map(|name| vault.quote(name));
         let session = session((made.min(sent), envelope), path).map_err(Failed::after_spending)?;
@@ -84,7 +86,8 @@ struct Wrapped {
 
 /// `sys/wrapping/lookup`: which path made the token, and when. Spends nothing.
 async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrapped> {
-    let (sent, envelope) = settle(vault.lookup_wrapping(token).await, |refusal| describe_invalid(&refusal, login))?;
+    let (sent, envelope) =
+        settle(vault.lookup_wrapping(token).await, |refusal| describe(&LOOKUP_REFUSALS, &refusal, login))?;
     let mut data = envelope.data.unwrap_or_default();
     let made = data.take_text("creation_time").and_then(|time| time.expose().parse().ok()).unwrap_or(sent);
     let life = Duration::from_secs(data.number("creation_ttl").unwrap_or_default());
@@ -221,46 +224,54 @@ fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
     ))
 }
 
-/// The lookup's one refusal. Vault has one text for used, expired and never valid: only the user can tell.
-fn describe_invalid(refusal: &Refusal, login: &Login) -> Error {
-    if !refusal.is_wrapping_token_invalid() {
-        return Error::new(
-            Kind::Denied,
-            format!("the wrapping token (from {}) cannot be looked up ({})", login.origin, refusal.because()),
-        )
-        .hint("is sys/wrapping/lookup open on this server and in this namespace?");
-    }
-    stolen(login)
-}
-
 /// A token that dies between Vault's check and its use is "permission denied" without more.
 fn is_spent(refusal: &Refusal) -> bool {
     refusal.is_wrapping_token_invalid() || refusal.is_token_gone()
 }
 
-fn describe_unwrap(refusal: &Refusal, login: &Login) -> Error {
-    if is_spent(refusal) {
-        return stolen(login).also("it was valid at the lookup just before");
-    }
-    Error::new(
-        Kind::Spent,
-        format!("the wrapping token (from {}) was not unwrapped ({})", login.origin, refusal.because()),
-    )
-    .hint("any request with the token spends it: re-run with a new one")
+fn describe(table: &[Row], refusal: &Refusal, login: &Login) -> Error {
+    explain(table, refusal, &|name| match name {
+        "origin" => login.origin.to_string(),
+        "mount" => login.mount.clone(),
+        _ => login.role.clone().unwrap_or_else(|| "NAME".into()),
+    })
 }
 
-fn stolen(login: &Login) -> Error {
-    let role = login.role.as_deref().unwrap_or("NAME");
-    Error::new(
-        Kind::Spent,
-        format!("the wrapping token (from {}) is not valid: expired, already used, or tampered with", login.origin),
-    )
-    .hint(format!(
-        "if an earlier call of this job used it, give both --cache; if none did, somebody else did: look for \
-        sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of auth/{}/role/{role}, and re-run with \
-        a new token",
-        login.mount
-    ))
+/// Of `sys/wrapping/lookup`.
+const LOOKUP_REFUSALS: [Row; 2] = [
+    stolen(
+        Says::WrappingTokenInvalid,
+        "the wrapping token (from {origin}) is not valid: expired, already used, or tampered with",
+    ),
+    Row {
+        says: Says::Anything,
+        kind: Kind::Denied,
+        cause: "the wrapping token (from {origin}) cannot be looked up ({because})",
+        change: "is sys/wrapping/lookup open on this server and in this namespace?",
+    },
+];
+
+/// Of `sys/wrapping/unwrap`, behind a lookup.
+const UNWRAP_REFUSALS: [Row; 3] = [
+    stolen(Says::WrappingTokenInvalid, STOLEN_SINCE),
+    stolen(Says::TokenGone, STOLEN_SINCE),
+    Row {
+        says: Says::Anything,
+        kind: Kind::Spent,
+        cause: "the wrapping token (from {origin}) was not unwrapped ({because})",
+        change: "any request with the token spends it: re-run with a new one",
+    },
+];
+
+const STOLEN_SINCE: &str = "the wrapping token (from {origin}) is not valid: expired, already used, or tampered with; it was \
+    valid at the lookup just before";
+
+/// Vault has one text for used, expired and never valid: only the user can tell.
+const fn stolen(says: Says, cause: &'static str) -> Row {
+    let change = "if an earlier call of this job used it, give both --cache; if none did, somebody else did: look for \
+        sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of auth/{mount}/role/{role}, and re-run with a new \
+        token";
+    Row { says, kind: Kind::Spent, cause, change }
 }
 
 #[cfg(test)]
@@ -376,7 +387,7 @@ mod tests {
         let invalid = "wrapping token is not valid or does not exist";
         let by_policy = "1 error occurred: permission denied";
         let unwrap = |status, reason: &str| {
-            describe_unwrap(&Refusal { status, reason: reason.into() }, &login(None)).render(false)
+            describe(&UNWRAP_REFUSALS, &Refusal { status, reason: reason.into() }, &login(None)).render(false)
         };
         for (status, reason) in [(400, invalid), (403, "permission denied")] {
             let text = unwrap(status, reason);
@@ -386,8 +397,9 @@ mod tests {
             let text = unwrap(status, reason);
             assert!(text.contains("was not unwrapped") && !text.contains("tampered with"), "{text}");
         }
-        let lookup =
-            |status, reason: &str| describe_invalid(&Refusal { status, reason: reason.into() }, &login(None)).kind();
+        let lookup = |status, reason: &str| {
+            describe(&LOOKUP_REFUSALS, &Refusal { status, reason: reason.into() }, &login(None)).kind()
+        };
         assert_eq!(lookup(400, invalid), Kind::Spent);
         for (status, reason) in [(400, "bad token"), (403, "permission denied"), (403, invalid)] {
             assert_eq!(lookup(status, reason), Kind::Denied, "{status} {reason}");

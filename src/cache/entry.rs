@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::scope::{Door, Keys, Target};
+use crate::credential::Life;
 use crate::secret::Secret;
 
 /// The line. Every member is public.
@@ -49,6 +50,13 @@ pub struct Credential {
     pub known: bool,
     /// The login that asked for it, when it was ours: what takes the lease back.
     pub login: Option<Token>,
+}
+
+impl Credential {
+    /// What ends it. One that nothing ends is not kept.
+    pub(super) fn life(&self) -> Life {
+        if self.revocable { Life::Leased } else { Life::Expiring }
+    }
 }
 
 /// A kept login.

@@ -8,6 +8,7 @@ use super::entry::{self, Label, Seal};
 use super::name::{DRAFT, LOCK, lock_of, read};
 use super::scope::Keys;
 use crate::auth::Session;
+use crate::credential::Life;
 use crate::host::{Folder, Host, Lock, Locking};
 use crate::secret::Secret;
 
@@ -16,14 +17,14 @@ pub struct Inventory {
     folder: Folder,
 }
 
-/// An entry that was opened.
-pub struct Opened {
+/// What an entry holds, opened.
+pub struct Contents {
     /// What takes it back; nothing of a login that has come to nothing.
     pub session: Option<Session>,
     /// The lease's id.
     pub lease: Option<String>,
-    /// Whether it can be taken back.
-    pub revocable: bool,
+    /// What ends it.
+    pub life: Life,
 }
 
 impl Inventory {
@@ -69,13 +70,14 @@ impl Inventory {
 
     /// Opens an entry. `caller` is his token, for a lease that was asked for with it.
     #[must_use]
-    pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Opened> {
+    pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Contents> {
         let bytes = read(&self.folder, name, host)?;
         let Some(target) = entry::label(&bytes)?.target else {
             let (_, token) = Seal::new(keys, None)?.open::<Option<entry::Token>>(&bytes)?;
-            return Some(Opened { session: token.map(entry::Token::into_session), lease: None, revocable: true });
+            return Some(Contents { session: token.map(entry::Token::into_session), lease: None, life: Life::Leased });
         };
         let (label, content) = Seal::new(keys, Some(&target))?.open::<entry::Credential>(&bytes)?;
+        let life = content.life();
         let session = match (content.login, caller) {
             (Some(login), _) => login.into_session(),
             (None, Some(token)) => {
@@ -83,7 +85,7 @@ impl Inventory {
             }
             (None, None) => return None,
         };
-        Some(Opened { session: Some(session), lease: content.lease, revocable: content.revocable })
+        Some(Contents { session: Some(session), life, lease: content.lease })
     }
 
     /// Removes an entry, under its lock. Returns whether it is gone.

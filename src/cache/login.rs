@@ -12,11 +12,11 @@ const LOCKOUT: SignedDuration = SignedDuration::from_mins(15);
 
 /// What became of a login that is no more: what to say when the secret that bought it is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum LoginEnd {
     /// Its token came to its end.
-    OfAge(Timestamp),
+    Expired(Timestamp),
     /// The secret was used then, and nothing is left of it: a call failed and took it back, or used it up.
-    Gone(Timestamp),
+    Used(Timestamp),
 }
 
 impl Cache {
@@ -37,7 +37,7 @@ impl Cache {
 
     /// How the job's login ended, if it had one and it has.
     #[must_use]
-    pub fn login_ended(&self, host: &Host) -> Option<Ended> {
+    pub fn login_ended(&self, host: &Host) -> Option<LoginEnd> {
         let (label, token) = self.open_login(host)?;
         ended(&label, token.as_ref(), host.now())
     }
@@ -127,10 +127,10 @@ impl Cache {
     }
 }
 
-fn ended(label: &Label, token: Option<&Token>, now: Timestamp) -> Option<Ended> {
+fn ended(label: &Label, token: Option<&Token>, now: Timestamp) -> Option<LoginEnd> {
     match token {
-        None => Some(Ended::Gone(label.expires)),
-        Some(_) => (label.expires <= now).then_some(Ended::OfAge(label.expires)),
+        None => Some(LoginEnd::Used(label.expires)),
+        Some(_) => (label.expires <= now).then_some(LoginEnd::Expired(label.expires)),
     }
 }
 

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::Session;
 use crate::config::Plan;
-use crate::credential::{Credential, Lease};
+use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Folder, Host, Lock, Locking};
 use crate::provider::shape::{Field, Shape};
@@ -28,8 +28,8 @@ use crate::secret::Secret;
 
 pub use entry::Label;
 use entry::Seal;
-pub use inventory::{Inventory, Opened, is_stale};
-pub use login::Ended;
+pub use inventory::{Contents, Inventory, is_stale};
+pub use login::LoginEnd;
 use name::{DRAFT, lock_of, read, slot};
 pub use scope::{Door, Keys, Target};
 pub use window::{State, state};
@@ -51,8 +51,8 @@ pub struct Cache {
     wants_known: bool,
 }
 
-/// A credential that was kept.
-pub struct Kept {
+/// A credential that was found in the cache.
+pub struct Hit {
     /// What it is good for.
     pub state: State,
     /// Whether Vault gave no new one a moment ago.
@@ -70,9 +70,9 @@ pub enum Turn {
     /// Ours, as long as the lock is held.
     Ours(Lock),
     /// Another caller made one, or makes one while the old one still works.
-    Kept(Box<Kept>),
+    Hit(Box<Hit>),
     /// No new one is due, and this one waits to be tried: ours to do, and to note by [`Cache::note_known`].
-    Untried(Lock, Box<Kept>),
+    Untried(Lock, Box<Hit>),
     /// Nobody's: there are no locks here. Nothing can be kept.
     Nobody,
 }
@@ -110,7 +110,7 @@ impl Cache {
 
     /// What is kept of the target. An entry that cannot be used is none.
     #[must_use]
-    pub fn find(&self, plan: &Plan, host: &Host) -> Option<Kept> {
+    pub fn find(&self, plan: &Plan, host: &Host) -> Option<Hit> {
         let bytes = self.read(&self.file, host)?;
         let (label, content) = self.seal.open::<entry::Credential>(&bytes)?;
         let has = |name: &str| content.values.iter().any(|(kept, _)| kept == name);
@@ -124,7 +124,7 @@ impl Cache {
         let paused = label.pause.is_some_and(|until| now < until);
         // What cannot be taken back works at once.
         let ready = !self.wants_known || content.known || !content.revocable;
-        Some(Kept { state, last, paused, ready, label, content })
+        Some(Hit { state, last, paused, ready, label, content })
     }
 
     /// Waits for the lock, or for what another caller makes meanwhile; at most so long since the run began.
@@ -140,7 +140,7 @@ impl Cache {
         match self.folder.try_lock(&self.lock) {
             // Whoever held it before may have made what we want.
             Locking::Held(lock) => Some(match self.find(plan, host).filter(|kept| !kept.is_due()) {
-                Some(kept) if kept.ready => Turn::Kept(Box::new(kept)),
+                Some(kept) if kept.ready => Turn::Hit(Box::new(kept)),
                 Some(kept) => Turn::Untried(lock, Box::new(kept)),
                 None => Turn::Ours(lock),
             }),
@@ -150,7 +150,7 @@ impl Cache {
             }
             Locking::Busy => {
                 let kept = self.find(plan, host).filter(|kept| kept.state != State::Ended && kept.ready)?;
-                Some(Turn::Kept(Box::new(kept)))
+                Some(Turn::Hit(Box::new(kept)))
             }
         }
     }
@@ -188,7 +188,7 @@ impl Cache {
                 .collect(),
             lease: credential.lease.id.clone(),
             renewable: credential.lease.renewable,
-            revocable: credential.lease.revocable,
+            revocable: credential.lease.life == Life::Leased,
             // Who asks for it has it tried before it is kept.
             known: self.wants_known,
             login: session.own.then(|| entry::Token::of(session)),
@@ -199,14 +199,14 @@ impl Cache {
     }
 
     /// Notes that Vault gave no new credential in place of this one.
-    pub fn pause(&self, _turn: &Lock, kept: &Kept, host: &Host) {
+    pub fn pause(&self, _turn: &Lock, kept: &Hit, host: &Host) {
         let pause = host.now().checked_add(PAUSE).ok();
         self.write(&self.file, &self.seal, &Label { pause, ..kept.label.clone() }, &kept.content, host);
     }
 
     /// Notes that the cloud was seen to know the key of what is kept.
     pub fn note_known(&self, _turn: &Lock, plan: &Plan, host: &Host) {
-        if let Some(Kept { label, content, .. }) = self.find(plan, host) {
+        if let Some(Hit { label, content, .. }) = self.find(plan, host) {
             self.write(&self.file, &self.seal, &label, &entry::Credential { known: true, ..content }, host);
         }
     }
@@ -244,7 +244,7 @@ fn open_folder(folders: &[PathBuf], host: &Host) -> Option<Folder> {
     None
 }
 
-impl Kept {
+impl Hit {
     /// Whether it can be handed out, and no new one is to be made now.
     #[must_use]
     pub fn is_enough(&self) -> bool {
@@ -269,12 +269,8 @@ impl Kept {
             Some((field.clone(), content.values.swap_remove(place).1.0))
         };
         let values = shape.fields.iter().filter_map(&mut take).collect();
-        let lease = Lease {
-            id: content.lease,
-            renewable: content.renewable,
-            expires_at: Some(label.expires),
-            revocable: content.revocable,
-        };
+        let life = content.life();
+        let lease = Lease { id: content.lease, renewable: content.renewable, expires_at: Some(label.expires), life };
         (values, lease)
     }
 }

@@ -15,6 +15,7 @@ mod panic;
 mod process;
 mod replace;
 mod restart;
+mod signal;
 mod stream;
 mod system;
 mod trust;
@@ -37,6 +38,7 @@ pub use lock::Lock;
 pub use panic::on_panic;
 pub use process::{harden, with_stack};
 pub use replace::{Standing, Target};
+pub use signal::{Interrupt, outlive_file_limit};
 pub use stream::Stdout;
 pub use trust::Trust;
 

@@ -186,7 +186,7 @@ pub(crate) mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::credential::Lease;
+    use crate::credential::{Lease, Life};
     use crate::provider::{aws::AWS, exoscale::EXOSCALE};
 
     /// An Exoscale key, as the tests of the formats render it.
@@ -226,7 +226,7 @@ pub(crate) mod tests {
                 id: Some("exoscale/x/ci/U6z5".into()),
                 renewable: true,
                 expires_at: Some("2026-11-20T13:18:17Z".parse().unwrap()),
-                revocable: true,
+                life: Life::Leased,
             },
             keep_profile: false,
         }

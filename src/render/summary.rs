@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::credential::Credential;
+use crate::credential::{Credential, Life};
 use crate::provider::shape::CredentialsFile;
 use crate::time::render_time;
 
@@ -21,8 +21,9 @@ pub fn summary(credential: &Credential, login: &str, edited: Option<(&Credential
     }
     let lease = &credential.lease;
     rows.push(("lease", lease.id.clone().unwrap_or_else(|| "none".into())));
-    rows.push(("expires", lease.expires_at.map_or_else(|| "when its token ends".into(), render_time)));
-    if !lease.revocable {
+    let endless = if lease.life == Life::Static { "never" } else { "when its token ends" };
+    rows.push(("expires", lease.expires_at.map_or_else(|| endless.into(), render_time)));
+    if lease.life == Life::Expiring {
         rows.push(("note", "STS credentials cannot be taken back: they live until they expire".into()));
     }
     if let Some((_, path, profile)) = edited {

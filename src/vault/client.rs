@@ -1,7 +1,7 @@
-//! One verb each: lookup, unwrap, login, read, revoke. Sends, classifies, and sends again where the table of
-//! [`Step::when_ambiguous`] and the run's budget allow it.
+//! A Vault for one run. Sends, classifies, and sends again where the table of [`Step::when_ambiguous`] and the run's budget
+//! allow it. The requests themselves are in `request`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -9,66 +9,61 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::answer::classify;
+use super::deadline::Deadline;
 use super::echo::Secrets;
-use super::outcome::{Again, Outcome, Step, classify};
-use super::wire::{Envelope, object};
+use super::outcome::Outcome;
+use super::retry;
+use super::step::{Again, Step};
+use super::wire::Envelope;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::transport::{Connection, REQUEST, RETRIES};
 use crate::http::{Broken, Client, Method, Reply, Request};
-use crate::mint::{Datum, Mint};
+use crate::mint::Datum;
 use crate::secret::Secret;
 
-/// What is kept back of the run for giving back, and what a signal leaves of it: `docker stop` kills after 10 s.
-const CLEAN_UP: Duration = Duration::from_secs(10);
 /// The deadline of a request that gives back, so that one that hangs is not the only one.
 const REVOKE: Duration = Duration::from_secs(4);
-/// What a read that still has no answer leaves of the clean-up's seconds, to revoke what can be: one request.
-const LAST: Duration = Duration::from_secs(2);
 /// After so long somebody who waits for us to end is told why we do not.
 const SILENCE: Duration = Duration::from_secs(1);
 /// And a lookup of a token this long: the credential is there, and waits for it.
 const LOOKUP: Duration = Duration::from_secs(4);
-/// The first pause at most, and every pause at most: full jitter below it.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// A Vault, for one run.
 pub struct Vault<'a> {
     http: Client,
     host: &'a Host,
-    deadline: Duration,
+    deadline: Cell<Deadline>,
     connect_timeout: Duration,
     request_timeout: Option<Duration>,
     retries: u32,
-    /// When giving back began, if it did.
-    clean_up: Cell<Option<Duration>>,
     /// What no message may repeat: what was sent, and what came.
     secrets: Secrets,
+    /// What Vault warned of, each with its path.
+    warnings: RefCell<Vec<String>>,
     /// Whether the read that makes a credential is under way.
     minting: Cell<bool>,
-    /// Whether a signal came during that read; nothing more is made then.
-    interrupted: Cell<bool>,
-    /// Wakes who waits for its answer.
+    /// Wakes who waits for its answer, when a signal came.
     interrupt: Notify,
     /// Whether the run logged in with what is not had again: a lost read would cost it.
     single_use: Cell<bool>,
 }
 
 /// One exchange, before it is sent.
-struct Call<'a> {
-    step: Step,
-    method: Method,
-    path: &'a str,
-    query: &'a [(&'static str, String)],
-    token: Option<&'a Secret>,
-    body: Option<Secret>,
+pub(super) struct Call<'a> {
+    pub(super) step: Step,
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) query: &'a [(&'static str, String)],
+    pub(super) token: Option<&'a Secret>,
+    pub(super) body: Option<Secret>,
     /// What stands in the body and must not come back in an error.
-    secrets: &'a [&'a str],
+    pub(super) secrets: &'a [&'a str],
 }
 
 impl<'a> Call<'a> {
-    fn new(step: Step, method: Method, path: &'a str) -> Self {
+    pub(super) fn new(step: Step, method: Method, path: &'a str) -> Self {
         Self { step, method, path, query: &[], token: None, body: None, secrets: &[] }
     }
 }
@@ -94,14 +89,13 @@ impl<'a> Vault<'a> {
         Ok(Self {
             http: Client::new(connection)?,
             host,
-            deadline: connection.timeout,
+            deadline: Cell::new(Deadline::new(connection.timeout)),
             connect_timeout: connection.connect_timeout,
             request_timeout: connection.request_timeout,
             retries: connection.retries,
-            clean_up: Cell::new(None),
             secrets: Secrets::default(),
+            warnings: RefCell::default(),
             minting: Cell::new(false),
-            interrupted: Cell::new(false),
             interrupt: Notify::new(),
             single_use: Cell::new(false),
         })
@@ -113,96 +107,6 @@ impl<'a> Vault<'a> {
         &self.http.peer.host
     }
 
-    /// `POST sys/wrapping/lookup {token}`, without a token of our own: spends nothing.
-    pub async fn lookup_wrapping(&self, token: &Secret) -> Exchange {
-        let body = object(&[("token", token.expose())]);
-        self.exchange(Call {
-            body: Some(body),
-            secrets: &[token.expose()],
-            ..Call::new(Step::LookupWrapping, Method::Post, "sys/wrapping/lookup")
-        })
-        .await
-    }
-
-    /// `POST sys/wrapping/unwrap` with the wrapping token in the header and no body: the only form that needs no
-    /// other token.
-    pub async fn unwrap(&self, token: &Secret) -> Exchange {
-        self.exchange(Call { token: Some(token), ..Call::new(Step::Unwrap, Method::Post, "sys/wrapping/unwrap") }).await
-    }
-
-    /// `POST auth/<mount>/role/<role>/secret-id`.
-    pub async fn create_secret_id(&self, mount: &str, role: &str, token: &Secret) -> Exchange {
-        let path = format!("auth/{mount}/role/{role}/secret-id");
-        self.exchange(Call { token: Some(token), ..Call::new(Step::CreateSecretId, Method::Post, &path) }).await
-    }
-
-    /// `POST auth/token/create`: a child with the same policies, that lives as long as this run can. Without a TTL it
-    /// would live for 768 hours, and a root token's child for ever. The clean-up counts twice: a lost answer may be
-    /// waited for that long, and what it made be revoked as late.
-    pub async fn create_child(&self, token: &Secret) -> Exchange {
-        let call = Call::new(Step::CreateChild, Method::Post, "auth/token/create");
-        let ttl = format!("{}s", (self.deadline + CLEAN_UP + CLEAN_UP).as_secs());
-        let body = object(&[("display_name", "ci-creds"), ("ttl", &ttl)]);
-        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
-    }
-
-    /// `POST auth/token/renew-self {increment}`: from now on the token lives for so long, longer or shorter than it
-    /// would have. The default policy grants it.
-    pub async fn renew_self(&self, token: &Secret, increment: Duration) -> Exchange {
-        let call = Call::new(Step::RenewSelf, Method::Post, "auth/token/renew-self");
-        let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
-        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
-    }
-
-    /// `POST auth/<mount>/login`. No token goes with it.
-    pub async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
-        let secrets: Vec<_> = body.iter().filter(|(name, _)| *name != "role").map(|(_, value)| *value).collect();
-        let path = format!("auth/{mount}/login");
-        self.exchange(Call { body: Some(object(body)), secrets: &secrets, ..Call::new(step, Method::Post, &path) })
-            .await
-    }
-
-    /// The read, or the write with the same parameters, that makes a credential.
-    pub async fn mint(&self, mint: &Mint, method: Written, token: &Secret) -> Exchange {
-        match method {
-            Written::AsRead => {
-                let call = Call::new(Step::Mint, Method::Get, &mint.path);
-                self.exchange(Call { query: &mint.parameters, token: Some(token), ..call }).await
-            }
-            Written::AsWrite => {
-                let pairs: Vec<_> = mint.parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                let call = Call::new(Step::Mint, Method::Post, &mint.path);
-                self.exchange(Call { token: Some(token), body: Some(object(&pairs)), ..call }).await
-            }
-        }
-    }
-
-    /// `GET auth/token/lookup-self`; the default policy grants it.
-    pub async fn lookup_self(&self, token: &Secret) -> Exchange {
-        self.exchange(Call { token: Some(token), ..Call::new(Step::LookupSelf, Method::Get, "auth/token/lookup-self") })
-            .await
-    }
-
-    /// `POST auth/token/revoke-self`: takes every lease of the token with it.
-    pub async fn revoke_self(&self, token: &Secret) -> Exchange {
-        self.exchange(Call {
-            token: Some(token),
-            ..Call::new(Step::RevokeSelf, Method::Post, "auth/token/revoke-self")
-        })
-        .await
-    }
-
-    /// `POST sys/leases/revoke {lease_id}`; most CI policies do not grant it.
-    pub async fn revoke_lease(&self, lease: &str, token: &Secret) -> Exchange {
-        let body = object(&[("lease_id", lease)]);
-        self.exchange(Call {
-            token: Some(token),
-            body: Some(body),
-            ..Call::new(Step::RevokeLease, Method::Post, "sys/leases/revoke")
-        })
-        .await
-    }
-
     /// The run logs in with something that is not had again.
     pub fn note_single_use(&self) {
         self.single_use.set(true);
@@ -210,23 +114,27 @@ impl<'a> Vault<'a> {
 
     /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
     pub fn begin_clean_up(&self) {
-        if !self.interrupted.get() {
-            self.clean_up.set(Some(self.host.elapsed()));
-        }
+        self.deadline.update(|mut deadline| {
+            deadline.begin_clean_up(self.host.elapsed());
+            deadline
+        });
     }
 
     /// Ends the run after the read that makes a credential, if that is under way: its answer is waited for a little
     /// longer, and nothing is asked any more but to give back. Returns whether it is.
     pub fn interrupt(&self) -> bool {
         if self.minting.get() {
-            self.begin_clean_up();
-            self.interrupted.set(true);
+            self.deadline.update(|mut deadline| {
+                deadline.interrupt(self.host.elapsed());
+                deadline
+            });
             self.interrupt.notify_one();
         }
         self.minting.get()
     }
 
-    async fn exchange(&self, call: Call<'_>) -> Exchange {
+    /// Sends a request, and sends it again where that is allowed.
+    pub(super) async fn exchange(&self, call: Call<'_>) -> Exchange {
         let Call { step, method, path, query, token, body, secrets } = call;
         for secret in token.iter().map(|token| token.expose()).chain(secrets.iter().copied()) {
             self.secrets.note(secret);
@@ -237,7 +145,7 @@ impl<'a> Vault<'a> {
             let Some(timeout) = self.timeout(step) else {
                 let error = Error::new(
                     Kind::Unavailable,
-                    format!("the run's deadline of {} s passed before {path}", self.deadline.as_secs()),
+                    format!("the run's deadline of {} s passed before {path}", self.deadline.get().run().as_secs()),
                 )
                 .hint("--timeout allows more");
                 let outcome = Outcome::NotProcessed { error, retry_after: None };
@@ -254,6 +162,8 @@ impl<'a> Vault<'a> {
             let outcome = classify(step, result, self.name(), path, &self.secrets);
             if let Outcome::Done(envelope) = &outcome {
                 self.note(step, envelope);
+                let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
+                self.warnings.borrow_mut().extend(warnings);
             }
             let again = match &outcome {
                 // Who answers may be somebody before a Vault that has acted: once more, and no third time.
@@ -264,7 +174,11 @@ impl<'a> Vault<'a> {
                 Outcome::Ambiguous { transient, .. } => *transient && step.when_ambiguous() == Again::Yes,
                 Outcome::Done(_) | Outcome::Refused(_) | Outcome::Final(_) => false,
             };
-            let pause = self.pause(attempt, &outcome);
+            let retry_after = match &outcome {
+                Outcome::NotProcessed { retry_after, .. } => retry_after.as_deref(),
+                _ => None,
+            };
+            let pause = retry::pause(attempt, retry_after, self.host.now());
             if !again || attempt >= self.retries(step) || !self.can_connect_after(pause, step) {
                 return Exchange { sent, outcome, declined };
             }
@@ -288,6 +202,16 @@ impl<'a> Vault<'a> {
         token.into_iter().chain(texts).for_each(|secret| self.secrets.note(secret.expose()));
     }
 
+    /// One of Vault's warnings, for people.
+    pub(crate) fn render_warning(&self, path: &str, text: &str) -> String {
+        format!("{path}: Vault warns: {}", self.quote(text))
+    }
+
+    /// What Vault warned of since the last call, oldest first.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
+    }
+
     /// A server's words for a message, or that they repeat a secret of this run and are withheld.
     #[must_use]
     pub fn quote(&self, text: &str) -> String {
@@ -300,7 +224,7 @@ impl<'a> Vault<'a> {
     /// the cloud, and no lease is registered that would ever end it.
     async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, Broken> {
         let begun = self.host.elapsed();
-        let left = self.deadline.saturating_sub(begun);
+        let left = self.deadline.get().run().saturating_sub(begun);
         let mut answer = pin!(self.http.send(request));
         self.minting.set(true);
         let result = tokio::select! {
@@ -326,7 +250,7 @@ impl<'a> Vault<'a> {
         if let Ok(result) = timeout(SILENCE, &mut answer).await {
             return Some(result);
         }
-        let rest = self.clean_up_end().saturating_sub(LAST).saturating_sub(self.host.elapsed());
+        let rest = self.deadline.get().patience(self.host.elapsed());
         self.host.write_stderr(&format!(
             "ci-creds: waiting up to {:.0} s more for the answer to {path}, to take back what it makes\n",
             rest.as_secs_f64()
@@ -350,68 +274,25 @@ impl<'a> Vault<'a> {
         }
     }
 
-    /// The end of the run, for this step: clean-up has some seconds of its own.
+    /// The end of the run, for this step.
     fn budget(&self, step: Step) -> Duration {
-        match step {
-            Step::RevokeSelf | Step::RevokeLease => self.clean_up_end(),
-            _ if self.interrupted.get() => Duration::ZERO,
-            _ => self.deadline,
-        }
+        self.deadline.get().end(step.phase())
     }
 
-    fn clean_up_end(&self) -> Duration {
-        self.clean_up.get().map_or(self.deadline, |begun| begun.min(self.deadline)) + CLEAN_UP
+    /// How long a run lives at most.
+    pub(super) fn longest_run(&self) -> Duration {
+        self.deadline.get().longest_run()
     }
 
     /// What is left for one request; `None` when the run is over.
     fn timeout(&self, step: Step) -> Option<Duration> {
-        let left = self.budget(step).checked_sub(self.host.elapsed()).filter(|left| !left.is_zero())?;
-        let whole = match step {
-            // No deadline of its own: Vault alone knows when the cloud has answered, and gives it 90 s.
-            Step::Mint => return Some(left + CLEAN_UP),
+        let most = match step {
             Step::RevokeSelf | Step::RevokeLease => REVOKE,
             Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
             _ => self.request_timeout.unwrap_or(REQUEST),
         };
-        Some(whole.min(left))
+        self.deadline.get().left(step.phase(), most, self.host.elapsed())
     }
-
-    /// A server that names a pause gets at least that one.
-    fn pause(&self, attempt: u32, outcome: &Outcome) -> Duration {
-        let jitter = jitter(attempt);
-        let asked = match outcome {
-            Outcome::NotProcessed { retry_after: Some(text), .. } => parse_retry_after(text, self.host.now()),
-            _ => None,
-        };
-        asked.map_or(jitter, |asked| asked.saturating_add(jitter))
-    }
-}
-
-/// Full jitter below a bound that doubles: a hundred jobs that failed together come back apart.
-fn jitter(attempt: u32) -> Duration {
-    let bound = FIRST_PAUSE.saturating_mul(1 << attempt.min(8)).min(LONGEST_PAUSE);
-    bound.mul_f64(fastrand::f64())
-}
-
-/// How the engine is asked: some policies grant only `read`, some only `update`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// `GET` with a query, as `vault read` does.
-    AsRead,
-    /// `POST` with a body, as `vault write` does.
-    AsWrite,
-}
-
-/// `Retry-After`: seconds, or an HTTP date. What cannot be read is no wish; the past is now.
-#[must_use]
-pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit is as good as for ever, and beyond every budget.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
@@ -420,37 +301,6 @@ mod tests {
     use crate::host::Fake;
     use crate::http::address::Address;
     use crate::http::transport::Roots;
-
-    #[test]
-    fn a_hundred_pauses_lie_apart_below_a_bound_that_doubles() {
-        for (attempt, bound) in [(0, 500), (1, 1000), (2, 2000), (3, 4000), (9, 4000), (99, 4000)] {
-            let pauses: Vec<_> = (0..100).map(|_| jitter(attempt).as_millis()).collect();
-            assert!(pauses.iter().all(|pause| *pause < bound), "{pauses:?}");
-            // All in one half of the range: once in 2^99 runs.
-            assert!(pauses.iter().any(|pause| *pause < bound / 2), "{pauses:?}");
-            assert!(pauses.iter().any(|pause| *pause >= bound / 2), "{pauses:?}");
-        }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        let cases = [
-            ("0", Some(0)),
-            ("30", Some(30)),
-            (" 30 ", Some(30)),
-            ("99999999999999999999999", Some(u64::MAX)),
-            ("Fri, 20 Nov 2026 12:00:30 GMT", Some(30)),
-            ("Fri, 20 Nov 2026 11:00:00 GMT", Some(0)),
-            ("soon", None),
-            ("-1", None),
-            ("1.5", None),
-            ("", None),
-        ];
-        for (text, seconds) in cases {
-            assert_eq!(parse_retry_after(text, now).map(|pause| pause.as_secs()), seconds, "{text:?}");
-        }
-    }
 
     fn connection(timeout: u64, request_timeout: Option<u64>) -> Connection {
         Connection {
@@ -477,7 +327,7 @@ mod tests {
             let vault = Vault::new(&connection(timeout, request_timeout), &host).unwrap();
             vault.timeout(step).map(|left| left.as_secs())
         };
-        let asks = [Step::LookupWrapping, Step::Unwrap, Step::CreateSecretId, Step::LoginAppRole, Step::LoginIdToken];
+        let asks = [Step::LookupWrapping, Step::Unwrap, Step::Prepare, Step::LoginOnce, Step::Login];
         let revokes = [Step::RevokeSelf, Step::RevokeLease];
         for (timeout, request_timeout, ask, mint) in [
             (90, None, Some(20), Some(100)),
@@ -519,23 +369,5 @@ mod tests {
         for step in revokes {
             assert_eq!(vault.timeout(step).map(|left| left.as_secs()), Some(4), "{step:?}");
         }
-    }
-
-    #[test]
-    fn a_pause_that_the_server_names_is_the_least_and_jitter_comes_on_top() {
-        let host = Host::fake(Fake::default());
-        let vault = Vault::new(&connection(90, None), &host).unwrap();
-        let error = || Error::new(Kind::Temporary, "x");
-        let pauses = |text: Option<&str>| -> Vec<_> {
-            let outcome = Outcome::NotProcessed { error: error(), retry_after: text.map(str::to_owned) };
-            (0..100).map(|_| vault.pause(0, &outcome).as_millis()).collect()
-        };
-        for (text, least) in [(Some("3"), 3000), (Some("soon"), 0), (None, 0)] {
-            let pauses = pauses(text);
-            assert!(pauses.iter().all(|pause| (least..least + 500).contains(pause)), "{text:?}: {pauses:?}");
-            assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{text:?}: {pauses:?}");
-        }
-        let ambiguous = Outcome::Ambiguous { error: error(), transient: true, cut_off: false };
-        assert!(vault.pause(0, &ambiguous).as_millis() < 500);
     }
 }

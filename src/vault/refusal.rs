@@ -1,9 +1,63 @@
-//! Refusals as tables: what Vault says, what it means, and what to change. One table for each login and each engine.
+//! A refusal, and the form of a table of refusals: what Vault says, what it means, and what to change. Each login and each
+//! engine has one.
 //!
 //! The same rows serve a failed run and a diagnosis. Which request was refused is not known here.
 
-use super::outcome::Refusal;
 use crate::error::{Error, Kind};
+
+/// How Vault begins the error of a backend, or of the policy of a valid token.
+const ONE_ERROR: &str = "1 error occurred";
+
+/// A refusal: status and reason.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// Vault's first error, sanitized; may be empty.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// Whether the policy of a valid token refuses, or the token itself is not valid: both are "permission denied".
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.status == 403
+    }
+
+    /// Vault counts the errors when the policy of a valid token refuses: "1 error occurred: permission denied", and in
+    /// Enterprise with the Sentinel policy that did.
+    #[must_use]
+    pub fn is_denied_by_policy(&self) -> bool {
+        let counted = self.reason.starts_with(ONE_ERROR) || self.reason.contains(" errors occurred: ");
+        self.is_denied() && counted && !self.is_token_gone()
+    }
+
+    /// The token is unknown, expired or revoked: a bare "permission denied", and from Vault 1.17 on "2 errors occurred:
+    /// permission denied invalid token". Any other text says nothing of the token: what it made may live.
+    #[must_use]
+    pub fn is_token_gone(&self) -> bool {
+        self.is_denied() && (self.reason == "permission denied" || self.reason.ends_with(" invalid token"))
+    }
+
+    /// Vault up to 1.9 asks for a token where none should be needed: there is no login at that path.
+    #[must_use]
+    pub fn wants_a_token(&self) -> bool {
+        self.status == 400 && self.reason == "missing client token"
+    }
+
+    /// The one text that Vault has for a wrapping token that is spent, expired or was never valid.
+    #[must_use]
+    pub fn is_wrapping_token_invalid(&self) -> bool {
+        self.status == 400 && self.reason.contains("wrapping token is not valid or does not exist")
+    }
+
+    /// The reason in brackets, for the end of a message.
+    #[must_use]
+    pub fn because(&self) -> String {
+        let reason = self.reason.strip_prefix(ONE_ERROR).unwrap_or(&self.reason).trim_start_matches(": ");
+        if reason.is_empty() { format!("status {}", self.status) } else { format!("{}: {reason}", self.status) }
+    }
+}
 
 /// One row: the first one that fits tells the cause and the change.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +85,8 @@ pub enum Says {
     TokenDenied,
     /// The token is unknown, expired or revoked: [`Refusal::is_token_gone`].
     TokenGone,
+    /// The wrapping token is spent, expired or was never valid: [`Refusal::is_wrapping_token_invalid`].
+    WrappingTokenInvalid,
     /// There is nothing at this path that takes a login.
     NoSuchLogin,
     /// Anything else.
@@ -45,6 +101,7 @@ impl Says {
             Self::PolicyDenies => refusal.is_denied_by_policy(),
             Self::TokenDenied => refusal.is_denied() || refusal.wants_a_token(),
             Self::TokenGone => refusal.is_token_gone(),
+            Self::WrappingTokenInvalid => refusal.is_wrapping_token_invalid(),
             Self::NoSuchLogin => refusal.wants_a_token() || refusal.status == 404,
             Self::Anything => true,
         }
@@ -85,6 +142,7 @@ fn fill(template: &str, value: &dyn Fn(&str) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::sanitized;
 
     #[test]
     fn a_name_in_braces_is_a_value_and_the_braces_of_a_policy_stay() {
@@ -109,5 +167,34 @@ mod tests {
         assert_eq!(explained(404, "say two"), "text: 404: say two");
         assert_eq!(explained(405, "x"), "status name");
         assert_eq!(explained(400, "x"), "anything");
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_status_and_text_together() {
+        let refusal = |status, reason: &str| Refusal { status, reason: reason.into() };
+        let policy = "1 error occurred: permission denied";
+        assert!(refusal(403, policy).is_denied_by_policy());
+        let sentinel = "2 errors occurred: egp standard policy root/office-hours resulted in denial. permission denied";
+        for reason in [policy, sentinel, "namespaces feature not enabled", "blocked", ""] {
+            let by_policy = [policy, sentinel].contains(&reason);
+            assert_eq!(refusal(403, reason).is_denied_by_policy(), by_policy, "{reason}");
+            assert!(!refusal(403, reason).is_token_gone(), "{reason}");
+        }
+        for reason in ["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n", "permission denied"] {
+            let refusal = refusal(403, &sanitized(reason));
+            assert!(refusal.is_token_gone() && !refusal.is_denied_by_policy(), "{reason}");
+        }
+        assert!(!refusal(400, policy).is_denied_by_policy());
+        assert!(!refusal(403, "permission denied").is_denied_by_policy());
+        assert!(refusal(403, "permission denied").is_denied() && !refusal(400, "permission denied").is_denied());
+        let missing = "missing client token";
+        assert!(refusal(400, missing).wants_a_token());
+        assert!(!refusal(403, missing).wants_a_token() && !refusal(400, "x").wants_a_token());
+        let spent = "wrapping token is not valid or does not exist";
+        assert!(refusal(400, spent).is_wrapping_token_invalid());
+        assert!(!refusal(403, spent).is_wrapping_token_invalid());
+        assert!(!refusal(400, "invalid role ID").is_wrapping_token_invalid());
+        assert_eq!(refusal(403, policy).because(), "403: permission denied");
+        assert_eq!(refusal(404, "").because(), "status 404");
     }
 }

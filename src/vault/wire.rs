@@ -45,9 +45,6 @@ pub struct Envelope {
 pub struct Auth {
     /// Empty when a second factor is asked for.
     pub client_token: Option<Secret>,
-    /// Empty for a batch token.
-    #[serde(deserialize_with = "null_is_default")]
-    pub accessor: String,
     /// Seconds; zero means no end.
     #[serde(deserialize_with = "null_is_default")]
     pub lease_duration: u64,

@@ -1,9 +1,11 @@
+use std::fs::File;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use dev_vault::{DevVault, Dialect, Fault, On};
 use serde_json::{Value, json};
 
-use crate::support::{METHODS, ROLE, World, exports};
+use crate::support::{METHODS, ROLE, Ran, World, exports};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 
@@ -132,6 +134,26 @@ fn sts_without_a_lease_ends_when_its_data_says_so() {
 }
 
 #[test]
+fn an_answer_without_a_lease_has_no_end_and_nothing_to_revoke() {
+    for method in ["token", "id-token"] {
+        let world = World::start();
+        let without = |mut answer: Value| {
+            answer["lease_id"] = json!("");
+            answer["lease_duration"] = json!(0);
+            answer["renewable"] = json!(false);
+            answer
+        };
+        world.vault.inject(On::get(&format!("apikey/{ROLE}")).every(), Fault::rewrite(Box::new(without)));
+        let stdout = world.command_as(method, &format!("{EXOSCALE} --format json")).run().ok();
+        let answer: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!((answer.get("lease_id"), answer.get("expiration")), (None, None), "{method}: {answer}");
+        let mut command = world.command_as(method, EXOSCALE).to_command();
+        command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+        Ran::of(command).failed(74, "output");
+    }
+}
+
+#[test]
 fn an_iam_user_unsets_a_stale_session_and_profile() {
     for dialect in Dialect::ALL {
         let world = World::with(DevVault::builder().dialect(dialect));
@@ -169,4 +191,76 @@ fn a_role_or_mount_that_is_not_there_is_told_with_the_command_that_lists_the_rol
         assert!(ran.stderr.contains(&format!("there is no {path} (")), "{ran:?}");
         assert!(ran.stderr.contains(&format!("{list} the roles\n")), "{ran:?}");
     }
+}
+
+#[test]
+fn a_ttl_that_vault_shortens_is_told_with_both_durations() {
+    for dialect in Dialect::ALL {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        let arn = "arn:aws:iam::123123123123:role/ci";
+        let role = json!({ "credential_type": "assumed_role", "role_arns": [arn], "max_sts_ttl": "1h" });
+        world.vault.write("aws/roles/365-dev", role);
+        let text = "--ttl asked for 48h, and the credential of aws/sts/365-dev expires after 1h";
+        for (line, told) in [
+            ("--ttl 48h", true),
+            ("--ttl 48h --format process --no-cache", false),
+            ("--ttl 48h --format process --no-cache -v", true),
+            ("--ttl 1h", false),
+            ("--ttl 20m", false),
+            ("", false),
+        ] {
+            let ran = world.command_as("id-token", &format!("aws --role 365-dev {line}")).run();
+            assert_eq!(ran.stderr.contains(text), told, "{dialect} {line}: {ran:?}");
+            assert!(told || ran.stderr.is_empty(), "{dialect} {line}: {ran:?}");
+            ran.ok();
+        }
+        // An IAM user lives as long as the mount says, whatever was asked for.
+        world.vault.write("aws/config/lease", json!({ "lease": "30m", "lease_max": "1h" }));
+        let ran = world.command_as("id-token", "aws --role user --via creds --ttl 2h").run();
+        assert!(ran.stderr.contains("--ttl asked for 2h") && ran.stderr.contains("expires after 30m"), "{ran:?}");
+        ran.ok();
+    }
+}
+
+#[test]
+fn a_lease_that_vault_caps_is_told_always_and_every_other_warning_when_asked() {
+    for dialect in Dialect::ALL {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        world.vault.write(&format!("exoscale/role/{ROLE}"), json!({ "iam-role": "ci", "ttl": "48h", "max_ttl": "1h" }));
+        let role = format!("auth/gitlab/role/{ROLE}");
+        world.vault.write(&role, json!({ "token_ttl": 0, "token_max_ttl": "2h" }));
+        let lease = format!("exoscale/apikey/{ROLE}: Vault warns: TTL of 48h");
+        let login = "auth/gitlab/login: Vault warns: TTL of 768h";
+        for (line, of_lease, of_login) in [
+            ("", true, false),
+            ("-v", true, true),
+            ("--sos --format process --no-cache", false, false),
+            ("--sos --format process --no-cache -v", true, true),
+        ] {
+            let ran = world.command_as("id-token", &format!("{EXOSCALE} {line}")).run();
+            let told = |text: &str| ran.stderr.matches(text).count();
+            assert_eq!((told(&lease), told(login)), (of_lease.into(), of_login.into()), "{dialect} {line}: {ran:?}");
+            ran.ok();
+        }
+        let ran = world.command_as("id-token", &format!("{EXOSCALE} --cache -v")).run();
+        assert_eq!(ran.stderr.matches(login).count(), 1, "{dialect}: {ran:?}");
+    }
+}
+
+#[test]
+fn what_vault_warned_of_is_told_of_a_failed_run_too_and_repeats_no_secret() {
+    let world = World::start();
+    let run = world.command_as("id-token", &format!("{EXOSCALE} -v"));
+    let jwt = run.variables()["VAULT_ID_TOKEN"].clone();
+    let warn = move |mut answer: Value| {
+        answer["warnings"] =
+            json!(["a\nb; $(id)", format!("got {jwt}"), format!("gave {}", answer["auth"]["client_token"])]);
+        answer
+    };
+    world.vault.inject(On::path("auth/gitlab/login"), Fault::rewrite(Box::new(warn)));
+    world.vault.write("sys/policies/acl/job", json!({ "policy": "path \"x\" { capabilities = [\"read\"] }" }));
+    let ran = run.run().failed(77, "denied");
+    world.assert_no_secret_in(&ran.stderr);
+    assert!(ran.stderr.contains("ci-creds: warning: auth/gitlab/login: Vault warns: a b id\n"), "{ran:?}");
+    assert_eq!(ran.stderr.matches("Vault warns: the reason repeats a secret and is withheld\n").count(), 1, "{ran:?}");
 }

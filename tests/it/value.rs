@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ci_creds::credential::{Credential, Lease};
+use ci_creds::credential::{Credential, Lease, Life};
 use ci_creds::provider::shape::{Characters, Field, Shape};
 use ci_creds::provider::{
     aws::AWS,
@@ -67,7 +67,7 @@ fn credential(shape: &'static Shape) -> impl Strategy<Value = Credential> {
                 id: Some("x/y".into()),
                 renewable: true,
                 expires_at: "2099-12-31T23:59:59Z".parse().ok(),
-                revocable: true,
+                life: Life::Leased,
             },
             keep_profile: false,
         }

@@ -138,3 +138,29 @@ fn a_login_for_one_request_asks_for_no_key_and_one_for_two_gets_it() {
     engine.wait_until_revoked("countedtoken");
     assert_eq!(engine.users("countedtoken"), [""; 0]);
 }
+
+#[test]
+fn a_life_that_a_real_server_shortens_is_told() {
+    let Some(engine) = Engine::start("capped", true) else { return };
+    engine.operator().write("sys/mounts/capped/tune", &json!({ "max_lease_ttl": "5m" }));
+    let mut role = engine.operator().read("auth/gitlab/role/capped")["data"].clone();
+    (role["token_ttl"], role["token_max_ttl"]) = (json!(0), json!("2h"));
+    engine.operator().write("auth/gitlab/role/capped", &role);
+    let lease = "capped/creds/cappedlease: Vault warns: TTL of 10m exceeded the effective max_ttl of 5m";
+    let login = "auth/gitlab/login: Vault warns: TTL of 768h exceeded the effective max_ttl of 2h";
+    for (line, expected) in [("", (1, 0)), ("-v", (1, 1))] {
+        let mut run = engine.job("id-token", "cappedlease");
+        run.arguments.extend(line.split_whitespace().map(str::to_owned));
+        let ran = run.run();
+        assert_eq!((ran.stderr.matches(lease).count(), ran.stderr.matches(login).count()), expected, "{ran:?}");
+        ran.ok();
+    }
+    // This engine takes no ttl.
+    let ran = engine.job("token", "cappedlease").arg("--ttl=48h").arg("-v").run();
+    for words in
+        ["--ttl asked for 48h", "expires after 5m", "Vault warns: Endpoint ignored these unrecognized parameters"]
+    {
+        assert!(ran.stderr.contains(words), "{ran:?}");
+    }
+    ran.ok();
+}

@@ -5,18 +5,51 @@
 
 use std::time::Duration;
 
-use crate::cache::{Door, Inventory, Keys, Label, Opened, is_stale};
+use crate::cache::{Contents, Door, Inventory, Keys, Label, is_stale};
 use crate::config::{Access, Place};
-use crate::engine::{self, Leftover};
+use crate::credential::Life;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
 use crate::identity::Identity;
+use crate::lease::{self, Leftover};
 use crate::secret::Secret;
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
-/// The table for stdout: a line for each entry, the values left out.
-pub(crate) fn list(place: &Place, host: &Host) -> String {
+use super::{start_runtime, take_warnings, write_stderr};
+
+/// `ci-creds cache`: prints a line for each entry, the values left out.
+///
+/// # Errors
+/// [`Kind::Output`].
+pub(crate) fn show(place: &Place, host: &Host) -> Result<()> {
+    finish(list(place, host), host)
+}
+
+/// `ci-creds cache clear`: gives back what the caller's own secret opens, and removes it; removes what is stale; with
+/// `all`, removes the rest too, whatever becomes of its leases.
+///
+/// # Errors
+/// [`Kind::Leak`] for leases that could not be given back: without `all` their entries stay. [`Kind::Config`] when nothing
+/// could be opened because nobody says who the caller is, which is `access`. When a lock cannot be waited for.
+pub(crate) fn clear(place: &Place, access: Result<Access>, all: bool, host: &Host) -> Result<()> {
+    let owner = access.and_then(|mut access| {
+        access.connection.read_roots(host)?;
+        let vault = Vault::new(&access.connection, host)?;
+        Ok(Owner { access, vault })
+    });
+    let Report { text, error } = start_runtime(host)?.block_on(clear_all(place, owner, all, host))?;
+    finish(text, host)?;
+    error.map_or(Ok(()), Err)
+}
+
+fn finish(text: String, host: &Host) -> Result<()> {
+    host.write_stdout(&Secret::new(text))?;
+    write_stderr(take_warnings(host), host);
+    Ok(())
+}
+
+fn list(place: &Place, host: &Host) -> String {
     let inventories = Inventory::open_all(&place.folders, host);
     let now = host.now();
     let rows: Vec<_> = inventories
@@ -77,26 +110,19 @@ impl Tally {
     }
 }
 
-/// What `clear` did, for stdout, and what it could not do.
-pub(crate) struct Cleared {
-    pub(crate) text: String,
-    /// [`Kind::Leak`] for leases that could not be given back: without `all` their entries stay. [`Kind::Config`] when
-    /// nothing could be opened because nobody says who the caller is.
-    pub(crate) error: Option<Error>,
+/// What was done, for stdout, and what could not be.
+struct Report {
+    text: String,
+    error: Option<Error>,
 }
 
 /// Who gives back: what the caller logs in with, and the Vault where.
-pub(crate) struct Owner<'a> {
-    pub(crate) access: Access,
-    pub(crate) vault: Vault<'a>,
+struct Owner<'a> {
+    access: Access,
+    vault: Vault<'a>,
 }
 
-/// Gives back what the caller's own secret opens, and removes it; removes what is stale; with `all`, removes the rest
-/// too, whatever becomes of its leases.
-///
-/// # Errors
-/// When a lock cannot be waited for.
-pub(crate) async fn clear(place: &Place, owner: Result<Owner<'_>>, all: bool, host: &Host) -> Result<Cleared> {
+async fn clear_all(place: &Place, owner: Result<Owner<'_>>, all: bool, host: &Host) -> Result<Report> {
     let own = owner.as_ref().ok().map(|owner| {
         let door = Door::new(&owner.access.connection, &owner.access.login, place.job.as_deref());
         (Keys::new(&door, &owner.access.login.identity), owner)
@@ -155,16 +181,16 @@ async fn clear_entry(
     Ok(())
 }
 
-async fn give_back(vault: &Vault<'_>, label: &Label, entry: Opened) -> Result<String> {
+async fn give_back(vault: &Vault<'_>, label: &Label, entry: Contents) -> Result<String> {
     vault.begin_clean_up();
     let what = what(label);
     let Some(session) = &entry.session else { return Ok(format!("removed: {what}; it had ended")) };
     let gone = match &label.target {
-        None => engine::end_login(vault, session).await?,
+        None => lease::end_login(vault, session).await?,
         Some(_) => {
-            let lease = Leftover::Lease { id: entry.lease, revocable: entry.revocable };
-            engine::give_back(vault, session, &lease, &what).await?;
-            entry.revocable
+            let leftover = Leftover::Lease { id: entry.lease, life: entry.life };
+            lease::give_back(vault, session, &leftover, &what).await?;
+            entry.life == Life::Leased
         }
     };
     Ok(if gone {
@@ -176,7 +202,7 @@ async fn give_back(vault: &Vault<'_>, label: &Label, entry: Opened) -> Result<St
 
 const NOTHING: &str = "nothing is kept\n";
 
-fn settle(tally: Tally, stranger: Option<Error>) -> Cleared {
+fn settle(tally: Tally, stranger: Option<Error>) -> Report {
     let mut text: String = tally.lines.iter().map(|line| format!("{}\n", printable(line))).collect();
     let mut error = tally.leak;
     if tally.others > 0 {
@@ -197,7 +223,7 @@ fn settle(tally: Tally, stranger: Option<Error>) -> Cleared {
     if text.is_empty() && error.is_none() {
         text.push_str(NOTHING);
     }
-    Cleared { text, error }
+    Report { text, error }
 }
 
 /// A token that was not ours to revoke: its leases are given back one by one.

@@ -1,0 +1,228 @@
+//! What a run owes from its login to the delivery: the session and what it made, the lock under which it was made, and
+//! what Vault does not know of.
+//!
+//! One value from the first wait to the last. It ends in [`Custody::finish`], where nothing is owed, or in
+//! [`Custody::abandon`], which revokes what is. A signal is seen only where the run waits by [`Custody::race`] or
+//! [`Custody::race_read`], so whatever was owed then is still here.
+
+use std::pin::pin;
+
+use crate::auth::{self, Session};
+use crate::cache::Cache;
+use crate::error::{Error, Kind, Result};
+use crate::host::{Host, Interrupt, Lock};
+use crate::identity::Spent;
+use crate::lease::{self, Leftover};
+use crate::stray::Stray;
+use crate::vault::client::Vault;
+
+/// What a run owes, and the signal that ends it.
+pub(crate) struct Custody<'a> {
+    vault: &'a Vault<'a>,
+    cache: Option<&'a Cache>,
+    host: &'a Host,
+    interrupt: Interrupt,
+    /// Held while we write into the cache, and until the job's login is revoked: nobody else shall make anything with it.
+    lock: Option<Lock>,
+    debt: Option<Debt>,
+    /// What a read whose answer was lost may have made, and nobody can take back.
+    stray: Option<Box<Stray>>,
+}
+
+/// What a failure or a signal must take back: a session, and what it has made.
+pub(crate) struct Debt {
+    pub(crate) session: Session,
+    pub(crate) leftover: Leftover,
+    /// The engine's path that was asked.
+    pub(crate) path: String,
+    /// The login is the job's: what it made before lives on it.
+    pub(crate) common: bool,
+    /// What the login used up.
+    pub(crate) spends: Spent,
+}
+
+/// A cache, and the lock that lets this run write into it.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    pub(crate) cache: &'a Cache,
+    pub(crate) lock: &'a Lock,
+}
+
+impl<'a> Custody<'a> {
+    /// Nothing is owed yet.
+    pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host, interrupt: Interrupt) -> Self {
+        Self { vault, cache, host, interrupt, lock: None, debt: None, stray: None }
+    }
+
+    /// Takes the lock of the cache, until [`Custody::unlock`].
+    pub(crate) fn lock(&mut self, lock: Lock) {
+        self.lock = Some(lock);
+    }
+
+    /// Lets other callers have their turn.
+    pub(crate) fn unlock(&mut self) {
+        self.lock = None;
+    }
+
+    /// What lets this run write into the cache, while the lock is held.
+    pub(crate) fn writer(&self) -> Option<Writer<'_>> {
+        Some(Writer { cache: self.cache?, lock: self.lock.as_ref()? })
+    }
+
+    /// From now on this is owed, and nothing else.
+    pub(crate) fn hold(&mut self, debt: Debt) {
+        self.debt = Some(debt);
+    }
+
+    /// What is owed has left this.
+    pub(crate) fn note_leftover(&mut self, leftover: Leftover) {
+        if let Some(debt) = &mut self.debt {
+            debt.leftover = leftover;
+        }
+    }
+
+    /// Nothing is owed any more: it was handed to the cache, or Vault does not know it.
+    pub(crate) fn release(&mut self) {
+        self.debt = None;
+    }
+
+    /// Whether nothing is owed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.debt.is_none()
+    }
+
+    /// Notes what may live on that no lease ends; it is told with the run's end.
+    pub(crate) fn note_stray(&mut self, stray: Option<Box<Stray>>) {
+        self.stray = stray.or(self.stray.take());
+    }
+
+    /// The error of the run: the signal's, if one came.
+    pub(crate) fn or_signal(&self, error: Error) -> Error {
+        self.signal().map_or(error, interruption)
+    }
+
+    /// The signal that ends this run, if one came.
+    pub(crate) fn signal(&self) -> Option<Kind> {
+        self.interrupt.kind()
+    }
+
+    /// What the work comes to. A signal drops the work.
+    ///
+    /// # Errors
+    /// What ends the run after a signal; nothing is owed any more.
+    pub(crate) async fn race<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        match self.interrupt.race(work).await {
+            Ok(done) => Ok(done),
+            Err(kind) => Err(self.clean_up(interruption(kind)).await),
+        }
+    }
+
+    /// As [`Custody::race`], but the request that makes a credential is not dropped: Vault's client soon ends it.
+    ///
+    /// # Errors
+    /// As [`Custody::race`], when the signal did not come during that request.
+    pub(crate) async fn race_read<T>(&mut self, read: impl Future<Output = T>) -> Result<T> {
+        let kind = {
+            let mut read = pin!(read);
+            tokio::select! {
+                biased;
+                done = &mut read => return Ok(done),
+                kind = self.interrupt.wait() => match self.vault.interrupt() {
+                    true => return Ok(read.await),
+                    false => kind,
+                },
+            }
+        };
+        Err(self.clean_up(interruption(kind)).await)
+    }
+
+    /// Gives back what is owed. A signal meanwhile begins that anew, with its own seconds.
+    ///
+    /// # Errors
+    /// [`Kind::Leak`] saying what may be left. Nothing is owed any more all the same.
+    pub(crate) async fn give_back(&mut self) -> Result<()> {
+        let Some(debt) = self.debt.take() else { return Ok(()) };
+        let lock = self.lock.as_ref();
+        let given_back = self.interrupt.race(debt.give_back(self.vault, self.cache, lock, self.host)).await;
+        match given_back {
+            Ok(end) => end,
+            Err(_) => debt.give_back(self.vault, self.cache, lock, self.host).await,
+        }
+    }
+
+    /// Gives back what is owed, and returns what to tell: `error`, or the signal that came meanwhile; that a new run needs
+    /// a new secret; or that something stays.
+    pub(crate) async fn clean_up(&mut self, error: Error) -> Error {
+        let spent = self.debt.as_ref().map_or(Spent::Nothing, |debt| debt.spends);
+        let end = self.give_back().await;
+        let error = self.or_signal(error);
+        match end {
+            Ok(()) => self.tell_of_the_login(auth::after_spending(error, spent)),
+            Err(leak) => leaked(&error, leak),
+        }
+    }
+
+    /// That the job's next call needs no secret, where that is so.
+    pub(crate) fn tell_of_the_login(&self, error: Error) -> Error {
+        match self.cache.and_then(|cache| cache.find_login(self.host)) {
+            Some(_) => error.also("the login is kept for the job's next call"),
+            None => error,
+        }
+    }
+
+    /// Ends a run that delivered, and warns of what may live on that no lease ends.
+    pub(crate) fn finish(self) {
+        if let Some(stray) = self.stray {
+            stray.warn(self.host);
+        }
+    }
+
+    /// Ends a run that failed with nothing owed. Returns the error, with what may live on that no lease ends.
+    pub(crate) fn fail(self, error: Error) -> Error {
+        match self.stray {
+            Some(stray) => stray.join(error),
+            None => error,
+        }
+    }
+
+    /// Ends a run that could not deliver: gives back what is owed. Returns what to tell, as [`Custody::clean_up`] and
+    /// [`Custody::fail`] do.
+    pub(crate) async fn abandon(mut self, error: Error) -> Error {
+        let error = self.clean_up(error).await;
+        self.fail(error)
+    }
+}
+
+impl Debt {
+    async fn give_back(
+        &self,
+        vault: &Vault<'_>,
+        cache: Option<&Cache>,
+        lock: Option<&Lock>,
+        host: &Host,
+    ) -> Result<()> {
+        vault.begin_clean_up();
+        let Self { session, leftover, path, common, .. } = self;
+        if *common {
+            // The lease alone, if Vault lets us: other credentials of this job live on the same login.
+            let lent = Session { own: false, ..session.duplicate() };
+            if leftover.is_separate() && lease::give_back(vault, &lent, leftover, path).await.is_ok() {
+                return Ok(());
+            }
+            if let Some(cache) = cache {
+                cache.end_login(lock, host);
+            }
+        }
+        lease::give_back(vault, session, leftover, path).await
+    }
+}
+
+/// How a run ends that got a signal.
+pub(crate) fn interruption(kind: Kind) -> Error {
+    Error::new(kind, "the run was ended by a signal; nothing was delivered")
+}
+
+/// A failure that could not be cleaned up: what may be left is what the user must act on.
+pub(crate) fn leaked(error: &Error, leak: Error) -> Error {
+    leak.also(format!("what failed: {}", error.message()))
+}

@@ -1,0 +1,76 @@
+//! What a secrets engine's refusals mean, and what to change.
+
+use crate::config::Plan;
+use crate::error::{Error, Kind};
+use crate::vault::refusal::{Refusal, Row, Says, explain};
+
+/// The error of a refused read.
+pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
+    explain(&REFUSALS, refusal, &|name| match name {
+        "login" => plan.login.describe(),
+        "path" => plan.mint.path.clone(),
+        "role" => plan.role_origin.to_string(),
+        "roles" => plan.mint.roles.clone(),
+        "title" => plan.shape.title.to_string(),
+        _ if plan.mint.writable => "\"read\", \"update\"".into(),
+        _ => "\"read\"".into(),
+    })
+}
+
+/// Of the read, or the write, that makes a credential.
+const REFUSALS: [Row; 9] = [
+    Row {
+        says: Says::PolicyDenies,
+        kind: Kind::Denied,
+        cause: "the policy of the {login} does not allow {path} ({because}); the role comes from {role}",
+        change: "add to the policy: path \"{path}\" { capabilities = [{capabilities}] }; or name another --role or --mount",
+    },
+    Row {
+        says: Says::TokenDenied,
+        kind: Kind::Denied,
+        cause: "the {login} is not valid for {path} ({because})",
+        change: "the token has expired, was revoked, or is of another namespace; a token that only makes secret ids also \
+            needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE",
+    },
+    Row {
+        says: Says::Text(&["one use left"]),
+        kind: Kind::Config,
+        cause: "the token had one use left: the credential of {path} was revoked at once ({because})",
+        change: "set token_num_uses of the login's role to 0, or to 3 and more",
+    },
+    missing(Says::Status(&[404])),
+    missing(Says::Text(&["not found", "unsupported path"])),
+    Row {
+        says: Says::Status(&[405]),
+        kind: Kind::Config,
+        cause: "{path} takes no such request ({because})",
+        change: "is the mount an {title} engine? name it with --mount",
+    },
+    Row {
+        says: Says::Text(&["role_arn"]),
+        kind: Kind::Denied,
+        cause: "{path} needs another role ARN ({because})",
+        change: "--role-arn ARN, one of role_arns of the Vault role",
+    },
+    Row {
+        says: Says::Text(&["for field"]),
+        kind: Kind::Usage,
+        cause: "{path} does not take a parameter ({because})",
+        change: "check --ttl",
+    },
+    Row {
+        says: Says::Anything,
+        kind: Kind::Denied,
+        cause: "{path} was refused ({because}); the role comes from {role}",
+        change: "the engine's own configuration or the cloud refuses: vault read the role, and look into Vault's log",
+    },
+];
+
+const fn missing(says: Says) -> Row {
+    Row {
+        says,
+        kind: Kind::Config,
+        cause: "there is no {path} ({because}); the role comes from {role}",
+        change: "check --role and --mount: vault secrets list shows the mounts, vault list {roles} the roles",
+    }
+}

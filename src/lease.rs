@@ -1,0 +1,218 @@
+//! A lease and the token that it hangs on: how long they live, and how they are revoked.
+//!
+//! The tree is Vault's: a token that is revoked takes its leases with it, and so does one that expires. What life a
+//! credential has is [`Life`]; what becomes of a failed run's is [`crate::custody`]'s to decide.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::auth::Session;
+use crate::credential::{Lease, Life};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::secret::Secret;
+use crate::time::{MARGIN, earlier, expiry, render_time};
+use crate::vault::client::Vault;
+use crate::vault::outcome::Outcome;
+
+/// What a read may have left behind.
+#[derive(Debug)]
+pub(crate) enum Leftover {
+    /// Nothing: Vault refused, or never saw the request.
+    Nothing,
+    /// Perhaps a lease, whose id nobody told us.
+    Unknown,
+    /// A credential of this life, and the id of its lease where there is one.
+    Lease { id: Option<String>, life: Life },
+}
+
+impl Leftover {
+    /// What a credential leaves when it is not delivered.
+    pub(crate) fn of(lease: &Lease) -> Self {
+        Self::Lease { id: lease.id.clone(), life: lease.life }
+    }
+
+    /// Whether it can be ended, or need not be, without ending the token that asked for it.
+    pub(crate) fn is_separate(&self) -> bool {
+        matches!(self, Self::Lease { id: Some(_), .. } | Self::Lease { life: Life::Static, .. })
+    }
+}
+
+/// Gives the child of a plain token the life of the lease that it asked for, and not more: the lease dies with it.
+///
+/// # Errors
+/// When Vault does not renew the token: the credential would end with it.
+pub(crate) async fn renew_child(
+    vault: &Vault<'_>,
+    session: &mut Session,
+    lease: &mut Lease,
+    host: &Host,
+) -> Result<()> {
+    if lease.life != Life::Leased || lease.id.is_none() {
+        return Ok(());
+    }
+    if let Some(end) = lease.expires_at {
+        let left = Duration::try_from(end.duration_since(host.now())).unwrap_or_default() + MARGIN;
+        // Whole seconds: the rest of one shall not be lost.
+        let exchange = vault.renew_self(&session.token, Duration::from_secs(left.as_secs() + 1)).await;
+        session.expires_at = expiry(exchange.sent, renewed(exchange.outcome)?);
+    }
+    warn_of_a_short_token(lease.expires_at, session.expires_at, host);
+    lease.expires_at = earlier(lease.expires_at, session.expires_at);
+    Ok(())
+}
+
+/// How many seconds a token lives, by the answer of its renewal.
+fn renewed(outcome: Outcome) -> Result<u64> {
+    let path = "auth/token/renew-self";
+    let what = "the child of the token was not renewed, and the credential would end with it";
+    match outcome {
+        Outcome::Done(envelope) => {
+            let life = envelope.auth.map(|auth| auth.lease_duration).filter(|life| *life > 0);
+            life.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no lease_duration; {what}")))
+        }
+        Outcome::Refused(refusal) => {
+            Err(Error::new(Kind::Denied, format!("{what} ({})", refusal.because())).hint(format!(
+                "the token's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}, which the default policy \
+                has; or drop --child-token"
+            )))
+        }
+        Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
+            Err(error.also(what))
+        }
+    }
+}
+
+/// Ends a lease with the token that asked for it and is not ours, as Vault would. A token that may not be looked up
+/// is taken for one that lives on.
+pub(crate) async fn end_with(vault: &Vault<'_>, token: &Secret, lease: &mut Lease, host: &Host) {
+    if lease.life != Life::Leased {
+        return;
+    }
+    let exchange = vault.lookup_self(token).await;
+    let Outcome::Done(envelope) = exchange.outcome else { return };
+    let seconds = envelope.data.and_then(|data| data.number("ttl")).unwrap_or_default();
+    let end = expiry(exchange.sent, seconds);
+    warn_of_a_short_token(lease.expires_at, end, host);
+    lease.expires_at = earlier(lease.expires_at, end);
+}
+
+/// A life that is shorter by less is not called short: Vault and the clouds count in seconds of their own, and no
+/// credential lives for so little.
+pub(crate) const A_MOMENT: Duration = Duration::from_secs(60);
+
+/// GitLab's own tutorial suggests `token_explicit_max_ttl=60`: the key is gone after a minute, whatever its lease says.
+pub(crate) fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Timestamp>, host: &Host) {
+    let (Some(lease), Some(token)) = (lease, token) else { return };
+    if lease.duration_since(token) > SignedDuration::try_from(A_MOMENT).unwrap_or_default() {
+        host.warn(format!(
+            "the credential ends with this login's token at {}, before its lease does at {}: raise token_ttl or \
+            token_explicit_max_ttl of the login's role",
+            render_time(token),
+            render_time(lease)
+        ));
+    }
+}
+
+/// Takes back what a failed run may have left: by the token if it is ours, which ends all its leases, or by the
+/// lease.
+///
+/// # Errors
+/// [`Kind::Leak`] saying what may be left and until when.
+pub(crate) async fn give_back(vault: &Vault<'_>, session: &Session, leftover: &Leftover, path: &str) -> Result<()> {
+    if session.own && !session.batch && is_gone(&vault.revoke_self(&session.token).await.outcome) {
+        return Ok(());
+    }
+    match leftover {
+        Leftover::Nothing | Leftover::Lease { life: Life::Expiring | Life::Static, .. } => Ok(()),
+        Leftover::Lease { id: Some(id), .. }
+            if matches!(vault.revoke_lease(id, &session.token).await.outcome, Outcome::Done(_)) =>
+        {
+            Ok(())
+        }
+        Leftover::Lease { id: Some(id), .. } => Err(leak(&format!("the lease {id}"), session).hint(format!(
+            "vault lease revoke {id}; the policy needs: path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
+        ))),
+        Leftover::Lease { id: None, .. } | Leftover::Unknown => Err(leak(&format!("a lease under {path}"), session)
+            .hint(format!(
+                "vault list sys/leases/lookup/{path} shows it; vault lease revoke -prefix {path} ends it, and every \
+                other one there"
+            ))),
+    }
+}
+
+/// Ends a login of ours, and all that it asked for. Returns whether that is possible: a batch token knows no end but its
+/// own.
+///
+/// # Errors
+/// [`Kind::Leak`] when its token may be left.
+pub(crate) async fn end_login(vault: &Vault<'_>, session: &Session) -> Result<bool> {
+    if session.batch {
+        return Ok(false);
+    }
+    let outcome = vault.revoke_self(&session.token).await.outcome;
+    if is_gone(&outcome) {
+        return Ok(true);
+    }
+    let until = session.expires_at.map(|end| format!(", until {}", render_time(end))).unwrap_or_default();
+    let error = Error::new(Kind::Leak, format!("the token of the login may be left{until}"));
+    Err(match outcome {
+        Outcome::Refused(_) => {
+            error.hint("its policy needs: path \"auth/token/revoke-self\" { capabilities = [\"update\"] }")
+        }
+        _ => error.hint("run it again when Vault can be reached"),
+    })
+}
+
+fn leak(what: &str, session: &Session) -> Error {
+    let until = match session.expires_at {
+        Some(end) => format!("until its TTL ends or the token does, at {}", render_time(end)),
+        None => "until its TTL ends".into(),
+    };
+    Error::new(Kind::Leak, format!("{what} may be left, {until}"))
+}
+
+/// Whether the token is gone: revoked now, or not known any more. A policy without `revoke-self` leaves it.
+fn is_gone(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Done(_) => true,
+        Outcome::Refused(refusal) => refusal.is_token_gone(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Fake;
+    use crate::vault::refusal::Refusal;
+
+    #[test]
+    fn a_token_is_gone_when_it_was_revoked_or_is_not_known_any_more() {
+        let refused = |status, reason: &str| is_gone(&Outcome::Refused(Refusal { status, reason: reason.into() }));
+        assert!(is_gone(&Outcome::Done(Box::default())));
+        assert!(refused(403, "permission denied"));
+        assert!(!refused(403, "1 error occurred: permission denied"));
+        assert!(!refused(400, "permission denied") && !refused(404, ""));
+        let error = || Error::new(Kind::Unavailable, "x");
+        assert!(!is_gone(&Outcome::Ambiguous { error: error(), transient: true, cut_off: false }));
+        assert!(!is_gone(&Outcome::NotProcessed { error: error(), retry_after: None }));
+        assert!(!is_gone(&Outcome::Final(error())));
+    }
+
+    #[test]
+    fn a_token_is_called_short_when_it_ends_more_than_a_minute_before_the_lease() {
+        let warned = |lease: Option<i64>, token: Option<i64>| {
+            let host = Host::fake(Fake::default());
+            let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+            warn_of_a_short_token(lease.map(at), token.map(at), &host);
+            host.take_warnings().len()
+        };
+        assert_eq!(warned(Some(1061), Some(1000)), 1);
+        for (lease, token) in [(Some(1060), Some(1000)), (Some(1000), Some(5000)), (None, Some(1)), (Some(9999), None)]
+        {
+            assert_eq!(warned(lease, token), 0, "{lease:?} {token:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A login, and what the cache knows of it: what a single-use secret bought serves every call of its job, and says what became
+//! of the secret.
+
+use crate::auth::{self, Session};
+use crate::cache::LoginEnd;
+use crate::config::Plan;
+use crate::custody::{Custody, Writer};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::identity::Spent;
+use crate::time::render_time;
+use crate::vault::client::Vault;
+
+/// Logs in, and notes for the job's other calls what became of a secret for one use.
+pub(super) async fn log_in(
+    vault: &Vault<'_>,
+    plan: &Plan,
+    lost: bool,
+    custody: &mut Custody<'_>,
+    host: &Host,
+) -> Result<Session> {
+    let paused = custody.writer().and_then(|writer| writer.cache.login_paused(host));
+    if let Some(until) = paused {
+        let text = format!(
+            "Vault refused the {} before; it is not sent again until {}",
+            plan.login.describe(),
+            render_time(until)
+        );
+        return Err(explain(Error::new(Kind::Denied, text), plan, lost, custody, host));
+    }
+    let auth::Failed { error, spent } = match custody.race(auth::login(vault, &plan.login)).await? {
+        Ok(session) => return Ok(session),
+        Err(failed) => failed,
+    };
+    let refused = error.kind() == Kind::Denied;
+    let error = explain(error, plan, lost, custody, host);
+    match custody.writer() {
+        Some(Writer { cache, lock }) if spent => cache.end_login(Some(lock), host),
+        Some(Writer { cache, lock }) if refused => cache.pause_login(lock, host),
+        _ => {}
+    }
+    Err(error)
+}
+
+/// The login failed. If that is because the secret was for one use, what this job did with it says more than Vault.
+/// `lost`: Vault did not know the login that was kept.
+fn explain(error: Error, plan: &Plan, lost: bool, custody: &Custody<'_>, host: &Host) -> Error {
+    if !matches!(error.kind(), Kind::Spent | Kind::Denied) {
+        return error;
+    }
+    if lost {
+        return error.also("the login that this job had for it is not known to Vault any more").hint(
+            "was it revoked, or Vault restored? Vault's audit log says; the job needs a new secret, or an ID token",
+        );
+    }
+    let Some(Writer { cache, .. }) = custody.writer() else {
+        let in_vain = plan.cache.is_some() && !plan.login.identity.facts().repeatable;
+        return if in_vain { kept_in_vain(error) } else { error };
+    };
+    match cache.login_ended(host) {
+        Some(LoginEnd::Expired(end)) => error
+            .also(format!("the login that this job had for it ended at {}", render_time(end)))
+            .hint("raise token_ttl and token_max_ttl of the AppRole above the length of the job, or use an ID token"),
+        Some(LoginEnd::Used(when)) => error
+            .also(format!("an earlier call of this job used it at {}, and its login is gone", render_time(when)))
+            .hint("give the job a new secret; if that call failed, mend first what it told"),
+        None => error,
+    }
+}
+
+/// Keeps what a single-use secret bought. Any other login is made anew: its token would be older than the
+/// credential, and end it early.
+pub(super) fn keep(spent: Spent, session: &Session, custody: &Custody<'_>, host: &Host) -> bool {
+    let keep = |Writer { cache, lock }: Writer<'_>| cache.keep_login(lock, session, host);
+    spent != Spent::Nothing && custody.writer().is_some_and(keep)
+}
+
+fn kept_in_vain(error: Error) -> Error {
+    error.also("nothing can be kept here, so an earlier call of this job may have spent it").hint(
+        "-v says why; XDG_RUNTIME_DIR can name a private folder for it. If no earlier call used it, somebody else did: \
+        read Vault's audit log",
+    )
+}

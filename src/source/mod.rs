@@ -1,0 +1,30 @@
+//! Where a new credential comes from.
+
+mod login;
+mod vault;
+
+use crate::auth::Session;
+use crate::config::Plan;
+use crate::credential::Credential;
+use crate::custody::Custody;
+use crate::error::Result;
+
+pub(crate) use vault::Server;
+
+/// A source of credentials.
+pub(crate) enum Source<'a> {
+    /// An engine of a Vault, by a login there.
+    Vault(Server<'a>),
+}
+
+impl Source<'_> {
+    /// Makes a credential. It is owed until the run ends or hands it to the cache.
+    ///
+    /// # Errors
+    /// As the login and the engine have them; what ends the run after a signal. Nothing is owed any more.
+    pub(crate) async fn obtain(&self, plan: &mut Plan, custody: &mut Custody<'_>) -> Result<(Credential, Session)> {
+        match self {
+            Self::Vault(server) => server.obtain(plan, custody).await,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Vault as a source: a login, the read that makes a credential, and once more where that may fare better.
+//!
+//! It joins `auth` and `engine`. What may have been made is owed from the login on, and custody holds it.
+
+use super::login;
+use crate::auth::{self, Session};
+use crate::config::Plan;
+use crate::credential::Credential;
+use crate::custody::{Custody, Debt, Writer, interruption, leaked};
+use crate::engine::{self, Failure};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::identity::Spent;
+use crate::lease::{self, Leftover};
+use crate::vault::client::Vault;
+
+/// A Vault that is asked, and the process that asks.
+pub(crate) struct Server<'a> {
+    pub(crate) vault: &'a Vault<'a>,
+    pub(crate) host: &'a Host,
+}
+
+impl Server<'_> {
+    /// Logs in and asks the engine. After an unclear answer, what it may have made is taken back, and one more login
+    /// and read follow where the identity is good for it.
+    pub(super) async fn obtain(&self, plan: &mut Plan, custody: &mut Custody<'_>) -> Result<(Credential, Session)> {
+        let spent = plan.login.identity.facts().spends;
+        let mut again = plan.login.identity.facts().repeatable;
+        let mut cached = custody.writer().and_then(|writer| writer.cache.find_login(self.host));
+        let mut lost = false;
+        loop {
+            let (session, of_before) = match cached.take() {
+                Some(session) => (session, true),
+                None => (login::log_in(self.vault, plan, lost, custody, self.host).await?, false),
+            };
+            if !again && !of_before {
+                plan.login.identity.forget();
+            }
+            let common = of_before || login::keep(spent, &session, custody, self.host);
+            let failure = match self.read(session, plan, common, custody).await? {
+                Ok(made) => return Ok(made),
+                Err(failure) => failure,
+            };
+            again &= self.why_it_is_over(plan, custody).is_none();
+            if of_before && failure.token_gone && custody.signal().is_none() {
+                // It was revoked, or ended before its time: a secret id may be good for another one.
+                if let Some(Writer { cache, lock }) = custody.writer() {
+                    cache.end_login(Some(lock), self.host);
+                }
+                custody.release();
+                lost = true;
+                continue;
+            }
+            recover(failure, spent, common, again, custody).await?;
+            again = false;
+        }
+    }
+
+    /// Asks the engine with this session. The inner failure is the read's own: what it may have left is owed until
+    /// [`recover`].
+    ///
+    /// # Errors
+    /// What ends the run: a signal, or its time. Nothing is owed any more.
+    async fn read(
+        &self,
+        mut session: Session,
+        plan: &Plan,
+        common: bool,
+        custody: &mut Custody<'_>,
+    ) -> Result<Result<(Credential, Session), Failure>> {
+        let debt = |session: &Session, leftover| Debt {
+            session: session.duplicate(),
+            leftover,
+            path: plan.mint.path.clone(),
+            common,
+            spends: plan.login.identity.facts().spends,
+        };
+        custody.hold(debt(&session, Leftover::Unknown));
+        let read = engine::obtain(self.vault, &session, plan, self.host);
+        let mut credential = match custody.race_read(read).await? {
+            Ok(credential) => credential,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let over = self.why_it_is_over(plan, custody);
+        if over.is_none() && plan.login.identity.facts().child {
+            let renewal = lease::renew_child(self.vault, &mut session, &mut credential.lease, self.host);
+            if let Err(error) = custody.race(renewal).await? {
+                let leftover = Leftover::of(&credential.lease);
+                return Ok(Err(Failure { leftover, ..Failure::clean(error) }));
+            }
+        }
+        custody.hold(debt(&session, Leftover::of(&credential.lease)));
+        match over {
+            None => {
+                self.note_use(&mut credential, &session, plan, common, custody).await?;
+                Ok(Ok((credential, session)))
+            }
+            Some(error) => Err(custody.clean_up(error).await),
+        }
+    }
+
+    /// Notes, for the cache, what a new credential costs its login and when it ends with its token.
+    async fn note_use(
+        &self,
+        credential: &mut Credential,
+        session: &Session,
+        plan: &Plan,
+        common: bool,
+        custody: &mut Custody<'_>,
+    ) -> Result<()> {
+        let Some(Writer { cache, lock }) = custody.writer() else { return Ok(()) };
+        if common {
+            cache.count_use(lock, session, self.host);
+        }
+        // Who keeps it must know its end: nobody hears of a token that ends before the lease.
+        match auth::lender(&plan.login, session) {
+            Some(token) => custody.race(lease::end_with(self.vault, token, &mut credential.lease, self.host)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Why what was just made is not delivered, and nothing made in its place: a signal during the read, or the end of the
+    /// run's time.
+    fn why_it_is_over(&self, plan: &Plan, custody: &Custody<'_>) -> Option<Error> {
+        let deadline = plan.connection.timeout;
+        let late = || {
+            let text =
+                format!("the answer to {} came after the run's deadline of {} s", plan.mint.path, deadline.as_secs());
+            Error::new(Kind::Unavailable, text).hint("--timeout allows more")
+        };
+        match custody.signal() {
+            Some(kind) => Some(interruption(kind)),
+            None => (self.host.elapsed() > deadline).then(late),
+        }
+    }
+}
+
+/// Gives back what a failed read left; then another login and read may fare better.
+///
+/// # Errors
+/// That read's own where it is the last one; that something may be left.
+async fn recover(failure: Failure, spent: Spent, common: bool, again: bool, custody: &mut Custody<'_>) -> Result<()> {
+    let Failure { error, leftover, transient, stray, .. } = failure;
+    custody.note_stray(stray);
+    // Nothing was made, and the next call may fare better: the secret that bought the login is gone.
+    if common && matches!(leftover, Leftover::Nothing) {
+        custody.release();
+        let error = auth::after_spending(custody.or_signal(error), spent);
+        return Err(custody.tell_of_the_login(error));
+    }
+    custody.note_leftover(leftover);
+    let end = custody.give_back().await;
+    let error = custody.or_signal(error);
+    match end {
+        Ok(()) if transient && again && custody.signal().is_none() => Ok(()),
+        Ok(()) => Err(auth::after_spending(error, spent)),
+        Err(leak) => Err(leaked(&error, leak)),
+    }
+}

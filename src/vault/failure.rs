@@ -1,0 +1,180 @@
+//! What a status other than 2xx means: Vault's own, and that of what stands before it.
+
+use super::echo::Secrets;
+use super::outcome::Outcome;
+use super::refusal::Refusal;
+use super::step::Step;
+use super::wire::{self, Failure};
+use crate::error::{Error, Kind};
+use crate::http::Reply;
+
+/// How a sealed or standby Vault ends its 503; 1.8 puts "error performing token check: " before it.
+const NOT_SERVING: [&str; 4] =
+    ["Vault is sealed", "node is not active", "no active Vault instance found", "namespace is sealed"];
+
+/// What Vault says when its own time for a request is over, or its client gone, and a Vault Agent that lost the answer.
+const CUT_OFF: [&str; 3] = ["context deadline exceeded", "context canceled", "failed to get the response: "];
+
+/// Reads the answer of a failed request. `secrets` are those of the run, which no message repeats.
+pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
+    let unavailable = |text: String| Error::new(Kind::Unavailable, text);
+    let Some(errors) = reply.json.then(|| wire::parse::<Failure>(&reply.body)).flatten().map(|failure| failure.errors)
+    else {
+        return classify_foreign(step, reply, host, path, secrets);
+    };
+    let raw = errors.first().map_or("", String::as_str);
+    let reason = secrets.quote(raw);
+    let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let retry_after = reply.retry_after.clone();
+    let cut_off = CUT_OFF.iter().any(|words| raw.contains(words));
+    match reply.status {
+        412 => {
+            let error = Error::new(Kind::Temporary, format!("{host} does not have the newest state yet (412)"))
+                .hint("re-run the job");
+            Outcome::NotProcessed { error, retry_after }
+        }
+        429 => {
+            let error =
+                Error::new(Kind::Temporary, format!("{host} limits the rate of requests to {path} (429){said}")).hint(
+                    "re-run the job later, or raise the quota for this path: vault read sys/quotas/rate-limit/…"
+                        .replace('…', "NAME"),
+                );
+            Outcome::NotProcessed { error, retry_after }
+        }
+        503 if NOT_SERVING.iter().any(|ending| raw.trim_end().ends_with(ending)) => {
+            let error = unavailable(format!("{host} does not serve (503){said}"))
+                .hint("unseal Vault, or point VAULT_ADDR to the active node");
+            Outcome::NotProcessed { error, retry_after }
+        }
+        472 | 473 => Outcome::NotProcessed {
+            error: unavailable(format!("{host} is a standby ({})", reply.status))
+                .hint("point VAULT_ADDR to the active node"),
+            retry_after,
+        },
+        501 => Outcome::Final(unavailable(format!("{host} is not initialised (501)")).hint("vault operator init")),
+        502 => failed(
+            unavailable(format!("{host} could not get an answer from behind it (502){said}"))
+                .hint("the cloud may be throttling Vault: re-run the job later"),
+            cut_off,
+        ),
+        500..=599 => failed(
+            unavailable(format!("{host} failed on {path} ({}){said}", reply.status)).hint("Vault's own log says more"),
+            cut_off,
+        ),
+        _ => Outcome::Refused(Refusal { status: reply.status, reason }),
+    }
+}
+
+/// A failure whose text is not Vault's: a proxy or load balancer speaks.
+fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
+    match reply.status {
+        // ServeMux and Vault itself answer some 404 and 405 without the list, as anybody can.
+        404 | 405 if reply.json && step == Step::Mint => Outcome::unusable(
+            Error::new(Kind::Config, format!("there is no {path} (status {})", reply.status))
+                .hint("check --role and --mount; is a proxy in between?"),
+        ),
+        404 | 405 if reply.json => Outcome::Refused(Refusal { status: reply.status, reason: String::new() }),
+        429 => Outcome::NotProcessed {
+            error: Error::new(Kind::Temporary, format!("a proxy before {host} limits the rate of requests (429)"))
+                .hint("re-run the job later"),
+            retry_after: reply.retry_after.clone(),
+        },
+        // One that waits no longer for Vault closes its connection to it.
+        500..=599 => failed(
+            Error::new(
+                Kind::Unavailable,
+                format!("a proxy or load balancer before {host} answers {}, not Vault", reply.status),
+            )
+            .hint("is Vault running behind it?"),
+            true,
+        ),
+        _ => Outcome::foreign(step, not_vault(reply, host, secrets)),
+    }
+}
+
+fn failed(error: Error, cut_off: bool) -> Outcome {
+    Outcome::Ambiguous { error, transient: true, cut_off }
+}
+
+/// How Go, and so Vault, and nginx answer plain http on a TLS port.
+const WANTS_TLS: [&str; 2] = ["sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
+
+/// The error of an answer that no Vault gives.
+pub(super) fn not_vault(reply: &Reply, host: &str, secrets: &Secrets) -> Error {
+    let text = String::from_utf8_lossy(&reply.body);
+    if reply.status == 400 && WANTS_TLS.iter().any(|words| text.contains(words)) {
+        return Error::new(Kind::Protocol, format!("{host} speaks TLS, and the address begins with http://"))
+            .hint("set VAULT_ADDR to the same address with https://");
+    }
+    let what =
+        if reply.content_type.is_empty() { "no content type".into() } else { secrets.quote(&reply.content_type) };
+    Error::new(Kind::Protocol, format!("the answer of {host} is not a Vault's: status {}, {what}", reply.status))
+        .hint("is a proxy or a login page in between? is VAULT_ADDR the address of the API?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zeroize::Zeroizing;
+
+    fn reply(status: u16, content_type: &str, body: &str) -> Outcome {
+        let reply = Reply {
+            status,
+            json: content_type == "application/json",
+            content_type: content_type.into(),
+            retry_after: Some("7".into()),
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        };
+        let secrets = Secrets::default();
+        for secret in ["7f8f90f4-b2f5", "8charact", "7letter"] {
+            secrets.note(secret);
+        }
+        classify(Step::Mint, &reply, "vault:8200", "aws/sts/x", &secrets)
+    }
+
+    #[test]
+    fn the_wait_that_a_server_asks_for_is_kept_with_what_it_did_not_do() {
+        let errors = "{\"errors\":[\"Vault is sealed\"]}";
+        for (status, content_type) in [
+            (412, "application/json"),
+            (429, "application/json"),
+            (472, "application/json"),
+            (503, "application/json"),
+            (429, "text/html"),
+        ] {
+            let outcome = reply(status, content_type, errors);
+            let Outcome::NotProcessed { retry_after, .. } = outcome else { panic!("{status}: {outcome:?}") };
+            assert_eq!(retry_after.as_deref(), Some("7"), "{status} {content_type}");
+        }
+    }
+
+    #[test]
+    fn plain_http_on_a_tls_port_is_told_by_status_and_text_together() {
+        let tls = |status, body: &str| match reply(status, "text/plain", body) {
+            Outcome::Final(error) | Outcome::Ambiguous { error, .. } => error.render(false).contains("speaks TLS"),
+            other => panic!("{other:?}"),
+        };
+        for words in WANTS_TLS {
+            assert!(tls(400, &format!("Client {words}.")), "{words}");
+            assert!(!tls(200, words) && !tls(403, words), "{words}");
+        }
+        assert!(!tls(400, "Bad Request"));
+    }
+
+    #[test]
+    fn an_echoed_secret_is_withheld() {
+        let body = "{\"errors\":[\"invalid secret_id \\\"7f8f90f4-b2f5\\\"\"]}";
+        let Outcome::Refused(refusal) = reply(400, "application/json", body) else { panic!("not refused") };
+        assert!(!refusal.because().contains("7f8f"), "{}", refusal.because());
+    }
+
+    #[test]
+    fn only_a_text_that_is_too_short_for_a_secret_is_no_echo() {
+        let because = |text: &str| match reply(400, "application/json", &format!("{{\"errors\":[\"{text}\"]}}")) {
+            Outcome::Refused(refusal) => refusal.because(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(because("no 7letter role"), "400: no 7letter role");
+        assert!(because("no 8charact role").contains("withheld"), "{}", because("no 8charact role"));
+    }
+}

@@ -1,0 +1,109 @@
+//! One verb for each request: its path, its body, and what it does on the server.
+
+use std::time::Duration;
+
+use super::client::{Call, Exchange, Vault};
+use super::step::Step;
+use super::wire::object;
+use crate::http::Method;
+use crate::mint::Mint;
+use crate::secret::Secret;
+
+impl Vault<'_> {
+    /// `POST sys/wrapping/lookup {token}`, without a token of our own: spends nothing.
+    pub async fn lookup_wrapping(&self, token: &Secret) -> Exchange {
+        let body = object(&[("token", token.expose())]);
+        self.exchange(Call {
+            body: Some(body),
+            secrets: &[token.expose()],
+            ..Call::new(Step::LookupWrapping, Method::Post, "sys/wrapping/lookup")
+        })
+        .await
+    }
+
+    /// `POST sys/wrapping/unwrap` with the wrapping token in the header and no body: the only form that needs no
+    /// other token.
+    pub async fn unwrap(&self, token: &Secret) -> Exchange {
+        self.exchange(Call { token: Some(token), ..Call::new(Step::Unwrap, Method::Post, "sys/wrapping/unwrap") }).await
+    }
+
+    /// `POST <path>`, which makes one half of what a login takes.
+    pub async fn prepare(&self, path: &str, token: &Secret) -> Exchange {
+        self.exchange(Call { token: Some(token), ..Call::new(Step::Prepare, Method::Post, path) }).await
+    }
+
+    /// `POST auth/token/create`: a child with the same policies, that lives as long as this run can. Without a TTL it
+    /// would live for 768 hours, and a root token's child for ever.
+    pub async fn create_child(&self, token: &Secret) -> Exchange {
+        let call = Call::new(Step::CreateChild, Method::Post, "auth/token/create");
+        let ttl = format!("{}s", self.longest_run().as_secs());
+        let body = object(&[("display_name", "ci-creds"), ("ttl", &ttl)]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+    }
+
+    /// `POST auth/token/renew-self {increment}`: from now on the token lives for so long, longer or shorter than it
+    /// would have. The default policy grants it.
+    pub async fn renew_self(&self, token: &Secret, increment: Duration) -> Exchange {
+        let call = Call::new(Step::RenewSelf, Method::Post, "auth/token/renew-self");
+        let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+    }
+
+    /// `POST auth/<mount>/login`. No token goes with it.
+    pub async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
+        let secrets: Vec<_> = body.iter().filter(|(name, _)| *name != "role").map(|(_, value)| *value).collect();
+        let path = format!("auth/{mount}/login");
+        self.exchange(Call { body: Some(object(body)), secrets: &secrets, ..Call::new(step, Method::Post, &path) })
+            .await
+    }
+
+    /// The read, or the write with the same parameters, that makes a credential.
+    pub async fn mint(&self, mint: &Mint, form: Form, token: &Secret) -> Exchange {
+        match form {
+            Form::AsRead => {
+                let call = Call::new(Step::Mint, Method::Get, &mint.path);
+                self.exchange(Call { query: &mint.parameters, token: Some(token), ..call }).await
+            }
+            Form::AsWrite => {
+                let pairs: Vec<_> = mint.parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let call = Call::new(Step::Mint, Method::Post, &mint.path);
+                self.exchange(Call { token: Some(token), body: Some(object(&pairs)), ..call }).await
+            }
+        }
+    }
+
+    /// `GET auth/token/lookup-self`; the default policy grants it.
+    pub async fn lookup_self(&self, token: &Secret) -> Exchange {
+        self.exchange(Call { token: Some(token), ..Call::new(Step::LookupSelf, Method::Get, "auth/token/lookup-self") })
+            .await
+    }
+
+    /// `POST auth/token/revoke-self`: takes every lease of the token with it.
+    pub async fn revoke_self(&self, token: &Secret) -> Exchange {
+        self.exchange(Call {
+            token: Some(token),
+            ..Call::new(Step::RevokeSelf, Method::Post, "auth/token/revoke-self")
+        })
+        .await
+    }
+
+    /// `POST sys/leases/revoke {lease_id}`; most CI policies do not grant it.
+    pub async fn revoke_lease(&self, lease: &str, token: &Secret) -> Exchange {
+        let body = object(&[("lease_id", lease)]);
+        self.exchange(Call {
+            token: Some(token),
+            body: Some(body),
+            ..Call::new(Step::RevokeLease, Method::Post, "sys/leases/revoke")
+        })
+        .await
+    }
+}
+
+/// How the engine is asked: some policies grant only `read`, some only `update`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `GET` with a query, as `vault read` does.
+    AsRead,
+    /// `POST` with a body, as `vault write` does.
+    AsWrite,
+}

@@ -1,0 +1,116 @@
+//! The requests that a run makes, named by their effect, and which may be sent again when nobody knows what became of
+//! one.
+
+use super::deadline::Phase;
+
+/// The requests that we make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `sys/wrapping/lookup`: reads, spends nothing.
+    LookupWrapping,
+    /// `sys/wrapping/unwrap`: spends the wrapping token before it answers.
+    Unwrap,
+    /// Makes one half of what a login takes, which is idle without the other.
+    Prepare,
+    /// `auth/<mount>/login` with what may be good for one login.
+    LoginOnce,
+    /// `auth/<mount>/login` with what is good until it expires.
+    Login,
+    /// `auth/token/create`: a child of a token that is not ours, which ends with it.
+    CreateChild,
+    /// `auth/token/renew-self`, with the increment that the token shall live for.
+    RenewSelf,
+    /// The read that makes a credential.
+    Mint,
+    /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
+    LookupSelf,
+    /// `auth/token/revoke-self`.
+    RevokeSelf,
+    /// `sys/leases/revoke`.
+    RevokeLease,
+}
+
+/// What may be done when nobody knows whether Vault acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Send it again: doing it twice does no harm, or at most leaves something idle until its end.
+    Yes,
+    /// Ask whether the token is still unspent, and send it again only then.
+    AfterLookup,
+    /// Take back what may have been made, and only then start over.
+    AfterCleanUp,
+    /// Never: the secret may be spent, or the answer can be done without.
+    No,
+}
+
+impl Step {
+    /// Whether Vault has nothing to say when it did what it was asked.
+    pub(super) fn may_be_silent(self) -> bool {
+        matches!(self, Self::RevokeSelf | Self::RevokeLease)
+    }
+
+    /// What it is for, which says how long it may take.
+    pub(super) fn phase(self) -> Phase {
+        match self {
+            Self::Mint => Phase::Mint,
+            Self::RevokeSelf | Self::RevokeLease => Phase::CleanUp,
+            _ => Phase::Run,
+        }
+    }
+
+    /// The table. After *not processed*, every step may be sent again, inside the run's budget.
+    #[must_use]
+    pub fn when_ambiguous(self) -> Again {
+        match self {
+            Self::LookupWrapping
+            | Self::Prepare
+            | Self::CreateChild
+            | Self::RenewSelf
+            | Self::Login
+            | Self::RevokeSelf
+            | Self::RevokeLease => Again::Yes,
+            Self::Unwrap => Again::AfterLookup,
+            Self::Mint => Again::AfterCleanUp,
+            Self::LoginOnce | Self::LookupSelf => Again::No,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) const STEPS: [Step; 11] = [
+    Step::LookupWrapping,
+    Step::Unwrap,
+    Step::Prepare,
+    Step::LoginOnce,
+    Step::Login,
+    Step::CreateChild,
+    Step::RenewSelf,
+    Step::Mint,
+    Step::LookupSelf,
+    Step::RevokeSelf,
+    Step::RevokeLease,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_has_its_place_in_the_table() {
+        let again = STEPS.map(Step::when_ambiguous);
+        let expected = [
+            Again::Yes,
+            Again::AfterLookup,
+            Again::Yes,
+            Again::No,
+            Again::Yes,
+            Again::Yes,
+            Again::Yes,
+            Again::AfterCleanUp,
+            Again::No,
+            Again::Yes,
+            Again::Yes,
+        ];
+        assert_eq!(again, expected);
+    }
+}
