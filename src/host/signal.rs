@@ -92,9 +92,11 @@ mod tests {
             assert_eq!(interrupt.race(std::future::pending::<()>()).await, Err(Kind::Terminated));
             let work = async {
                 raise(Signal::INT);
-                second.recv().await
+                second.recv().await;
+                // By now it would have been noted.
+                tokio::task::yield_now().await;
             };
-            assert_eq!((interrupt.race(work).await, interrupt.kind()), (Ok(Some(())), Some(Kind::Terminated)));
+            assert_eq!((interrupt.race(work).await, interrupt.kind()), (Ok(()), Some(Kind::Terminated)));
         });
     }
 }
