@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ci_creds::cli::{self, Stop};
 use ci_creds::error::Kind;
+use ci_creds::identity::AuthMethod;
 use ci_creds::render::format::Format;
 use ci_creds::{claims, variables};
 use clap::ValueEnum;
@@ -77,7 +78,7 @@ fn every_way_format_and_placeholder_is_in_the_readme_and_no_other_one_is() {
         let rows = section(&readme, title).lines().filter(|line| line.starts_with("| `") && !line.contains("`--"));
         rows.filter_map(|row| quoted(row).first().cloned()).collect()
     };
-    assert_eq!(first_cells("Who the job is"), names::<cli::Method>());
+    assert_eq!(first_cells("Who the job is"), names::<AuthMethod>());
     let mut formats = first_cells("What is printed");
     formats.sort();
     let mut known = names::<Format>();
