@@ -65,6 +65,8 @@ mod proxy;
 mod readiness;
 /// The same questions to a real server, when there is one, and to the double.
 mod real_server;
+/// The recipes of CONTRIBUTING against the source.
+mod recipe;
 /// Where a redirect may lead: nowhere, but to the same server or an allowed one.
 mod redirect;
 /// What is said when a login is refused, and what to change then.
