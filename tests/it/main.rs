@@ -21,6 +21,8 @@ mod answer;
 mod cache;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
+/// The checks of docs/security.md, and the tests that hold them.
+mod check;
 /// The child of a plain token: how long it lives, and who gets none.
 mod child;
 /// The files in completions/ against the command line.
