@@ -1,10 +1,13 @@
-//! Who the job is: the proof that it logs in with, and what every room has to know of each kind of proof.
+//! Who the job is: the methods to log in, what each of them takes, and the proof that comes of it.
 //!
-//! Plain data and one table, [`Identity::facts`]. [`crate::config`] fills it, [`crate::auth`] logs in with it.
+//! Plain data and three tables: [`Input::facts`], where a secret comes from; [`AuthMethod::needs`], what a method makes of them;
+//! [`Identity::facts`], what every room has to know of the proof. [`crate::cli`] and [`crate::config`] read the first two,
+//! [`crate::auth`] logs in with the proof.
 
 use crate::claims::Claims;
 use crate::origin::Origin;
 use crate::secret::Secret;
+use crate::variables as var;
 
 /// The login: how, where, and as what.
 #[derive(Debug)]
@@ -19,6 +22,223 @@ pub struct Login {
     pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
+}
+
+/// A secret that a method takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// An ID token.
+    IdToken,
+    /// The public half of an AppRole.
+    RoleId,
+    /// The secret half of an AppRole.
+    SecretId,
+    /// A wrapping token.
+    WrappingToken,
+    /// A Vault token.
+    Token,
+}
+
+/// Where a secret comes from: a variable, or a file that a flag, a key of the configuration file or the variable's `_FILE`
+/// twin names. The row of a new one.
+#[derive(Clone, Copy, Debug)]
+pub struct InputFacts {
+    /// What messages call it.
+    pub name: &'static str,
+    /// The variable.
+    pub variable: &'static str,
+    /// The flag, with its dashes. The key of the configuration file has none.
+    pub flag: &'static str,
+    /// The flag's line in the help.
+    pub help: &'static str,
+}
+
+impl Input {
+    /// Every secret, in the order of the help.
+    pub const ALL: [Self; 5] = [Self::IdToken, Self::RoleId, Self::SecretId, Self::WrappingToken, Self::Token];
+
+    /// The table.
+    #[must_use]
+    pub const fn facts(self) -> InputFacts {
+        match self {
+            Self::IdToken => InputFacts {
+                name: "ID token",
+                variable: var::VAULT_ID_TOKEN,
+                flag: "--id-token-file",
+                help: "The file that holds the GitLab ID token",
+            },
+            Self::RoleId => InputFacts {
+                name: "role id",
+                variable: var::VAULT_ROLE_ID,
+                flag: "--role-id-file",
+                help: "The file that holds the AppRole's role id",
+            },
+            Self::SecretId => InputFacts {
+                name: "secret id",
+                variable: var::VAULT_SECRET_ID,
+                flag: "--secret-id-file",
+                help: "The file that holds the secret id",
+            },
+            Self::WrappingToken => InputFacts {
+                name: "wrapping token",
+                variable: var::VAULT_WRAPPING_TOKEN,
+                flag: "--wrapping-token-file",
+                help: "The file that holds the wrapping token",
+            },
+            Self::Token => InputFacts {
+                name: "Vault token",
+                variable: var::VAULT_TOKEN,
+                flag: "--token-file",
+                help: "The file that holds the Vault token",
+            },
+        }
+    }
+
+    /// What messages call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// The variable that holds it.
+    #[must_use]
+    pub const fn variable(self) -> &'static str {
+        self.facts().variable
+    }
+
+    /// Its key in a configuration file, and its name on the command line without the dashes.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        self.facts().flag.trim_start_matches('-')
+    }
+}
+
+/// The methods, in the order in which they are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// A wrapping token that holds a secret id or a login.
+    WrappingToken,
+    /// The two halves of an AppRole.
+    SecretId,
+    /// A token that may only create one-time secret ids.
+    GeneratorToken,
+    /// A GitLab ID token.
+    IdToken,
+    /// A Vault token.
+    Token,
+}
+
+/// What a method takes, and where its login is: the row of a new one.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// The name that `--auth` takes.
+    pub name: &'static str,
+    /// Its line in the help.
+    pub help: &'static str,
+    /// The secret that proves who the job is.
+    pub secret: Input,
+    /// What belongs to it.
+    pub companion: Companion,
+    /// The variable that names the role of the login.
+    pub role: Option<&'static str>,
+    /// Whether there is no login without that role.
+    pub role_required: bool,
+    /// Where the login is mounted, when nobody says so.
+    pub mount: &'static str,
+    /// Another variable than the common one that names the mount.
+    pub mount_variable: Option<&'static str>,
+}
+
+/// Whether a role id belongs to the secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Companion {
+    /// It does not.
+    None,
+    /// It may: only Vault can tell what the secret holds.
+    RoleIdIfPresent,
+    /// It does.
+    RoleId,
+}
+
+/// What was said beside the secret.
+#[derive(Debug, Default)]
+pub struct Circumstances {
+    /// The role id.
+    pub role_id: Option<Secret>,
+    /// What the ID token says.
+    pub claims: Option<Claims>,
+    /// The creation path that a wrapping token must have.
+    pub creation_path: Option<String>,
+    /// Whether to work on a child of the token.
+    pub child: bool,
+}
+
+impl AuthMethod {
+    /// Every method, in the order in which they are looked for.
+    pub const ALL: [Self; 5] = [Self::WrappingToken, Self::SecretId, Self::GeneratorToken, Self::IdToken, Self::Token];
+
+    /// The table.
+    #[must_use]
+    pub const fn needs(self) -> Needs {
+        let approle = Needs {
+            name: "",
+            help: "",
+            secret: Input::SecretId,
+            companion: Companion::RoleId,
+            role: Some(var::VAULT_APPROLE_ROLE),
+            role_required: false,
+            mount: "approle",
+            mount_variable: None,
+        };
+        match self {
+            Self::WrappingToken => Needs {
+                name: "wrapping-token",
+                help: "A wrapping token that holds a secret id, and the role id",
+                secret: Input::WrappingToken,
+                companion: Companion::RoleIdIfPresent,
+                ..approle
+            },
+            Self::SecretId => Needs { name: "secret-id", help: "A secret id and the role id", ..approle },
+            Self::GeneratorToken => Needs {
+                name: "generator-token",
+                help: "A token that may only create one-time secret ids, and the role id",
+                secret: Input::Token,
+                role_required: true,
+                ..approle
+            },
+            Self::IdToken => Needs {
+                name: "id-token",
+                help: "A GitLab ID token",
+                secret: Input::IdToken,
+                companion: Companion::None,
+                role: Some(var::VAULT_AUTH_ROLE),
+                mount: "jwt",
+                mount_variable: Some(var::VAULT_AUTH_PATH),
+                ..approle
+            },
+            Self::Token => Needs {
+                name: "token",
+                help: "A Vault token",
+                secret: Input::Token,
+                companion: Companion::None,
+                role: None,
+                ..approle
+            },
+        }
+    }
+
+    /// The proof. `None` where something is missing that the method needs.
+    #[must_use]
+    pub fn identity(self, secret: Secret, beside: Circumstances) -> Option<Identity> {
+        let Circumstances { role_id, claims, creation_path, child } = beside;
+        Some(match self {
+            Self::WrappingToken => Identity::WrappingToken { token: secret, role_id, creation_path },
+            Self::SecretId => Identity::SecretId { role_id: role_id?, secret_id: secret },
+            Self::GeneratorToken => Identity::GeneratorToken { token: secret, role_id: role_id? },
+            Self::IdToken => Identity::IdToken { token: secret, claims: claims? },
+            Self::Token => Identity::Token { token: secret, child },
+        })
+    }
 }
 
 /// What proves who the job is.
@@ -135,4 +355,16 @@ pub enum Spent {
     PerhapsSecretId,
     /// A wrapping token.
     WrappingToken,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_child_of_ours_inherits_an_input() {
+        for input in Input::ALL {
+            assert!(var::SECRETS.contains(&input.variable()), "{} is not in SECRETS", input.variable());
+        }
+    }
 }

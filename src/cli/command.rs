@@ -21,14 +21,14 @@ pub enum Command {
 }
 
 /// A command.
-pub(super) struct Row {
+pub(super) struct CommandRow {
     pub(super) name: &'static str,
     /// What it is for: in the list of commands, and at the head of its own help.
     about: &'static str,
     pub(super) output: Output,
     /// Adds its flags. By a plain function, because clap calls it only for the command that is on the line.
     flags: fn(clap::Command) -> clap::Command,
-    parse: fn(&Row, &ArgMatches) -> Result<Command, clap::Error>,
+    parse: fn(&CommandRow, &ArgMatches) -> Result<Command, clap::Error>,
 }
 
 /// What a command prints.
@@ -39,22 +39,22 @@ pub(super) enum Output {
     Text,
 }
 
-const OTHERS: [Row; 3] = [
-    Row {
+const OTHERS: [CommandRow; 3] = [
+    CommandRow {
         name: "cache",
         about: CACHE,
         output: Output::Text,
         flags: Cache::augment_args,
         parse: |_, matches| Cache::from_arg_matches(matches).map(Command::Cache),
     },
-    Row {
+    CommandRow {
         name: "completions",
         about: COMPLETIONS,
         output: Output::Text,
         flags: Completions::augment_args,
         parse: |_, matches| Completions::from_arg_matches(matches).map(Command::Completions),
     },
-    Row {
+    CommandRow {
         name: "man",
         about: "Print the manual page",
         output: Output::Text,
@@ -64,12 +64,12 @@ const OTHERS: [Row; 3] = [
 ];
 
 /// The table.
-pub(super) fn rows() -> impl Iterator<Item = Row> {
+pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
     CLOUDS.into_iter().map(fetch).chain(OTHERS)
 }
 
-fn fetch(cloud: &'static Cloud) -> Row {
-    Row {
+fn fetch(cloud: &'static Cloud) -> CommandRow {
+    CommandRow {
         name: cloud.command,
         about: cloud.about,
         output: Output::Credential(cloud),

@@ -1,10 +1,11 @@
 //! The flags of each command and their choices, as clap types.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
 
+use crate::identity::{AuthMethod, Input};
 use crate::provider::cloud::{Cloud, Heading, Setting, Value};
 use crate::render::format::Format;
 
@@ -160,46 +161,100 @@ pub struct Output {
     pub verbose: bool,
 }
 
-/// Who the job is.
+/// Who the job is. The files of the secrets are the table of [`Input`]; the rest stands here.
+pub struct Login {
+    /// The method.
+    pub auth: Option<AuthMethod>,
+    /// Where the login is mounted.
+    pub auth_mount: Option<String>,
+    /// The role of the login.
+    pub auth_role: Option<String>,
+    /// The variable that holds the ID token.
+    pub id_token_env: Option<String>,
+    /// Whether the audience of the ID token may name another host.
+    pub any_audience: bool,
+    /// Whether to work on a child of the Vault token.
+    pub child_token: bool,
+    /// The creation path that a wrapping token must have.
+    pub creation_path: Option<String>,
+    files: Vec<(Input, PathBuf)>,
+}
+
+impl Login {
+    /// The file that the flag of an input names.
+    #[must_use]
+    pub fn file(&self, input: Input) -> Option<&Path> {
+        self.files.iter().find(|(given, _)| *given == input).map(|(_, path)| path.as_path())
+    }
+}
+
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
-pub struct Login {
+struct MethodFlags {
     /// How to log in [default: the first whose inputs are present, in this order]
     #[arg(long, value_enum, value_name = "METHOD")]
-    pub auth: Option<Method>,
+    auth: Option<AuthMethod>,
     /// Where the login is mounted [default: approle or jwt]
     #[arg(long, value_name = "MOUNT")]
-    pub auth_mount: Option<String>,
+    auth_mount: Option<String>,
     /// The role of the login: the AppRole's name, or the JWT role
     #[arg(long, value_name = "ROLE")]
-    pub auth_role: Option<String>,
+    auth_role: Option<String>,
     /// The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]
     #[arg(long, value_name = "NAME")]
-    pub id_token_env: Option<String>,
-    /// The file that holds the GitLab ID token
-    #[arg(long, value_name = "PATH")]
-    pub id_token_file: Option<PathBuf>,
+    id_token_env: Option<String>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Login")]
+struct AudienceFlag {
     /// Send the ID token although its audience is the URL of another host
     #[arg(long)]
-    pub any_audience: bool,
-    /// The file that holds the AppRole's role id
-    #[arg(long, value_name = "PATH")]
-    pub role_id_file: Option<PathBuf>,
-    /// The file that holds the secret id
-    #[arg(long, value_name = "PATH")]
-    pub secret_id_file: Option<PathBuf>,
-    /// The file that holds the wrapping token
-    #[arg(long, value_name = "PATH")]
-    pub wrapping_token_file: Option<PathBuf>,
-    /// The file that holds the Vault token
-    #[arg(long, value_name = "PATH")]
-    pub token_file: Option<PathBuf>,
+    any_audience: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Login")]
+struct TokenFlags {
     /// Ask with a child of the Vault token, so that a key whose answer was lost can be taken back
     #[arg(long)]
-    pub child_token: bool,
+    child_token: bool,
     /// The creation path that a wrapping token must have [default: the AppRole's secret-id]
     #[arg(long, value_name = "PATH")]
-    pub creation_path: Option<String>,
+    creation_path: Option<String>,
+}
+
+/// What `derive(Args)` would write, with the table of [`Input`] in between.
+impl Args for Login {
+    fn augment_args(command: Command) -> Command {
+        let file = |input: Input| {
+            let path = clap::value_parser!(PathBuf);
+            Arg::new(input.key()).long(input.key()).help(input.facts().help).value_name("PATH").value_parser(path)
+        };
+        let (id_token, others): (Vec<_>, Vec<_>) = Input::ALL.into_iter().partition(|input| *input == Input::IdToken);
+        let command = MethodFlags::augment_args(command).args(id_token.into_iter().map(file));
+        TokenFlags::augment_args(AudienceFlag::augment_args(command).args(others.into_iter().map(file)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Login {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let MethodFlags { auth, auth_mount, auth_role, id_token_env } = MethodFlags::from_arg_matches(matches)?;
+        let AudienceFlag { any_audience } = AudienceFlag::from_arg_matches(matches)?;
+        let TokenFlags { child_token, creation_path } = TokenFlags::from_arg_matches(matches)?;
+        let file = |input: Input| Some((input, matches.get_one::<PathBuf>(input.key())?.clone()));
+        let files = Input::ALL.into_iter().filter_map(file).collect();
+        Ok(Self { auth, auth_mount, auth_role, id_token_env, any_audience, child_token, creation_path, files })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// How Vault is reached.
@@ -267,19 +322,16 @@ pub enum Shell {
     Zsh,
 }
 
-/// Ways to log in, in the order in which they are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Method {
-    /// A wrapping token that holds a secret id, and the role id
-    WrappingToken,
-    /// A secret id and the role id
-    SecretId,
-    /// A token that may only create one-time secret ids, and the role id
-    GeneratorToken,
-    /// A GitLab ID token
-    IdToken,
-    /// A Vault token
-    Token,
+/// The names stand in the table of [`AuthMethod`].
+impl ValueEnum for AuthMethod {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let needs = self.needs();
+        Some(PossibleValue::new(needs.name).help(needs.help))
+    }
 }
 
 /// The names follow `aws configure export-credentials`, and stand in the table of [`Format`].

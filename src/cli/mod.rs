@@ -16,7 +16,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::error::{Error, Kind, Result};
 
 pub use command::Command;
-pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Method, Output, Shell};
+pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Output, Shell};
 pub use word::{Intent, guess_intent};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::asked::Asked;
+use super::demand::Demand;
 use super::source::Layers;
 use crate::error::Result;
 use crate::host::Host;
@@ -20,8 +20,8 @@ pub struct Place {
 
 /// Decides by the flags; without any, `credential_process` has a cache: SDKs run it once per request in the last
 /// minutes of a lease, and sixteen times at once for sixteen processes.
-pub(super) fn resolve_cache(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> Result<Option<Place>> {
-    let output = asked.output;
+pub(super) fn resolve_cache(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Option<Place>> {
+    let output = demand.output;
     if output.no_cache || !(output.cache || format == Format::Process) {
         return Ok(None);
     }

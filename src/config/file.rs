@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::job::Job;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::identity::Input;
 use crate::origin::Origin;
 use crate::origin::Sourced;
 use crate::provider::CLOUDS;
@@ -43,11 +44,9 @@ pub(super) struct Settings {
     pub auth_role: Option<String>,
     pub creation_path: Option<String>,
     pub id_token_env: Option<String>,
-    pub id_token_file: Option<PathBuf>,
-    pub role_id_file: Option<PathBuf>,
-    pub secret_id_file: Option<PathBuf>,
-    pub wrapping_token_file: Option<PathBuf>,
-    pub token_file: Option<PathBuf>,
+    /// Where the files of the secrets are.
+    #[serde(skip)]
+    inputs: Vec<(Input, PathBuf)>,
     /// What each cloud's own table says.
     #[serde(skip)]
     clouds: Vec<Table>,
@@ -70,6 +69,11 @@ struct Table {
 }
 
 impl Settings {
+    /// The file that holds this secret.
+    pub(super) fn file_of(&self, input: Input) -> Option<&Path> {
+        self.inputs.iter().find(|(named, _)| *named == input).map(|(_, path)| path.as_path())
+    }
+
     /// What the table of a cloud, named by its command, says under this key.
     pub(super) fn text_of(&self, command: &str, key: &str) -> Option<&str> {
         let table = self.clouds.iter().find(|table| table.command == command)?;
@@ -89,14 +93,34 @@ impl Settings {
 /// What is wrong, and where.
 fn parse_settings(text: &str) -> Result<Settings, Mistake> {
     let mut root = DeTable::parse(text)?;
-    let mut clouds = Vec::new();
+    let (mut clouds, mut inputs) = (Vec::new(), Vec::new());
     for cloud in CLOUDS {
         if let Some(table) = root.get_mut().remove(cloud.command) {
             clouds.push(parse_table(cloud, &table)?);
         }
     }
-    let settings = Settings::deserialize(toml::de::Deserializer::from(root))?;
-    Ok(Settings { clouds, ..settings })
+    for input in Input::ALL {
+        if let Some(value) = root.get_mut().remove(input.key()) {
+            inputs.push((input, parse_path(&value)?));
+        }
+    }
+    let settings =
+        Settings::deserialize(toml::de::Deserializer::from(root)).map_err(|error| name_inputs(error.into()))?;
+    Ok(Settings { clouds, inputs, ..settings })
+}
+
+fn parse_path(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, Mistake> {
+    let text = value.get_ref().as_str().ok_or_else(|| Mistake::at(value.span(), "path string"))?;
+    Ok(PathBuf::from(text))
+}
+
+/// The key that stands behind those of [`Input`] where the known keys are listed.
+const BEHIND_INPUTS: &str = "`allowed-origins`";
+
+/// Names the keys of [`Input`] too, where the others are named in place of an unknown one.
+fn name_inputs(mistake: Mistake) -> Mistake {
+    let inputs: String = Input::ALL.into_iter().map(|input| format!("`{}`, ", input.key())).collect();
+    Mistake { problem: mistake.problem.replace(BEHIND_INPUTS, &(inputs + BEHIND_INPUTS)), ..mistake }
 }
 
 fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Table, Mistake> {

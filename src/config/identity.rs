@@ -3,16 +3,13 @@
 //! Detect first, then commit: the first way whose inputs are present is taken, and its failure is the failure of
 //! the run. A secret is read only when its way has been chosen.
 
-use std::path::Path;
-
-use super::file::Settings;
 use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};
 use super::stored::stored_token;
 use crate::claims::Claims;
-use crate::cli::{self, Method};
+use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::identity::{Identity, Login};
+use crate::identity::{AuthMethod, Circumstances, Companion, Input, Login};
 use crate::origin::Origin;
 use crate::origin::Sourced;
 use crate::secret::Secret;
@@ -20,14 +17,21 @@ use crate::variables as var;
 
 /// The inputs that are present; nothing of them is read yet.
 struct Found {
-    wrapping_token: Option<SecretSource>,
-    secret_id: Option<SecretSource>,
-    role_id: Option<SecretSource>,
-    id_token: Option<SecretSource>,
-    token: Option<SecretSource>,
+    secrets: Vec<(Input, SecretSource)>,
     /// What `vault login` left; looked for only when nothing else is there, for a helper may have to be asked.
     stored: Option<Sourced<Secret>>,
     role: Option<Sourced<String>>,
+}
+
+impl Found {
+    fn get(&self, input: Input) -> Option<&SecretSource> {
+        self.secrets.iter().find(|(found, _)| *found == input).map(|(_, source)| source)
+    }
+
+    fn take(&mut self, input: Input) -> Option<SecretSource> {
+        let place = self.secrets.iter().position(|(found, _)| *found == input)?;
+        Some(self.secrets.swap_remove(place).1)
+    }
 }
 
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
@@ -38,25 +42,28 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
         None => detect(&mut found, layers)?,
     };
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
-    let id_token_variable = found.id_token.as_ref().and_then(SecretSource::variable).map(str::to_owned);
+    let id_token_variable = found.get(Input::IdToken).and_then(SecretSource::variable).map(str::to_owned);
     let reader = Reader { layers, method, job_files, id_token_variable };
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
-    let id_token = found.id_token.take().map(|source| reader.read(source, "ID token")).transpose();
+    let id_token = found.take(Input::IdToken).map(|source| reader.read(source, Input::IdToken)).transpose();
     let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
     let role = match found.role.take() {
         Some(role) => Some(resolve_placeholders(role, claims.as_ref(), layers)?),
-        None => login_role(method, layers)?,
+        None => method.needs().role.map(|name| layers.variable(name)).transpose()?.flatten(),
     };
     if let Some(role) = &role {
         check_role(role, "role of the login")?;
     }
-    let (identity, origin) = match method {
-        Method::WrappingToken => reader.wrapping_token(found, flags)?,
-        Method::SecretId => reader.secret_id(found)?,
-        Method::GeneratorToken => reader.generator_token(found, role.is_some())?,
-        Method::IdToken => reader.id_token(id_token?, claims.clone())?,
-        Method::Token => reader.token(found, flags)?,
-    };
+    let proof = reader.read_proof(&mut found, id_token, role.is_some())?;
+    let creation_path = reader.creation_path(flags)?;
+    if let (AuthMethod::IdToken, None) = (method, &claims) {
+        return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
+            .hint("three parts joined by dots; GitLab makes it for a job with `id_tokens:`"));
+    }
+    let beside =
+        Circumstances { role_id: proof.role_id, claims: claims.clone(), creation_path, child: flags.child_token };
+    let Sourced { value: secret, origin } = proof.secret;
+    let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
     let mount = login_mount(method, flags, layers)?;
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
     Ok((Login { identity, mount, role: role.map(|role| role.value), role_origin, origin }, claims))
@@ -65,120 +72,105 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
 /// Reads what the chosen way needs.
 struct Reader<'a> {
     layers: &'a Layers<'a>,
-    method: Method,
+    method: AuthMethod,
     /// The folder beside which GitLab puts its own file variables.
     job_files: Option<String>,
     /// The variable that holds the ID token, whatever it is called.
     id_token_variable: Option<String>,
 }
 
-/// A proof, and where its secret came from.
-type Proof = (Identity, Origin);
+/// The secret that proves who the job is, and what belongs to it.
+struct Proof {
+    secret: Sourced<Secret>,
+    role_id: Option<Secret>,
+}
 
 impl Reader<'_> {
-    fn read(&self, source: SecretSource, what: &str) -> Result<Sourced<Secret>> {
-        source.read(self.layers.host, what, self.job_files.as_deref())
+    fn read(&self, source: SecretSource, input: Input) -> Result<Sourced<Secret>> {
+        source.read(self.layers.host, input.name(), self.job_files.as_deref())
     }
 
-    fn demand(&self, source: Option<SecretSource>, what: &str, name: &str) -> Result<Sourced<Secret>> {
-        source.map_or_else(|| Err(missing(self.method, name)), |source| self.read(source, what))
+    fn demand(&self, found: &mut Found, input: Input) -> Result<Sourced<Secret>> {
+        found.take(input).map_or_else(|| Err(missing(self.method, input.variable())), |source| self.read(source, input))
     }
 
-    fn wrapping_token(&self, found: Found, flags: &cli::Login) -> Result<Proof> {
-        let token = self.demand(found.wrapping_token, "wrapping token", var::VAULT_WRAPPING_TOKEN)?;
-        let role_id = found.role_id.map(|source| self.read(source, "role id")).transpose()?.map(|id| id.value);
-        let flag = ("--creation-path", flags.creation_path.as_deref());
-        let path = self.layers.text(flag, &[var::CI_CREDS_CREATION_PATH], |file| file.creation_path.as_deref())?;
-        let creation_path = path.map(|path| parse_path(path, "creation path")).transpose()?.map(|path| path.value);
-        Ok((Identity::WrappingToken { token: token.value, role_id, creation_path }, token.origin))
-    }
-
-    fn secret_id(&self, found: Found) -> Result<Proof> {
-        let role_id = self.demand(found.role_id, "role id", var::VAULT_ROLE_ID)?.value;
-        let secret_id = self.demand(found.secret_id, "secret id", var::VAULT_SECRET_ID)?;
-        Ok((Identity::SecretId { role_id, secret_id: secret_id.value }, secret_id.origin))
-    }
-
-    fn generator_token(&self, found: Found, role_is_named: bool) -> Result<Proof> {
-        let role_id = self.demand(found.role_id, "role id", var::VAULT_ROLE_ID)?.value;
-        let token = self.demand(found.token, "Vault token", var::VAULT_TOKEN)?;
-        if !role_is_named {
+    fn read_proof(
+        &self,
+        found: &mut Found,
+        id_token: Result<Option<Sourced<Secret>>>,
+        role_is_named: bool,
+    ) -> Result<Proof> {
+        let needs = self.method.needs();
+        let mut role_id = None;
+        if needs.companion == Companion::RoleId {
+            role_id = Some(self.demand(found, Input::RoleId)?);
+        }
+        let secret = match self.method {
+            AuthMethod::IdToken => id_token?.ok_or_else(|| missing(self.method, Input::IdToken.variable()))?,
+            AuthMethod::Token => self.token(found, needs.secret)?,
+            _ => self.demand(found, needs.secret)?,
+        };
+        if needs.companion == Companion::RoleIdIfPresent {
+            role_id = found.take(Input::RoleId).map(|source| self.read(source, Input::RoleId)).transpose()?;
+        }
+        if needs.role_required && !role_is_named {
             return Err(missing(self.method, var::VAULT_APPROLE_ROLE));
         }
-        Ok((Identity::GeneratorToken { token: token.value, role_id }, token.origin))
+        Ok(Proof { secret, role_id: role_id.map(|id| id.value) })
     }
 
-    fn id_token(&self, token: Option<Sourced<Secret>>, claims: Option<Claims>) -> Result<Proof> {
-        let token = token.ok_or_else(|| missing(self.method, var::VAULT_ID_TOKEN))?;
-        let Some(claims) = claims else {
-            return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", token.origin))
-                .hint("three parts joined by dots; GitLab makes it for a job with `id_tokens:`"));
-        };
-        Ok((Identity::IdToken { token: token.value, claims }, token.origin))
+    fn creation_path(&self, flags: &cli::Login) -> Result<Option<String>> {
+        if self.method != AuthMethod::WrappingToken {
+            return Ok(None);
+        }
+        let flag = ("--creation-path", flags.creation_path.as_deref());
+        let path = self.layers.text(flag, &[var::CI_CREDS_CREATION_PATH], |file| file.creation_path.as_deref())?;
+        Ok(path.map(|path| parse_path(path, "creation path")).transpose()?.map(|path| path.value))
     }
 
-    fn token(&self, found: Found, flags: &cli::Login) -> Result<Proof> {
-        let token = match (found.token, found.stored) {
-            (Some(source), _) => self.read(source, "Vault token")?,
-            (None, Some(stored)) => stored,
+    fn token(&self, found: &mut Found, input: Input) -> Result<Sourced<Secret>> {
+        match (found.take(input), found.stored.take()) {
+            (Some(source), _) => self.read(source, input),
+            (None, Some(stored)) => Ok(stored),
             (None, None) => stored_token(self.layers, self.id_token_variable.as_deref())?
-                .ok_or_else(|| missing(self.method, var::VAULT_TOKEN))?,
-        };
-        Ok((Identity::Token { token: token.value, child: flags.child_token }, token.origin))
+                .ok_or_else(|| missing(self.method, input.variable())),
+        }
     }
 }
 
-fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Method>> {
+fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
     if flags.auth.is_some() {
         return Ok(flags.auth);
     }
     let Some(text) = layers.text(("", None), &[var::CI_CREDS_AUTH], |file| file.auth.as_deref())? else {
         return Ok(None);
     };
-    METHODS.iter().find(|(_, name)| *name == text.value.trim()).map(|(method, _)| Some(*method)).ok_or_else(|| {
+    AuthMethod::ALL.into_iter().find(|method| method.needs().name == text.value.trim()).map(Some).ok_or_else(|| {
         Error::new(Kind::Config, format!("{} names no way to log in", text.origin))
-            .hint(format!("one of {}", METHODS.map(|(_, name)| name).join(", ")))
+            .hint(format!("one of {}", AuthMethod::ALL.map(|method| method.needs().name).join(", ")))
     })
 }
 
-/// The ways by the names that `--auth` takes.
-const METHODS: [(Method, &str); 5] = [
-    (Method::WrappingToken, "wrapping-token"),
-    (Method::SecretId, "secret-id"),
-    (Method::GeneratorToken, "generator-token"),
-    (Method::IdToken, "id-token"),
-    (Method::Token, "token"),
-];
-
 fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
-    type InFile = fn(&Settings) -> Option<&Path>;
-    let secret = |flag: &'static str, path: &Option<std::path::PathBuf>, variable, in_file: InFile| {
-        layers.find_secret((flag, path.as_deref()), variable, in_file)
-    };
-    Ok(Found {
-        wrapping_token: secret(
-            "--wrapping-token-file",
-            &flags.wrapping_token_file,
-            var::VAULT_WRAPPING_TOKEN,
-            |file| file.wrapping_token_file.as_deref(),
-        )?,
-        secret_id: secret("--secret-id-file", &flags.secret_id_file, var::VAULT_SECRET_ID, |file| {
-            file.secret_id_file.as_deref()
-        })?,
-        role_id: secret("--role-id-file", &flags.role_id_file, var::VAULT_ROLE_ID, |file| {
-            file.role_id_file.as_deref()
-        })?,
-        id_token: find_id_token(flags, layers)?,
-        token: secret("--token-file", &flags.token_file, var::VAULT_TOKEN, |file| file.token_file.as_deref())?,
-        stored: None,
-        role: layers.text(("--auth-role", flags.auth_role.as_deref()), &[var::CI_CREDS_AUTH_ROLE], |file| {
-            file.auth_role.as_deref()
-        })?,
-    })
+    let mut secrets = Vec::new();
+    for input in Input::ALL {
+        let source = match input {
+            Input::IdToken => find_id_token(flags, layers)?,
+            input => find_input(input, flags, layers)?,
+        };
+        secrets.extend(source.map(|source| (input, source)));
+    }
+    let flag = ("--auth-role", flags.auth_role.as_deref());
+    let role = layers.text(flag, &[var::CI_CREDS_AUTH_ROLE], |file| file.auth_role.as_deref())?;
+    Ok(Found { secrets, stored: None, role })
+}
+
+fn find_input(input: Input, flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+    layers.find_secret((input.facts().flag, flags.file(input)), input.variable(), |file| file.file_of(input))
 }
 
 fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
-    if flags.id_token_file.is_none() {
+    if flags.file(Input::IdToken).is_none() {
         let named =
             layers.text(("--id-token-env", flags.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?;
         if let Some(name) = named {
@@ -197,9 +189,7 @@ fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Secre
             }
         }
     }
-    let file = flags.id_token_file.as_deref();
-    let found =
-        layers.find_secret(("--id-token-file", file), var::VAULT_ID_TOKEN, |file| file.id_token_file.as_deref())?;
+    let found = find_input(Input::IdToken, flags, layers)?;
     if found.is_some() {
         return Ok(found);
     }
@@ -217,61 +207,56 @@ fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Secre
 
 /// The first way whose inputs are present. A wrapping token needs no role id when it holds a login, which only a
 /// lookup can tell.
-fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<Method> {
+fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<AuthMethod> {
     let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
-    let methods = [
-        (Method::WrappingToken, found.wrapping_token.is_some()),
-        (Method::SecretId, found.secret_id.is_some() && found.role_id.is_some()),
-        (Method::GeneratorToken, found.token.is_some() && found.role_id.is_some() && named_approle),
-        (Method::IdToken, found.id_token.is_some()),
-        (Method::Token, found.token.is_some()),
-    ];
-    if let Some((method, _)) = methods.iter().find(|(_, present)| *present) {
-        return Ok(*method);
+    let is_there = |input: Input| found.get(input).is_some();
+    let is_complete = |method: &AuthMethod| {
+        let needs = method.needs();
+        is_there(needs.secret)
+            && (needs.companion != Companion::RoleId || is_there(Input::RoleId))
+            && (!needs.role_required || named_approle)
+    };
+    if let Some(method) = AuthMethod::ALL.into_iter().find(is_complete) {
+        return Ok(method);
     }
     found.stored = stored_token(layers, None)?;
     if found.stored.is_some() {
-        return Ok(Method::Token);
+        return Ok(AuthMethod::Token);
     }
-    let half = match (&found.secret_id, &found.role_id) {
+    let half = match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
         (Some(_), None) => " (VAULT_SECRET_ID is set, but not VAULT_ROLE_ID)",
         (None, Some(_)) => " (VAULT_ROLE_ID is set, but neither VAULT_SECRET_ID nor VAULT_TOKEN)",
         _ => "",
     };
+    let inputs = AuthMethod::ALL.map(|method| {
+        let needs = method.needs();
+        let companion = if needs.companion == Companion::RoleId { "VAULT_ROLE_ID with " } else { "" };
+        let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
+        format!("{companion}{}{role}", needs.secret.variable())
+    });
     Err(Error::new(
         Kind::Config,
         format!(
-            "nothing to log in with{half}: looked for VAULT_WRAPPING_TOKEN, VAULT_ROLE_ID with VAULT_SECRET_ID, \
-            VAULT_ROLE_ID with VAULT_TOKEN and VAULT_APPROLE_ROLE, VAULT_ID_TOKEN, VAULT_TOKEN, their _FILE twins, a \
-            token helper in ~/.vault, ~/.vault-token"
+            "nothing to log in with{half}: looked for {}, their _FILE twins, a token helper in ~/.vault, ~/.vault-token",
+            inputs.join(", ")
         ),
     )
     .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
 }
 
-fn login_role(method: Method, layers: &Layers<'_>) -> Result<Option<Sourced<String>>> {
-    match method {
-        Method::WrappingToken | Method::SecretId | Method::GeneratorToken => layers.variable(var::VAULT_APPROLE_ROLE),
-        Method::IdToken => layers.variable(var::VAULT_AUTH_ROLE),
-        Method::Token => Ok(None),
-    }
-}
-
-fn login_mount(method: Method, flags: &cli::Login, layers: &Layers<'_>) -> Result<String> {
-    let (variables, default): (&[&str], _) = match method {
-        Method::IdToken => (&[var::CI_CREDS_AUTH_MOUNT, var::VAULT_AUTH_PATH], "jwt"),
-        _ => (&[var::CI_CREDS_AUTH_MOUNT], "approle"),
-    };
+fn login_mount(method: AuthMethod, flags: &cli::Login, layers: &Layers<'_>) -> Result<String> {
+    let needs = method.needs();
+    let variables: Vec<_> = [var::CI_CREDS_AUTH_MOUNT].into_iter().chain(needs.mount_variable).collect();
     let mount = layers
-        .text(("--auth-mount", flags.auth_mount.as_deref()), variables, |file| file.auth_mount.as_deref())?
-        .unwrap_or_else(|| Sourced::default(default.to_owned()));
+        .text(("--auth-mount", flags.auth_mount.as_deref()), &variables, |file| file.auth_mount.as_deref())?
+        .unwrap_or_else(|| Sourced::default(needs.mount.to_owned()));
     // `vault auth list` shows `auth/gitlab/` in places; both spellings mean the same mount.
     let mount = mount.map(|mount| mount.trim_matches('/').strip_prefix("auth/").map_or(mount.clone(), str::to_owned));
     parse_path(mount, "mount of the login").map(|mount| mount.value)
 }
 
-fn missing(method: Method, name: &str) -> Error {
-    let way = METHODS.iter().find(|(known, _)| *known == method).map_or("", |(_, name)| name);
+fn missing(method: AuthMethod, name: &str) -> Error {
+    let way = method.needs().name;
     let error = Error::new(Kind::Input, format!("{name} is not set, and the login by {way} needs it"));
     match name {
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),

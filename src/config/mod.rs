@@ -3,9 +3,9 @@
 //! Everything that can be wrong without asking Vault is found here, before the first request.
 
 pub mod address;
-mod asked;
 mod cache;
 mod connection;
+mod demand;
 mod file;
 mod identity;
 mod job;
@@ -30,8 +30,8 @@ use crate::variables as var;
 use std::borrow::Cow;
 
 use crate::origin::Sourced;
-use asked::Asked;
 pub use cache::Place;
+use demand::Demand;
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
 pub use plan::{Access, Plan};
@@ -81,16 +81,16 @@ pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
     let cloud = flags.cloud;
     let is_said = |setting: &'static Setting| flags.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
-    let asked = Asked {
+    let demand = Demand {
         shape: Cow::Borrowed(shape),
         output: &flags.output,
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
-    let format = format_of(asked.output);
+    let format = format_of(demand.output);
     let files = file::read_files(host, flags.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
-    let output = output::resolve_output(&asked, format, &layers)?;
-    let cache = cache::resolve_cache(&asked, format, &layers)?;
+    let output = output::resolve_output(&demand, format, &layers)?;
+    let cache = cache::resolve_cache(&demand, format, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
     let variables = [cloud.role_variable, var::CI_CREDS_ROLE];
@@ -122,7 +122,7 @@ pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
     Ok(Plan {
         connection,
         login,
-        shape: asked.shape,
+        shape: demand.shape,
         role: role.value,
         role_origin: role.origin,
         mint,

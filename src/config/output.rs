@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::asked::Asked;
+use super::demand::Demand;
 use super::source::Layers;
 use crate::error::{Error, Kind, Result};
 use crate::provider::shape::{CredentialsFile, Syntax};
 use crate::render;
-use crate::render::format::{Format, Traced};
+use crate::render::format::{Format, Trace};
 use crate::variables as var;
 
 /// How a credential is handed over.
@@ -60,28 +60,28 @@ pub enum Delivery {
 ///
 /// # Errors
 /// [`Kind::Usage`] or [`Kind::Output`] when it could not be handed over safely.
-pub(super) fn resolve_output(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> Result<Output> {
-    if format == Format::Process && !asked.shape.fits_process() {
+pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Output> {
+    if format == Format::Process && !demand.shape.fits_process() {
         return Err(Error::new(
             Kind::Usage,
-            format!("--format process is for AWS: the SDKs cannot take {} credentials", asked.shape.title),
+            format!("--format process is for AWS: the SDKs cannot take {} credentials", demand.shape.title),
         )
         .hint("--sos for the object storage, --format shell, or --format json"));
     }
-    check_flags(asked, format)?;
-    let delivery = resolve_delivery(asked, format, layers)?;
-    Ok(Output { format, delivery, verbose: asked.output.verbose, keep_profile: asked.keep_profile })
+    check_flags(demand, format)?;
+    let delivery = resolve_delivery(demand, format, layers)?;
+    Ok(Output { format, delivery, verbose: demand.output.verbose, keep_profile: demand.keep_profile })
 }
 
 /// The flags of `--format file`, and those that contradict the format: one that was passed over without a word could be
 /// what should have kept the credential from the log.
-fn check_flags(asked: &Asked<'_>, format: Format) -> Result<()> {
-    if asked.output.via_file && format.facts().traced == Traced::Nothing {
+fn check_flags(demand: &Demand<'_>, format: Format) -> Result<()> {
+    if demand.output.via_file && format.facts().traced == Trace::Nothing {
         return Err(Error::new(Kind::Usage, "--via-file is for a text that a shell sources, and this format is none")
             .hint("--format shell or --format fish, or without --via-file"));
     }
     if format != Format::File {
-        let flag = [("--file", asked.output.file.is_some()), ("--profile", asked.output.profile.is_some())];
+        let flag = [("--file", demand.output.file.is_some()), ("--profile", demand.output.profile.is_some())];
         return match flag.into_iter().find(|(_, given)| *given) {
             Some((flag, _)) => {
                 Err(Error::new(Kind::Usage, format!("{flag} is for a file, and this format makes none"))
@@ -90,7 +90,7 @@ fn check_flags(asked: &Asked<'_>, format: Format) -> Result<()> {
             None => Ok(()),
         };
     }
-    if asked.keep_profile {
+    if demand.keep_profile {
         return Err(Error::new(Kind::Usage, "--keep-profile contradicts --format file, which sets the profile")
             .hint("--profile NAME says which"));
     }
@@ -98,8 +98,8 @@ fn check_flags(asked: &Asked<'_>, format: Format) -> Result<()> {
 }
 
 /// The name of the profile or account. botocore gives what stands under `[DEFAULT]` to all profiles.
-fn resolve_profile(asked: &Asked<'_>) -> Result<String> {
-    let name = asked.output.profile.as_deref().unwrap_or(render::PROFILE);
+fn resolve_profile(demand: &Demand<'_>) -> Result<String> {
+    let name = demand.output.profile.as_deref().unwrap_or(render::PROFILE);
     if render::is_profile(name) {
         return Ok(name.to_owned());
     }
@@ -108,17 +108,17 @@ fn resolve_profile(asked: &Asked<'_>) -> Result<String> {
 }
 
 /// Where the text may go. Nothing is minted for an output that nobody could use, or that everybody could read.
-fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> Result<Delivery> {
+fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Delivery> {
     let stdout = layers.host.stdout();
-    let name = &asked.shape.command;
-    let profile = resolve_profile(asked)?;
-    if let Some(path) = &asked.output.file {
-        let file = find_file(asked)?;
-        let path = check_file(asked, &file, path, &profile, layers)?;
-        let summary = stdout.terminal && !asked.output.reveal;
+    let name = &demand.shape.command;
+    let profile = resolve_profile(demand)?;
+    if let Some(path) = &demand.output.file {
+        let file = find_file(demand)?;
+        let path = check_file(demand, &file, path, &profile, layers)?;
+        let summary = stdout.terminal && !demand.output.reveal;
         return Ok(Delivery::EditedFile { file, path, profile, summary });
     }
-    if stdout.terminal && !asked.output.reveal {
+    if stdout.terminal && !demand.output.reveal {
         return Ok(Delivery::Summary);
     }
     if stdout.null {
@@ -126,17 +126,17 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
             .hint(format!("capture it: eval $(ci-creds {name})")));
     }
     if format == Format::Github {
-        check_github(asked, layers)?;
+        check_github(demand, layers)?;
         return Ok(Delivery::Masked);
     }
-    if !asked.output.reveal && format.facts().evaluated && stdout.shared_with_stderr {
+    if !demand.output.reveal && format.facts().evaluated && stdout.shared_with_stderr {
         return Err(Error::new(
             Kind::Usage,
             "stdout and stderr are the same: the credential would stand in the log, or messages in the eval",
         )
         .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
     }
-    if !asked.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
+    if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {
             Format::File => "nothing captures the output: no tool would learn of the file",
             _ => "nothing captures the output: the credential would stand in the job's log",
@@ -146,18 +146,18 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )));
     }
     if format == Format::File {
-        return Ok(Delivery::PrivateFile { file: find_file(asked)?, folder: private_folder(layers)?, profile });
+        return Ok(Delivery::PrivateFile { file: find_file(demand)?, folder: private_folder(layers)?, profile });
     }
     let traced = traced(layers)?;
-    if !asked.output.via_file && traced.is_none() {
+    if !demand.output.via_file && traced.is_none() {
         return Ok(Delivery::Stdout);
     }
     match format.facts().traced {
-        Traced::UnlessSourced => Ok(Delivery::SourcedFile(private_folder(layers)?)),
+        Trace::UnlessSourced => Ok(Delivery::SourcedFile(private_folder(layers)?)),
         // A trace shows the command and not what went through the pipe.
-        Traced::Nothing => Ok(Delivery::Stdout),
-        Traced::Everything if asked.output.reveal => Ok(Delivery::Stdout),
-        Traced::Everything => Err(Error::new(
+        Trace::Nothing => Ok(Delivery::Stdout),
+        Trace::Everything if demand.output.reveal => Ok(Delivery::Stdout),
+        Trace::Everything => Err(Error::new(
             Kind::Usage,
             format!(
                 "{} says that this job traces its commands, and PowerShell would print the credential",
@@ -169,11 +169,11 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
 }
 
 /// The file in which the cloud's tools look, for `--format file`.
-fn find_file(asked: &Asked<'_>) -> Result<CredentialsFile> {
-    asked.shape.file.clone().ok_or_else(|| {
+fn find_file(demand: &Demand<'_>) -> Result<CredentialsFile> {
+    demand.shape.file.clone().ok_or_else(|| {
         Error::new(
             Kind::Usage,
-            format!("--format file does not fit {}: its tools read no credentials file", asked.shape.title),
+            format!("--format file does not fit {}: its tools read no credentials file", demand.shape.title),
         )
         .hint("--format shell, or --format json")
     })
@@ -181,7 +181,7 @@ fn find_file(asked: &Asked<'_>) -> Result<CredentialsFile> {
 
 /// Holds for `--format github`: its masks on stderr are the secrets themselves, so GitHub's runner must be there to
 /// take them out of the log, and nobody else; and its variables are for a file.
-fn check_github(asked: &Asked<'_>, layers: &Layers<'_>) -> Result<()> {
+fn check_github(demand: &Demand<'_>, layers: &Layers<'_>) -> Result<()> {
     let stdout = layers.host.stdout();
     let (problem, hint) = if layers.variable(var::GITHUB_ACTIONS)?.is_none_or(|found| found.value != "true") {
         (
@@ -191,21 +191,21 @@ fn check_github(asked: &Asked<'_>, layers: &Layers<'_>) -> Result<()> {
     } else {
         let problem = if stdout.shared_with_stderr {
             "stdout and stderr are the same: the masks would stand among the variables"
-        } else if !stdout.file && !asked.output.reveal {
+        } else if !stdout.file && !demand.output.reveal {
             "stdout is not a file: the credential would stand in the job's log"
         } else if !layers.host.is_stderr_read() {
             "stderr leads to a file or nowhere: the masks would not reach the runner"
         } else {
             return Ok(());
         };
-        (problem, format!("ci-creds {} --format github >> \"$GITHUB_ENV\"", asked.shape.command))
+        (problem, format!("ci-creds {} --format github >> \"$GITHUB_ENV\"", demand.shape.command))
     };
     Err(Error::new(Kind::Usage, problem).hint(hint))
 }
 
 /// Everything that could refuse the file or its edit later, while nothing is minted yet. Gives its real path.
 fn check_file(
-    asked: &Asked<'_>,
+    demand: &Demand<'_>,
     file: &CredentialsFile,
     path: &Path,
     profile: &str,
@@ -224,7 +224,7 @@ fn check_file(
         .hint("name a file below $HOME, or leave --file out: --format file makes a private one"));
     }
     let standing = layers.host.read_target(&place)?;
-    render::check(&asked.shape, file, &standing.text, profile).map_err(|problem| unusable(&place.path, &problem))?;
+    render::check(&demand.shape, file, &standing.text, profile).map_err(|problem| unusable(&place.path, &problem))?;
     // Whether it can be locked at all; who has it now does not matter yet.
     layers.host.try_lock(&place)?;
     if standing.readable_by_others {

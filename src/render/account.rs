@@ -48,7 +48,7 @@ fn write_line(text: &mut String, key: &str, value: &str, ending: &str) {
 pub(super) fn edit(new: &mut String, old: &str, account: &str, pairs: &Pairs<'_>) -> Result<(), String> {
     let root = parse(old)?;
     let ending = line_ending(old);
-    if entry(&root, "defaultAccount")?.is_none() {
+    if member(&root, "defaultAccount")?.is_none() {
         write_line(new, "defaultAccount", account, ending);
     }
     match find_account(&root, account)? {
@@ -60,7 +60,7 @@ pub(super) fn edit(new: &mut String, old: &str, account: &str, pairs: &Pairs<'_>
             }
             new.push_str(ending);
             // TOML would take another spelling for another list.
-            let list = entry(&root, ACCOUNTS)?.map_or(ACCOUNTS, |found| found.spelling);
+            let list = member(&root, ACCOUNTS)?.map_or(ACCOUNTS, |found| found.spelling);
             write_account(new, list, account, pairs, ending);
         }
     }
@@ -68,7 +68,7 @@ pub(super) fn edit(new: &mut String, old: &str, account: &str, pairs: &Pairs<'_>
     let root = parse(new).map_err(|_| unsafe_edit())?;
     let table = find_account(&root, account)?.ok_or_else(unsafe_edit)?;
     for (key, value) in pairs {
-        if entry(table, key)?.and_then(|found| found.content.as_str()) != Some(*value) {
+        if member(table, key)?.and_then(|found| found.content.as_str()) != Some(*value) {
             return Err(unsafe_edit());
         }
     }
@@ -87,17 +87,17 @@ fn parse(text: &str) -> Result<DeTable<'_>, String> {
 }
 
 /// A key as it is spelled, its value, and where both stand.
-struct Entry<'t, 'a> {
+struct Member<'t, 'a> {
     spelling: &'t str,
     key: Range<usize>,
     value: Range<usize>,
     content: &'t DeValue<'a>,
 }
 
-/// The entry of a name in whatever case.
-fn entry<'t, 'a>(table: &'t DeTable<'a>, name: &str) -> Result<Option<Entry<'t, 'a>>, String> {
+/// The member of a name in whatever case.
+fn member<'t, 'a>(table: &'t DeTable<'a>, name: &str) -> Result<Option<Member<'t, 'a>>, String> {
     let mut found = table.iter().filter(|(key, _)| key.get_ref().eq_ignore_ascii_case(name));
-    let first = found.next().map(|(key, value)| Entry {
+    let first = found.next().map(|(key, value)| Member {
         spelling: key.get_ref(),
         key: key.span(),
         value: value.span(),
@@ -107,11 +107,11 @@ fn entry<'t, 'a>(table: &'t DeTable<'a>, name: &str) -> Result<Option<Entry<'t, 
 }
 
 fn find_account<'t, 'a>(root: &'t DeTable<'a>, account: &str) -> Result<Option<&'t DeTable<'a>>, String> {
-    let Some(accounts) = entry(root, ACCOUNTS)? else { return Ok(None) };
+    let Some(accounts) = member(root, ACCOUNTS)? else { return Ok(None) };
     let accounts = accounts.content.as_array().ok_or("has `accounts` that are no list")?;
     let mut found = None;
     for table in accounts.iter().filter_map(|one| one.get_ref().as_table()) {
-        if entry(table, "name")?.is_some_and(|name| name.content.as_str() == Some(account))
+        if member(table, "name")?.is_some_and(|name| name.content.as_str() == Some(account))
             && found.replace(table).is_some()
         {
             return Err(format!("has the account {account} twice"));
@@ -132,13 +132,13 @@ fn edit_account(
     let mut lines = String::new();
     let mut last = 0;
     for (key, value) in pairs {
-        match entry(table, key)? {
+        match member(table, key)? {
             Some(found) => changes.push((found.value, format!("\"{value}\""))),
             None => write_line(&mut lines, key, value, ending),
         }
     }
     for key in pairs.iter().map(|(key, _)| *key).chain(["name"]) {
-        last = entry(table, key)?.map_or(last, |found| last.max(found.value.end));
+        last = member(table, key)?.map_or(last, |found| last.max(found.value.end));
     }
     if !lines.is_empty() {
         let end = line_end(old, last)?;
@@ -147,7 +147,7 @@ fn edit_account(
         }
         changes.push((end..end, lines));
     }
-    if let Some(found) = entry(table, COMMAND)? {
+    if let Some(found) = member(table, COMMAND)? {
         let start = old[..found.key.start].rfind('\n').map_or(0, |before| before + 1);
         if !old[start..found.key.start].trim().is_empty() {
             return Err(one_line(COMMAND));

@@ -23,7 +23,7 @@ pub enum Format {
 
 /// What distinguishes one format from another: the row of a new one.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
+pub struct FormatFacts {
     /// The name that `--format` takes.
     pub name: &'static str,
     /// Another name for it.
@@ -35,12 +35,12 @@ pub struct Facts {
     /// Whether it sets variables, the companions of the credential among them.
     pub sets_variables: bool,
     /// Where the text would be told, were the caller's commands traced.
-    pub traced: Traced,
+    pub traced: Trace,
 }
 
 /// What a trace of the caller's commands shows of a format, and what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Traced {
+pub enum Trace {
     /// Nothing: no shell runs the text.
     Nothing,
     /// Everything, unless the shell sources a private file in its place.
@@ -56,41 +56,56 @@ impl Format {
 
     /// The table.
     #[must_use]
-    pub const fn facts(self) -> Facts {
-        let data =
-            Facts { name: "", alias: None, help: "", evaluated: false, sets_variables: true, traced: Traced::Nothing };
+    pub const fn facts(self) -> FormatFacts {
+        let data = FormatFacts {
+            name: "",
+            alias: None,
+            help: "",
+            evaluated: false,
+            sets_variables: true,
+            traced: Trace::Nothing,
+        };
         match self {
-            Self::Shell => Facts {
+            Self::Shell => FormatFacts {
                 name: "shell",
                 alias: Some("env"),
                 help: "POSIX shell exports, for eval",
                 evaluated: true,
-                traced: Traced::UnlessSourced,
+                traced: Trace::UnlessSourced,
                 ..data
             },
-            Self::Fish => Facts { name: "fish", help: "fish", evaluated: true, traced: Traced::UnlessSourced, ..data },
-            Self::Powershell => {
-                Facts { name: "powershell", help: "PowerShell", evaluated: true, traced: Traced::Everything, ..data }
+            Self::Fish => {
+                FormatFacts { name: "fish", help: "fish", evaluated: true, traced: Trace::UnlessSourced, ..data }
             }
-            Self::Json => Facts {
+            Self::Powershell => FormatFacts {
+                name: "powershell",
+                help: "PowerShell",
+                evaluated: true,
+                traced: Trace::Everything,
+                ..data
+            },
+            Self::Json => FormatFacts {
                 name: "json",
                 help: "One JSON object with everything that is known",
                 sets_variables: false,
                 ..data
             },
-            Self::Dotenv => {
-                Facts { name: "dotenv", alias: Some("env-no-export"), help: "KEY=VALUE lines without quotes", ..data }
-            }
-            Self::Process => Facts {
+            Self::Dotenv => FormatFacts {
+                name: "dotenv",
+                alias: Some("env-no-export"),
+                help: "KEY=VALUE lines without quotes",
+                ..data
+            },
+            Self::Process => FormatFacts {
                 name: "process",
                 help: "The JSON of the AWS SDKs' credential_process",
                 sets_variables: false,
                 ..data
             },
             Self::Github => {
-                Facts { name: "github", help: "Variables for the later steps of a GitHub Actions job", ..data }
+                FormatFacts { name: "github", help: "Variables for the later steps of a GitHub Actions job", ..data }
             }
-            Self::File => Facts {
+            Self::File => FormatFacts {
                 name: "file",
                 help: "A private credentials file, and the shell exports that point to it",
                 evaluated: true,

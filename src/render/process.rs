@@ -22,12 +22,12 @@ pub(super) fn object(credential: &Credential) -> Result<Secret> {
         )
         .hint("--format shell, or --format json"));
     }
-    json::write(&Object(credential), credential.capacity())
+    json::write(&ProcessCredential(credential), credential.capacity())
 }
 
-struct Object<'a>(&'a Credential);
+struct ProcessCredential<'a>(&'a Credential);
 
-impl Serialize for Object<'_> {
+impl Serialize for ProcessCredential<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("Version", &1)?;

@@ -68,6 +68,7 @@ fn base_of_private_file(world: &World, folder: &Path) -> PathBuf {
     base_of(&run.env("TMPDIR", &folder.display().to_string()).run().ok())
 }
 
+// check: 9
 #[test]
 fn a_tmpdir_below_a_folder_that_others_can_write_or_own_is_not_used() {
     if !tool::is_root("nothing can be given to another user") {
@@ -117,6 +118,7 @@ fn a_tmpdir_below_folders_that_are_ordinary_is_used_and_told_without_links() {
     assert_eq!(base_of_private_file(&world, &around), world.path("sticky/ours"));
 }
 
+// check: 9
 #[test]
 fn where_tmp_itself_can_be_swapped_no_private_file_is_made_and_nothing_is_asked() {
     let (Some(unshare), true) = (tool::find("unshare"), tool::is_root("nothing can be mounted")) else { return };
@@ -135,6 +137,7 @@ fn where_tmp_itself_can_be_swapped_no_private_file_is_made_and_nothing_is_asked(
     }
 }
 
+// check: 9
 #[test]
 fn a_cache_below_a_folder_that_others_can_write_or_own_is_not_used_and_that_is_told() {
     if !tool::is_root("nothing can be given to another user") {
@@ -157,6 +160,7 @@ fn a_cache_below_a_folder_that_others_can_write_or_own_is_not_used_and_that_is_t
     }
 }
 
+// check: 9
 #[test]
 fn a_credentials_file_below_a_folder_that_others_can_write_or_own_is_refused_before_any_request() {
     if !tool::is_root("nothing can be given to another user") {
@@ -179,6 +183,7 @@ fn a_credentials_file_below_a_folder_that_others_can_write_or_own_is_refused_bef
     }
 }
 
+// check: 9
 #[test]
 fn a_configuration_file_below_a_folder_that_others_can_write_or_own_is_not_believed() {
     if !tool::is_root("nothing can be given to another user") {
@@ -218,6 +223,7 @@ fn arena_for_others() -> Option<(tempfile::TempDir, PathBuf)> {
     Some((arena, program))
 }
 
+// check: 9
 #[test]
 fn what_only_root_may_say_is_believed_below_folders_of_roots_only() {
     let (Some(setpriv), Some((arena, program))) = (tool::find("setpriv"), arena_for_others()) else { return };
@@ -239,6 +245,7 @@ fn what_only_root_may_say_is_believed_below_folders_of_roots_only() {
     assert!(ran.stderr.contains("which only root may"), "{ran:?}");
 }
 
+// check: 9
 #[test]
 fn in_a_user_namespace_that_does_not_map_root_what_shows_as_nobodys_counts_as_roots() {
     let (Some(setpriv), Some(unshare)) = (tool::find("setpriv"), tool::find("unshare")) else { return };
@@ -269,6 +276,7 @@ fn in_a_user_namespace_that_does_not_map_root_what_shows_as_nobodys_counts_as_ro
     }
 }
 
+// check: 9
 #[test]
 fn a_token_helper_that_others_can_replace_is_not_run() {
     if !tool::is_root("nothing can be given to another user") {

@@ -146,6 +146,7 @@ fn a_missing_mistyped_or_doubled_field_is_named_and_the_key_given_back() {
     }
 }
 
+// check: 6
 #[test]
 fn a_value_with_any_character_of_a_shell_is_refused_by_its_place_and_never_escaped() {
     for (method, line, suffix, field) in [
@@ -273,6 +274,7 @@ fn encoded(text: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
+// check: 3
 #[test]
 fn a_secret_that_the_run_sent_before_is_withheld_in_part_and_in_every_encoding() {
     let world = World::start();
@@ -300,6 +302,7 @@ fn a_secret_that_the_run_sent_before_is_withheld_in_part_and_in_every_encoding()
     }
 }
 
+// check: 3
 #[test]
 fn a_token_that_the_run_got_and_the_cloud_key_are_withheld_too() {
     let echo = |suffix: &str, secret: &str| {
@@ -331,6 +334,7 @@ fn a_token_that_the_run_got_and_the_cloud_key_are_withheld_too() {
     assert!(ran.stderr.contains("withheld") && !ran.stderr.contains(&KEY[8..16]), "{ran:?}");
 }
 
+// check: 3
 #[test]
 fn a_place_that_a_redirect_names_is_withheld_when_it_repeats_a_secret() {
     let world = World::start();
@@ -377,6 +381,7 @@ fn an_unusable_answer_to_somebody_elses_token_gives_the_lease_back_or_names_it()
     assert_eq!((world.vault.minted().len(), world.vault.live_leases().len()), (1, 0));
 }
 
+// check: 5
 #[test]
 fn an_answer_to_the_read_that_is_nobodys_vault_tells_of_the_lease_behind_it() {
     const JSON: &str = "application/json";
@@ -417,6 +422,7 @@ fn an_answer_to_the_read_that_is_nobodys_vault_tells_of_the_lease_behind_it() {
     }
 }
 
+// check: 5
 #[test]
 fn an_answer_that_says_wrongly_that_nothing_was_done_costs_one_lease_at_most_and_it_is_told() {
     for (status, text, code) in [

@@ -101,6 +101,7 @@ fn only_the_process_format_keeps_anything_unasked_and_no_cache_keeps_nothing() {
     }
 }
 
+// check: 7
 #[test]
 fn fifty_callers_at_once_make_one_login_and_one_lease_and_get_the_same_answer() {
     for (method, line) in [
@@ -145,6 +146,7 @@ fn what_cannot_be_printed_stays_for_the_next_call_and_is_given_back_without_a_ca
     assert_eq!(world.vault.live_leases().len(), 1);
 }
 
+// check: 7
 #[test]
 fn an_answer_that_is_lost_while_others_wait_costs_one_call_at_most_where_the_secret_is_reusable() {
     // Whether Vault may have been cut off: then the call whose read it was says that a key may live on.

@@ -38,6 +38,7 @@ fn expires_in(world: &World, stdout: &str) -> i64 {
     end.duration_since(now).as_secs()
 }
 
+// check: 5
 #[test]
 fn a_child_lives_as_long_as_the_run_can_and_then_as_long_as_the_lease() {
     for dialect in Dialect::ALL {
@@ -81,6 +82,7 @@ fn a_child_takes_its_lost_key_with_it_and_asks_again() {
     assert!(world.vault.live_tokens().iter().any(|token| token.id == parent), "the job's own token stays");
 }
 
+// check: 5
 #[test]
 fn a_child_that_made_nothing_is_revoked() {
     for dialect in Dialect::ALL {
@@ -132,6 +134,7 @@ fn a_child_that_is_not_renewed_is_revoked_with_its_key() {
     }
 }
 
+// check: 5
 #[test]
 fn a_root_token_gets_no_child() {
     for dialect in Dialect::ALL {

@@ -25,6 +25,7 @@ fn refused(ran: Ran, world: &World, code: i32, words: &[&str], hint: &[&str]) {
     assert!(world.vault.connections() <= 1, "{} connections", world.vault.connections());
 }
 
+// check: 12
 #[test]
 fn a_certificate_that_is_not_to_be_believed_ends_the_run_before_any_request() {
     let world = tls(Tls::Valid);
@@ -60,6 +61,7 @@ fn a_server_name_of_ones_own_is_asked_for_and_checked() {
     refused(run.run(), &world, 76, &["is for another name"], &["VAULT_TLS_SERVER_NAME"]);
 }
 
+// check: 18
 #[test]
 fn a_server_name_leads_no_secret_to_another_place_than_the_address_says() {
     let evil = tls(Tls::Valid);
@@ -93,6 +95,7 @@ fn answers_of_tls_1_1() -> [(&'static str, Vec<u8>); 2] {
     [("alert", alert), ("ServerHello", record)]
 }
 
+// check: 12
 #[test]
 fn a_server_that_knows_tls_1_1_at_most_is_refused_at_its_first_word() {
     for (what, answer) in answers_of_tls_1_1() {
@@ -121,6 +124,7 @@ fn a_server_that_knows_tls_1_1_at_most_is_refused_at_its_first_word() {
     }
 }
 
+// check: 12
 #[test]
 fn a_ca_is_named_by_file_text_or_folder() {
     let world = tls(Tls::Valid);
@@ -171,6 +175,7 @@ fn a_ca_that_cannot_be_used_is_a_matter_of_configuration() {
     assert_eq!(world.vault.connections(), 0);
 }
 
+// check: 12
 #[test]
 fn no_variable_switches_the_check_of_certificates_off() {
     let world = tls(Tls::Valid);
@@ -194,6 +199,7 @@ fn the_flag_that_does_works_for_this_machine_only() {
     refused(ran, &world, 78, &["this machine only", "vault.invalid:8200"], &["--ca-file"]);
 }
 
+// check: 12
 #[test]
 fn a_ca_by_the_variables_of_other_programs_is_not_believed() {
     let world = tls(Tls::Valid);
@@ -222,6 +228,7 @@ fn plain_http_and_tls_on_each_others_ports_are_told_apart() {
     refused(run.run(), &world, 76, &["speaks TLS"], &["https://"]);
 }
 
+// check: 13
 #[test]
 fn plain_http_to_another_machine_is_refused_by_name() {
     let world = World::start();

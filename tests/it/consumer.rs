@@ -85,6 +85,7 @@ fn aws_clis() -> Vec<AwsCli> {
 const WHO: &str = "import boto3\nprint(boto3.client('sts').get_caller_identity()['Arn'])\n\
                    print([b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])";
 
+// check: 24
 #[test]
 fn aws_cli_signs_with_the_credentials_of_its_credential_process() {
     let Some(cloud) = moto::cloud() else { return };

@@ -15,6 +15,7 @@ const READ: &str = "apikey/gitlab-ci-runner";
 /// The double answers at once; whoever waits longer waits for something that will not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+// check: 11, 23
 #[test]
 fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_given_back() {
     for (method, leases) in [("secret-id", 0), ("id-token", 0), ("token", 1)] {
@@ -31,6 +32,7 @@ fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_given_back() {
     }
 }
 
+// check: 5
 #[test]
 fn a_key_is_given_back_only_when_vault_says_so_and_not_when_anybody_refuses() {
     let sentinel =
@@ -77,6 +79,7 @@ fn a_credential_that_nobody_can_take_back_is_not_asked_back() {
     assert_eq!((world.vault.minted().len(), world.requests()), (1, vec!["GET aws/sts/365-dev".to_owned()]));
 }
 
+// check: 11
 #[test]
 fn a_stdout_that_is_closed_or_null_is_refused_before_anything_is_asked() {
     let world = World::start();
@@ -91,6 +94,7 @@ fn a_stdout_that_is_closed_or_null_is_refused_before_anything_is_asked() {
     assert_eq!(world.vault.requests().len(), 0);
 }
 
+// check: 11
 #[test]
 fn a_reader_that_is_gone_is_an_error_and_the_key_is_given_back() {
     let world = World::start();
@@ -114,6 +118,7 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     (reader, writer)
 }
 
+// check: 11
 #[test]
 fn a_reader_that_reads_nothing_is_not_waited_for_beyond_the_deadline_or_a_signal() {
     each(vec![("--timeout 5", None, 74), ("", Some("TERM"), 143)], |(flags, signal, code)| {
@@ -170,6 +175,7 @@ fn interrupt_the_read(world: &World, method: &str, line: &str, signal: &str) -> 
     Ran::from(child.wait_with_output().unwrap())
 }
 
+// check: 5
 #[test]
 fn a_signal_during_the_read_waits_for_the_key_gives_it_back_and_ends_with_its_code() {
     let signals = [("TERM", 143, "terminated"), ("HUP", 143, "terminated"), ("INT", 130, "interrupted")];
@@ -193,6 +199,7 @@ fn a_signal_during_the_read_waits_for_the_key_gives_it_back_and_ends_with_its_co
     });
 }
 
+// check: 5
 #[test]
 fn a_signal_during_the_read_of_a_plain_token_names_the_lease_that_only_its_owner_can_end() {
     let world = World::start();
@@ -203,6 +210,7 @@ fn a_signal_during_the_read_of_a_plain_token_names_the_lease_that_only_its_owner
     assert!(world.vault.keys_without_a_lease().is_empty());
 }
 
+// check: 5
 #[test]
 fn a_signal_whose_read_is_never_answered_says_that_a_key_may_live_that_no_lease_ends() {
     let faults: [fn() -> Fault; 3] =
@@ -234,6 +242,7 @@ fn a_signal_during_a_read_of_sts_says_that_its_credentials_expire_by_themselves(
     assert!(ran.stderr.contains("credentials of STS expire by themselves"), "{ran:?}");
 }
 
+// check: 5
 #[test]
 fn a_deadline_during_the_read_waits_for_the_key_and_gives_it_back() {
     let cases = ["secret-id", "id-token"]
@@ -249,6 +258,7 @@ fn a_deadline_during_the_read_waits_for_the_key_and_gives_it_back() {
     });
 }
 
+// check: 5
 #[test]
 fn the_deadline_of_one_request_does_not_cut_the_read() {
     let world = World::start();
@@ -258,6 +268,7 @@ fn the_deadline_of_one_request_does_not_cut_the_read() {
     assert_eq!((world.count(READ), world.vault.live_leases().len()), (1, 1));
 }
 
+// check: 14
 #[test]
 fn a_run_whose_revocation_hangs_ends_with_the_seconds_of_the_clean_up() {
     let hangs: [fn() -> Fault; 2] = [Fault::hang_before, || Fault::slow_cloud(Duration::from_secs(4))];
@@ -276,6 +287,7 @@ fn a_run_whose_revocation_hangs_ends_with_the_seconds_of_the_clean_up() {
     });
 }
 
+// check: 5
 #[test]
 fn a_read_whose_answer_was_lost_is_told_also_where_the_next_one_succeeds() {
     for format in ["shell", "json", "process --sos --zone ch-gva-2"] {
@@ -296,6 +308,7 @@ fn a_read_whose_answer_was_lost_is_told_also_where_the_next_one_succeeds() {
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
 }
 
+// check: 5
 #[test]
 fn a_read_whose_answer_was_lost_is_told_also_where_the_next_one_is_refused() {
     let world = World::start();
@@ -323,6 +336,7 @@ fn a_signal_while_the_key_is_given_back_does_not_leave_it() {
     world.assert_nothing_left(&output);
 }
 
+// check: 5
 #[test]
 fn a_signal_ends_the_run_soon_when_vault_answers_nothing_at_all() {
     let world = World::start();
@@ -361,6 +375,7 @@ fn kill(signal: &str, pid: u32) {
     assert!(status.success());
 }
 
+// check: 22
 #[test]
 fn stdout_and_stderr_in_one_pipe_are_refused_in_words_that_no_shell_acts_on() {
     let world = World::start();
@@ -387,6 +402,7 @@ pub(crate) fn in_a_job(world: &World, script: &str) -> Ran {
     Ran::of(command)
 }
 
+// check: 22
 #[test]
 fn a_bare_call_in_a_job_is_refused_and_a_captured_one_is_not() {
     let world = World::start();
@@ -412,6 +428,7 @@ fn a_bare_call_in_a_job_is_refused_and_a_captured_one_is_not() {
     assert!(ran.stdout.contains("export EXOSCALE_API_KEY='EXO"), "{ran:?}");
 }
 
+// check: 22
 #[test]
 fn a_bare_call_in_a_job_is_refused_whatever_the_jobs_script_is_called() {
     let world = World::start();
@@ -440,6 +457,7 @@ pub(crate) fn on_a_terminal(world: &World, line: &str) -> Option<(i32, String)> 
     Some((ran.code, ran.stdout.replace('\r', "")))
 }
 
+// check: 22
 #[test]
 fn somebody_at_a_terminal_sees_a_summary_without_the_secret() {
     let world = World::start();
@@ -462,6 +480,7 @@ fn somebody_at_a_terminal_sees_a_summary_without_the_secret() {
     assert!(code == 77 && !text.contains("(exit"), "{text}");
 }
 
+// check: 22
 #[test]
 fn a_log_that_is_a_file_or_a_socket_is_one_too() {
     use std::os::unix::net::UnixStream;

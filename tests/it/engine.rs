@@ -74,6 +74,7 @@ fn exoscale_is_never_asked_by_post() {
     assert_eq!(world.requests(), [format!("GET exoscale/apikey/{ROLE}")]);
 }
 
+// check: 21
 #[test]
 fn a_token_for_one_request_is_refused_before_the_read_and_given_back() {
     for dialect in [Dialect::Vault1_16, Dialect::OpenBao] {

@@ -160,6 +160,7 @@ fn every_quick_fault_at_every_step_ends_in_its_code_and_leaves_nothing() {
 /// TLS records that end a connection in the middle: one that does not decrypt, and an alert in clear.
 const SPOILED: [&[u8]; 2] = [b"\x17\x03\x03\x00\x18ZZZZZZZZZZZZZZZZZZZZZZZZ", &[0x15, 3, 3, 0, 2, 2, 80]];
 
+// check: 4
 #[test]
 fn an_answer_that_tls_cannot_read_is_a_lost_one() {
     let cases = STEPS.into_iter().flat_map(|step| SPOILED.map(|bytes| (step, bytes))).collect();
@@ -177,6 +178,7 @@ fn an_answer_that_tls_cannot_read_is_a_lost_one() {
     });
 }
 
+// check: 14
 #[test]
 fn a_server_that_hangs_is_given_up_in_time_and_leaves_nothing() {
     let hangs: [(&str, Sort, Make); 2] =
@@ -192,6 +194,7 @@ fn a_server_that_hangs_is_given_up_in_time_and_leaves_nothing() {
     });
 }
 
+// check: 15
 #[test]
 fn an_answer_without_an_end_is_cut_at_its_size_and_not_at_the_deadline() {
     for (method, suffix, code) in [("token", READ, 80), ("id-token", JWT, 76), ("wrapping-token", LOOKUP, 76)] {
@@ -206,6 +209,7 @@ fn an_answer_without_an_end_is_cut_at_its_size_and_not_at_the_deadline() {
     }
 }
 
+// check: 14
 #[test]
 fn an_answer_in_drops_does_not_outlive_the_deadline_of_the_run() {
     let world = World::start();
@@ -240,6 +244,7 @@ fn a_host_without_an_address_is_named() {
     assert!(ran.stderr.contains("no address for") || ran.stderr.contains("no connection in time"), "{ran:?}");
 }
 
+// check: 14
 #[test]
 fn a_connection_attempt_that_hangs_has_spent_nothing_and_left_nothing() {
     let crowd = Crowd::gather();
@@ -272,6 +277,7 @@ fn a_run_without_retries_still_gives_back_when_a_revocation_is_lost_once() {
 /// A loopback address that nothing else listens at. Its port 53 is for root.
 const NAME_SERVER: &str = "127.0.83.53";
 
+// check: 14
 #[test]
 fn a_name_service_that_does_not_answer_does_not_outlive_the_deadline_of_the_run() {
     let Some(unshare) = tool::find("unshare") else { return };

@@ -173,6 +173,7 @@ fn a_traced_job_needs_no_other_form_for_what_is_printed_is_no_secret() {
     }
 }
 
+// check: 8
 #[test]
 fn the_file_is_private_under_any_umask_and_never_in_the_checkout() {
     let world = World::start();
@@ -220,6 +221,7 @@ fn a_stdout_that_takes_nothing_costs_the_file_and_the_lease() {
     assert_eq!(world.vault.minted().len(), 2);
 }
 
+// check: 18
 #[test]
 fn a_profiles_name_is_one_that_every_reader_takes_alike() {
     let world = World::start();
@@ -289,6 +291,7 @@ fn aws_cli_and_boto3_sign_with_the_profile_and_with_no_older_key() {
     }
 }
 
+// check: 23
 #[test]
 fn where_no_private_file_can_be_made_nothing_is_asked_and_no_secret_spent() {
     let Some(unshare) = tool::find("unshare") else { return };

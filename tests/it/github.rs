@@ -166,6 +166,7 @@ fn a_failure_leaves_the_file_as_it_was_and_its_message_has_no_mask() {
     world.assert_no_secret_in(&ran.stderr);
 }
 
+// check: 22
 #[test]
 fn where_the_runner_would_not_take_the_masks_or_the_file_not_the_variables_it_is_refused_before_any_request() {
     let world = World::start();
@@ -233,6 +234,7 @@ fn below_the_runner(world: &World, script: &str) -> Ran {
     Ran::of(command)
 }
 
+// check: 22
 #[test]
 fn bare_in_a_step_every_format_is_refused_and_a_captured_one_is_not() {
     let world = World::start();

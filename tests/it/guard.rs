@@ -255,6 +255,7 @@ fn play_all(
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
+// check: 22
 #[test]
 fn a_call_that_would_print_into_the_log_is_refused_in_every_way_to_make_it() {
     let world = World::start();
@@ -266,6 +267,7 @@ fn a_call_that_would_print_into_the_log_is_refused_in_every_way_to_make_it() {
     assert!(world.requests().is_empty(), "{:?}", world.requests());
 }
 
+// check: 22
 #[test]
 fn a_call_that_is_captured_works_in_every_way_to_make_it() {
     let world = World::start();

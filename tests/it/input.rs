@@ -40,6 +40,7 @@ fn a_mistake_on_the_command_line_names_the_flag() {
     }
 }
 
+// check: 10
 #[test]
 fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
     let world = World::start();
@@ -92,6 +93,7 @@ const HOSTILE: [&str; 24] = [
     "a&b",
 ];
 
+// check: 18
 #[test]
 fn hostile_names_are_refused_before_any_request() {
     let world = World::start();
@@ -120,6 +122,7 @@ fn hostile_names_are_refused_before_any_request() {
     }
 }
 
+// check: 18
 #[test]
 fn a_name_with_a_nul_can_come_by_a_file_only_and_is_refused_there() {
     let world = World::start();

@@ -84,6 +84,7 @@ fn count_successes(after: Duration, delay: Duration) -> Vec<(&'static str, Strin
     counts.into_inner().unwrap()
 }
 
+// check: 4
 #[test]
 fn a_server_that_ends_a_connection_while_the_next_request_is_on_its_way_costs_no_wrapping_token() {
     // The round trip is thirty times as long as the server waits: who does not see the end loses the request, and a server
@@ -94,6 +95,7 @@ fn a_server_that_ends_a_connection_while_the_next_request_is_on_its_way_costs_no
     }
 }
 
+// check: 4
 #[test]
 fn a_server_that_ends_each_connection_behind_its_answer_costs_no_wrapping_token() {
     for (identity, how, count) in count_successes(Duration::ZERO, Duration::ZERO) {
@@ -102,6 +104,7 @@ fn a_server_that_ends_each_connection_behind_its_answer_costs_no_wrapping_token(
     }
 }
 
+// check: 4
 #[test]
 fn a_server_that_ends_connections_at_any_moment_is_sent_nothing_for_one_use_twice() {
     for after in [200, 1_000, 20_000].map(Duration::from_micros) {
@@ -109,6 +112,7 @@ fn a_server_that_ends_connections_at_any_moment_is_sent_nothing_for_one_use_twic
     }
 }
 
+// check: 4
 #[test]
 fn a_connection_that_was_forgotten_during_a_pause_is_not_used_again() {
     // The step that is put off, and what is answered on the same connection before it.
@@ -124,6 +128,7 @@ fn a_connection_that_was_forgotten_during_a_pause_is_not_used_again() {
     });
 }
 
+// check: 4
 #[test]
 fn after_a_connection_that_was_ended_without_a_word_no_other_one_is_used_twice() {
     for tls in [Tls::Off, Tls::Valid] {
@@ -137,6 +142,7 @@ fn after_a_connection_that_was_ended_without_a_word_no_other_one_is_used_twice()
     }
 }
 
+// check: 4
 #[test]
 fn a_lost_unwrap_is_sent_again_on_a_connection_of_its_own() {
     let world = World::start();
@@ -148,6 +154,7 @@ fn a_lost_unwrap_is_sent_again_on_a_connection_of_its_own() {
     assert_ne!(seen[2].1, seen[3].1, "{seen:?}");
 }
 
+// check: 4
 #[test]
 fn an_unspent_wrapping_token_is_sent_as_often_as_a_request_may_be_and_each_time_after_a_lookup() {
     for (retries, lost, code, sent) in [(2, 2, 0, 3), (2, 3, 79, 3), (1, 2, 79, 2), (0, 1, 0, 2)] {

@@ -45,6 +45,7 @@ fn with_descriptors(run: &Run, bash: &std::path::Path, inherited: u32, limit: u3
 /// What a run needs beside what it inherits.
 const NEEDED: u32 = 13;
 
+// check: 23
 #[test]
 fn with_too_few_descriptors_left_a_run_ends_in_71_before_anything_is_asked_and_with_enough_it_succeeds() {
     let Some(bash) = tool::find("bash") else { return };
@@ -78,6 +79,7 @@ fn with_too_few_descriptors_left_a_run_ends_in_71_before_anything_is_asked_and_w
     });
 }
 
+// check: 23
 #[test]
 fn a_kept_credential_needs_few_descriptors_and_with_fewer_the_run_ends_in_71() {
     let Some(bash) = tool::find("bash") else { return };
@@ -95,6 +97,7 @@ fn a_kept_credential_needs_few_descriptors_and_with_fewer_the_run_ends_in_71() {
     assert_eq!(world.count("aws/sts/365-dev"), 1);
 }
 
+// check: 23
 #[test]
 fn a_small_stack_is_enough_for_a_credential_and_for_every_error() {
     let world = World::start();

@@ -21,6 +21,8 @@ mod answer;
 mod cache;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;
+/// The checks of docs/security.md, and the tests that hold them.
+mod check;
 /// The child of a plain token: how long it lives, and who gets none.
 mod child;
 /// The files in completions/ against the command line.
@@ -65,6 +67,8 @@ mod proxy;
 mod readiness;
 /// The same questions to a real server, when there is one, and to the double.
 mod real_server;
+/// The recipes of CONTRIBUTING against the source.
+mod recipe;
 /// Where a redirect may lead: nowhere, but to the same server or an allowed one.
 mod redirect;
 /// What is said when a login is refused, and what to change then.

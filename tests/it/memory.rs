@@ -41,6 +41,7 @@ pub(crate) fn end(mut child: Child) {
     child.wait().expect("its end");
 }
 
+// check: 19
 #[test]
 fn when_the_output_is_written_no_secret_is_in_memory() {
     for method in METHODS {
@@ -85,6 +86,7 @@ fn assert_clean_at_exit(world: &World, run: &Run) -> bool {
     true
 }
 
+// check: 19
 #[test]
 fn after_the_login_a_single_use_secret_is_not_in_memory_and_a_reusable_one_once() {
     for method in METHODS {
@@ -111,6 +113,7 @@ fn after_the_login_a_single_use_secret_is_not_in_memory_and_a_reusable_one_once(
     }
 }
 
+// check: 19
 #[test]
 fn a_secret_in_a_variable_stays_where_the_kernel_put_it_and_nowhere_else() {
     for method in METHODS {
@@ -152,6 +155,7 @@ fn read_as_peer(pid: u32, name: &str) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
+// check: 19
 #[test]
 fn another_process_of_the_same_user_reads_neither_memory_nor_environment() {
     assert_hidden(|run| run);
@@ -193,6 +197,7 @@ fn with_cores(mut words: Vec<String>, folder: &std::path::Path, run: &Run) -> Co
     command
 }
 
+// check: 19
 #[test]
 fn a_crash_leaves_no_core_whatever_the_limit_was() {
     let world = World::start();
@@ -217,6 +222,7 @@ fn a_crash_leaves_no_core_whatever_the_limit_was() {
     assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 0);
 }
 
+// check: 15
 #[test]
 fn whatever_a_server_answers_memory_stays_below_64_mib_and_the_end_is_near() {
     let deep = format!("{{\"data\":{}", "[".repeat(200_000));

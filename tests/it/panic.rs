@@ -28,6 +28,7 @@ fn run_child(line: &str, backtrace: &str) -> Ran {
     Ran::of(command)
 }
 
+// check: 3
 #[test]
 fn a_bug_prints_one_constant_line_and_the_marker_and_never_its_own_text() {
     for line in LINES {
@@ -50,6 +51,7 @@ fn a_bug_prints_one_constant_line_and_the_marker_and_never_its_own_text() {
     }
 }
 
+// check: 3
 #[test]
 fn no_variable_of_rusts_makes_a_failing_run_say_more() {
     for method in METHODS {

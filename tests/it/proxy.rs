@@ -20,6 +20,7 @@ fn remote(world: &World, method: &str, line: &str) -> Run {
     run.env("VAULT_CACERT_BYTES", world.vault.ca_pem()).env("CI", "")
 }
 
+// check: 13
 #[test]
 fn a_proxy_sees_one_connect_and_nothing_else() {
     for name in ["VAULT_PROXY_ADDR", "HTTPS_PROXY", "https_proxy"] {
@@ -69,6 +70,7 @@ fn a_proxy_without_an_address_is_told_by_the_variable_that_names_it() {
     assert!(!ran.stderr.contains("secret@"), "{ran:?}");
 }
 
+// check: 13
 #[test]
 fn this_machine_and_plain_http_are_never_reached_by_a_proxy() {
     let names =

@@ -164,6 +164,7 @@ fn a_wait_ends_with_the_run_also_after_a_slow_read_and_the_process_format_prints
     world.assert_no_secret_in(&ran.stderr);
 }
 
+// check: 14
 #[test]
 fn silence_does_not_outlive_the_run() {
     let world = World::start();
@@ -285,6 +286,7 @@ fn the_endpoint_of_sts_wins_over_the_general_one_and_blank_is_none() {
     assert_eq!((first.requests().len(), second.requests().len()), (5, 5));
 }
 
+// check: 13
 #[test]
 fn an_endpoint_or_region_that_is_none_ends_the_run_before_any_request() {
     for (url, word) in [
@@ -315,6 +317,7 @@ fn an_endpoint_or_region_that_is_none_ends_the_run_before_any_request() {
     }
 }
 
+// check: 13
 #[test]
 fn the_region_names_the_endpoint_and_everybodys_proxy_leads_there() {
     type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -418,6 +421,7 @@ fn what_will_not_change_ends_the_wait_at_once() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
+// check: 5
 #[test]
 fn a_signal_during_the_wait_ends_the_run_with_its_code_and_gives_the_key_back() {
     for (signal, code, kind) in [("TERM", 143, "terminated"), ("INT", 130, "interrupted")] {

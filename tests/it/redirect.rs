@@ -42,6 +42,7 @@ fn fill(text: &str, world: &World, sink: &Sink, path: &str) -> String {
     text.replace("SINK", &port).replace("VAULT", &own).replace("PATH", path)
 }
 
+// check: 1
 #[test]
 fn no_redirect_leads_a_secret_to_another_place() {
     let codes = [301, 302, 303, 307, 308];
@@ -103,6 +104,7 @@ fn a_redirect_in_a_circle_ends_at_the_second() {
     }
 }
 
+// check: 14
 #[test]
 fn a_redirect_has_no_more_time_than_the_request_that_led_to_it() {
     let world = World::start();
@@ -167,6 +169,7 @@ fn another_server_is_followed_when_it_was_allowed_by_name() {
     }
 }
 
+// check: 1
 #[test]
 fn https_is_never_left_for_http_even_to_an_allowed_host() {
     let (world, sink) = (World::with(DevVault::builder().tls(Tls::Valid)), Sink::start(Tls::Off));

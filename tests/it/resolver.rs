@@ -36,6 +36,7 @@ fn job(world: &World, host: &str, program: &Path) -> Run {
     run.env("VAULT_CACERT_BYTES", world.vault.ca_pem())
 }
 
+// check: 3, 18
 #[test]
 fn no_variable_leads_the_name_of_vault_to_another_server() {
     for program in programs() {
@@ -71,6 +72,7 @@ fn no_variable_leads_the_name_of_vault_to_another_server() {
     }
 }
 
+// check: 12
 #[test]
 fn where_root_lists_the_servers_a_variable_names_neither_another_ca_nor_another_servers_name() {
     let world = vault();
@@ -112,6 +114,7 @@ fn environment_of(pid: u32) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+// check: 18
 #[test]
 fn when_a_name_is_looked_up_the_environment_has_none_of_these_variables_and_every_other_one() {
     for (index, program) in programs().iter().enumerate() {
@@ -191,6 +194,7 @@ fn a_run_that_has_started_itself_again_is_otherwise_the_same() {
     }
 }
 
+// check: 2
 #[test]
 fn where_the_program_cannot_be_started_again_nothing_is_asked() {
     let line = format!("exoscale --role {ROLE}");
@@ -311,6 +315,7 @@ fn module(world: &World, trace: &Path) -> Option<String> {
     Some(folder.display().to_string())
 }
 
+// check: 18
 #[test]
 fn a_static_program_loads_no_module_from_where_a_variable_says() {
     for (index, program) in programs().iter().enumerate() {
@@ -328,6 +333,7 @@ fn a_static_program_loads_no_module_from_where_a_variable_says() {
     }
 }
 
+// check: 2
 #[test]
 fn no_stack_that_a_variable_asks_for_keeps_a_name_from_being_looked_up() {
     for program in programs() {

@@ -71,6 +71,7 @@ fn a_way_that_was_asked_for_and_has_no_input_names_the_variable() {
     stopped(run.run(), &world, INPUT, &["the ID token in VAULT_ID_TOKEN is not a JWT", "id_tokens"]);
 }
 
+// check: 9
 #[test]
 fn a_secret_file_that_is_missing_empty_or_garbled_is_told_by_its_path() {
     let world = World::start();
@@ -144,6 +145,7 @@ fn a_downgrade_is_not_taken_from_a_file_that_a_variable_chose() {
     }
 }
 
+// check: 3
 #[test]
 fn a_token_in_a_configuration_file_is_not_repeated() {
     let world = World::start();
@@ -185,6 +187,7 @@ fn an_id_token_for_another_vault_is_not_sent() {
     stopped(ran, &world, CONFIG, &["no certificate in VAULT_CACERT_BYTES"]);
 }
 
+// check: 3
 #[test]
 fn a_secret_in_the_place_of_its_path_is_not_repeated() {
     let world = World::start();

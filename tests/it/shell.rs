@@ -198,6 +198,7 @@ fn assert_stopped(what: &str, played: &Played, code: i32) {
     assert_eq!(played.ran.code, code, "{what}: {:?}", played.ran);
 }
 
+// check: 2
 #[test]
 fn no_failure_of_any_stage_lets_a_script_go_on_in_any_shell() {
     let world = World::start();
@@ -289,6 +290,7 @@ fn a_missing_binary_is_caught_by_the_form_that_we_document() {
     }
 }
 
+// check: 22
 #[test]
 fn joined_with_stderr_nothing_of_our_message_is_run_and_the_script_stops() {
     let world = World::start();

@@ -229,6 +229,7 @@ fn settings_below_a_home_in_the_checkout_are_the_repositorys_and_not_read() {
     }
 }
 
+// check: 18
 #[test]
 fn a_token_file_in_the_checkout_is_not_used() {
     let world = World::start();
@@ -259,6 +260,7 @@ fn a_token_file_in_the_checkout_is_not_used() {
     }
 }
 
+// check: 18
 #[test]
 fn without_a_variable_a_home_below_a_git_folder_is_in_a_checkout_and_at_a_desk_it_can_be_a_work_tree() {
     let world = World::start();

@@ -97,6 +97,7 @@ fn a_quota_that_is_used_up_is_named_with_its_path() {
     }
 }
 
+// check: 14
 #[test]
 fn a_wait_that_the_server_asks_for_is_kept_when_the_run_has_the_time_and_else_not_begun() {
     let world = World::start();
@@ -118,6 +119,7 @@ fn a_wait_that_the_server_asks_for_is_kept_when_the_run_has_the_time_and_else_no
     assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
+// check: 14
 #[test]
 fn a_limit_that_does_not_end_is_not_asked_more_often_than_allowed() {
     for (retries, expected) in [("", 3), (" --retries 0", 1), (" --retries 1", 2)] {

@@ -62,11 +62,13 @@ fn play_all(plot: Plot, stories: u64) {
     parallel::each_at_once(AT_ONCE, (first..first + stories).rev().collect(), |seed| play(seed, plot));
 }
 
+// check: 4, 5, 16, 17
 #[test]
 fn whatever_happens_nothing_is_spent_twice_left_over_mixed_up_or_stuck() {
     play_all(Plot::Wild, STORIES);
 }
 
+// check: 7
 #[test]
 fn where_nothing_goes_wrong_a_story_costs_one_credential_for_each_identity_and_request() {
     play_all(Plot::Calm, 2);

@@ -249,6 +249,7 @@ fn hold_order(requests: &[Recorded], told: &str) {
 /// such that a late turn changes no oracle.
 const AT_ONCE: usize = 48;
 
+// check: 3, 5
 #[test]
 fn whatever_fails_nothing_is_spent_twice_nothing_is_left_and_nothing_is_told() {
     each_at_once(AT_ONCE, cases(), |case| check(&case));
@@ -261,6 +262,7 @@ struct Cut {
     answer: bool,
 }
 
+// check: 4
 #[test]
 fn the_chain_can_be_cut_at_every_byte_of_unwrap_login_and_read() {
     let clean = World::start();

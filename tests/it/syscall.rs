@@ -29,6 +29,7 @@ pub(crate) fn trace(world: &World, run: &Run, calls: &str) -> Option<(Ran, Strin
     Some((ran, text))
 }
 
+// check: 10
 #[test]
 fn no_secret_is_ever_an_argument_and_the_credential_is_one_write() {
     for method in METHODS {
@@ -48,6 +49,7 @@ fn no_secret_is_ever_an_argument_and_the_credential_is_one_write() {
     }
 }
 
+// check: 8
 #[test]
 fn a_private_file_is_private_from_its_first_moment_under_any_umask() {
     let world = World::start();
@@ -74,6 +76,7 @@ fn a_private_file_is_private_from_its_first_moment_under_any_umask() {
     assert_eq!(others, Vec::<&str>::new(), "files beside the private one");
 }
 
+// check: 13
 #[test]
 fn a_run_connects_to_vault_and_nowhere_else_and_not_at_all_for_what_it_refuses() {
     let world = World::start();
@@ -131,6 +134,7 @@ const FAILING: [(&str, &str); 5] = [
     ("fsync", "EIO"),
 ];
 
+// check: 23
 #[test]
 fn whichever_call_fails_a_run_ends_as_documented_and_leaves_no_file_and_no_lease() {
     let world = World::start();
@@ -167,6 +171,7 @@ fn whichever_call_fails_a_run_ends_as_documented_and_leaves_no_file_and_no_lease
     assert_eq!(failed, FAILING.map(|(call, _)| call).into());
 }
 
+// check: 23
 #[test]
 fn a_private_file_whose_text_finds_no_room_is_an_error_and_not_a_kill_and_the_key_is_given_back() {
     let exoscale = format!("exoscale --role {ROLE}");
@@ -185,6 +190,7 @@ fn a_private_file_whose_text_finds_no_room_is_an_error_and_not_a_kill_and_the_ke
     }
 }
 
+// check: 23
 #[test]
 fn a_descriptor_that_the_network_does_not_get_is_a_matter_of_the_system_or_of_the_connection_and_no_bug() {
     let world = World::start();

@@ -60,6 +60,7 @@ fn assert_silent(world: &World, answer: &LastAnswer, stage: &Stage, shell: &Shel
     assert_eq!(leftovers(&world.path("tmp")), [] as [PathBuf; 0], "{what}");
 }
 
+// check: 22
 #[test]
 fn in_a_traced_job_no_shell_logs_the_credential_and_the_trace_goes_on() {
     let world = World::start();
@@ -137,6 +138,7 @@ fn asked_for_the_private_file_without_a_trace_the_shell_is_left_as_it_was() {
     }
 }
 
+// check: 8
 #[test]
 fn the_private_file_is_ours_alone_under_any_umask_and_outside_the_checkout() {
     let world = World::start();
@@ -159,6 +161,7 @@ fn the_private_file_is_ours_alone_under_any_umask_and_outside_the_checkout() {
     }
 }
 
+// check: 9
 #[test]
 fn a_tmpdir_that_an_eval_would_act_on_that_others_command_or_that_lies_in_the_checkout_is_not_used() {
     let world = World::start();

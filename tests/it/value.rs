@@ -182,6 +182,7 @@ fn assert_reads(shell: &Shell, stage: &Stage, script: &str, expected: &[String])
     }
 }
 
+// check: 24
 #[test]
 fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
     for shape in shapes() {
@@ -204,6 +205,7 @@ fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
     }
 }
 
+// check: 24
 #[test]
 fn fish_reads_every_value_as_it_is() {
     let Some(fish) = shell::named("fish") else { return };
@@ -222,6 +224,7 @@ fn fish_reads_every_value_as_it_is() {
     }
 }
 
+// check: 24
 #[test]
 fn botocore_reads_every_value_as_it_is() {
     let Some(python) = moto::python() else { return };
@@ -238,6 +241,7 @@ fn botocore_reads_every_value_as_it_is() {
     assert_eq!(read, expected(&credentials, &names(&AWS)));
 }
 
+// check: 24
 #[test]
 fn python_reads_every_value_of_the_json() {
     let Some(python) = tool::find("python3") else { return };
@@ -313,6 +317,7 @@ fn outside(field: &Field, share: usize) -> Vec<u32> {
     outside.filter(|number| *number < 0x80 || *number as usize % 7 == share).collect()
 }
 
+// check: 6
 #[test]
 fn every_byte_outside_a_fields_set_is_refused_with_65_and_the_lease_is_revoked() {
     let cases = spoilt();
@@ -348,6 +353,7 @@ fn every_byte_outside_a_fields_set_is_refused_with_65_and_the_lease_is_revoked()
     });
 }
 
+// check: 6
 #[test]
 fn a_name_with_a_byte_outside_its_set_is_left_out_and_the_credential_is_not() {
     for (line, path, name) in [
@@ -368,6 +374,7 @@ fn a_name_with_a_byte_outside_its_set_is_left_out_and_the_credential_is_not() {
     }
 }
 
+// check: 6
 #[test]
 fn bytes_that_are_no_text_are_refused_too_and_the_lease_is_revoked() {
     let world = World::start();

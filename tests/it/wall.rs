@@ -13,7 +13,7 @@ struct House {
 }
 
 /// The file without comments, its unit tests and texts.
-fn code_of(path: &Path) -> String {
+pub fn code_of(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("a source file");
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let code = code.split("#[cfg(test)]\npub(crate) mod tests").next().unwrap_or_default();

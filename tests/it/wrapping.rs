@@ -16,6 +16,7 @@ fn each_dialect(test: impl Fn(&World, Dialect)) {
 const LOOKUP: &str = "POST sys/wrapping/lookup";
 const UNWRAP: &str = "POST sys/wrapping/unwrap";
 
+// check: 4
 #[test]
 fn a_spent_wrapping_token_is_reported_as_possible_theft() {
     each_dialect(|world, _| {
@@ -71,6 +72,7 @@ fn a_wrapping_token_that_is_a_broken_jwt_is_not_called_theft() {
     });
 }
 
+// check: 21
 #[test]
 fn a_rewrapped_token_is_never_unwrapped() {
     each_dialect(|world, dialect| {
@@ -91,6 +93,7 @@ fn a_rewrapped_token_is_never_unwrapped() {
     });
 }
 
+// check: 21
 #[test]
 fn a_wrapping_token_of_another_role_mount_or_path_is_never_unwrapped() {
     let world = World::start();
@@ -121,6 +124,7 @@ fn planted_login(world: &World, role: &str) -> String {
     world.vault.write_wrapped("auth/approle/login", login, "60s")
 }
 
+// check: 21
 #[test]
 fn a_planted_login_is_never_unwrapped_by_a_job_that_expects_a_secret_id() {
     each_dialect(|world, dialect| {
@@ -142,6 +146,7 @@ fn a_planted_login_is_never_unwrapped_by_a_job_that_expects_a_secret_id() {
     });
 }
 
+// check: 21
 #[test]
 fn a_planted_login_of_another_approle_is_revoked_and_never_used() {
     each_dialect(|world, dialect| {

@@ -1,17 +1,17 @@
-//! The armed faults of a server: which of them meets the request at hand, and when they are spent.
+//! The faults that wait for a request or a connection: which of them meets the request at hand, and when they are spent.
 
 use std::sync::Arc;
 
 use crate::fault::{Fault, On, Target};
 
-/// The armed faults.
+/// The faults of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
-    armed: Vec<Armed>,
+    traps: Vec<Trap>,
 }
 
 #[derive(Debug)]
-struct Armed {
+struct Trap {
     on: On,
     fault: Arc<Fault>,
     matches: usize,
@@ -19,11 +19,11 @@ struct Armed {
 
 impl Script {
     pub(crate) fn arm(&mut self, on: On, fault: Fault) {
-        self.armed.push(Armed { on, fault: Arc::new(fault), matches: 0 });
+        self.traps.push(Trap { on, fault: Arc::new(fault), matches: 0 });
     }
 
     pub(crate) fn clear(&mut self) {
-        self.armed.clear();
+        self.traps.clear();
     }
 
     pub(crate) fn on_connection(&mut self) -> Option<Arc<Fault>> {
@@ -39,21 +39,21 @@ impl Script {
         })
     }
 
-    /// Counts the match in every armed fault; the oldest one whose turn it is acts. Spent faults are forgotten.
+    /// Counts the match in every traps fault; the oldest one whose turn it is acts. Spent faults are forgotten.
     fn next(&mut self, hits: impl Fn(&Target) -> bool) -> Option<Arc<Fault>> {
         let mut found = None;
-        for armed in self.armed.iter_mut().filter(|armed| hits(&armed.on.target)) {
+        for traps in self.traps.iter_mut().filter(|traps| hits(&traps.on.target)) {
             // A fault that waits behind another one is not used up by it.
-            let is_due = armed.matches + 1 >= armed.on.first;
+            let is_due = traps.matches + 1 >= traps.on.first;
             if is_due && found.is_some() {
                 continue;
             }
-            armed.matches += 1;
+            traps.matches += 1;
             if is_due {
-                found = Some(armed.fault.clone());
+                found = Some(traps.fault.clone());
             }
         }
-        self.armed.retain(|armed| armed.matches < armed.on.first.saturating_sub(1).saturating_add(armed.on.count));
+        self.traps.retain(|traps| traps.matches < traps.on.first.saturating_sub(1).saturating_add(traps.on.count));
         found
     }
 }
@@ -72,7 +72,7 @@ mod tests {
         script.arm(On::write("/login").nth(2), Fault::hang_before());
         assert_eq!(names(&mut script, "GET", "/v1/auth/x/login", 1), [None]);
         assert_eq!(names(&mut script, "PUT", "/v1/auth/x/login", 3), [None, Some("hang_before"), None]);
-        assert!(script.armed.is_empty());
+        assert!(script.traps.is_empty());
     }
 
     #[test]

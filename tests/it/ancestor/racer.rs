@@ -121,6 +121,7 @@ fn job(world: &World, tmpdir: &Path) -> String {
     .ok()
 }
 
+// check: 9
 #[test]
 fn whoever_swaps_a_folder_above_tmpdir_gets_no_command_into_a_traced_job() {
     if !tool::is_root("nobody else can be the racer") {
@@ -154,6 +155,7 @@ fn whoever_swaps_a_folder_above_tmpdir_gets_no_command_into_a_traced_job() {
     });
 }
 
+// check: 9
 #[test]
 fn below_a_sticky_folder_another_user_can_swap_nothing_and_the_file_is_made_there() {
     if !tool::is_root("nobody else can be the racer") {

@@ -21,6 +21,7 @@ fn half_of_the_secret_or_another_demand_on_it_opens_nothing() {
     with(&run, &format!("{PROCESS} --creation-path {path}")).run().failed(79, "spent");
 }
 
+// check: 17
 #[test]
 fn what_one_caller_keeps_no_other_one_gets() {
     let world = World::start();
@@ -84,6 +85,7 @@ fn the_same_login_finds_what_it_kept_however_it_is_spelled() {
     assert_eq!((world.count(READ), entries(&world).len()), (1, 1));
 }
 
+// check: 17
 #[test]
 fn another_namespace_has_its_own_entry() {
     let world = World::with(DevVault::builder().dialect(dev_vault::Dialect::OpenBao));
@@ -95,6 +97,7 @@ fn another_namespace_has_its_own_entry() {
     assert!(world.requests().len() > before);
 }
 
+// check: 17
 #[test]
 fn no_secret_and_nothing_made_of_one_stands_in_the_cache_in_clear() {
     use std::os::unix::ffi::OsStrExt;
@@ -119,6 +122,7 @@ fn no_secret_and_nothing_made_of_one_stands_in_the_cache_in_clear() {
     }
 }
 
+// check: 17
 #[test]
 fn an_entry_that_was_touched_does_not_open() {
     let world = World::start();
@@ -149,6 +153,7 @@ fn an_entry_that_was_touched_does_not_open() {
     }
 }
 
+// check: 17
 #[test]
 fn an_entry_under_another_name_is_not_taken_for_it() {
     let world = World::start();

@@ -65,6 +65,7 @@ fn revoke_logins(world: &World) {
     }
 }
 
+// check: 4
 #[test]
 fn a_secret_id_that_vault_refused_after_its_job_had_used_it_is_not_sent_again_and_locks_nobody_out() {
     let world = World::start();

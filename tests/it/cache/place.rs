@@ -54,6 +54,7 @@ pub(super) fn signal(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("a signal");
 }
 
+// check: 8
 #[test]
 fn folder_and_files_are_private_whatever_the_umask_is() {
     for umask in ["000", "777", "022"] {
@@ -151,6 +152,7 @@ fn plant(what: &str, path: &Path, victim: &Path) -> bool {
     true
 }
 
+// check: 9
 #[test]
 fn whatever_is_planted_at_a_name_of_ours_is_harmless() {
     let cases = PLANTED.iter().flat_map(|what| ["entry", "draft", "lock"].map(|name| (*what, name))).collect();
@@ -195,6 +197,7 @@ fn whatever_is_planted_at_a_name_of_ours_is_harmless() {
     });
 }
 
+// check: 9
 #[test]
 fn a_link_that_is_swapped_in_a_thousand_times_while_we_run_leads_nobody_to_its_victim() {
     let world = World::start();
@@ -230,6 +233,7 @@ fn a_link_that_is_swapped_in_a_thousand_times_while_we_run_leads_nobody_to_its_v
     assert_eq!(run.run().ok(), last, "what was planted is replaced");
 }
 
+// check: 9
 #[test]
 fn a_folder_that_others_can_enter_or_own_is_not_used_and_not_mended() {
     let cases = vec!["open", "symlink", "file", "foreign"];

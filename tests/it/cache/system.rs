@@ -19,6 +19,7 @@ fn broken(world: &World, run: &Run, inject: &str) -> Option<Ran> {
     Some(Ran::of(command))
 }
 
+// check: 23
 #[test]
 fn without_locks_every_call_is_on_its_own_and_says_so_once() {
     for error in ["ENOLCK", "ENOSYS", "EIO", "EOPNOTSUPP"] {
@@ -33,6 +34,7 @@ fn without_locks_every_call_is_on_its_own_and_says_so_once() {
     }
 }
 
+// check: 23
 #[test]
 fn whichever_call_fails_the_credential_is_delivered_and_the_old_entry_is_whole() {
     let world = World::start();
@@ -72,6 +74,7 @@ fn whichever_call_fails_the_credential_is_delivered_and_the_old_entry_is_whole()
     assert_eq!(hit.into_inner().expect("a set"), calls.iter().map(|(call, _)| *call).collect());
 }
 
+// check: 23
 #[test]
 fn on_a_disk_that_is_full_nothing_is_kept_and_nothing_of_it_left() {
     let world = World::start();
@@ -88,6 +91,7 @@ fn on_a_disk_that_is_full_nothing_is_kept_and_nothing_of_it_left() {
     assert_eq!(entries(&world).len(), 1);
 }
 
+// check: 11, 23
 #[test]
 fn a_limit_on_the_size_of_files_does_not_end_a_call_that_finds_its_credential_with_an_empty_stdout() {
     let world = World::start();
@@ -136,6 +140,7 @@ fn a_kept_credential_is_handed_out_without_a_socket_a_certificate_or_a_second_th
     assert_eq!(opened.len(), 1, "{opened:?}");
 }
 
+// check: 8
 #[test]
 fn what_opens_and_writes_the_cache_follows_no_link_and_leaves_nothing_open_to_a_child() {
     let world = World::start();

@@ -27,6 +27,7 @@ fn holder(world: &World, run: &Run) -> Child {
     child
 }
 
+// check: 7
 #[test]
 fn who_waits_for_a_holder_that_hangs_ends_as_temporary_and_names_the_lock() {
     let world = World::start();
@@ -47,6 +48,7 @@ fn who_waits_for_a_holder_that_hangs_ends_as_temporary_and_names_the_lock() {
     child.wait().expect("its end");
 }
 
+// check: 16
 #[test]
 fn a_holder_that_is_killed_lets_the_next_one_in_at_once() {
     let world = World::start();
@@ -147,6 +149,7 @@ fn rounds() -> Option<u32> {
     std::env::var("CI_CREDS_TEST_ROUNDS").ok().and_then(|text| text.parse().ok())
 }
 
+// check: 16
 #[test]
 fn callers_that_are_killed_at_any_moment_leave_a_valid_cache_and_a_lease_each_at_most() {
     const CALLERS: usize = 20;

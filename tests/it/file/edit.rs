@@ -289,6 +289,7 @@ fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
     rustix::fs::getxattr(path, name, &mut bytes).ok().map(|length| bytes[..length].to_vec())
 }
 
+// check: 8
 #[test]
 fn an_access_list_stays_and_the_group_gets_nothing_by_it_and_none_comes_from_the_folder() {
     const OWN: &str = "system.posix_acl_access";

@@ -72,6 +72,7 @@ fn is_new(text: &str) -> bool {
     true
 }
 
+// check: 23
 #[test]
 fn whichever_call_fails_the_file_is_old_or_new_and_what_was_minted_is_given_back() {
     let Some(strace) = strace() else { return };
@@ -106,6 +107,7 @@ fn whichever_call_fails_the_file_is_old_or_new_and_what_was_minted_is_given_back
     assert_eq!(failed.into_inner().expect("no panic"), expected);
 }
 
+// check: 16
 #[test]
 fn killed_at_any_call_of_the_edit_a_run_leaves_the_old_file_or_the_new_one() {
     let Some(strace) = strace() else { return };
@@ -141,6 +143,7 @@ fn killed_at_any_call_of_the_edit_a_run_leaves_the_old_file_or_the_new_one() {
     }
 }
 
+// check: 8
 #[test]
 fn no_moment_of_an_edit_is_open_to_others_and_no_file_but_these_two_is_made() {
     let world = World::start();

@@ -58,6 +58,7 @@ fn a_link_of_ours_is_followed_and_stays_and_the_lock_is_beside_what_it_leads_to(
     assert!(!world.path("link.lock").exists());
 }
 
+// check: 9
 #[test]
 fn whatever_is_no_file_of_ours_alone_is_refused_and_stays_what_it_is() {
     let world = World::start();
@@ -88,6 +89,7 @@ fn whatever_is_no_file_of_ours_alone_is_refused_and_stays_what_it_is() {
     assert_eq!(std::fs::read_to_string(&victim).expect("the victim"), TEXT);
 }
 
+// check: 9
 #[test]
 fn whatever_stands_in_the_locks_place_is_refused_and_stays_what_it_is() {
     let world = World::start();
@@ -110,6 +112,7 @@ fn whatever_stands_in_the_locks_place_is_refused_and_stays_what_it_is() {
     assert_eq!(std::fs::read_to_string(&victim).expect("the victim"), TEXT);
 }
 
+// check: 9
 #[test]
 fn what_belongs_to_another_user_is_refused_file_link_lock_and_folder() {
     if !tool::is_root("nothing can be given to another user") {
@@ -187,6 +190,7 @@ fn names_that_a_new_file_could_have_lead_nowhere() {
     assert_eq!(std::fs::read_to_string(&victim).expect("the victim"), TEXT);
 }
 
+// check: 9
 #[test]
 fn a_file_that_is_swapped_for_a_link_all_the_time_never_lets_a_run_reach_the_victim() {
     if !tool::is_root("nothing can be given to another user") {

@@ -158,6 +158,7 @@ fn what_we_take_for_readable_is_what_botocore_reads_and_nothing_else() {
     assert!((BATCH / 10..BATCH * 9 / 10).contains(&readable), "{readable} of {BATCH} say nothing");
 }
 
+// check: 24
 #[test]
 fn after_an_edit_botocore_finds_the_new_profile_and_every_other_value_as_it_was() {
     let world = World::start();

@@ -40,6 +40,7 @@ fn run(stage: &Stage, mut command: Command, line: &str) -> (i32, String) {
     RUNNERS[0].run(stage, command)
 }
 
+// check: 22
 #[test]
 fn below_a_runner_of_another_user_a_bare_call_is_refused() {
     let world = World::start();

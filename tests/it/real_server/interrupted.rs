@@ -60,6 +60,7 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 
+// check: 5
 #[test]
 fn an_interrupted_read_leaves_no_user_without_a_lease_or_a_word() {
     let (Some(server), Some(database)) = (Server::shared(), Database::shared()) else { return };
@@ -96,6 +97,7 @@ fn an_interrupted_read_leaves_no_user_without_a_lease_or_a_word() {
     judge(&endings, &made, &users, &leases, seed);
 }
 
+// check: 5
 #[test]
 fn a_read_that_outlasts_the_clean_up_names_where_a_user_may_live_on_without_a_lease() {
     const MOUNT: &str = "outlasting";

@@ -38,6 +38,7 @@ fn lose_the_output(run: &Run) -> Ran {
     child.wait_with_output().expect("its end").into()
 }
 
+// check: 5
 #[test]
 fn a_key_that_nobody_took_is_revoked_on_a_real_server() {
     let Some(engine) = Engine::start("untaken", true) else { return };
@@ -118,6 +119,7 @@ fn keys(ran: &Ran) -> (String, String) {
     (set["AWS_ACCESS_KEY_ID"].clone(), set["AWS_SECRET_ACCESS_KEY"].clone())
 }
 
+// check: 21
 #[test]
 fn a_login_for_one_request_asks_for_no_key_and_one_for_two_gets_it() {
     let Some(engine) = Engine::start("counted", true) else { return };

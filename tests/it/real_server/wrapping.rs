@@ -56,6 +56,7 @@ fn a_wrapping_token_that_is_gone_or_never_was_one_is_told_as_not_valid() {
     assert_eq!(status, 200);
 }
 
+// check: 21
 #[test]
 fn a_wrapping_token_that_was_not_made_for_this_role_is_never_unwrapped() {
     let Some(case) = start("foreign") else { return };

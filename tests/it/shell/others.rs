@@ -30,6 +30,7 @@ fn fish_takes_the_credential_in_each_of_its_own_spellings() {
     }
 }
 
+// check: 2
 #[test]
 fn fish_sees_every_failure() {
     let world = World::start();

@@ -38,6 +38,7 @@ fn in_every_wrapper_of_gitlabs_runner_the_job_has_its_variables() {
     }
 }
 
+// check: 2
 #[test]
 fn in_every_wrapper_of_gitlabs_runner_a_failure_fails_the_job() {
     let world = World::start();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::eye::{Moment, door_of, time};
 use super::outcome;
 use super::person::Person;
-use super::plot::{Call, End, Request};
+use super::plot::{Call, End, REQUESTS, Request};
 
 use crate::support::{Ran, World, leak};
 
@@ -78,6 +78,9 @@ pub struct Promises {
     contents: BTreeMap<(String, Vec<u8>), String>,
     /// The token of the login that somebody keeps.
     logins: BTreeMap<usize, String>,
+    /// Until when a secret is not sent again, and what the cache says of its login: Vault refused it after its job had used
+    /// it.
+    refused: BTreeMap<usize, (SystemTime, Vec<u8>)>,
     /// Who asked for what.
     asked: BTreeSet<(usize, &'static str)>,
     killed: bool,
@@ -103,6 +106,8 @@ impl Promises {
         }
         self.every_lease_has_an_owner(seen)?;
         every_key_without_a_lease_is_told(seen)?;
+        nobody_asks_with_a_login_that_is_given_back(seen)?;
+        self.a_refused_secret_rests(seen)?;
         self.what_is_kept_is_alive(seen)?;
         self.the_folder_is_tidy(&seen.after)?;
         outcome::all(self, seen)
@@ -215,6 +220,30 @@ impl Promises {
         must(left.len() <= told, || format!("nobody has, keeps or tells of {left:?}"))
     }
 
+    /// README: once Vault has refused a secret that its job had used, it is not sent again for 15 minutes. What remembers
+    /// that is the entry of its login.
+    fn a_refused_secret_rests(&mut self, seen: &Seen<'_>) -> Held {
+        let number = seen.person.number;
+        let door = self.door(number);
+        let login = |moment: &Moment| moment.of_door(door, None).map(|(_, entry)| entry.bytes.clone());
+        let requests = seen.world.vault.requests().split_off(seen.before.requests);
+        let mut sent = requests.iter().filter(|request| {
+            String::from_utf8_lossy(&request.body).contains(&seen.person.secret)
+                && request.path.ends_with("approle/login")
+        });
+        if let (Some((until, noted)), Some(known)) = (self.refused.get(&number), login(&seen.before)) {
+            let rests = seen.call.keep && *noted == known && seen.after.callers < *until;
+            must(!rests || sent.next().is_none(), || "a refused secret was sent again".into())?;
+        }
+        let refused = sent.any(|request| request.status == Some(400));
+        if let (true, Some(_), Some(_), Some(noted)) =
+            (seen.call.keep && refused, seen.alone(), login(&seen.before), login(&seen.after))
+        {
+            self.refused.insert(number, (seen.before.callers + Duration::from_secs(15 * 60) - SLACK, noted));
+        }
+        Ok(())
+    }
+
     /// A key that Vault has ended at our own wish is in nobody's cache.
     fn what_is_kept_is_alive(&self, seen: &Seen<'_>) -> Held {
         for (name, entry) in seen.after.files.iter().filter_map(|(name, entry)| Some((name, entry.as_ref()?))) {
@@ -253,6 +282,36 @@ fn every_key_without_a_lease_is_told(seen: &Seen<'_>) -> Held {
     let new: Vec<_> = seen.after.strays.difference(&seen.before.strays).collect();
     must(new.len() <= told, || format!("no lease ends {new:?}, and {told} tell of it"))
 }
+
+/// Whoever takes back what was made with a shared login holds the lock until that is done. So after a read whose answer was
+/// lost, and after a lease that was not revoked, the login's next request is not a read: what that makes would end with
+/// the login.
+fn nobody_asks_with_a_login_that_is_given_back(seen: &Seen<'_>) -> Held {
+    let is_kill = matches!(seen.call.end, End::AtRequest { kill: true, .. } | End::After { kill: true, .. });
+    // A plain token is not given back, and who is killed gives nothing back.
+    if is_kill || seen.person.method == "token" {
+        return Ok(());
+    }
+    let mut owed = BTreeSet::new();
+    for request in &seen.world.vault.requests()[seen.before.requests..] {
+        let Some(token) = request.headers.get("X-Vault-Token") else { continue };
+        let is_read = REQUESTS.iter().any(|known| request.path.ends_with(known.path));
+        must(!is_read || !owed.contains(token), || {
+            format!("{} was asked with a login that is given back", request.path)
+        })?;
+        let is_lost = is_read && request.fault.is_some_and(|fault| LOSING.contains(&fault));
+        let is_left = request.path.ends_with("leases/revoke") && request.status != Some(204);
+        if is_lost || is_left {
+            owed.insert(token.to_owned());
+        } else {
+            owed.remove(token);
+        }
+    }
+    Ok(())
+}
+
+/// Faults behind which Vault has acted, and nobody gets its answer.
+const LOSING: [&str; 3] = ["reset_answer", "answer_after", "hang_after"];
 
 fn every_end_is_a_documented_one(seen: &Seen<'_>, ending: &Ending) -> Held {
     let Ending { ran, request } = ending;

@@ -176,6 +176,8 @@ impl Stage {
         if let End::AtRequest { requests, cloud, .. } = call.end {
             let fault = if cloud { Fault::slow_cloud(SLOW_CLOUD) } else { Fault::hang_after() };
             self.world.vault.inject(On::any().nth(requests), fault);
+            // Whoever waits for the lock could come in between.
+            self.world.vault.inject(On::path("sys/leases/revoke").every(), Fault::delay(SLOW_CLOUD));
         }
         let mut children: Vec<_> = call.requests.iter().map(|request| self.start(call, *request)).collect();
         let victim = before.requests % children.len();

@@ -92,6 +92,7 @@ fn base64_digit(byte: u8) -> Option<u32> {
 #[cfg(test)]
 type Encode = fn(u8) -> String;
 
+// check: 3
 #[test]
 fn eight_characters_are_found_in_every_encoding_and_seven_are_not() {
     const SECRET: &str = "k3/Z+q-x_9~W?e=Y7";

@@ -117,6 +117,7 @@ fn an_sdk_runs_us_once_a_process_whatever_the_lease_and_costs_one_credential() {
     }
 }
 
+// check: 7
 #[test]
 fn sixteen_processes_of_an_sdk_at_once_cost_one_credential_and_all_succeed() {
     let Some(cloud) = moto::cloud() else { return };
@@ -166,6 +167,7 @@ fn exported(aws: &Path, run: &Run, profile: &str) -> [String; 3] {
     ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(|name| found[name].as_str().unwrap_or_default().to_owned())
 }
 
+// check: 24
 #[test]
 fn every_reader_finds_our_values_in_a_file_and_those_of_the_other_profiles_as_they_were() {
     let second = aws_clis().into_iter().find(|cli| cli.major == 2);

@@ -6,7 +6,7 @@ use crate::cli;
 use crate::provider::shape::Shape;
 
 /// The parts of a command line that decide how the credential is handed over.
-pub(super) struct Asked<'a> {
+pub(super) struct Demand<'a> {
     pub(super) shape: Cow<'static, Shape>,
     pub(super) output: &'a cli::Output,
     pub(super) keep_profile: bool,

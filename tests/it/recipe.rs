@@ -1,0 +1,147 @@
+//! CONTRIBUTING's recipes: the files that a new cloud, login or format touches are those that an old one is named in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use ci_creds::identity::AuthMethod;
+use ci_creds::provider::CLOUDS;
+use ci_creds::render::format::Format;
+
+use crate::wall;
+
+/// Where else an old one is named, and why no new one has to be.
+const EXCEPTIONS: [(&str, &str, &str); 27] = [
+    ("aws", "src/aws/", "--wait-ready asks AWS itself about a new key"),
+    ("aws", "src/chain.rs", "--wait-ready"),
+    ("aws", "src/config/output.rs", "a hint about the file that AWS's tools call config"),
+    ("aws", "src/config/readiness.rs", "--wait-ready"),
+    ("aws", "src/host/replace.rs", "a hint shows the path of a credentials file"),
+    ("aws", "src/lib.rs", "the room of --wait-ready"),
+    ("aws", "src/cli/mod.rs", "an example in a hint"),
+    ("aws", "src/provider/exoscale.rs", "Exoscale's object storage is reached by AWS's tools"),
+    ("aws", "src/render/format.rs", "the format process is AWS's"),
+    ("aws", "src/render/process.rs", "the format process is AWS's"),
+    ("aws", "src/render/profile.rs", "the syntax of AWS's credentials file"),
+    ("exoscale", "src/cli/mod.rs", "an example in the help"),
+    ("exoscale", "src/render/account.rs", "the syntax of Exoscale's credentials file"),
+    ("WrappingToken", "src/cache/scope.rs", "an entry is bound to the creation path too"),
+    ("WrappingToken", "src/config/identity.rs", "the creation path"),
+    ("SecretId", "src/config/identity.rs", "a message about half of an AppRole"),
+    ("IdToken", "src/config/identity.rs", "GitLab's older variables, and claims"),
+    ("IdToken", "src/config/mod.rs", "the audience"),
+    ("Token", "src/config/identity.rs", "the token that vault login left"),
+    ("Token", "src/auth/session.rs", "a token that the user supplied is not revoked"),
+    ("Token", "src/command/cache.rs", "a token that the user supplied is not revoked"),
+    ("Shell", "src/cli/word.rs", "the default"),
+    ("Shell", "src/config/mod.rs", "the default"),
+    ("File", "src/", "--file names a file of the user's"),
+    ("Process", "src/", "SDKs call it, keep what it prints and show what it says"),
+    ("Github", "src/config/output.rs", "the runner must be there to take the masks out of the log"),
+    ("Github", "src/delivery.rs", "the masks come first"),
+];
+
+/// The files of a recipe, and whether each is new.
+fn recipe(name: &str) -> Vec<(String, bool)> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("CONTRIBUTING.md");
+    let text = fs::read_to_string(page).expect("CONTRIBUTING.md");
+    let start = format!("<!-- recipe: {name} -->\n");
+    let list = text.split(&start).nth(1).and_then(|rest| rest.split("<!-- end -->").next()).expect("the recipe");
+    let items = list.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+    let file = |item: &str| {
+        let (path, rest) = item.split_once('`').and_then(|(_, rest)| rest.split_once('`')).expect("a file");
+        (path.to_owned(), rest.starts_with(", new"))
+    };
+    items.map(file).collect()
+}
+
+/// The source, by path, without comments and unit tests.
+fn source() -> BTreeMap<String, String> {
+    fn read(folder: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => read(&path, found),
+                false => {
+                    let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("a file of ours");
+                    found.insert(name.display().to_string(), wall::code_of(&path));
+                }
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found
+}
+
+/// Fails unless each old one is named in the files of the recipe, in the place of NAME, and nowhere else.
+fn assert_is_true(kind: &str, old: &[(String, String)], names: impl Fn(&str, &str) -> bool) {
+    let files = recipe(kind);
+    assert_eq!(files.iter().filter(|(_, is_new)| *is_new).count(), 1, "one new file: {files:?}");
+    let code = source();
+    for (name, file) in old {
+        let listed: Vec<_> = files.iter().map(|(path, _)| path.replace("NAME", file)).collect();
+        for path in &listed {
+            let text = code.get(path).unwrap_or_else(|| panic!("{name}: there is no {path}"));
+            // The new file and the facts of an old one need not repeat its name; where the arms of a match stand, they do.
+            assert!(!path.ends_with("mod.rs") || names(text, name), "{path} does not name {name}");
+        }
+        for (path, text) in &code {
+            let excused = |(what, place, _): &(&str, &str, &str)| what == name && path.starts_with(place);
+            let is_named = names(text, name) && !EXCEPTIONS.iter().any(excused);
+            assert!(
+                !is_named || listed.contains(path),
+                "{path} names {name}, and the recipe of a {kind} does not know"
+            );
+        }
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+}
+
+#[test]
+fn a_new_cloud_touches_the_files_of_its_recipe() {
+    let old: Vec<_> = CLOUDS.iter().map(|cloud| (cloud.command.to_owned(), cloud.command.to_owned())).collect();
+    assert_is_true("cloud", &old, |text, name| text.to_ascii_lowercase().contains(name));
+}
+
+#[test]
+fn a_new_login_touches_the_files_of_its_recipe() {
+    // Three of the five are AppRole in the end, and share its file.
+    let file = |method| match method {
+        AuthMethod::WrappingToken => "wrapping",
+        AuthMethod::SecretId | AuthMethod::GeneratorToken => "approle",
+        AuthMethod::IdToken => "id_token",
+        AuthMethod::Token => "token",
+    };
+    let old: Vec<_> = AuthMethod::ALL.iter().map(|method| (format!("{method:?}"), file(*method).to_owned())).collect();
+    assert_is_true("login", &old, |text, name| {
+        let is_named = |word: &str| ["Identity", "AuthMethod"].iter().any(|kind| word == format!("{kind}::{name}"));
+        words(text).any(is_named)
+    });
+}
+
+#[test]
+fn a_new_format_touches_the_files_of_its_recipe() {
+    let file = |format: &Format| match format {
+        // A credentials file has a syntax for each kind of tool.
+        Format::File => "profile".to_owned(),
+        format => format.facts().name.to_owned(),
+    };
+    let old: Vec<_> = Format::ALL.iter().map(|format| (format!("{format:?}"), file(format))).collect();
+    assert_is_true("format", &old, |text, name| words(text).any(|word| word == format!("Format::{name}")));
+}
+
+#[test]
+fn every_exception_is_needed() {
+    let code = source();
+    for (name, place, _) in EXCEPTIONS {
+        let named = |text: &str| match name.starts_with(|c: char| c.is_ascii_uppercase()) {
+            true => words(text).any(|word| word.ends_with(&format!("::{name}"))),
+            false => text.to_ascii_lowercase().contains(name),
+        };
+        assert!(code.iter().any(|(path, text)| path.starts_with(place) && named(text)), "{place} does not name {name}");
+    }
+}
