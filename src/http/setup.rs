@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+
 use super::address::Address;
 use super::resolver::Resolver;
 use super::transport::Connection;
@@ -14,6 +16,7 @@ pub(super) fn builder(connection: &Connection, tls: rustls::ClientConfig) -> Res
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
+        .default_headers(uncompressed())
         .http1_only()
         .connect_timeout(connection.connect_timeout)
         .tcp_nodelay(true)
@@ -29,6 +32,11 @@ pub(super) fn builder(connection: &Connection, tls: rustls::ClientConfig) -> Res
         builder = builder.proxy(reqwest::Proxy::https(proxy.url.expose()).map_err(unusable)?.no_proxy(except));
     }
     Ok(builder)
+}
+
+/// Without a word, a server may compress what it likes; we undo nothing (RFC 9110, 12.5.3).
+fn uncompressed() -> HeaderMap {
+    HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))])
 }
 
 /// The client.
