@@ -5,6 +5,7 @@ use url::Url;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, SOCKET, Server, is_bare, parse_server};
 use crate::origin::Sourced;
+use crate::secret::Secret;
 
 /// Reads Vault's address.
 ///
@@ -19,11 +20,12 @@ pub(super) fn parse_address(text: &Sourced<String>) -> Result<Address> {
     })
 }
 
-/// Reads a proxy's address. Its userinfo, which may hold a password, is never part of a message.
+/// Reads a proxy's address; without a scheme it is http, as curl and Go take it. Its userinfo, which may hold a password,
+/// is never part of a message.
 ///
 /// # Errors
 /// [`Kind::Config`].
-pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<()> {
+pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<Secret> {
     let wrong = |problem: &str| Error::new(Kind::Config, format!("the proxy (from {}) {problem}", text.origin));
     let trimmed = text.value.trim();
     // The URL's reader drops tabs and line ends without a word, and takes a backslash for a slash.
@@ -31,9 +33,12 @@ pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<()> {
         return Err(wrong("has a blank, a backslash or a character that is not printable ASCII")
             .hint("http://proxy.example.com:3128; what else a password needs is written with percent signs"));
     }
-    let url = Url::parse(trimmed).map_err(|_| wrong("is not a URL").hint("http://proxy.example.com:3128"))?;
+    let has_scheme = trimmed.contains("://");
+    let whole = Secret::new(if has_scheme { trimmed.to_owned() } else { format!("http://{trimmed}") });
+    let url = Url::parse(whole.expose()).map_err(|_| wrong("is not a URL").hint("http://proxy.example.com:3128"))?;
     match (url.scheme(), url.host()) {
-        ("http" | "https", Some(_)) => Ok(()),
+        // `http:/proxy` has no scheme that counts, and would be a host of that name.
+        ("http" | "https", Some(_)) if has_scheme || (url.path() == "/" && !trimmed.starts_with('/')) => Ok(whole),
         _ => {
             Err(wrong("is not an http:// or https:// address")
                 .hint("http://proxy.example.com:3128; SOCKS is not spoken"))
@@ -133,15 +138,26 @@ mod tests {
     #[test]
     fn a_proxy_is_http_or_https_in_bare_characters_and_its_password_is_never_told() {
         let check = |text: &str| parse_proxy(&Sourced { value: text.into(), origin: Place::Flag("--proxy") });
-        for text in
-            ["http://proxy:3128", "https://proxy:3129", "https://user:p%20w@proxy", " http://user:secret@proxy:3128\n"]
-        {
-            assert!(check(text).is_ok(), "{text}");
+        for (text, url) in [
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("https://proxy:3129", "https://proxy:3129"),
+            ("https://user:p%20w@proxy", "https://user:p%20w@proxy"),
+            (" http://user:secret@proxy:3128\n", "http://user:secret@proxy:3128"),
+            ("proxy:3128", "http://proxy:3128"),
+            ("proxy", "http://proxy"),
+            ("localhost:3128/", "http://localhost:3128/"),
+            ("10.0.0.1:3128", "http://10.0.0.1:3128"),
+            ("[fd00::1]:3128", "http://[fd00::1]:3128"),
+            ("user:p%20w@proxy:3128", "http://user:p%20w@proxy:3128"),
+        ] {
+            assert_eq!(check(text).unwrap().expose(), url);
         }
         for text in [
-            "proxy:3128",
-            "proxy",
             "",
+            "http:/proxy",
+            "http:proxy:3128",
+            "proxy:secret",
+            "//proxy",
             "file:///x",
             "socks5://proxy",
             "socks5://user:secret@proxy:1080",

@@ -10,6 +10,7 @@ mod certificate;
 pub(crate) mod cloud;
 mod fault;
 mod keepalive;
+pub mod no_proxy;
 mod p521;
 pub mod redirect;
 mod resolver;
