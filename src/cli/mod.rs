@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 
 pub use command::Command;
 pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Method, Output, Shell};
+pub(crate) use word::looks_like_a_token;
 pub use word::{Intent, guess_intent};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.

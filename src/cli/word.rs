@@ -91,7 +91,8 @@ pub(super) fn find_secret(arguments: &[OsString]) -> Option<Error> {
     None
 }
 
-fn looks_like_a_token(value: &str) -> bool {
+/// Whether it has the form of one of Vault's tokens, or of a JWT.
+pub(crate) fn looks_like_a_token(value: &str) -> bool {
     let word = |text: &str, least: usize| {
         text.len() >= least && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
     };

@@ -2,22 +2,71 @@
 
 use url::Url;
 
+use crate::cli::looks_like_a_token;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, SOCKET, Server, is_bare, parse_server};
-use crate::origin::Sourced;
+use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 
 /// Reads Vault's address.
 ///
 /// # Errors
 /// [`Kind::Config`] for anything that could mean another server to another reader: userinfo, query, fragment,
-/// backslashes, blanks, control characters. The text itself is repeated only when nothing secret can be in it.
+/// backslashes, blanks, control characters; and for what is more than the address. The text itself is repeated only when
+/// nothing secret can be in it: as the address that it was probably meant to be.
 pub(super) fn parse_address(text: &Sourced<String>) -> Result<Address> {
+    let quoted = text.value.contains(QUOTES);
+    let problem = match Address::parse(&text.value) {
+        Ok(Address::Tcp(server)) if !own_path(&server.prefix).is_empty() => {
+            format!("ends in {}, which is a path of Vault's and no part of its address", own_path(&server.prefix))
+        }
+        Ok(address) => return Ok(address),
+        Err(_) if quoted => "has quotes in it".to_owned(),
+        Err(_) if !text.value.contains("://") => "does not begin with https://".to_owned(),
+        Err(problem) => problem,
+    };
     let is_socket = text.value.trim_start().starts_with(SOCKET);
     let example = if is_socket { "unix:///run/vault/agent.sock" } else { "https://vault.example.com:8200" };
-    Address::parse(&text.value).map_err(|problem| {
-        Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(example)
-    })
+    let meant = propose(&text.value).map_or_else(
+        || example.to_owned(),
+        |address| match &text.origin {
+            Origin::Variable(name) => format!("set {name}={address}"),
+            Origin::Flag(name) => format!("{name} {address}"),
+            Origin::File(_) | Origin::Default => format!("address = \"{address}\""),
+        },
+    );
+    Err(Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(meant))
+}
+
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// What of a path is Vault's own, at its end: the API's, or the web interface's with the page that a browser showed.
+fn own_path(prefix: &str) -> &str {
+    let is_own = |from: &(usize, &str)| {
+        let pages = ["/v1", "/ui", "/ui/vault"];
+        pages.contains(&&prefix[from.0..]) || prefix[from.0..].starts_with("/ui/vault/")
+    };
+    prefix.match_indices('/').find(is_own).map_or("", |(at, _)| &prefix[at..])
+}
+
+/// The address that was meant, when there is one that cannot be another server's: without quotes, blanks and Vault's own
+/// paths, and with a scheme.
+fn propose(text: &str) -> Option<String> {
+    let bare: String = text.chars().filter(|letter| !letter.is_whitespace() && !QUOTES.contains(letter)).collect();
+    let has_scheme = bare.contains("://");
+    // Security: what is no address at all may be a token, set in the wrong place.
+    let is_a_host = bare.contains(['.', ':']) && !looks_like_a_token(&bare);
+    if bare.matches("://").count() > 1 || !(has_scheme || is_a_host) {
+        return None;
+    }
+    match Address::parse(&if has_scheme { bare } else { format!("https://{bare}") }).ok()? {
+        Address::Tcp(server) => {
+            let scheme = if server.tls { "https" } else { "http" };
+            let path = server.prefix.strip_suffix(own_path(&server.prefix)).unwrap_or_default();
+            Some(format!("{scheme}://{}{path}", server.host_header()))
+        }
+        socket @ Address::Unix(_) => Some(socket.to_string()),
+    }
 }
 
 /// Reads a proxy's address; without a scheme it is http, as curl and Go take it. Its userinfo, which may hold a password,
@@ -132,6 +181,56 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert_eq!(error.kind(), Kind::Config, "{text}");
             assert!(!error.render(true).contains("secret"), "{}", error.render(true));
+        }
+    }
+
+    #[test]
+    fn a_mistyped_address_is_answered_with_the_right_one() {
+        let hint = |text: &str, origin: Place| {
+            let error = parse_address(&Sourced { value: text.into(), origin }).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{text}");
+            error.render(false).lines().find_map(|line| line.strip_prefix("  hint: ")).unwrap_or_default().to_owned()
+        };
+        for (text, meant) in [
+            ("https://vault.corp:8200/v1", "https://vault.corp:8200"),
+            ("https://vault.corp:8200/v1/", "https://vault.corp:8200"),
+            ("https://vault.corp/ui", "https://vault.corp"),
+            ("https://vault.corp/ui/", "https://vault.corp"),
+            ("https://vault.corp/ui/vault/secrets/list", "https://vault.corp"),
+            ("https://gw.corp/vault/v1/", "https://gw.corp/vault"),
+            ("https://gw.corp/vault/ui/vault", "https://gw.corp/vault"),
+            ("\"https://vault.corp:8200\"", "https://vault.corp:8200"),
+            ("'https://vault.corp:8200/v1'\n", "https://vault.corp:8200"),
+            ("\"https://vault.corp:8200", "https://vault.corp:8200"),
+            ("vault.corp:8200", "https://vault.corp:8200"),
+            ("vault.corp", "https://vault.corp"),
+            ("10.1.2.3:8200", "https://10.1.2.3:8200"),
+            ("[fd00::1]:8200", "https://[fd00::1]:8200"),
+            ("localhost:8200/v1", "https://localhost:8200"),
+            ("https://vault.corp :8200", "https://vault.corp:8200"),
+            ("https:// vault.corp", "https://vault.corp"),
+            ("http://vault.corp:8200/ v1", "http://vault.corp:8200"),
+            ("\"unix:///run/agent.sock\"", "unix:///run/agent.sock"),
+        ] {
+            assert_eq!(hint(text, Place::Variable("VAULT_ADDR".into())), format!("set VAULT_ADDR={meant}"), "{text}");
+            assert_eq!(hint(text, Place::Flag("--address")), format!("--address {meant}"), "{text}");
+        }
+        for text in [
+            "hvs.CAESIJlWh7dRz3kQ9xTn2bVpS3cret",
+            "'hvs.CAESIJlWh7dRz3kQ9xTn2bVpS3cret'",
+            "S3cret",
+            "https://ci:S3cret@vault.corp/v1",
+            "https://vault.corp/v1?token=S3cret",
+            "https://vault.corp https://S3cret.corp",
+            "vault.corp/S3cret%2f",
+        ] {
+            let hint = hint(text, Place::Variable("VAULT_ADDR".into()));
+            assert_eq!(hint, "https://vault.example.com:8200", "{text}");
+        }
+        for address in
+            ["https://gw.corp/v1/vault", "https://gw.corp/ui/x", "https://gw.corp/v10", "https://gw.corp/xui"]
+        {
+            assert!(parse(address).is_ok(), "{address}");
         }
     }
 

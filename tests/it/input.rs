@@ -158,6 +158,31 @@ fn an_address_that_could_mean_another_server_is_refused_and_its_secrets_are_not_
 }
 
 #[test]
+fn a_mistyped_address_is_blamed_and_the_right_one_proposed() {
+    let world = World::start();
+    for (address, words, meant) in [
+        ("https://vault.corp:8200/v1", "ends in /v1", "https://vault.corp:8200"),
+        ("https://vault.corp:8200/v1/", "ends in /v1", "https://vault.corp:8200"),
+        ("https://vault.corp:8200/ui", "ends in /ui", "https://vault.corp:8200"),
+        ("https://vault.corp:8200/ui/vault/secrets", "ends in /ui/vault/secrets", "https://vault.corp:8200"),
+        ("\"https://vault.corp:8200\"", "has quotes in it", "https://vault.corp:8200"),
+        ("vault.corp:8200", "does not begin with https://", "https://vault.corp:8200"),
+        ("10.1.2.3:8200", "does not begin with https://", "https://10.1.2.3:8200"),
+        ("https://vault.corp :8200", "has a blank in it", "https://vault.corp:8200"),
+    ] {
+        let ran = world.command_as("token", EXOSCALE).env("VAULT_ADDR", address).run();
+        let words = format!("the address (from VAULT_ADDR) {words}");
+        stopped(ran, &world, CONFIG, &[&words, &format!("  hint: set VAULT_ADDR={meant}\n")]);
+        let ran = world.command_as("token", EXOSCALE).without("VAULT_ADDR").arg("--address").arg(address).run();
+        stopped(ran, &world, CONFIG, &[&format!("  hint: --address {meant}\n")]);
+    }
+    let token = world.token("job");
+    let ran = world.command_as("token", EXOSCALE).env("VAULT_ADDR", &token).run();
+    assert!(!ran.stderr.contains(&token), "{ran:?}");
+    stopped(ran, &world, CONFIG, &["the address (from VAULT_ADDR)", "  hint: https://vault.example.com:8200\n"]);
+}
+
+#[test]
 fn a_gitlab_variable_that_does_not_exist_is_told_by_name() {
     let world = World::start();
     for (name, value) in
