@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::job::trimmed;
 use crate::cli::looks_like_a_token;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, SOCKET, Server, is_bare, parse_server};
@@ -100,6 +101,7 @@ pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<Secret> {
 /// # Errors
 /// [`Kind::Usage`].
 pub(super) fn parse_redirect_host(text: &str, place: &str) -> Result<Server> {
+    let text = trimmed(text);
     let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let origin = parse_server(&whole).ok().filter(|origin| origin.prefix.is_empty());
     origin.ok_or_else(|| {

@@ -183,6 +183,35 @@ fn a_mistyped_address_is_blamed_and_the_right_one_proposed() {
 }
 
 #[test]
+fn line_ends_and_blanks_around_a_value_do_not_count_wherever_it_comes_from() {
+    let world = World::start();
+    let around = |text: &str| format!("\r\n {text}\t\r\n\n");
+    let file =
+        world.file("config.toml", "request-timeout = \"\\r\\n20s\\n\"\n[exoscale]\nmount = \" exoscale\\r\\n\"\n");
+    let address = around(&world.vault.address());
+    for method in ["token", "wrapping-token", "generator-token", "id-token"] {
+        let mut run = world.command_as(method, "exoscale --timeout").arg(&around("60s")).env("VAULT_ADDR", &address);
+        for (name, value) in [
+            ("CI_CREDS_ROLE", "gitlab-ci-runner"),
+            ("CI_CREDS_CONFIG", &file.display().to_string()),
+            ("VAULT_MAX_RETRIES", "2"),
+            ("VAULT_CLIENT_TIMEOUT", "20s"),
+            ("VAULT_SKIP_VERIFY", "false"),
+        ] {
+            run = run.env(name, &around(value));
+        }
+        let own: Vec<_> = run.variables().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in own.iter().filter(|(name, _)| name.starts_with("VAULT_") && name != "VAULT_ADDR") {
+            run = run.env(name, &around(value.trim()));
+        }
+        run.run().ok();
+    }
+    // Flags too: `--role "$(cat file)"` of a file with the line ends of Windows.
+    let run = world.command_as("token", "exoscale").arg("--role").arg(&around("gitlab-ci-runner"));
+    run.arg("--mount").arg(&around("exoscale")).arg("--address").arg(&address).run().ok();
+}
+
+#[test]
 fn a_gitlab_variable_that_does_not_exist_is_told_by_name() {
     let world = World::start();
     for (name, value) in
