@@ -56,12 +56,15 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
     let matches = command.try_get_matches_from_mut(arguments);
     // Nothing parses a second time: taking the definition apart would cost a twentieth of the whole run.
     std::mem::forget(command);
+    if let Some(flag) = matches.as_ref().ok().and_then(word::find_empty) {
+        return Err(Stop::Mistake(mistake::empty(&flag)));
+    }
     matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Text(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Mistake(
             Error::new(Kind::Usage, "nothing to do").hint("ci-creds exoscale, ci-creds aws, or ci-creds --help"),
         ),
-        _ => Stop::Mistake(mistake::describe(&error)),
+        _ => Stop::Mistake(mistake::describe(&error, arguments)),
     })
 }
 
@@ -125,6 +128,10 @@ mod tests {
             ("ci-creds aws -rhvs.Sw0rdfish", "looks like a token"),
             ("ci-creds aws --role s.Sw0rdfishSw0rdfishSw0rd", "looks like a token"),
             ("ci-creds aws eyJSw0rdfish.Sw0rdfishSw0rdfish", "looks like a token"),
+            ("ci-creds aws --role=", "--role is empty"),
+            ("ci-creds aws -r=", "--role is empty"),
+            ("ci-creds aws --ca-file=", "--ca-file is empty"),
+            ("ci-creds cache clear --namespace=", "--namespace is empty"),
             ("ci-creds", "nothing to do"),
         ];
         for (line, expected) in cases {

@@ -110,6 +110,7 @@ fn hostile_names_are_refused_before_any_request() {
             let ran = run.run();
             // A value that begins with a hyphen is a flag to the parser.
             let words: &[&str] = if name.starts_with('-') { &[] } else { &["from --"] };
+            let words: &[&str] = if name.trim().is_empty() { &[flag, "is empty", "  hint: "] } else { words };
             let words: &[&str] = if name == "{" && flag.ends_with("role") { &["brace"] } else { words };
             // A namespace such as `-a` and a mount such as `.` have other rules than a role; none leaves as it is.
             stopped(ran, &world, USAGE, words);
@@ -209,6 +210,38 @@ fn line_ends_and_blanks_around_a_value_do_not_count_wherever_it_comes_from() {
     // Flags too: `--role "$(cat file)"` of a file with the line ends of Windows.
     let run = world.command_as("token", "exoscale").arg("--role").arg(&around("gitlab-ci-runner"));
     run.arg("--mount").arg(&around("exoscale")).arg("--address").arg(&address).run().ok();
+}
+
+#[test]
+fn an_empty_value_is_told_by_its_flag() {
+    let world = World::start();
+    for flag in [
+        "--role",
+        "--mount",
+        "--zone",
+        "--address",
+        "--namespace",
+        "--ca-file",
+        "--client-key",
+        "--tls-server-name",
+        "--proxy",
+        "--redirect-host",
+        "--timeout",
+        "--retries",
+        "--auth-mount",
+        "--auth-role",
+        "--token-file",
+        "--id-token-env",
+        "--file",
+        "--profile",
+        "--config",
+    ] {
+        let said = format!("{flag} is empty");
+        let run = || world.command_as("token", "exoscale");
+        for run in [run().arg(flag).arg(""), run().arg(&format!("{flag}="))] {
+            stopped(run.run(), &world, USAGE, &[&said, "  hint: ", flag]);
+        }
+    }
 }
 
 #[test]
