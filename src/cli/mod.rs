@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 
 pub use command::Command;
 pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Output, Shell};
+pub(crate) use word::looks_like_a_token;
 pub use word::{Intent, guess_intent};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.
@@ -55,12 +56,15 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
     let matches = command.try_get_matches_from_mut(arguments);
     // Nothing parses a second time: taking the definition apart would cost a twentieth of the whole run.
     std::mem::forget(command);
+    if let Some(flag) = matches.as_ref().ok().and_then(word::find_empty) {
+        return Err(Stop::Mistake(mistake::empty(&flag)));
+    }
     matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Text(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Mistake(
             Error::new(Kind::Usage, "nothing to do").hint("ci-creds exoscale, ci-creds aws, or ci-creds --help"),
         ),
-        _ => Stop::Mistake(mistake::describe(&error)),
+        _ => Stop::Mistake(mistake::describe(&error, arguments)),
     })
 }
 
@@ -124,6 +128,10 @@ mod tests {
             ("ci-creds aws -rhvs.Sw0rdfish", "looks like a token"),
             ("ci-creds aws --role s.Sw0rdfishSw0rdfishSw0rd", "looks like a token"),
             ("ci-creds aws eyJSw0rdfish.Sw0rdfishSw0rdfish", "looks like a token"),
+            ("ci-creds aws --role=", "--role is empty"),
+            ("ci-creds aws -r=", "--role is empty"),
+            ("ci-creds aws --ca-file=", "--ca-file is empty"),
+            ("ci-creds cache clear --namespace=", "--namespace is empty"),
             ("ci-creds", "nothing to do"),
         ];
         for (line, expected) in cases {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ValueEnum;
+use clap::parser::ValueSource;
 
 use super::command::{Output, rows};
 use crate::error::{Error, Kind};
@@ -91,7 +92,20 @@ pub(super) fn find_secret(arguments: &[OsString]) -> Option<Error> {
     None
 }
 
-fn looks_like_a_token(value: &str) -> bool {
+/// The first flag whose value is empty, or blank: what a shell makes of a variable that is not set.
+pub(super) fn find_empty(matches: &clap::ArgMatches) -> Option<String> {
+    let is_empty = |id: &&str| {
+        let values = matches.try_get_raw(id).ok().flatten();
+        matches.value_source(id) == Some(ValueSource::CommandLine)
+            && values
+                .is_some_and(|mut values| values.any(|value| value.to_str().is_some_and(|text| text.trim().is_empty())))
+    };
+    let empty = matches.ids().map(clap::Id::as_str).find(is_empty).map(|id| format!("--{}", id.replace('_', "-")));
+    empty.or_else(|| matches.subcommand().and_then(|(_, inner)| find_empty(inner)))
+}
+
+/// Whether it has the form of one of Vault's tokens, or of a JWT.
+pub(crate) fn looks_like_a_token(value: &str) -> bool {
     let word = |text: &str, least: usize| {
         text.len() >= least && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
     };

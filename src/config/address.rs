@@ -2,28 +2,80 @@
 
 use url::Url;
 
+use super::job::trimmed;
+use crate::cli::looks_like_a_token;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, SOCKET, Server, is_bare, parse_server};
-use crate::origin::Sourced;
+use crate::origin::{Origin, Sourced};
+use crate::secret::Secret;
 
 /// Reads Vault's address.
 ///
 /// # Errors
 /// [`Kind::Config`] for anything that could mean another server to another reader: userinfo, query, fragment,
-/// backslashes, blanks, control characters. The text itself is repeated only when nothing secret can be in it.
+/// backslashes, blanks, control characters; and for what is more than the address. The text itself is repeated only when
+/// nothing secret can be in it: as the address that it was probably meant to be.
 pub(super) fn parse_address(text: &Sourced<String>) -> Result<Address> {
+    let quoted = text.value.contains(QUOTES);
+    let problem = match Address::parse(&text.value) {
+        Ok(Address::Tcp(server)) if !own_path(&server.prefix).is_empty() => {
+            format!("ends in {}, which is a path of Vault's and no part of its address", own_path(&server.prefix))
+        }
+        Ok(address) => return Ok(address),
+        Err(_) if quoted => "has quotes in it".to_owned(),
+        Err(_) if !text.value.contains("://") => "does not begin with https://".to_owned(),
+        Err(problem) => problem,
+    };
     let is_socket = text.value.trim_start().starts_with(SOCKET);
     let example = if is_socket { "unix:///run/vault/agent.sock" } else { "https://vault.example.com:8200" };
-    Address::parse(&text.value).map_err(|problem| {
-        Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(example)
-    })
+    let meant = propose(&text.value).map_or_else(
+        || example.to_owned(),
+        |address| match &text.origin {
+            Origin::Variable(name) => format!("set {name}={address}"),
+            Origin::Flag(name) => format!("{name} {address}"),
+            Origin::File(_) | Origin::Default => format!("address = \"{address}\""),
+        },
+    );
+    Err(Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(meant))
 }
 
-/// Reads a proxy's address. Its userinfo, which may hold a password, is never part of a message.
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// What of a path is Vault's own, at its end: the API's, or the web interface's with the page that a browser showed.
+fn own_path(prefix: &str) -> &str {
+    let is_own = |from: &(usize, &str)| {
+        let pages = ["/v1", "/ui", "/ui/vault"];
+        pages.contains(&&prefix[from.0..]) || prefix[from.0..].starts_with("/ui/vault/")
+    };
+    prefix.match_indices('/').find(is_own).map_or("", |(at, _)| &prefix[at..])
+}
+
+/// The address that was meant, when there is one that cannot be another server's: without quotes, blanks and Vault's own
+/// paths, and with a scheme.
+fn propose(text: &str) -> Option<String> {
+    let bare: String = text.chars().filter(|letter| !letter.is_whitespace() && !QUOTES.contains(letter)).collect();
+    let has_scheme = bare.contains("://");
+    // Security: what is no address at all may be a token, set in the wrong place.
+    let is_a_host = bare.contains(['.', ':']) && !looks_like_a_token(&bare);
+    if bare.matches("://").count() > 1 || !(has_scheme || is_a_host) {
+        return None;
+    }
+    match Address::parse(&if has_scheme { bare } else { format!("https://{bare}") }).ok()? {
+        Address::Tcp(server) => {
+            let scheme = if server.tls { "https" } else { "http" };
+            let path = server.prefix.strip_suffix(own_path(&server.prefix)).unwrap_or_default();
+            Some(format!("{scheme}://{}{path}", server.host_header()))
+        }
+        socket @ Address::Unix(_) => Some(socket.to_string()),
+    }
+}
+
+/// Reads a proxy's address; without a scheme it is http, as curl and Go take it. Its userinfo, which may hold a password,
+/// is never part of a message.
 ///
 /// # Errors
 /// [`Kind::Config`].
-pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<()> {
+pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<Secret> {
     let wrong = |problem: &str| Error::new(Kind::Config, format!("the proxy (from {}) {problem}", text.origin));
     let trimmed = text.value.trim();
     // The URL's reader drops tabs and line ends without a word, and takes a backslash for a slash.
@@ -31,9 +83,12 @@ pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<()> {
         return Err(wrong("has a blank, a backslash or a character that is not printable ASCII")
             .hint("http://proxy.example.com:3128; what else a password needs is written with percent signs"));
     }
-    let url = Url::parse(trimmed).map_err(|_| wrong("is not a URL").hint("http://proxy.example.com:3128"))?;
+    let has_scheme = trimmed.contains("://");
+    let whole = Secret::new(if has_scheme { trimmed.to_owned() } else { format!("http://{trimmed}") });
+    let url = Url::parse(whole.expose()).map_err(|_| wrong("is not a URL").hint("http://proxy.example.com:3128"))?;
     match (url.scheme(), url.host()) {
-        ("http" | "https", Some(_)) => Ok(()),
+        // `http:/proxy` has no scheme that counts, and would be a host of that name.
+        ("http" | "https", Some(_)) if has_scheme || (url.path() == "/" && !trimmed.starts_with('/')) => Ok(whole),
         _ => {
             Err(wrong("is not an http:// or https:// address")
                 .hint("http://proxy.example.com:3128; SOCKS is not spoken"))
@@ -46,6 +101,7 @@ pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<()> {
 /// # Errors
 /// [`Kind::Usage`].
 pub(super) fn parse_redirect_host(text: &str, place: &str) -> Result<Server> {
+    let text = trimmed(text);
     let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let origin = parse_server(&whole).ok().filter(|origin| origin.prefix.is_empty());
     origin.ok_or_else(|| {
@@ -131,17 +187,78 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_http_or_https_in_bare_characters_and_its_password_is_never_told() {
-        let check = |text: &str| parse_proxy(&Sourced { value: text.into(), origin: Place::Flag("--proxy") });
-        for text in
-            ["http://proxy:3128", "https://proxy:3129", "https://user:p%20w@proxy", " http://user:secret@proxy:3128\n"]
-        {
-            assert!(check(text).is_ok(), "{text}");
+    fn a_mistyped_address_is_answered_with_the_right_one() {
+        let hint = |text: &str, origin: Place| {
+            let error = parse_address(&Sourced { value: text.into(), origin }).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{text}");
+            error.render(false).lines().find_map(|line| line.strip_prefix("  hint: ")).unwrap_or_default().to_owned()
+        };
+        for (text, meant) in [
+            ("https://vault.corp:8200/v1", "https://vault.corp:8200"),
+            ("https://vault.corp:8200/v1/", "https://vault.corp:8200"),
+            ("https://vault.corp/ui", "https://vault.corp"),
+            ("https://vault.corp/ui/", "https://vault.corp"),
+            ("https://vault.corp/ui/vault/secrets/list", "https://vault.corp"),
+            ("https://gw.corp/vault/v1/", "https://gw.corp/vault"),
+            ("https://gw.corp/vault/ui/vault", "https://gw.corp/vault"),
+            ("\"https://vault.corp:8200\"", "https://vault.corp:8200"),
+            ("'https://vault.corp:8200/v1'\n", "https://vault.corp:8200"),
+            ("\"https://vault.corp:8200", "https://vault.corp:8200"),
+            ("vault.corp:8200", "https://vault.corp:8200"),
+            ("vault.corp", "https://vault.corp"),
+            ("10.1.2.3:8200", "https://10.1.2.3:8200"),
+            ("[fd00::1]:8200", "https://[fd00::1]:8200"),
+            ("localhost:8200/v1", "https://localhost:8200"),
+            ("https://vault.corp :8200", "https://vault.corp:8200"),
+            ("https:// vault.corp", "https://vault.corp"),
+            ("http://vault.corp:8200/ v1", "http://vault.corp:8200"),
+            ("\"unix:///run/agent.sock\"", "unix:///run/agent.sock"),
+        ] {
+            assert_eq!(hint(text, Place::Variable("VAULT_ADDR".into())), format!("set VAULT_ADDR={meant}"), "{text}");
+            assert_eq!(hint(text, Place::Flag("--address")), format!("--address {meant}"), "{text}");
         }
         for text in [
-            "proxy:3128",
-            "proxy",
+            "hvs.CAESIJlWh7dRz3kQ9xTn2bVpS3cret",
+            "'hvs.CAESIJlWh7dRz3kQ9xTn2bVpS3cret'",
+            "S3cret",
+            "https://ci:S3cret@vault.corp/v1",
+            "https://vault.corp/v1?token=S3cret",
+            "https://vault.corp https://S3cret.corp",
+            "vault.corp/S3cret%2f",
+        ] {
+            let hint = hint(text, Place::Variable("VAULT_ADDR".into()));
+            assert_eq!(hint, "https://vault.example.com:8200", "{text}");
+        }
+        for address in
+            ["https://gw.corp/v1/vault", "https://gw.corp/ui/x", "https://gw.corp/v10", "https://gw.corp/xui"]
+        {
+            assert!(parse(address).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_http_or_https_in_bare_characters_and_its_password_is_never_told() {
+        let check = |text: &str| parse_proxy(&Sourced { value: text.into(), origin: Place::Flag("--proxy") });
+        for (text, url) in [
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("https://proxy:3129", "https://proxy:3129"),
+            ("https://user:p%20w@proxy", "https://user:p%20w@proxy"),
+            (" http://user:secret@proxy:3128\n", "http://user:secret@proxy:3128"),
+            ("proxy:3128", "http://proxy:3128"),
+            ("proxy", "http://proxy"),
+            ("localhost:3128/", "http://localhost:3128/"),
+            ("10.0.0.1:3128", "http://10.0.0.1:3128"),
+            ("[fd00::1]:3128", "http://[fd00::1]:3128"),
+            ("user:p%20w@proxy:3128", "http://user:p%20w@proxy:3128"),
+        ] {
+            assert_eq!(check(text).unwrap().expose(), url);
+        }
+        for text in [
             "",
+            "http:/proxy",
+            "http:proxy:3128",
+            "proxy:secret",
+            "//proxy",
             "file:///x",
             "socks5://proxy",
             "socks5://user:secret@proxy:1080",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{parse_address, parse_redirect_host};
+use super::job::trimmed_path;
 use super::name::parse_path;
 use super::proxy::resolve_proxy;
 use super::source::{Layers, shown};
@@ -210,8 +211,9 @@ impl Named {
 /// The CA that counts: by a flag, else by a variable, else by a file. Security: no variable takes the place of a CA that
 /// the command line names, in whichever way it does, nor of one that root names beside `allowed-origins`.
 fn find_roots(list: Option<&Origin>, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Named>> {
-    let by_flag =
-        |name, path: &Option<PathBuf>| path.clone().map(|value| Sourced { value, origin: Origin::Flag(name) });
+    let by_flag = |name, path: &Option<PathBuf>| {
+        path.as_deref().map(|path| Sourced { value: trimmed_path(path), origin: Origin::Flag(name) })
+    };
     if let Some(path) = by_flag("--ca-file", &flags.ca_file) {
         return Ok(Some(Named::File(path)));
     }
@@ -220,8 +222,8 @@ fn find_roots(list: Option<&Origin>, flags: &cli::Connection, layers: &Layers<'_
     }
     let files = layers.files;
     let of_root = list.and_then(|_| {
-        let file = files.find_of_root(|file| file.ca_file.clone()).map(Named::File);
-        file.or_else(|| files.find_of_root(|file| file.ca_path.clone()).map(Named::Folder))
+        let file = files.find_of_root(|file| file.ca_file.as_deref().map(trimmed_path)).map(Named::File);
+        file.or_else(|| files.find_of_root(|file| file.ca_path.as_deref().map(trimmed_path)).map(Named::Folder))
     });
     let named = find_roots_below_flags(layers)?;
     let (Some(ca), Some(list)) = (of_root, list) else { return Ok(named) };
@@ -245,8 +247,8 @@ fn find_roots_below_flags(layers: &Layers<'_>) -> Result<Option<Named>> {
     if let Some(folder) = layers.variable(var::VAULT_CAPATH)? {
         return Ok(Some(Named::Folder(folder.map(PathBuf::from))));
     }
-    let file = layers.files.find(|file| file.ca_file.clone()).map(Named::File);
-    Ok(file.or_else(|| layers.files.find(|file| file.ca_path.clone()).map(Named::Folder)))
+    let file = layers.files.find(|file| file.ca_file.as_deref().map(trimmed_path)).map(Named::File);
+    Ok(file.or_else(|| layers.files.find(|file| file.ca_path.as_deref().map(trimmed_path)).map(Named::Folder)))
 }
 
 /// Where distributions keep all roots in one file: Debian and Alpine, Fedora, openSUSE, macOS and BSD.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::job::Job;
+use super::job::{Job, trimmed_path};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::Input;
@@ -225,11 +225,12 @@ const OPEN_FILES: usize = 4;
 /// downgrade that only the flag or root may ask for; [`Kind::Os`] when no file can be opened.
 pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
     let named = match flag {
-        Some(path) => Some((path.to_owned(), Origin::Flag("--config"))),
+        Some(path) => Some((trimmed_path(path), Origin::Flag("--config"))),
         None => host
             .variable(CI_CREDS_CONFIG)?
-            .filter(|text| !text.trim().is_empty())
-            .map(|text| (PathBuf::from(text), Origin::Variable(CI_CREDS_CONFIG.into()))),
+            .map(|text| trimmed_path(text.as_ref()))
+            .filter(|path| !path.as_os_str().is_empty())
+            .map(|path| (path, Origin::Variable(CI_CREDS_CONFIG.into()))),
     };
     host.expect_descriptors(OPEN_FILES)?;
     let mut files = Vec::new();

@@ -13,9 +13,14 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// A variable's text. Blank means unset; a value that still reads `$NAME` is a GitLab variable that does not
-    /// exist. `BAO_X` wins over `VAULT_X`.
+    /// A variable's text, without the blanks and line ends around it. Blank means unset; a value that still reads `$NAME`
+    /// is a GitLab variable that does not exist. `BAO_X` wins over `VAULT_X`.
     pub(super) fn variable(&self, name: &str) -> Result<Option<Sourced<String>>> {
+        Ok(self.whole_variable(name)?.map(|found| found.map(|text| trimmed(&text).to_owned())))
+    }
+
+    /// As [`Job::variable`], with all that is around it: the name of a folder that the runner made may end in a blank.
+    fn whole_variable(&self, name: &str) -> Result<Option<Sourced<String>>> {
         let twin = name.strip_prefix(VAULT).map(|rest| format!("{BAO}{rest}"));
         for name in twin.iter().map(String::as_str).chain([name]) {
             let Some(text) = self.host.variable(name)?.filter(|text| !text.trim().is_empty()) else { continue };
@@ -34,7 +39,7 @@ impl Job<'_> {
     /// The real path of the job's checkout, from where artifacts and caches are made: no secret is written below it.
     pub(super) fn checkout(&self) -> Result<Option<PathBuf>> {
         for name in [CI_PROJECT_DIR, GITHUB_WORKSPACE, WORKSPACE] {
-            if let Some(folder) = self.variable(name)? {
+            if let Some(folder) = self.whole_variable(name)? {
                 return Ok(Some(self.host.real_path(folder.value.as_ref())));
             }
         }
@@ -56,7 +61,7 @@ impl Job<'_> {
     /// be the work tree of its owner's settings, and hold other ones. Only what is around it counts there.
     fn is_in_work_tree(&self, folder: &Path) -> Result<bool> {
         let mut around = folder.ancestors().filter(|folder| self.host.is_there(&folder.join(".git")));
-        let home = self.variable(HOME)?.map(|home| self.host.real_path(home.value.as_ref()));
+        let home = self.whole_variable(HOME)?.map(|home| self.host.real_path(home.value.as_ref()));
         let home = home.filter(|home| self.host.find_guarded_folder(home).is_ok_and(|found| found.is_some()));
         Ok(match home {
             Some(home) if !self.is_in_a_job()? => around.any(|work_tree| !work_tree.starts_with(&home)),
@@ -73,6 +78,17 @@ impl Job<'_> {
         }
         Ok(false)
     }
+}
+
+/// A value without what surrounds it: the line ends of Windows, empty lines, blanks. All of ASCII, for what else looks
+/// like a blank is part of the value, and told as wrong.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// As [`trimmed`]; a path that is not UTF-8 is nobody's typing error.
+pub(super) fn trimmed_path(path: &Path) -> PathBuf {
+    path.to_str().map_or_else(|| path.to_owned(), |text| trimmed(text).into())
 }
 
 /// `$NAME` or `${NAME}` and nothing else: what GitLab leaves of a reference to a variable that does not exist.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::Files;
-use super::job::Job;
+use super::job::{Job, trimmed, trimmed_path};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::{Origin, Sourced};
@@ -34,14 +34,14 @@ impl Layers<'_> {
         in_file: impl Fn(&super::file::Settings) -> Option<&str>,
     ) -> Result<Option<Sourced<String>>> {
         if let (name, Some(value)) = flag {
-            return Ok(Some(Sourced { value: value.to_owned(), origin: Origin::Flag(name) }));
+            return Ok(Some(Sourced { value: trimmed(value).to_owned(), origin: Origin::Flag(name) }));
         }
         for name in variables {
             if let Some(found) = self.variable(name)? {
                 return Ok(Some(found));
             }
         }
-        Ok(self.files.find(|settings| in_file(settings).map(str::to_owned)))
+        Ok(self.files.find(|settings| in_file(settings).map(|text| trimmed(text).to_owned())))
     }
 
     /// As [`Layers::text`], for a path.
@@ -52,14 +52,14 @@ impl Layers<'_> {
         in_file: impl Fn(&super::file::Settings) -> Option<&Path>,
     ) -> Result<Option<Sourced<PathBuf>>> {
         if let (name, Some(value)) = flag {
-            return Ok(Some(Sourced { value: value.to_owned(), origin: Origin::Flag(name) }));
+            return Ok(Some(Sourced { value: trimmed_path(value), origin: Origin::Flag(name) }));
         }
         for name in variables {
             if let Some(found) = self.variable(name)? {
                 return Ok(Some(found.map(PathBuf::from)));
             }
         }
-        Ok(self.files.find(|settings| in_file(settings).map(Path::to_owned)))
+        Ok(self.files.find(|settings| in_file(settings).map(trimmed_path)))
     }
 
     /// Where a secret would come from: a file named by the flag, the variable, or the file that its `_FILE` twin
@@ -75,7 +75,7 @@ impl Layers<'_> {
     ) -> Result<Option<SecretSource>> {
         let twin = format!("{variable}_FILE");
         if let (name, Some(path)) = flag {
-            let path = Sourced { value: path.to_owned(), origin: Origin::Flag(name) };
+            let path = Sourced { value: trimmed_path(path), origin: Origin::Flag(name) };
             return Ok(Some(SecretSource::File(path)));
         }
         match (self.variable(variable)?, self.variable(&twin)?) {
@@ -83,9 +83,7 @@ impl Layers<'_> {
                 .hint(format!("keep one of them: unset {variable} or unset {twin}"))),
             (Some(text), None) => Ok(Some(SecretSource::Variable(text.map(Secret::new)))),
             (None, Some(path)) => Ok(Some(SecretSource::File(path.map(PathBuf::from)))),
-            (None, None) => {
-                Ok(self.files.find(|settings| in_file(settings).map(Path::to_owned)).map(SecretSource::File))
-            }
+            (None, None) => Ok(self.files.find(|settings| in_file(settings).map(trimmed_path)).map(SecretSource::File)),
         }
     }
 }
@@ -149,11 +147,10 @@ pub(super) fn shown(path: &Sourced<PathBuf>, host: &Host) -> String {
     }
 }
 
-/// One line end is the editor's; what else is not printable has no place in a token, and none in a header.
+/// What is around it is the editor's; what else is not printable has no place in a token, and none in a header.
 fn checked(text: &str, what: &str, place: &str) -> Result<Secret> {
     let wrong = |problem: &str| Error::new(Kind::Input, format!("the {what} in {place} {problem}"));
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
+    let text = trimmed(text);
     if text.is_empty() {
         return Err(wrong("is empty").hint("did the step that writes it fail?"));
     }
@@ -229,11 +226,11 @@ mod tests {
 
     #[test]
     fn a_secret_is_one_line_of_printable_ascii() {
-        for (text, expected) in [("tok", "tok"), ("tok\n", "tok"), ("tok\r\n", "tok")] {
-            assert_eq!(checked(text, "token", "X").unwrap().expose(), expected);
+        for text in ["tok", "tok\n", "tok\r\n", "tok\n\n", "\r\n\r\ntok\r\n\r\n", " tok", "\ttok \n"] {
+            assert_eq!(checked(text, "token", "X").unwrap().expose(), "tok");
         }
         for text in
-            ["", "\n", "a\nb", "a\rb", "a b", "tok\n\n", " tok", "\u{feff}tok", "a\0b", "tok\u{85}", "t\u{2028}"]
+            ["", "\n", "\r\n \t", "a\nb", "a\rb", "a b", "tok\u{a0}", "\u{feff}tok", "a\0b", "tok\u{85}", "t\u{2028}"]
         {
             let error = checked(text, "token", "X").unwrap_err();
             assert_eq!(error.kind(), Kind::Input, "{text:?}");

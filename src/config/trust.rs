@@ -7,6 +7,7 @@
 use url::Url;
 
 use super::file::{Files, SYSTEM};
+use super::job::trimmed;
 use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, Server, parse_server};
@@ -130,7 +131,7 @@ fn remote_origin(address: &Address) -> Option<&Server> {
 fn allowed_origins(files: &Files) -> Result<Option<Vec<Server>>> {
     let Some(list) = files.find(|settings| settings.allowed_origins.clone()) else { return Ok(None) };
     let parse = |text: &String| {
-        parse_server(text).map_err(|problem| {
+        parse_server(trimmed(text)).map_err(|problem| {
             Error::new(Kind::Config, format!("one of the allowed-origins in {} {problem}", list.origin))
                 .hint("scheme, host and port: https://vault.example.com:8200")
         })

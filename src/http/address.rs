@@ -119,8 +119,11 @@ impl Server {
 /// # Errors
 /// What is wrong with it, to be put behind its name.
 pub fn parse_server(text: &str) -> Result<Server, String> {
+    if text.contains(char::is_whitespace) {
+        return Err("has a blank in it".into());
+    }
     if !is_bare(text) {
-        return Err("has a blank, a backslash or a character that is not printable ASCII".into());
+        return Err("has a backslash or a character that is not printable ASCII".into());
     }
     // In a host some readers decode it, some refuse it; in a path Vault would decode it.
     if text.contains('%') {

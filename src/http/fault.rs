@@ -7,8 +7,9 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use rustls::{AlertDescription, Error as TlsError};
 
+use super::certificate;
 use super::transport::Connection;
 use crate::error::{Error, Kind};
 
@@ -172,7 +173,7 @@ fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refu
 fn describe_tls(error: &TlsError, host: &str) -> Error {
     let protocol = |text: String| Error::new(Kind::Protocol, text);
     match error {
-        TlsError::InvalidCertificate(problem) => describe_certificate(problem, host),
+        TlsError::InvalidCertificate(problem) => certificate::describe(problem, host),
         TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
         | TlsError::PeerIncompatible(_) => {
             protocol(format!("{host} offers no TLS that is safe to use: 1.2 or later is needed"))
@@ -184,7 +185,7 @@ fn describe_tls(error: &TlsError, host: &str) -> Error {
         }
         TlsError::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName) => {
             protocol(format!("{host} refused the TLS handshake"))
-                .hint("is the host in VAULT_ADDR the one that the server serves? VAULT_TLS_SERVER_NAME names another")
+                .hint("is the host in VAULT_ADDR the one that the server serves? VAULT_TLS_SERVER_NAME names another; its key must be RSA, P-256, P-384, P-521 or Ed25519")
         }
         TlsError::InvalidMessage(_) => protocol(format!("{host} does not speak TLS"))
             .hint("is this the port of a plain http server, or of a proxy?"),
@@ -208,62 +209,6 @@ fn refuses_certificate(error: &TlsError) -> bool {
             | Alert::UnknownCA
             | Alert::DecryptError
     )
-}
-
-fn describe_certificate(problem: &CertificateError, host: &str) -> Error {
-    let protocol = |text: String| Error::new(Kind::Protocol, text);
-    match problem {
-        CertificateError::UnknownIssuer => {
-            protocol(format!("the certificate of {host} is signed by a CA that is not known here"))
-                .hint("name the CA with --ca-file PATH or VAULT_CACERT")
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            protocol(format!("the certificate of {host} has expired{}", dates(problem)))
-                .hint("renew it, or set the clock of this runner")
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            protocol(format!("the certificate of {host} is not valid yet{}", dates(problem)))
-                .hint("is the clock of this runner right?")
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            let names = match problem {
-                CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
-                    format!(": it is for {}", crate::error::sanitized(&presented.join(", ")))
-                }
-                _ => String::new(),
-            };
-            protocol(format!("the certificate of {host} is for another name{names}"))
-                .hint("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to it")
-        }
-        // A CA that was made anew under its old name: the name is found, and its key does not fit.
-        CertificateError::BadSignature => {
-            protocol(format!("the certificate of {host} is signed by another CA than the one of that name here"))
-                .hint("name the CA of today with --ca-file PATH or VAULT_CACERT")
-        }
-        CertificateError::Revoked => protocol(format!("the certificate of {host} is revoked")),
-        _ => protocol(format!("the certificate of {host} cannot be believed"))
-            .cause(anyhow::anyhow!("{}", crate::error::sanitized(&problem.to_string()))),
-    }
-}
-
-/// What the certificate says and what the local clock says, which is as often wrong.
-fn dates(problem: &CertificateError) -> String {
-    let show = |time: rustls::pki_types::UnixTime| {
-        i64::try_from(time.as_secs())
-            .ok()
-            .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-            .map(crate::time::render_time)
-            .unwrap_or_default()
-    };
-    match problem {
-        CertificateError::ExpiredContext { time, not_after } => {
-            format!(" on {}, the clock here says {}", show(*not_after), show(*time))
-        }
-        CertificateError::NotValidYetContext { time, not_before } => {
-            format!(" before {}, the clock here says {}", show(*not_before), show(*time))
-        }
-        _ => String::new(),
-    }
 }
 
 /// The errors below an error. An `io::Error` hides the one that it carries from `source`.

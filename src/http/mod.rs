@@ -6,14 +6,18 @@
 //! step is not decided here, only whether a byte of the request can have left: `Stage`.
 
 pub mod address;
+mod certificate;
 pub(crate) mod cloud;
 mod fault;
 mod keepalive;
+pub mod no_proxy;
+mod p521;
 pub mod redirect;
 mod resolver;
 mod setup;
 mod tls;
 pub mod transport;
+mod verifier;
 
 use std::time::Duration;
 

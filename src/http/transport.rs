@@ -1,8 +1,10 @@
 //! How a server is reached: the plain words that `config` decides and this folder's client obeys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{Address, Server};
+use super::no_proxy::NoProxy;
 use crate::origin::Origin;
 use crate::secret::Secret;
 
@@ -60,8 +62,8 @@ pub enum Roots {
 pub struct Proxy {
     /// Its address, which may hold a password.
     pub url: Secret,
-    /// `NO_PROXY`'s list of hosts that are reached without it.
-    pub except: Option<String>,
+    /// The servers that are reached without it.
+    pub except: Arc<NoProxy>,
     /// Where it came from.
     pub origin: Origin,
 }

@@ -1,7 +1,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use dev_vault::{Builder, DevVault, Tls};
+use dev_vault::{Builder, DevVault, Issuer, Tls};
 
 use crate::support::{METHODS, Ran, Run, World};
 
@@ -46,6 +46,88 @@ fn a_certificate_that_is_not_to_be_believed_ends_the_run_before_any_request() {
     for (how, words, hint) in cases {
         let world = tls(how);
         refused(trusting(&world, EXOSCALE).run(), &world, 76, words, hint);
+    }
+}
+
+// check: 12
+#[test]
+fn a_refused_certificate_says_its_own_reason_and_the_exact_change() {
+    let cases: [(Tls, &[&str], &str); 4] = [
+        (Tls::WrongName, &["is for another name: 127.0.0.1 was asked for, and it is for vault.invalid"], "VAULT_ADDR"),
+        (Tls::NoName, &["has no subject alternative name", "127.0.0.1"], "subjectAltName=IP:127.0.0.1"),
+        (Tls::ClientsOnly, &["is not for servers", "lacks serverAuth"], "extendedKeyUsage=serverAuth"),
+        (Tls::Sha1, &["is signed with SHA-1"], "SHA-256"),
+    ];
+    for (how, words, hint) in cases {
+        let world = tls(how);
+        refused(trusting(&world, EXOSCALE).run(), &world, 76, words, &[hint]);
+    }
+    let world = tls(Tls::NoName);
+    let run = trusting(&world, EXOSCALE).env("VAULT_TLS_SERVER_NAME", "vault.example.com");
+    refused(run.run(), &world, 76, &["vault.example.com was asked for"], &["subjectAltName=DNS:vault.example.com"]);
+}
+
+// check: 12
+#[test]
+fn keys_on_p_521_are_believed_in_a_ca_and_in_a_server() {
+    let world = tls(Tls::P521);
+    trusting(&world, EXOSCALE).run().ok();
+    let world = tls(Tls::P521);
+    let run = trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", tls(Tls::Sha1).vault.ca_pem());
+    refused(run.run(), &world, 76, &["signed by a CA that is not known here"], &["--ca-file"]);
+}
+
+fn self_signed(how: Tls, issuer: Issuer) -> World {
+    World::with(DevVault::builder().tls(how).issuer(issuer))
+}
+
+// check: 12
+#[test]
+fn a_self_signed_certificate_is_believed_when_it_is_named_itself() {
+    for issuer in [Issuer::Itself, Issuer::ItselfAsCa] {
+        let world = self_signed(Tls::Valid, issuer);
+        let file = world.file("server.pem", world.vault.server_pem()).display().to_string();
+        world.command_as("token", EXOSCALE).env("VAULT_CACERT", &file).run().ok();
+        // Beside others, whatever their order.
+        let both = format!("{}{}", tls(Tls::Valid).vault.ca_pem(), world.vault.server_pem());
+        trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", &both).run().ok();
+    }
+    // One that a CA has signed is believed by itself, as well as by its CA.
+    let world = tls(Tls::Valid);
+    trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", world.vault.server_pem()).run().ok();
+}
+
+// check: 12
+#[test]
+fn a_certificate_that_is_named_itself_is_still_held_against_name_date_and_purpose() {
+    let cases: [(Tls, &[&str], &[&str]); 5] = [
+        (Tls::Expired, &["expired on 2021-01-01T00:00:00Z"], &["renew"]),
+        (Tls::NotYetValid, &["not valid yet before 2090-01-01T00:00:00Z"], &["clock"]),
+        (Tls::WrongName, &["is for another name: 127.0.0.1 was asked for"], &["VAULT_TLS_SERVER_NAME"]),
+        (Tls::NoName, &["has no subject alternative name"], &["subjectAltName=IP:127.0.0.1"]),
+        (Tls::ClientsOnly, &["is not for servers"], &["serverAuth"]),
+    ];
+    for issuer in [Issuer::Ca, Issuer::Itself, Issuer::ItselfAsCa] {
+        for (how, words, hint) in cases {
+            let world = self_signed(how, issuer);
+            let run = trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", world.vault.server_pem());
+            refused(run.run(), &world, 76, words, hint);
+        }
+    }
+}
+
+// check: 12
+#[test]
+fn another_certificate_of_the_same_name_is_not_the_one_that_was_named() {
+    for issuer in [Issuer::Itself, Issuer::ItselfAsCa] {
+        let another = self_signed(Tls::Valid, issuer);
+        for named in [another.vault.server_pem(), tls(Tls::Valid).vault.ca_pem()] {
+            let world = self_signed(Tls::Valid, issuer);
+            let run = trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", named);
+            let words = ["is self-signed, and is not one of those that are known here"];
+            refused(run.run(), &world, 76, &words, &["--ca-file", "VAULT_CACERT"]);
+            assert_eq!(world.vault.handshakes(), 0);
+        }
     }
 }
 

@@ -321,6 +321,7 @@ fn a_read_whose_answer_was_lost_is_told_also_where_the_next_one_is_refused() {
     assert_eq!((world.count(READ), world.vault.live_leases().len()), (2, 0), "{ran:?}");
 }
 
+// check: 5
 #[test]
 fn a_signal_while_the_key_is_given_back_does_not_leave_it() {
     let world = World::start();

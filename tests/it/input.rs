@@ -112,6 +112,7 @@ fn hostile_names_are_refused_before_any_request() {
             let ran = run.run();
             // A value that begins with a hyphen is a flag to the parser.
             let words: &[&str] = if name.starts_with('-') { &[] } else { &["from --"] };
+            let words: &[&str] = if name.trim().is_empty() { &[flag, "is empty", "  hint: "] } else { words };
             let words: &[&str] = if name == "{" && flag.ends_with("role") { &["brace"] } else { words };
             // A namespace such as `-a` and a mount such as `.` have other rules than a role; none leaves as it is.
             stopped(ran, &world, USAGE, words);
@@ -158,6 +159,92 @@ fn an_address_that_could_mean_another_server_is_refused_and_its_secrets_are_not_
     }
     let run = world.command_as("token", EXOSCALE).without("VAULT_ADDR");
     stopped(run.run(), &world, CONFIG, &["VAULT_ADDR", "VAULT_SERVER_URL", "--address"]);
+}
+
+#[test]
+fn a_mistyped_address_is_blamed_and_the_right_one_proposed() {
+    let world = World::start();
+    for (address, words, meant) in [
+        ("https://vault.corp:8200/v1", "ends in /v1", "https://vault.corp:8200"),
+        ("https://vault.corp:8200/v1/", "ends in /v1", "https://vault.corp:8200"),
+        ("https://vault.corp:8200/ui", "ends in /ui", "https://vault.corp:8200"),
+        ("https://vault.corp:8200/ui/vault/secrets", "ends in /ui/vault/secrets", "https://vault.corp:8200"),
+        ("\"https://vault.corp:8200\"", "has quotes in it", "https://vault.corp:8200"),
+        ("vault.corp:8200", "does not begin with https://", "https://vault.corp:8200"),
+        ("10.1.2.3:8200", "does not begin with https://", "https://10.1.2.3:8200"),
+        ("https://vault.corp :8200", "has a blank in it", "https://vault.corp:8200"),
+    ] {
+        let ran = world.command_as("token", EXOSCALE).env("VAULT_ADDR", address).run();
+        let words = format!("the address (from VAULT_ADDR) {words}");
+        stopped(ran, &world, CONFIG, &[&words, &format!("  hint: set VAULT_ADDR={meant}\n")]);
+        let ran = world.command_as("token", EXOSCALE).without("VAULT_ADDR").arg("--address").arg(address).run();
+        stopped(ran, &world, CONFIG, &[&format!("  hint: --address {meant}\n")]);
+    }
+    let token = world.token("job");
+    let ran = world.command_as("token", EXOSCALE).env("VAULT_ADDR", &token).run();
+    assert!(!ran.stderr.contains(&token), "{ran:?}");
+    stopped(ran, &world, CONFIG, &["the address (from VAULT_ADDR)", "  hint: https://vault.example.com:8200\n"]);
+}
+
+#[test]
+fn line_ends_and_blanks_around_a_value_do_not_count_wherever_it_comes_from() {
+    let world = World::start();
+    let around = |text: &str| format!("\r\n {text}\t\r\n\n");
+    let file =
+        world.file("config.toml", "request-timeout = \"\\r\\n20s\\n\"\n[exoscale]\nmount = \" exoscale\\r\\n\"\n");
+    let address = around(&world.vault.address());
+    for method in ["token", "wrapping-token", "generator-token", "id-token"] {
+        let mut run = world.command_as(method, "exoscale --timeout").arg(&around("60s")).env("VAULT_ADDR", &address);
+        for (name, value) in [
+            ("CI_CREDS_ROLE", "gitlab-ci-runner"),
+            ("CI_CREDS_CONFIG", &file.display().to_string()),
+            ("VAULT_MAX_RETRIES", "2"),
+            ("VAULT_CLIENT_TIMEOUT", "20s"),
+            ("VAULT_SKIP_VERIFY", "false"),
+        ] {
+            run = run.env(name, &around(value));
+        }
+        let own: Vec<_> = run.variables().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in own.iter().filter(|(name, _)| name.starts_with("VAULT_") && name != "VAULT_ADDR") {
+            run = run.env(name, &around(value.trim()));
+        }
+        run.run().ok();
+    }
+    // Flags too: `--role "$(cat file)"` of a file with the line ends of Windows.
+    let run = world.command_as("token", "exoscale").arg("--role").arg(&around("gitlab-ci-runner"));
+    run.arg("--mount").arg(&around("exoscale")).arg("--address").arg(&address).run().ok();
+}
+
+#[test]
+fn an_empty_value_is_told_by_its_flag() {
+    let world = World::start();
+    for flag in [
+        "--role",
+        "--mount",
+        "--zone",
+        "--address",
+        "--namespace",
+        "--ca-file",
+        "--client-key",
+        "--tls-server-name",
+        "--proxy",
+        "--redirect-host",
+        "--timeout",
+        "--retries",
+        "--auth-mount",
+        "--auth-role",
+        "--token-file",
+        "--id-token-env",
+        "--file",
+        "--profile",
+        "--config",
+    ] {
+        let said = format!("{flag} is empty");
+        let run = || world.command_as("token", "exoscale");
+        for run in [run().arg(flag).arg(""), run().arg(&format!("{flag}="))] {
+            stopped(run.run(), &world, USAGE, &[&said, "  hint: ", flag]);
+        }
+    }
 }
 
 #[test]

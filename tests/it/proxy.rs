@@ -47,7 +47,9 @@ fn a_proxy_for_vault_wins_over_the_general_one_and_no_proxy_speaks_of_the_genera
     run.env("VAULT_PROXY_ADDR", &proxy.address()).run().ok();
     assert_eq!(wrong.connections(), 0);
 
-    for list in ["vault.invalid", ".invalid", "other,vault.invalid", "*"] {
+    let port = world.vault.socket_address().port();
+    let with_port = format!("vault.invalid:{port}");
+    for list in ["vault.invalid", ".invalid", "*.invalid", "other,vault.invalid", "*", &with_port] {
         let run = remote(&world, "token", &format!("{EXOSCALE} --connect-timeout 2 -v"));
         let run = run.env("HTTPS_PROXY", &wrong.address()).env("NO_PROXY", list);
         let ran = run.run();
@@ -57,6 +59,68 @@ fn a_proxy_for_vault_wins_over_the_general_one_and_no_proxy_speaks_of_the_genera
         let ran = run.env("VAULT_TLS_SERVER_NAME", "other.invalid").run();
         assert_eq!((ran.code, wrong.connections()), (69, 0), "{list}: {ran:?}");
     }
+}
+
+#[test]
+fn a_proxy_is_taken_without_its_scheme_and_no_proxy_speaks_of_one_port() {
+    let (world, proxy) = behind_a_proxy();
+    let bare = proxy.address().replace("http://", "");
+    for name in ["HTTPS_PROXY", "VAULT_PROXY_ADDR"] {
+        remote(&world, "token", EXOSCALE).env(name, &bare).run().ok();
+        remote(&world, "token", EXOSCALE).env(name, &format!("job:Sw0rdfish@{bare}")).run().ok();
+    }
+    let login = proxy.requests()[1].headers.get("proxy-authorization").map(str::to_owned);
+    assert_eq!(login.as_deref(), Some("Basic am9iOlN3MHJkZmlzaA=="));
+    for list in ["vault.invalid:1", "*.vault.invalid", ".vault.invalid", "[::1]", "10.0.0.0/8"] {
+        let seen = proxy.connections();
+        remote(&world, "token", EXOSCALE).env("HTTPS_PROXY", &bare).env("NO_PROXY", list).run().ok();
+        assert_eq!(proxy.connections(), seen + 1, "{list}");
+    }
+}
+
+// check: 13
+#[test]
+fn no_proxy_covers_an_address_by_a_star_a_network_and_itself() {
+    let world = World::with(DevVault::builder().tls(Tls::Valid));
+    let proxy = Proxy::refuse(Reply::html(502, "no"));
+    let run = |host: &str, list: &str| {
+        let run = remote(&world, "token", &format!("{EXOSCALE} --connect-timeout 1 --timeout 5"));
+        let run = run.env("VAULT_ADDR", &format!("https://{host}:8200")).env("HTTPS_PROXY", &proxy.address());
+        run.env("NO_PROXY", list).run()
+    };
+    // Addresses for documentation (RFC 5737, RFC 3849), where nobody is.
+    for (host, list) in [
+        ("192.0.2.1", "*"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.0/24"),
+        ("192.0.2.1", "192.0.2.1:8200"),
+        ("[2001:db8::1]", "*"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+        ("[2001:db8::1]", "[2001:db8::1]:8200"),
+        ("[2001:db8::1]", "2001:db8::/32"),
+    ] {
+        let ran = run(host, list);
+        assert!(ran.code == 69 && !ran.stderr.contains("proxy from"), "{host} {list}: {ran:?}");
+    }
+    assert_eq!(proxy.connections(), 0);
+    for list in ["192.0.2.2", "192.0.2.1:443", "198.51.100.0/24", "vault.invalid"] {
+        let ran = run("192.0.2.1", list);
+        assert!(ran.code == 69 && ran.stderr.contains("the proxy from HTTPS_PROXY"), "{list}: {ran:?}");
+    }
+    assert_eq!(proxy.connections(), 4);
+}
+
+// check: 13
+#[test]
+fn an_ipv6_address_behind_a_proxy_is_refused_before_anything_is_sent() {
+    let (world, proxy) = behind_a_proxy();
+    for (name, hint) in [("HTTPS_PROXY", "NO_PROXY=[2001:db8::1]"), ("VAULT_PROXY_ADDR", "by a name")] {
+        let run = remote(&world, "token", EXOSCALE).env("VAULT_ADDR", "https://[2001:db8::1]:8200");
+        let ran = run.env(name, &proxy.address()).run();
+        ran.refused(&world, 78, "config", &["IPv6", &format!("from {name}")], &[hint]);
+    }
+    assert_eq!(proxy.connections(), 0);
 }
 
 #[test]

@@ -87,8 +87,16 @@ fn a_key_is_handed_over_when_five_answers_in_a_row_knew_it() {
         assert_eq!((request.line().as_str(), &request.query), ("POST /", &None));
         let mut names: Vec<_> = request.headers.iter().map(|(name, _)| name.to_lowercase()).collect();
         names.sort();
-        let expected =
-            ["accept", "authorization", "content-length", "content-type", "host", "user-agent", "x-amz-date"];
+        let expected = [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "user-agent",
+            "x-amz-date",
+        ];
         assert_eq!(names, expected, "what is Vault's went to AWS");
     }
     assert_nothing_secret_was_sent(&world, &sts, &minted.key);

@@ -79,9 +79,9 @@ fn a_secret_file_that_is_missing_empty_or_garbled_is_told_by_its_path() {
     let cases = [
         (String::new(), "is empty"),
         ("\n".to_owned(), "is empty"),
-        (format!("{token}\n\n"), "not printable ASCII"),
+        ("\r\n\t \r\n".to_owned(), "is empty"),
         (format!("{}\n{}", &token[..20], &token[20..]), "not printable ASCII"),
-        (format!("{token} "), "not printable ASCII"),
+        (format!("{token}\u{a0}"), "not printable ASCII"),
         (format!("\u{feff}{token}"), "at byte 1"),
         (format!("{token}\0"), "not printable ASCII"),
         ("x".repeat(70_000), "longer than 64 KiB"),
@@ -99,6 +99,17 @@ fn a_secret_file_that_is_missing_empty_or_garbled_is_told_by_its_path() {
     }
     let run = world.command(EXOSCALE).env("VAULT_TOKEN", "two words");
     stopped(run.run(), &world, INPUT, &["VAULT_TOKEN", "at byte 4", "one line"]);
+}
+
+#[test]
+fn line_ends_and_blanks_around_a_secret_do_not_count_in_a_file_and_in_a_variable() {
+    let world = World::start();
+    let token = world.token("job");
+    for text in [format!("{token}\r\n"), format!("\r\n\n{token}\n\r\n\n"), format!(" {token}\t\n")] {
+        let path = world.file("token", &text).display().to_string();
+        world.command(EXOSCALE).env("VAULT_TOKEN_FILE", &format!("\n{path}\r\n")).run().ok();
+        world.command(EXOSCALE).env("VAULT_TOKEN", &text).run().ok();
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::journal::{Journal, Recorded};
 use crate::listener::{Listener, Pool};
 use crate::reader::Reader;
 use crate::stream::Stream;
-use crate::tls::{Certificates, Tls};
+use crate::tls::{Certificates, Issuer, Tls};
 
 /// What such a server has seen.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(crate) struct Aside {
 
 impl Aside {
     pub(crate) fn start(tls: Tls, answer: impl Fn(&Tally, &Recorded) -> Answer + Send + Sync + 'static) -> Self {
-        let certificates = Certificates::new(tls, false).expect("certificates can be made");
+        let certificates = Certificates::new(tls, Issuer::default(), false).expect("certificates can be made");
         let config = certificates.as_ref().map(|certificates| Arc::clone(&certificates.config));
         let tally = Arc::new(Tally::default());
         let seen = Arc::clone(&tally);

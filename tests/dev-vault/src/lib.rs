@@ -20,6 +20,7 @@ mod http;
 mod journal;
 mod listener;
 mod oracle;
+mod p521;
 mod proxy;
 mod random;
 mod reader;
@@ -43,7 +44,7 @@ pub use proxy::Proxy;
 pub use relay::Relay;
 pub use server::{Builder, DevVault};
 pub use sink::Sink;
-pub use tls::{ClientIdentity, Tls};
+pub use tls::{ClientIdentity, Issuer, Tls};
 
 /// A lock that outlives a panic: the panic itself is reported when the server is dropped.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

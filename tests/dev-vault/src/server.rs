@@ -17,13 +17,14 @@ use crate::listener::{Listener, Pool};
 use crate::lock;
 use crate::oracle::{LiveLease, LiveToken};
 use crate::script::Script;
-use crate::tls::{Certificates, ClientIdentity, Tls};
+use crate::tls::{Certificates, ClientIdentity, Issuer, Tls};
 
 /// How a server is to be.
 #[derive(Debug, Default)]
 pub struct Builder {
     dialect: Option<Dialect>,
     tls: Tls,
+    issuer: Issuer,
     require_client_certificate: bool,
     unix: Option<PathBuf>,
     options: Options,
@@ -41,6 +42,13 @@ impl Builder {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
+        self
+    }
+
+    /// Who has signed what is shown there.
+    #[must_use]
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.issuer = issuer;
         self
     }
 
@@ -85,8 +93,8 @@ impl Builder {
     /// When no loopback port or certificate can be had.
     #[must_use]
     pub fn start(self) -> DevVault {
-        let certificates =
-            Certificates::new(self.tls, self.require_client_certificate).expect("certificates can be made");
+        let certificates = Certificates::new(self.tls, self.issuer, self.require_client_certificate)
+            .expect("certificates can be made");
         let clock = Clock::default();
         let core = Core::new(self.dialect.unwrap_or(Dialect::Vault1_16), self.options, clock.now());
         let pool = Arc::new(Pool::default());
@@ -152,6 +160,15 @@ impl DevVault {
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.certificates.as_ref().expect("the server has TLS").ca_pem
+    }
+
+    /// The certificate that the server shows.
+    ///
+    /// # Panics
+    /// Without TLS.
+    #[must_use]
+    pub fn server_pem(&self) -> &str {
+        &self.certificates.as_ref().expect("the server has TLS").server_pem
     }
 
     /// A client certificate that the server accepts.

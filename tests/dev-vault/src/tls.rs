@@ -6,7 +6,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
@@ -26,6 +27,26 @@ pub enum Tls {
     WrongName,
     /// A good certificate, and nothing newer than TLS 1.2.
     Tls12Only,
+    /// A certificate with a common name and no other.
+    NoName,
+    /// A certificate whose extended key usage is for clients alone.
+    ClientsOnly,
+    /// CA and server with keys on P-521; OpenSSL's.
+    P521,
+    /// A certificate that its CA signed with SHA-1; OpenSSL's.
+    Sha1,
+}
+
+/// Who has signed what a listener shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Issuer {
+    /// A CA.
+    #[default]
+    Ca,
+    /// Itself, and it says that it is no CA's.
+    Itself,
+    /// Itself, and it says that it is a CA's: what `openssl req -x509` makes.
+    ItselfAsCa,
 }
 
 /// A client certificate and its key.
@@ -40,23 +61,27 @@ pub struct ClientIdentity {
 /// The certificates of one server.
 pub(crate) struct Certificates {
     pub(crate) ca_pem: String,
+    pub(crate) server_pem: String,
     pub(crate) client: ClientIdentity,
     pub(crate) config: Arc<ServerConfig>,
 }
 
 impl Certificates {
     /// `None` for plain HTTP.
-    pub(crate) fn new(tls: Tls, require_client: bool) -> Result<Option<Self>, Box<dyn std::error::Error>> {
+    pub(crate) fn new(
+        tls: Tls,
+        issuer: Issuer,
+        require_client: bool,
+    ) -> Result<Option<Self>, Box<dyn std::error::Error>> {
         if tls == Tls::Off {
             return Ok(None);
         }
         let ca = CertifiedIssuer::self_signed(ca_params(), KeyPair::generate()?)?;
-        let leaf_key = KeyPair::generate()?;
-        let leaf = leaf_params(tls)?.signed_by(&leaf_key, &ca)?;
+        let shown = Shown::new(tls, issuer, &ca)?;
         let client_key = KeyPair::generate()?;
         let client = client_params()?.signed_by(&client_key, &ca)?;
 
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(crate::p521::crypto_provider());
         let versions: &[_] = if tls == Tls::Tls12Only { &[&rustls::version::TLS12] } else { rustls::ALL_VERSIONS };
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
         let builder = if require_client {
@@ -67,14 +92,56 @@ impl Certificates {
         } else {
             builder.with_no_client_auth()
         };
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
-        let mut config = builder.with_single_cert(vec![leaf.der().clone()], key)?;
+        let chain = vec![CertificateDer::from_pem_slice(shown.certificate.as_bytes())?];
+        let mut config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(shown.key.as_bytes())?)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Some(Self {
-            ca_pem: ca.pem(),
+            ca_pem: shown.ca,
+            server_pem: shown.certificate,
             client: ClientIdentity { cert_pem: client.pem(), key_pem: client_key.serialize_pem() },
             config: Arc::new(config),
         }))
+    }
+}
+
+/// What clients see, and whom they must believe for it; PEM.
+struct Shown {
+    certificate: String,
+    key: String,
+    ca: String,
+}
+
+impl Shown {
+    fn new(tls: Tls, issuer: Issuer, ca: &CertifiedIssuer<'_, KeyPair>) -> Result<Self, rcgen::Error> {
+        // `rcgen` makes none of these with `ring`. How they were made is told in data/certificates/README.md.
+        let made = match tls {
+            Tls::P521 => Some([
+                include_str!("../data/certificates/p521-server.pem"),
+                include_str!("../data/certificates/p521-server-key.pem"),
+                include_str!("../data/certificates/p521-ca.pem"),
+            ]),
+            Tls::Sha1 => Some([
+                include_str!("../data/certificates/sha1-server.pem"),
+                include_str!("../data/certificates/sha1-server-key.pem"),
+                include_str!("../data/certificates/sha1-ca.pem"),
+            ]),
+            _ => None,
+        };
+        if let Some([certificate, key, ca]) = made.map(|texts| texts.map(str::to_owned)) {
+            return Ok(Self { certificate, key, ca });
+        }
+        let key = KeyPair::generate()?;
+        let mut params = leaf_params(tls)?;
+        let certificate = match issuer {
+            Issuer::Ca => params.signed_by(&key, ca)?,
+            Issuer::Itself => params.self_signed(&key)?,
+            Issuer::ItselfAsCa => {
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                params.self_signed(&key)?
+            }
+        };
+        let ca = if issuer == Issuer::Ca { ca.pem() } else { certificate.pem() };
+        Ok(Self { certificate: certificate.pem(), key: key.serialize_pem(), ca })
     }
 }
 
@@ -90,7 +157,12 @@ fn leaf_params(tls: Tls) -> Result<CertificateParams, rcgen::Error> {
     let names: &[&str] = if tls == Tls::WrongName { &["vault.invalid"] } else { &["localhost", "127.0.0.1", "::1"] };
     let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
     params.distinguished_name.push(DnType::CommonName, names[0]);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let purpose =
+        if tls == Tls::ClientsOnly { ExtendedKeyUsagePurpose::ClientAuth } else { ExtendedKeyUsagePurpose::ServerAuth };
+    params.extended_key_usages = vec![purpose];
+    if tls == Tls::NoName {
+        params.subject_alt_names.clear();
+    }
     let (begin, end) = match tls {
         Tls::Expired => (2020, 2021),
         Tls::NotYetValid => (2090, 2091),
