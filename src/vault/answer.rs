@@ -60,8 +60,10 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
             .hint("does a proxy add X-Vault-Wrap-TTL? does the policy demand a wrapped answer (min_wrapping_ttl)?");
         return Outcome::unusable(error);
     }
-    // A lease ID begins with the path, which is ours; the rest of it is the server's, and is told.
+    // A lease ID begins with the path, which is ours, and ends with the namespace's id, which is in the token too; the
+    // rest of it is the server's, and is told.
     let drawn = envelope.lease_id.strip_prefix(path).unwrap_or(&envelope.lease_id);
+    let drawn = drawn.rsplit_once('.').map_or(drawn, |(drawn, _)| drawn);
     if secrets.stand_in(drawn) {
         let error = Error::new(Kind::Data, format!("the lease id in the answer of {path} repeats a secret"));
         return Outcome::unusable(error);
@@ -188,6 +190,15 @@ mod tests {
         let body = Zeroizing::new(b"{\"lease_id\":\"aws/sts/x/4OzJ1xW9\"}".to_vec());
         let reply = Reply { status: 200, json: true, content_type: String::new(), retry_after: None, body };
         assert!(matches!(classify(Step::Mint, Ok(reply), "vault", "aws/sts/x", &secrets), Outcome::Done(_)));
+
+        // In a namespace, its id stands behind a dot at the end of every token and of every lease id.
+        secrets.note("s.qPzcVJ8yTmab.NS1234");
+        for (id, usable) in [("4OzJ1xW9ab.NS1234", true), ("4OzqPzcVJ8y.NS1234", false)] {
+            let body = Zeroizing::new(format!("{{\"lease_id\":\"aws/sts/x/{id}\"}}").into_bytes());
+            let reply = Reply { status: 200, json: true, content_type: String::new(), retry_after: None, body };
+            let done = matches!(classify(Step::Mint, Ok(reply), "vault", "aws/sts/x", &secrets), Outcome::Done(_));
+            assert_eq!(done, usable, "{id}");
+        }
 
         for (kind, withheld) in [(Kind::Protocol, true), (Kind::Unavailable, false)] {
             let error = Error::new(kind, "x wants to send us to y").hint("--redirect-host h-v-s-s-e-c-r-e-t");
