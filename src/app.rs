@@ -89,8 +89,11 @@ fn deliver_credential(mut plan: Plan, host: &Host) -> Result<()> {
 /// is under way, but not the read that makes a credential.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
     let vault = Vault::new(&plan.connection, host)?;
-    let chain = Chain::new(&vault, cache, host);
     let verbose = plan.output.verbose;
+    if plan.output.format == Format::Process && !verbose {
+        vault.keep_silent();
+    }
+    let chain = Chain::new(&vault, cache, host);
     start_runtime(host)?.block_on(async {
         let interrupted = wait_for_signal()?;
         let mut work = Box::pin(fetch_and_deliver(&chain, plan, host));

@@ -340,6 +340,7 @@ fn is_gone(outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::host::Fake;
+    use crate::vault::outcome::Patience;
     use crate::vault::refusal::Refusal;
 
     #[test]
@@ -361,7 +362,7 @@ mod tests {
         assert!(!refused(400, "permission denied") && !refused(404, ""));
         let error = || Error::new(Kind::Unavailable, "x");
         assert!(!is_gone(&Outcome::Ambiguous { error: error(), transient: true, cut_off: false }));
-        assert!(!is_gone(&Outcome::NotProcessed { error: error(), retry_after: None }));
+        assert!(!is_gone(&Outcome::NotProcessed { error: error(), retry_after: None, patience: Patience::Counted }));
         assert!(!is_gone(&Outcome::Final(error())));
     }
 

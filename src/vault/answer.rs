@@ -2,7 +2,7 @@
 
 use super::echo::{Secrets, WITHHELD};
 use super::failure;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Patience};
 use super::step::Step;
 use super::wire::{self, Envelope};
 use crate::error::{Error, Kind};
@@ -19,7 +19,7 @@ pub(super) fn classify(
 ) -> Outcome {
     let reply = match result.map_err(|broken| withhold(broken, host, secrets)) {
         Ok(reply) => reply,
-        Err(Broken { stage: Stage::NotSent, error }) => return Outcome::NotProcessed { error, retry_after: None },
+        Err(Broken { stage: Stage::NotSent, error }) => return Outcome::not_processed(error, None, Patience::Counted),
         Err(Broken { stage: Stage::Sent, error }) => {
             // An answer that cannot be used is one all the same: Vault had done its work.
             let answered = error.kind() == Kind::Protocol;

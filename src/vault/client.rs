@@ -1,5 +1,5 @@
-//! A Vault for one run. Sends, classifies, and sends again where the table of [`Step::when_ambiguous`] and the run's budget
-//! allow it. The requests themselves are in `request`.
+//! A Vault for one run. Sends, classifies, and sends again where the rules of `retry` and the run's budget allow
+//! it. The requests themselves are in `request`.
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
@@ -11,12 +11,12 @@ use tokio::time::timeout;
 
 use super::answer::classify;
 use super::echo::Secrets;
-use super::outcome::Outcome;
-use super::retry;
-use super::step::{Again, Step};
+use super::outcome::{Outcome, Patience};
+use super::retry::{self, Tries};
+use super::step::Step;
 use super::wire::Envelope;
 use crate::config::{REQUEST, RETRIES};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::transport::Connection;
 use crate::http::{Broken, Client, Method, Reply, Request};
@@ -47,6 +47,8 @@ pub struct Vault<'a> {
     secrets: Secrets,
     /// What Vault warned of, each with its path.
     warnings: RefCell<Vec<String>>,
+    /// Whether a wait is not told, or not any more.
+    silent: Cell<bool>,
     /// Whether the read that makes a credential is under way.
     minting: Cell<bool>,
     /// Whether a signal came during that read; nothing more is made then.
@@ -103,6 +105,7 @@ impl<'a> Vault<'a> {
             clean_up: Cell::new(None),
             secrets: Secrets::default(),
             warnings: RefCell::default(),
+            silent: Cell::new(false),
             minting: Cell::new(false),
             interrupted: Cell::new(false),
             interrupt: Notify::new(),
@@ -114,6 +117,11 @@ impl<'a> Vault<'a> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.http.peer.host
+    }
+
+    /// A wait for a server is not told: the caller shows what stands on stderr as a failure.
+    pub fn keep_silent(&self) {
+        self.silent.set(true);
     }
 
     /// The run logs in with something that is not had again.
@@ -145,8 +153,8 @@ impl<'a> Vault<'a> {
         for secret in token.iter().map(|token| token.expose()).chain(secrets.iter().copied()) {
             self.secrets.note(secret);
         }
-        let mut attempt = 0;
-        let mut declined = false;
+        let begun = self.host.elapsed();
+        let mut tries = Tries::default();
         loop {
             let Some(timeout) = self.timeout(step) else {
                 let error = Error::new(
@@ -154,8 +162,8 @@ impl<'a> Vault<'a> {
                     format!("the run's deadline of {} s passed before {path}", self.deadline.as_secs()),
                 )
                 .hint("--timeout allows more");
-                let outcome = Outcome::NotProcessed { error, retry_after: None };
-                return Exchange { sent: self.host.now(), outcome, declined };
+                let outcome = Outcome::not_processed(error, None, Patience::Counted);
+                return Exchange { sent: self.host.now(), outcome, declined: tries.declined };
             };
             let (body, spends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint && self.single_use.get());
             let request = Request { method, path, query, token, body, spends, timeout };
@@ -167,38 +175,37 @@ impl<'a> Vault<'a> {
             let answered = result.is_ok();
             let outcome = classify(step, result, self.name(), path, &self.secrets);
             if let Outcome::Done(envelope) = &outcome {
-                self.note(step, envelope);
-                let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
-                self.warnings.borrow_mut().extend(warnings);
+                self.note(step, path, envelope);
             }
-            let again = match &outcome {
-                // Who answers may be somebody before a Vault that has acted: once more, and no third time.
-                Outcome::NotProcessed { .. } if step == Step::Mint && answered => {
-                    !std::mem::replace(&mut declined, true)
+            let pause = retry::pause(tries.again, &outcome, self.host.now());
+            if tries.allow(step, &outcome, answered, self.retries(step)) && self.can_connect_after(pause, step) {
+                self.tell_of_the_wait(step, &outcome, self.host.elapsed().saturating_sub(begun) + pause);
+                self.http.pause(pause).await;
+                // A busy machine wakes us late.
+                if self.can_connect_after(Duration::ZERO, step) {
+                    tries.again += 1;
+                    continue;
                 }
-                Outcome::NotProcessed { .. } => true,
-                Outcome::Ambiguous { transient, .. } => *transient && step.when_ambiguous() == Again::Yes,
-                Outcome::Done(_) | Outcome::Refused(_) | Outcome::Final(_) => false,
-            };
-            let retry_after = match &outcome {
-                Outcome::NotProcessed { retry_after, .. } => retry_after.as_deref(),
-                _ => None,
-            };
-            let pause = retry::pause(attempt, retry_after, self.host.now());
-            if !again || attempt >= self.retries(step) || !self.can_connect_after(pause, step) {
-                return Exchange { sent, outcome, declined };
             }
-            self.http.pause(pause).await;
-            // A busy machine wakes us late.
-            if !self.can_connect_after(Duration::ZERO, step) {
-                return Exchange { sent, outcome, declined };
-            }
-            attempt += 1;
+            let outcome = outcome.after(tries.again + 1, self.host.elapsed().saturating_sub(begun));
+            return Exchange { sent, outcome, declined: tries.declined };
         }
     }
 
-    /// Notes what an answer brought: a later one, of a revocation, must not repeat it either.
-    fn note(&self, step: Step, envelope: &Envelope) {
+    /// Says once why the run goes on for so long, when a server lets us wait.
+    fn tell_of_the_wait(&self, step: Step, outcome: &Outcome, waited: Duration) {
+        let Outcome::NotProcessed { error, patience: Patience::Run | Patience::Certain, .. } = outcome else { return };
+        if waited < SILENCE || self.silent.replace(true) {
+            return;
+        }
+        let left = self.budget(step).saturating_sub(self.host.elapsed()).as_secs();
+        // Security: joined with stdout, the line may be what a shell evaluates.
+        let why = sanitized(error.message());
+        self.host.write_stderr(&format!("ci-creds: trying again for up to {left} s, because {why}\n"));
+    }
+
+    /// Notes what an answer brought: a later one, of a revocation, must not repeat its secrets either.
+    fn note(&self, step: Step, path: &str, envelope: &Envelope) {
         let token = envelope.auth.as_ref().and_then(|auth| auth.client_token.as_ref());
         let data = envelope.data.as_ref().filter(|_| step == Step::Mint);
         let texts = data.iter().flat_map(|data| &data.0).filter_map(|(_, datum)| match datum {
@@ -206,6 +213,8 @@ impl<'a> Vault<'a> {
             _ => None,
         });
         token.into_iter().chain(texts).for_each(|secret| self.secrets.note(secret.expose()));
+        let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
+        self.warnings.borrow_mut().extend(warnings);
     }
 
     /// One of Vault's warnings, for people.

@@ -1,7 +1,7 @@
 //! What a status other than 2xx means: Vault's own, and that of what stands before it.
 
 use super::echo::Secrets;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Patience};
 use super::refusal::Refusal;
 use super::step::Step;
 use super::wire::{self, Failure};
@@ -11,6 +11,21 @@ use crate::http::Reply;
 /// How a sealed or standby Vault ends its 503; 1.8 puts "error performing token check: " before it.
 const NOT_SERVING: [&str; 4] =
     ["Vault is sealed", "node is not active", "no active Vault instance found", "namespace is sealed"];
+
+fn is_not_serving(raw: &str) -> bool {
+    NOT_SERVING.iter().any(|ending| raw.trim_end().ends_with(ending))
+}
+
+/// Vault's quota for a path is used up for less than its interval. A quota for leases lasts until others expire.
+fn patience_with_a_quota(raw: &str, path: &str) -> Patience {
+    if raw.contains("lease count quota exceeded") {
+        Patience::Counted
+    } else if raw.ends_with(&format!("{path}\": rate limit quota exceeded")) {
+        Patience::Certain
+    } else {
+        Patience::Run
+    }
+}
 
 /// What Vault says when its own time for a request is over, or its client gone, and a Vault Agent that lost the answer.
 const CUT_OFF: [&str; 3] = ["context deadline exceeded", "context canceled", "failed to get the response: "];
@@ -25,32 +40,30 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
     let raw = errors.first().map_or("", String::as_str);
     let reason = secrets.quote(raw);
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    let retry_after = reply.retry_after.clone();
+    let not_processed = |error, patience| Outcome::not_processed(error, reply.retry_after.clone(), patience);
     let cut_off = CUT_OFF.iter().any(|words| raw.contains(words));
     match reply.status {
-        412 => {
-            let error = Error::new(Kind::Temporary, format!("{host} does not have the newest state yet (412)"))
-                .hint("re-run the job");
-            Outcome::NotProcessed { error, retry_after }
-        }
-        429 => {
-            let error =
-                Error::new(Kind::Temporary, format!("{host} limits the rate of requests to {path} (429){said}")).hint(
-                    "re-run the job later, or raise the quota for this path: vault read sys/quotas/rate-limit/…"
-                        .replace('…', "NAME"),
-                );
-            Outcome::NotProcessed { error, retry_after }
-        }
-        503 if NOT_SERVING.iter().any(|ending| raw.trim_end().ends_with(ending)) => {
-            let error = unavailable(format!("{host} does not serve (503){said}"))
-                .hint("unseal Vault, or point VAULT_ADDR to the active node");
-            Outcome::NotProcessed { error, retry_after }
-        }
-        472 | 473 => Outcome::NotProcessed {
-            error: unavailable(format!("{host} is a standby ({})", reply.status))
-                .hint("point VAULT_ADDR to the active node"),
-            retry_after,
-        },
+        412 => not_processed(
+            Error::new(Kind::Temporary, format!("{host} does not have the newest state yet (412)"))
+                .hint("re-run the job"),
+            Patience::Run,
+        ),
+        429 => not_processed(
+            Error::new(Kind::Temporary, format!("{host} limits the rate of requests to {path} (429){said}")).hint(
+                "re-run the job later, or raise the quota for this path: vault read sys/quotas/rate-limit/…"
+                    .replace('…', "NAME"),
+            ),
+            patience_with_a_quota(raw, path),
+        ),
+        503 if is_not_serving(raw) => not_processed(
+            unavailable(format!("{host} does not serve (503){said}"))
+                .hint("unseal Vault, or point VAULT_ADDR to the active node"),
+            Patience::Run,
+        ),
+        472 | 473 => not_processed(
+            unavailable(format!("{host} is a standby ({})", reply.status)).hint("point VAULT_ADDR to the active node"),
+            Patience::Run,
+        ),
         501 => Outcome::Final(unavailable(format!("{host} is not initialised (501)")).hint("vault operator init")),
         502 => failed(
             unavailable(format!("{host} could not get an answer from behind it (502){said}"))
@@ -74,11 +87,12 @@ fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
                 .hint("check --role and --mount; is a proxy in between?"),
         ),
         404 | 405 if reply.json => Outcome::Refused(Refusal { status: reply.status, reason: String::new() }),
-        429 => Outcome::NotProcessed {
-            error: Error::new(Kind::Temporary, format!("a proxy before {host} limits the rate of requests (429)"))
+        429 => Outcome::not_processed(
+            Error::new(Kind::Temporary, format!("a proxy before {host} limits the rate of requests (429)"))
                 .hint("re-run the job later"),
-            retry_after: reply.retry_after.clone(),
-        },
+            reply.retry_after.clone(),
+            Patience::Run,
+        ),
         // One that waits no longer for Vault closes its connection to it.
         500..=599 => failed(
             Error::new(

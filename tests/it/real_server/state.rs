@@ -1,10 +1,13 @@
 //! A server that does not serve for now: sealed, or out of its quota.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::server::Server;
 use super::site::{Site, prepare};
 use super::{EXOSCALE, POLICY, refused};
+use crate::state::{run_at_once, storm};
 use crate::support::{METHODS, ROLE, parallel};
 
 #[test]
@@ -38,4 +41,25 @@ fn a_quota_that_is_used_up_is_named_with_its_path_and_nothing_is_spent() {
     assert_eq!(status, 204);
     // The secret id was for one use, and still is.
     run.run().ok();
+}
+
+#[test]
+fn jobs_that_start_at_once_behind_a_quota_of_a_real_server_all_succeed_soon() {
+    let Some(server) = Server::shared() else { return };
+    let operator = server.operator.make_namespace("storm");
+    prepare(&operator);
+    let site = Site::within(server, &operator, ROLE, POLICY);
+    let (jobs, rate) = storm();
+    let job = || site.job("secret-id", EXOSCALE).env("VAULT_NAMESPACE", "storm");
+    let runs = || (0..jobs).map(|_| job()).collect::<Vec<_>>();
+    let (_, calm) = run_at_once(&runs());
+    let runs = runs();
+    let quota = json!({ "rate": rate, "interval": "1s", "path": "storm/auth/approle/login" });
+    server.operator.write("sys/quotas/rate-limit/storm", &quota);
+    let (ended, elapsed) = run_at_once(&runs);
+    println!("{jobs} jobs at {rate}/s: {elapsed:?}, {calm:?} without a quota");
+    let waited = ended.iter().filter(|ran| ran.stderr.contains("limits the rate of requests")).count();
+    ended.into_iter().for_each(|ran| drop(ran.ok()));
+    assert!(waited > 0, "the quota was never used up");
+    assert!(elapsed < calm + Duration::from_secs(u64::from(3 * jobs.div_ceil(rate))), "{elapsed:?}, {calm:?}");
 }
