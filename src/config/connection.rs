@@ -12,7 +12,7 @@ use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::{Address, Server, is_host_name};
-use crate::http::transport::{Connection, Roots};
+use crate::http::transport::{Connection, REQUEST, RETRIES, Roots};
 use crate::origin::Origin;
 use crate::origin::Sourced;
 use crate::secret::Secret;
@@ -37,10 +37,6 @@ impl Connection {
 const RUN: Duration = Duration::from_secs(90);
 const RUN_PROCESS: Duration = Duration::from_secs(45);
 const CONNECT: Duration = Duration::from_secs(5);
-/// The deadline of a request that makes nothing.
-pub(crate) const REQUEST: Duration = Duration::from_secs(20);
-/// How often a request is sent again, when nobody says otherwise.
-pub(crate) const RETRIES: u32 = 2;
 
 pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers: &Layers<'_>) -> Result<Connection> {
     refuse_skip_verify(layers)?;

@@ -32,7 +32,6 @@ use std::borrow::Cow;
 use crate::origin::Sourced;
 use asked::Asked;
 pub use cache::Place;
-pub(crate) use connection::{REQUEST, RETRIES};
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
 pub use plan::{Access, Plan};

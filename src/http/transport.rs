@@ -6,6 +6,11 @@ use super::address::{Address, Server};
 use crate::origin::Origin;
 use crate::secret::Secret;
 
+/// The deadline of a request that makes nothing.
+pub(crate) const REQUEST: Duration = Duration::from_secs(20);
+/// How often a request is sent again, when nobody says otherwise.
+pub(crate) const RETRIES: u32 = 2;
+
 /// Everything that the HTTP client needs.
 #[derive(Debug)]
 pub struct Connection {
