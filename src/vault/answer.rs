@@ -135,6 +135,17 @@ mod tests {
             (500, JSON, failed("rpc error: context deadline exceeded"), ("cut off", Some(Kind::Unavailable))),
             (500, JSON, failed("context canceled"), ("cut off", Some(Kind::Unavailable))),
             (500, JSON, failed("failed to get the response: EOF"), ("cut off", Some(Kind::Unavailable))),
+            (500, JSON, failed("missing role_id"), ("refused", None)),
+            (500, JSON, failed("failed to determine alias name from login request"), ("refused", None)),
+            (500, JSON, failed("missing name in alias"), ("refused", None)),
+            (
+                500,
+                JSON,
+                failed("1 error occurred:\\n\\t* Exoscale secret engine not configured\\nhint: x"),
+                ("refused", None),
+            ),
+            (500, JSON, failed("failed to create key: zone not configured"), ("ambiguous", Some(Kind::Unavailable))),
+            (500, JSON, failed("missing role_id in x"), ("ambiguous", Some(Kind::Unavailable))),
             (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),
             (502, JSON, failed("Throttling"), ("ambiguous", Some(Kind::Unavailable))),
             (502, "text/html", "<html>".into(), ("cut off", Some(Kind::Unavailable))),
@@ -148,6 +159,15 @@ mod tests {
             (503, JSON, failed("node is not active"), ("not processed", Some(Kind::Unavailable))),
             (503, JSON, failed("no active Vault instance found"), ("not processed", Some(Kind::Unavailable))),
             (503, JSON, failed("namespace is sealed"), ("not processed", Some(Kind::Unavailable))),
+            (
+                503,
+                JSON,
+                failed(
+                    "API access to this namespace has been locked by an administrator - \\\"team/\\\" must be unlocked",
+                ),
+                ("not processed", Some(Kind::Unavailable)),
+            ),
+            (503, JSON, failed("node is not active - x"), ("not processed", Some(Kind::Unavailable))),
             (503, JSON, failed("Vault is sealed off from its storage"), ("ambiguous", Some(Kind::Unavailable))),
             (503, JSON, failed("something else"), ("ambiguous", Some(Kind::Unavailable))),
             (503, "text/html", "Vault is sealed".into(), ("cut off", Some(Kind::Unavailable))),
@@ -202,7 +222,7 @@ mod tests {
     #[test]
     fn only_a_revocation_is_done_when_vault_says_nothing() {
         for step in STEPS {
-            let silent = matches!(step, Step::RevokeSelf | Step::RevokeLease);
+            let silent = matches!(step, Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation);
             let expected = if silent { "done" } else { "ambiguous for good" };
             for status in [202, 204] {
                 assert_eq!(name(&reply_to(step, status, "", "")).0, expected, "{step:?} {status}");

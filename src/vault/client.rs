@@ -26,6 +26,9 @@ use crate::secret::Secret;
 const CLEAN_UP: Duration = Duration::from_secs(10);
 /// The deadline of a request that gives back, so that one that hangs is not the only one.
 const REVOKE: Duration = Duration::from_secs(4);
+/// The deadline of a revocation that waits for the engine, whose own attempts take three seconds and more. What queues it
+/// instead still has its time.
+const REVOKE_LEASE: Duration = Duration::from_secs(7);
 /// What a read that still has no answer leaves of the clean-up's seconds, to revoke what can be: one request.
 const LAST: Duration = Duration::from_secs(2);
 /// After so long somebody who waits for us to end is told why we do not.
@@ -36,6 +39,8 @@ const LOOKUP: Duration = Duration::from_secs(4);
 pub struct Vault<'a> {
     http: Client,
     host: &'a Host,
+    /// The namespace that every request names.
+    namespace: Option<String>,
     deadline: Duration,
     connect_timeout: Duration,
     request_timeout: Option<Duration>,
@@ -97,6 +102,7 @@ impl<'a> Vault<'a> {
         Ok(Self {
             http: Client::new(connection)?,
             host,
+            namespace: connection.namespace.clone(),
             deadline: connection.timeout,
             connect_timeout: connection.connect_timeout,
             request_timeout: connection.request_timeout,
@@ -172,7 +178,7 @@ impl<'a> Vault<'a> {
                 _ => self.http.send(&request).await,
             };
             let answered = result.is_ok();
-            let outcome = classify(step, result, self.name(), path, &self.secrets);
+            let outcome = self.name_namespace(classify(step, result, self.name(), path, &self.secrets));
             if let Outcome::Done(envelope) = &outcome {
                 self.note(step, path, envelope);
             }
@@ -188,6 +194,18 @@ impl<'a> Vault<'a> {
             }
             let outcome = outcome.after(tries.again + 1, self.host.elapsed().saturating_sub(begun));
             return Exchange { sent, outcome, declined: tries.declined };
+        }
+    }
+
+    /// A namespace that is not there is no wrong mount or role: it is told by its name.
+    fn name_namespace(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Refused(refusal) if refusal.is_namespace_unknown() => {
+                let name = self.namespace.as_deref().unwrap_or("of that name");
+                let text = format!("{} has no namespace {name} ({})", self.name(), refusal.because());
+                Outcome::Final(Error::new(Kind::Config, text).hint("check VAULT_NAMESPACE or --namespace"))
+            }
+            other => other,
         }
     }
 
@@ -282,7 +300,7 @@ impl<'a> Vault<'a> {
     #[must_use]
     pub fn retries(&self, step: Step) -> u32 {
         match step {
-            Step::RevokeSelf | Step::RevokeLease => self.retries.max(RETRIES),
+            Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.retries.max(RETRIES),
             Step::LookupSelf => 0,
             _ => self.retries,
         }
@@ -291,7 +309,7 @@ impl<'a> Vault<'a> {
     /// The end of the run, for this step: clean-up has some seconds of its own.
     fn budget(&self, step: Step) -> Duration {
         match step {
-            Step::RevokeSelf | Step::RevokeLease => self.clean_up_end(),
+            Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.clean_up_end(),
             _ if self.interrupted.get() => Duration::ZERO,
             _ => self.deadline,
         }
@@ -313,7 +331,8 @@ impl<'a> Vault<'a> {
         let whole = match step {
             // No deadline of its own: Vault alone knows when the cloud has answered, and gives it 90 s.
             Step::Mint => return Some(left + CLEAN_UP),
-            Step::RevokeSelf | Step::RevokeLease => REVOKE,
+            Step::RevokeSelf | Step::QueueRevocation => REVOKE,
+            Step::RevokeLease => REVOKE_LEASE.min(left.saturating_sub(LAST).max(left / 2)),
             Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
             _ => self.request_timeout.unwrap_or(REQUEST),
         };
@@ -354,7 +373,7 @@ mod tests {
             vault.timeout(step).map(|left| left.as_secs())
         };
         let asks = [Step::LookupWrapping, Step::Unwrap, Step::Prepare, Step::LoginOnce, Step::Login];
-        let revokes = [Step::RevokeSelf, Step::RevokeLease];
+        let revokes = [(Step::RevokeSelf, 4), (Step::RevokeLease, 7), (Step::QueueRevocation, 4)];
         for (timeout, request_timeout, ask, mint) in [
             (90, None, Some(20), Some(100)),
             (90, Some(5), Some(5), Some(100)),
@@ -369,20 +388,24 @@ mod tests {
             assert_eq!(seconds(timeout, request_timeout, Step::Mint), mint, "{timeout} {request_timeout:?}");
             let lookup = ask.map(|ask| ask.min(4));
             assert_eq!(seconds(timeout, request_timeout, Step::LookupSelf), lookup, "{timeout} {request_timeout:?}");
-            for step in revokes {
-                assert_eq!(seconds(timeout, request_timeout, step), Some(4), "{step:?} {timeout} {request_timeout:?}");
+            for (step, whole) in revokes {
+                assert_eq!(
+                    seconds(timeout, request_timeout, step),
+                    Some(whole),
+                    "{step:?} {timeout} {request_timeout:?}"
+                );
             }
         }
         let vault = Vault::new(&connection(30, None), &host).unwrap();
         for step in asks.into_iter().chain([Step::Mint]) {
             assert_eq!(vault.budget(step).as_secs(), 30, "{step:?}");
         }
-        for step in revokes {
+        for (step, _) in revokes {
             assert_eq!(vault.budget(step).as_secs(), 40, "{step:?}");
         }
         // A run that gives back early has no more for it.
         vault.begin_clean_up();
-        for step in revokes {
+        for (step, _) in revokes {
             assert_eq!(vault.budget(step).as_secs(), 10, "{step:?}");
         }
         // A signal that came during the read lets nothing begin but giving back.
@@ -392,8 +415,8 @@ mod tests {
         for step in asks.into_iter().chain([Step::Mint, Step::LookupSelf]) {
             assert_eq!(vault.timeout(step), None, "{step:?}");
         }
-        for step in revokes {
-            assert_eq!(vault.timeout(step).map(|left| left.as_secs()), Some(4), "{step:?}");
+        for (step, whole) in revokes {
+            assert_eq!(vault.timeout(step).map(|left| left.as_secs()), Some(whole), "{step:?}");
         }
     }
 }

@@ -8,12 +8,35 @@ use super::wire::{self, Failure};
 use crate::error::{Error, Kind};
 use crate::http::Reply;
 
-/// How a sealed or standby Vault ends its 503; 1.8 puts "error performing token check: " before it.
-const NOT_SERVING: [&str; 4] =
-    ["Vault is sealed", "node is not active", "no active Vault instance found", "namespace is sealed"];
+/// What a Vault says with 503 that does not serve, and what to do. 1.8 puts "error performing token check: " before the
+/// first, and a locked namespace is named behind the last.
+const NOT_SERVING: [(&str, &str); 5] = [
+    ("Vault is sealed", ACTIVE_NODE),
+    ("node is not active", ACTIVE_NODE),
+    ("no active Vault instance found", ACTIVE_NODE),
+    ("namespace is sealed", "an operator must unseal the namespace"),
+    ("API access to this namespace has been locked by an administrator", "an administrator must unlock the namespace"),
+];
 
-fn is_not_serving(raw: &str) -> bool {
-    NOT_SERVING.iter().any(|ending| raw.trim_end().ends_with(ending))
+const ACTIVE_NODE: &str = "unseal Vault, or point VAULT_ADDR to the active node";
+
+/// What to do about a Vault that does not serve. More text can follow what it says, but no other sentence.
+fn is_not_serving(raw: &str) -> Option<&'static str> {
+    let fits =
+        |text: &str| raw.split_once(text).is_some_and(|(_, rest)| rest.trim().is_empty() || rest.starts_with(" - "));
+    NOT_SERVING.iter().find(|(text, _)| fits(text)).map(|(_, change)| *change)
+}
+
+/// What Vault refuses with 500 although it did nothing: a login without a role ID, or one whose user has no name.
+const REFUSED: [&str; 3] =
+    ["missing role_id", "failed to determine alias name from login request", "missing name in alias"];
+
+/// Whether Vault looked at the request and did nothing. An engine without a configuration says so before anything else;
+/// what failed on the way would stand before a colon.
+fn is_refused(raw: &str) -> bool {
+    let text = raw.strip_prefix("1 error occurred:").unwrap_or(raw);
+    let line = text.trim_start_matches([' ', '\n', '\t', '*']).lines().next().unwrap_or_default();
+    REFUSED.contains(&line) || (line.ends_with(" not configured") && !line.contains(':'))
 }
 
 /// Vault's quota for a path is used up for less than its interval. A quota for leases lasts until others expire.
@@ -42,6 +65,10 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let not_processed = |error, patience| Outcome::not_processed(error, reply.retry_after.clone(), patience);
     let cut_off = CUT_OFF.iter().any(|words| raw.contains(words));
+    if let (503, Some(change)) = (reply.status, is_not_serving(raw)) {
+        let error = unavailable(format!("{host} does not serve (503){said}")).hint(change);
+        return not_processed(error, Patience::Run);
+    }
     match reply.status {
         412 => not_processed(
             Error::new(Kind::Temporary, format!("{host} does not have the newest state yet (412)"))
@@ -55,15 +82,11 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
             ),
             patience_with_a_quota(raw, path),
         ),
-        503 if is_not_serving(raw) => not_processed(
-            unavailable(format!("{host} does not serve (503){said}"))
-                .hint("unseal Vault, or point VAULT_ADDR to the active node"),
-            Patience::Run,
-        ),
         472 | 473 => not_processed(
             unavailable(format!("{host} is a standby ({})", reply.status)).hint("point VAULT_ADDR to the active node"),
             Patience::Run,
         ),
+        500 if is_refused(raw) => Outcome::Refused(Refusal { status: reply.status, reason }),
         501 => Outcome::Final(unavailable(format!("{host} is not initialised (501)")).hint("vault operator init")),
         502 => failed(
             unavailable(format!("{host} could not get an answer from behind it (502){said}"))

@@ -179,6 +179,24 @@ fn a_vault_that_is_sealed_for_a_while_is_waited_for_by_every_login_and_one_line_
     });
 }
 
+#[test]
+fn a_locked_namespace_is_waited_for_and_else_told_as_locked() {
+    let text =
+        "API access to this namespace has been locked by an administrator - \"team/\" must be unlocked to gain access.";
+    let locked = || Fault::answer(Reply::error(503, text));
+    let world = World::start();
+    for method in METHODS {
+        let run = world.command_as(method, ONCE);
+        world.vault.inject(On::any().every(), locked());
+        let words = ["503", "locked by an administrator"];
+        run.run().refused(&world, 69, "unavailable", &words, &["must unlock the namespace"]);
+        world.vault.clear_faults();
+        run.run().ok();
+    }
+    world.vault.inject(On::path("auth/gitlab/login").times(4), locked());
+    world.command_as("id-token", EXOSCALE).run().ok();
+}
+
 /// How many credentials were made.
 fn minted(world: &World) -> usize {
     world.vault.minted().values().sum()

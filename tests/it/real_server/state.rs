@@ -1,5 +1,6 @@
 //! A server that does not serve for now: sealed, or out of its quota.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,7 +9,7 @@ use super::server::Server;
 use super::site::{Site, prepare};
 use super::{EXOSCALE, POLICY, refused};
 use crate::state::{run_at_once, storm};
-use crate::support::{METHODS, ROLE, parallel};
+use crate::support::{METHODS, ROLE, Ran, Run, parallel};
 
 #[test]
 fn a_sealed_server_is_told_by_name_to_every_identity() {
@@ -62,4 +63,34 @@ fn jobs_that_start_at_once_behind_a_quota_of_a_real_server_all_succeed_soon() {
     ended.into_iter().for_each(|ran| drop(ran.ok()));
     assert!(waited > 0, "the quota was never used up");
     assert!(elapsed < calm + Duration::from_secs(u64::from(3 * jobs.div_ceil(rate))), "{elapsed:?}, {calm:?}");
+}
+
+#[test]
+fn a_locked_namespace_of_a_real_server_is_waited_for_and_else_told_as_locked() {
+    let Some(server) = Server::shared() else { return };
+    let operator = server.operator.make_namespace("locked");
+    prepare(&operator);
+    let site = Site::within(server, &operator, ROLE, POLICY);
+    let jobs = |line: &str| METHODS.map(|method| site.job(method, line).env("VAULT_NAMESPACE", "locked")).to_vec();
+    let (once, patient) = (jobs(&format!("{EXOSCALE} --retries 0")), jobs(EXOSCALE));
+    let answer = server.operator.write("sys/namespaces/api-lock/lock/locked", &json!(null));
+    parallel::each(once.clone(), |run| {
+        let words = ["503", "locked by an administrator", "must unlock the namespace"];
+        refused(run.run(), (69, "unavailable"), &words);
+    });
+    // The last one is a plain token, which does not log in: a read is sent again once only.
+    let start = |run: &Run| run.to_command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+    let children: Vec<_> = patient[..METHODS.len() - 1].iter().map(start).collect();
+    // Longer than a wait without a word.
+    std::thread::sleep(Duration::from_millis(2_500));
+    server
+        .operator
+        .write("sys/namespaces/api-lock/unlock/locked", &json!({ "unlock_key": answer["data"]["unlock_key"] }));
+    for child in children {
+        let ran = Ran::from(child.wait_with_output().expect("its end"));
+        assert!(ran.stderr.contains("trying again for up to"), "{ran:?}");
+        ran.ok();
+    }
+    // Nothing was spent.
+    once.iter().for_each(|run| drop(run.run().ok()));
 }
