@@ -20,6 +20,7 @@ pub(super) fn classify(
     let reply = match result.map_err(|broken| withhold(broken, host, secrets)) {
         Ok(reply) => reply,
         Err(Broken { stage: Stage::NotSent, error }) => return Outcome::not_processed(error, None, Patience::Counted),
+        Err(Broken { stage: Stage::Leaderless, error }) => return Outcome::not_processed(error, None, Patience::Run),
         Err(Broken { stage: Stage::Sent, error }) => {
             // An answer that cannot be used is one all the same: Vault had done its work.
             let answered = error.kind() == Kind::Protocol;
@@ -127,6 +128,7 @@ mod tests {
             (407, "text/html", "<html>".into(), ("ambiguous for good", Some(Kind::Protocol))),
             (412, JSON, failed("required index state not present"), ("not processed", Some(Kind::Temporary))),
             (429, JSON, failed("rate limit quota exceeded"), ("not processed", Some(Kind::Temporary))),
+            (429, JSON, "{\"errors\":[]}".into(), ("not processed", Some(Kind::Temporary))),
             (429, "text/html", "<html>".into(), ("not processed", Some(Kind::Temporary))),
             (472, JSON, failed(""), ("not processed", Some(Kind::Unavailable))),
             (473, JSON, failed(""), ("not processed", Some(Kind::Unavailable))),
@@ -240,7 +242,9 @@ mod tests {
             name(&classify(step, Err(broken), "vault:8200", "aws/sts/x", &Secrets::default())).0
         };
         let broken = |stage, kind| of_step(Step::Mint, stage, kind);
-        assert_eq!(broken(Stage::NotSent, Kind::Unavailable), "not processed");
+        for stage in [Stage::NotSent, Stage::Leaderless] {
+            assert_eq!(broken(stage, Kind::Unavailable), "not processed");
+        }
         assert_eq!(broken(Stage::Sent, Kind::Unavailable), "cut off");
         assert_eq!(broken(Stage::Sent, Kind::Protocol), "ambiguous for good");
         assert_eq!(broken(Stage::Last, Kind::Protocol), "final");

@@ -70,11 +70,9 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
         return not_processed(error, Patience::Run);
     }
     match reply.status {
-        412 => not_processed(
-            Error::new(Kind::Temporary, format!("{host} does not have the newest state yet (412)"))
-                .hint("re-run the job"),
-            Patience::Run,
-        ),
+        412 => not_processed(behind(host, reply.status), Patience::Run),
+        // A standby of OpenBao's that is behind the index that it was sent. A quota has a text.
+        429 if errors.is_empty() => not_processed(behind(host, reply.status), Patience::Run),
         429 => not_processed(
             Error::new(Kind::Temporary, format!("{host} limits the rate of requests to {path} (429){said}")).hint(
                 "re-run the job later, or raise the quota for this path: vault read sys/quotas/rate-limit/…"
@@ -99,6 +97,10 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
         ),
         _ => Outcome::Refused(Refusal { status: reply.status, reason }),
     }
+}
+
+fn behind(host: &str, status: u16) -> Error {
+    Error::new(Kind::Temporary, format!("{host} does not have the newest state yet ({status})")).hint("re-run the job")
 }
 
 /// A failure whose text is not Vault's: a proxy or load balancer speaks.

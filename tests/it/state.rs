@@ -197,6 +197,68 @@ fn a_locked_namespace_is_waited_for_and_else_told_as_locked() {
     world.command_as("id-token", EXOSCALE).run().ok();
 }
 
+#[test]
+fn a_standby_that_is_behind_has_its_leader_answer_for_what_a_login_has_just_made() {
+    for dialect in [Dialect::OpenBao, Dialect::Vault1_16] {
+        for method in METHODS {
+            let world = World::with(DevVault::builder().dialect(dialect));
+            let run = world.command_as(method, EXOSCALE);
+            world.vault.fall_behind();
+            run.run().ok();
+            let requests = world.vault.requests();
+            for (number, request) in requests.iter().enumerate() {
+                let sent = ["x-vault-index", "x-vault-inconsistent"].map(|name| request.headers.get(name));
+                let expected = [Some("eyJjbHVzdGVyIjoiZGV2IiwidmFsdWUiOjd9"), Some("forward-active-node")];
+                assert_eq!(sent, if number == 0 { [None; 2] } else { expected }, "{dialect} {method} {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_without_an_end_is_not_sent_back() {
+    let world = World::start();
+    let body = json!({ "auth": { "client_token": world.token("job"), "lease_duration": 900 } });
+    let reply = Reply::json(200, &body).header("X-Vault-Index", &"x".repeat(2_000));
+    world.vault.inject(On::path("auth/gitlab/login"), Fault::answer(reply));
+    world.command_as("id-token", EXOSCALE).run().ok();
+    assert_eq!(world.vault.requests()[1].headers.get("x-vault-index"), None);
+}
+
+#[test]
+fn a_standby_that_is_not_there_yet_is_waited_for_and_not_called_a_rate_limit() {
+    let world = World::start();
+    let behind =
+        || Fault::answer(Reply::status(429).header("Content-Type", "application/json").body("{\"errors\":[]}"));
+    world.vault.inject(On::path("auth/gitlab/login").times(4), behind());
+    world.command_as("id-token", EXOSCALE).run().ok();
+    world.vault.inject(On::path("auth/gitlab/login").every(), behind());
+    let ran = world.command_as("id-token", ONCE).run();
+    ran.refused(&world, 75, "temporary", &["does not have the newest state yet (429)"], &["re-run"]);
+}
+
+#[test]
+fn a_leader_that_is_gone_is_waited_for_until_its_standby_knows_another_one() {
+    for method in METHODS {
+        let world = World::start();
+        // Nobody listens there any more.
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+        let run = world.command_as(method, &format!("{EXOSCALE} --redirect-host http://{gone}"));
+        let path = match method {
+            "wrapping-token" => "sys/wrapping/unwrap",
+            "secret-id" | "generator-token" => "auth/approle/login",
+            "id-token" => "auth/gitlab/login",
+            _ => "exoscale/apikey/gitlab-ci-runner",
+        };
+        let to_the_dead = || Fault::redirect(307, &format!("http://{gone}/v1/{path}"));
+        world.vault.inject(On::path(path).times(4), to_the_dead());
+        run.run().ok();
+        world.vault.inject(On::path(path).every(), to_the_dead());
+        let ran = world.command_as(method, &format!("{ONCE} --redirect-host http://{gone}")).run();
+        ran.refused(&world, 69, "unavailable", &[&format!("cannot reach {gone}: connection refused")], &[]);
+    }
+}
+
 /// How many credentials were made.
 fn minted(world: &World) -> usize {
     world.vault.minted().values().sum()
