@@ -70,7 +70,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l redirect-
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l config -d 'The configuration file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sos -d 'For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone\'s S3 endpoint'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l via-file -d 'Print only a line that sources a private file, which removes itself'
@@ -127,7 +127,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l redirect-host 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l config -d 'The configuration file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
@@ -169,7 +169,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l retries -d 'How often a request that was certainly not processed is sent again [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l config -d 'The configuration file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l all -d 'Remove what other logins keep too, and what Vault did not take back; those leases end by themselves'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l any-audience -d 'Send the ID token although its audience is the URL of another host'

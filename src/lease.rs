@@ -126,13 +126,10 @@ pub(crate) async fn give_back(vault: &Vault<'_>, session: &Session, leftover: &L
     }
     match leftover {
         Leftover::Nothing | Leftover::Lease { life: Life::Expiring | Life::Static, .. } => Ok(()),
-        Leftover::Lease { id: Some(id), .. }
-            if matches!(vault.revoke_lease(id, &session.token).await.outcome, Outcome::Done(_)) =>
-        {
-            Ok(())
-        }
+        Leftover::Lease { id: Some(id), .. } if revoke_lease(vault, id, session).await => Ok(()),
         Leftover::Lease { id: Some(id), .. } => Err(leak(&format!("the lease {id}"), session).hint(format!(
-            "vault lease revoke {id}; the policy needs: path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
+            "vault lease revoke {id}, whose policy needs: path \"sys/leases/revoke/*\" {{ capabilities = [\"update\"] }}; \
+             ci-creds needs: path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
         ))),
         Leftover::Lease { id: None, .. } | Leftover::Unknown => Err(leak(&format!("a lease under {path}"), session)
             .hint(format!(
@@ -140,6 +137,16 @@ pub(crate) async fn give_back(vault: &Vault<'_>, session: &Session, leftover: &L
                 other one there"
             ))),
     }
+}
+
+/// Revokes a lease, or has Vault do it as soon as its engine can. Returns whether Vault took that on.
+async fn revoke_lease(vault: &Vault<'_>, id: &str, session: &Session) -> bool {
+    let revoked = match vault.revoke_lease(id, &session.token).await.outcome {
+        Outcome::Done(_) => true,
+        Outcome::Refused(refusal) if refusal.is_denied() => return false,
+        _ => false,
+    };
+    revoked || matches!(vault.queue_revocation(id, &session.token).await.outcome, Outcome::Done(_))
 }
 
 /// Ends a login of ours, and all that it asked for. Returns whether that is possible: a batch token knows no end but its
@@ -186,6 +193,7 @@ fn is_gone(outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::host::Fake;
+    use crate::vault::outcome::Patience;
     use crate::vault::refusal::Refusal;
 
     #[test]
@@ -197,7 +205,7 @@ mod tests {
         assert!(!refused(400, "permission denied") && !refused(404, ""));
         let error = || Error::new(Kind::Unavailable, "x");
         assert!(!is_gone(&Outcome::Ambiguous { error: error(), transient: true, cut_off: false }));
-        assert!(!is_gone(&Outcome::NotProcessed { error: error(), retry_after: None }));
+        assert!(!is_gone(&Outcome::NotProcessed { error: error(), retry_after: None, patience: Patience::Counted }));
         assert!(!is_gone(&Outcome::Final(error())));
     }
 

@@ -94,8 +94,8 @@ const REFUSALS: [Row; 6] = [
     ),
     refused(
         Says::Text(&["CIDR"]),
-        "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; the secret id is spent all \
-        the same",
+        "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; HashiCorp Vault has spent the \
+        secret id all the same, OpenBao has not",
     ),
     refused(
         Says::Text(&["secret id", "secret ID", "secret_id"]),

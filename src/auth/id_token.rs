@@ -47,10 +47,19 @@ fn told(reason: &str, says: &dyn Fn(&str) -> String) -> String {
 }
 
 /// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.6), and what to change.
-const REFUSALS: [Row; 13] = [
+const REFUSALS: [Row; 20] = [
     refused(Says::NoSuchLogin, IS_IT_MOUNTED),
     refused(Says::Status(&[403]), IS_IT_MOUNTED),
-    refused(Says::Text(&["missing role"]), "auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE"),
+    config(
+        Says::Text(&["missing role_id", "failed to determine alias name"]),
+        "auth/{mount} is an AppRole mount: --auth-mount or VAULT_AUTH_PATH must name the mount of the JWT method",
+    ),
+    config(
+        Says::Text(&["could not load configuration"]),
+        "an operator must configure it: vault write auth/{mount}/config",
+    ),
+    config(Says::Text(&["missing name in alias"]), USER_CLAIM),
+    refused(Says::Whole("missing role"), "auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE"),
     refused(
         Says::Text(&["could not be found"]),
         "there is no role {role} at auth/{mount}: --auth-role or VAULT_AUTH_ROLE; vault list auth/{mount}/role",
@@ -84,6 +93,19 @@ const REFUSALS: [Row; 13] = [
     ),
     refused(Says::Text(&["subject"]), "the token's sub is {sub}: bound_subject of the role {role} differs"),
     refused(
+        Says::Text(&["claims in token"]),
+        "the token has none of iat, nbf and exp: its issuer must set one of them",
+    ),
+    refused(
+        Says::Text(&["claim not found in token", "converted to string list"]),
+        "groups_claim of the role {role} must name a claim of this token that is a list, or be removed",
+    ),
+    refused(Says::Text(&["not found in token", "could not be converted to string"]), USER_CLAIM),
+    refused(
+        Says::Text(&["error converting claim"]),
+        "claim_mappings of the role {role} must not map a claim that is neither a text nor a truth value",
+    ),
+    refused(
         Says::Text(&["claim"]),
         "bound_claims of the role {role} do not fit: {claims}; patterns need bound_claims_type=glob",
     ),
@@ -93,9 +115,17 @@ const REFUSALS: [Row; 13] = [
 const IS_IT_MOUNTED: &str = "is the JWT method mounted at auth/{mount}? --auth-mount or VAULT_AUTH_PATH names its mount; \
     bound_cidrs of the role also refuse so";
 
+const USER_CLAIM: &str = "user_claim of the role {role} must name a claim of this token that is a text and not empty, \
+    such as sub or project_path";
+
+const CAUSE: &str = "the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})";
+
 const fn refused(says: Says, change: &'static str) -> Row {
-    let cause = "the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})";
-    Row { says, kind: Kind::Denied, cause, change }
+    Row { says, kind: Kind::Denied, cause: CAUSE, change }
+}
+
+const fn config(says: Says, change: &'static str) -> Row {
+    Row { says, kind: Kind::Config, cause: CAUSE, change }
 }
 
 #[cfg(test)]
@@ -152,6 +182,20 @@ mod tests {
                 "in this job namespace_path is nothing; patterns",
             ),
             (400, "error validating claims: claim other is missing", "bound_claims"),
+            (500, "missing role_id", "auth/gitlab is an AppRole mount"),
+            (400, "missing role_id", "auth/gitlab is an AppRole mount"),
+            (400, "could not load configuration", "vault write auth/gitlab/config"),
+            (500, "missing name in alias", "user_claim of the role deploy"),
+            (400, "claim user_email not found in token", "user_claim of the role deploy"),
+            (400, "claim runner_id could not be converted to string", "user_claim of the role deploy"),
+            (400, "failed to fetch groups: x claim not found in token", "groups_claim of the role deploy"),
+            (400, "failed to fetch groups: x claim could not be converted to string list", "groups_claim of the role"),
+            (400, "error converting claim runner_id to string", "claim_mappings of the role deploy"),
+            (
+                400,
+                "error validating token: no issued at iat , not before nbf , or expiration time exp claims in token",
+                "none of iat, nbf and exp",
+            ),
             (400, "something new", "vault read auth/gitlab/role/deploy"),
         ];
         for (status, reason, expected) in cases {

@@ -303,7 +303,7 @@ pub struct Connection {
     /// The deadline of the whole run [default: 90s, 45s with --format process]
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
-    /// How often a request that was certainly not processed is sent again [default: 2]
+    /// How often a lost request is sent again; with 0 nothing is repeated [default: 2]
     #[arg(long, value_name = "N")]
     pub retries: Option<String>,
     /// The configuration file

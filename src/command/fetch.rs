@@ -42,6 +42,9 @@ pub(crate) fn run(mut plan: Plan, host: &Host) -> Result<()> {
 /// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was given back.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
     let vault = Vault::new(&plan.connection, host)?;
+    if plan.output.format == Format::Process && !plan.output.verbose {
+        vault.keep_silent();
+    }
     start_runtime(host)?.block_on(async {
         let custody = Custody::new(&vault, cache, host, Interrupt::listen()?);
         let source = Source::Vault(Server { vault: &vault, host });

@@ -18,7 +18,7 @@ pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
 }
 
 /// Of the read, or the write, that makes a credential.
-const REFUSALS: [Row; 9] = [
+const REFUSALS: [Row; 10] = [
     Row {
         says: Says::PolicyDenies,
         kind: Kind::Denied,
@@ -29,7 +29,7 @@ const REFUSALS: [Row; 9] = [
         says: Says::TokenDenied,
         kind: Kind::Denied,
         cause: "the {login} is not valid for {path} ({because})",
-        change: "the token has expired, was revoked, or is of another namespace; a token that only makes secret ids also \
+        change: "the token has expired, was revoked, is bound to other addresses, or is of another namespace; a token that only makes secret ids also \
             needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE",
     },
     Row {
@@ -37,6 +37,12 @@ const REFUSALS: [Row; 9] = [
         kind: Kind::Config,
         cause: "the token had one use left: the credential of {path} was revoked at once ({because})",
         change: "set token_num_uses of the login's role to 0, or to 3 and more",
+    },
+    Row {
+        says: Says::Text(&["not configured"]),
+        kind: Kind::Config,
+        cause: "the engine behind {path} is not configured ({because})",
+        change: "an operator must give it the credentials of the cloud; or name another mount with --mount",
     },
     missing(Says::Status(&[404])),
     missing(Says::Text(&["not found", "unsupported path"])),

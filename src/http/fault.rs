@@ -25,6 +25,8 @@ pub(crate) struct Broken {
 pub(crate) enum Stage {
     /// No byte of it left, or not all of them: there was no connection.
     NotSent,
+    /// The same, for the node that a redirect named: a standby that does not know yet that its leader is gone.
+    Leaderless,
     /// Some or all of it left; whether Vault acted on it is unknown.
     Sent,
     /// The same request can only fail the same way: a certificate, our own settings. Nobody acted on it.
@@ -38,6 +40,12 @@ pub(crate) enum Stage {
 impl Broken {
     pub(super) fn last(error: Error) -> Self {
         Self { stage: Stage::Last, error }
+    }
+
+    /// It left for the node that a redirect named.
+    pub(super) fn behind_a_redirect(self) -> Self {
+        let stage = if self.stage == Stage::NotSent { Stage::Leaderless } else { self.stage };
+        Self { stage, ..self }
     }
 
     pub(super) fn astray(error: Error) -> Self {

@@ -19,6 +19,7 @@ mod tls;
 pub mod transport;
 mod verifier;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
@@ -45,7 +46,16 @@ pub(crate) struct Client {
     pub(crate) peer: Peer,
     address: Address,
     redirect_hosts: Vec<Server>,
+    /// How far the cluster's storage was at the newest answer, as it says itself.
+    index: RefCell<Option<HeaderValue>>,
 }
+
+/// Vault Enterprise and OpenBao answer with it. A node that is behind, and gets it back, must not answer from what it has.
+const INDEX: &str = "X-Vault-Index";
+/// What such a node does instead; without it, the answer is 412 or 429.
+const INCONSISTENT: (&str, &str) = ("X-Vault-Inconsistent", "forward-active-node");
+/// Longer than any index: a header that is sent back shall not grow without a bound.
+const LONGEST_INDEX: usize = 1024;
 
 /// One request.
 pub(crate) struct Request<'a> {
@@ -98,6 +108,7 @@ impl Client {
             peer: Peer::of(connection),
             address: connection.address.clone(),
             redirect_hosts: connection.redirect_hosts.clone(),
+            index: RefCell::default(),
         })
     }
 
@@ -123,7 +134,7 @@ impl Client {
         let (reply, location) = self.send_to(&self.base, &self.peer, request).await?;
         let Some(location) = location else { return Ok(reply) };
         let (base, peer) = self.redirect_target(reply.status, &location, request.path).map_err(Broken::astray)?;
-        let (reply, again) = self.send_to(&base, &peer, request).await?;
+        let (reply, again) = self.send_to(&base, &peer, request).await.map_err(Broken::behind_a_redirect)?;
         match again {
             None => Ok(reply),
             Some(_) => Err(Broken::astray(redirect::refusal(format!("{} redirects a second time", peer.host)))),
@@ -139,6 +150,9 @@ impl Client {
         }
         let response = answer.map_err(|error| fault::describe(&error, peer, request.timeout))?;
         self.connections.note_answer(base, &response);
+        if let Some(index) = response.headers().get(INDEX).filter(|index| index.len() <= LONGEST_INDEX) {
+            self.index.replace(Some(index.clone()));
+        }
         let status = response.status().as_u16();
         let text =
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -183,6 +197,9 @@ impl Client {
         }
         if let Some(token) = request.token {
             builder = builder.header("X-Vault-Token", token_header(token)?);
+        }
+        if let Some(index) = &*self.index.borrow() {
+            builder = builder.header(INDEX, index).header(INCONSISTENT.0, INCONSISTENT.1);
         }
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.expose().to_owned());

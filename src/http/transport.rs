@@ -8,6 +8,11 @@ use super::no_proxy::NoProxy;
 use crate::origin::Origin;
 use crate::secret::Secret;
 
+/// The deadline of a request that makes nothing.
+pub(crate) const REQUEST: Duration = Duration::from_secs(20);
+/// How often a request is sent again, when nobody says otherwise.
+pub(crate) const RETRIES: u32 = 2;
+
 /// Everything that the HTTP client needs.
 #[derive(Debug)]
 pub struct Connection {
@@ -67,8 +72,3 @@ pub struct Proxy {
     /// Where it came from.
     pub origin: Origin,
 }
-
-/// The deadline of a request that makes nothing.
-pub(crate) const REQUEST: Duration = Duration::from_secs(20);
-/// How often a request is sent again, when nobody says otherwise.
-pub(crate) const RETRIES: u32 = 2;

@@ -2,7 +2,7 @@
 
 use super::echo::{Secrets, WITHHELD};
 use super::failure;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Patience};
 use super::step::Step;
 use super::wire::{self, Envelope};
 use crate::error::{Error, Kind};
@@ -19,7 +19,8 @@ pub(super) fn classify(
 ) -> Outcome {
     let reply = match result.map_err(|broken| withhold(broken, host, secrets)) {
         Ok(reply) => reply,
-        Err(Broken { stage: Stage::NotSent, error }) => return Outcome::NotProcessed { error, retry_after: None },
+        Err(Broken { stage: Stage::NotSent, error }) => return Outcome::not_processed(error, None, Patience::Counted),
+        Err(Broken { stage: Stage::Leaderless, error }) => return Outcome::not_processed(error, None, Patience::Run),
         Err(Broken { stage: Stage::Sent, error }) => {
             // An answer that cannot be used is one all the same: Vault had done its work.
             let answered = error.kind() == Kind::Protocol;
@@ -129,6 +130,7 @@ mod tests {
             (407, "text/html", "<html>".into(), ("ambiguous for good", Some(Kind::Protocol))),
             (412, JSON, failed("required index state not present"), ("not processed", Some(Kind::Temporary))),
             (429, JSON, failed("rate limit quota exceeded"), ("not processed", Some(Kind::Temporary))),
+            (429, JSON, "{\"errors\":[]}".into(), ("not processed", Some(Kind::Temporary))),
             (429, "text/html", "<html>".into(), ("not processed", Some(Kind::Temporary))),
             (472, JSON, failed(""), ("not processed", Some(Kind::Unavailable))),
             (473, JSON, failed(""), ("not processed", Some(Kind::Unavailable))),
@@ -137,6 +139,17 @@ mod tests {
             (500, JSON, failed("rpc error: context deadline exceeded"), ("cut off", Some(Kind::Unavailable))),
             (500, JSON, failed("context canceled"), ("cut off", Some(Kind::Unavailable))),
             (500, JSON, failed("failed to get the response: EOF"), ("cut off", Some(Kind::Unavailable))),
+            (500, JSON, failed("missing role_id"), ("refused", None)),
+            (500, JSON, failed("failed to determine alias name from login request"), ("refused", None)),
+            (500, JSON, failed("missing name in alias"), ("refused", None)),
+            (
+                500,
+                JSON,
+                failed("1 error occurred:\\n\\t* Exoscale secret engine not configured\\nhint: x"),
+                ("refused", None),
+            ),
+            (500, JSON, failed("failed to create key: zone not configured"), ("ambiguous", Some(Kind::Unavailable))),
+            (500, JSON, failed("missing role_id in x"), ("ambiguous", Some(Kind::Unavailable))),
             (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),
             (502, JSON, failed("Throttling"), ("ambiguous", Some(Kind::Unavailable))),
             (502, "text/html", "<html>".into(), ("cut off", Some(Kind::Unavailable))),
@@ -150,6 +163,15 @@ mod tests {
             (503, JSON, failed("node is not active"), ("not processed", Some(Kind::Unavailable))),
             (503, JSON, failed("no active Vault instance found"), ("not processed", Some(Kind::Unavailable))),
             (503, JSON, failed("namespace is sealed"), ("not processed", Some(Kind::Unavailable))),
+            (
+                503,
+                JSON,
+                failed(
+                    "API access to this namespace has been locked by an administrator - \\\"team/\\\" must be unlocked",
+                ),
+                ("not processed", Some(Kind::Unavailable)),
+            ),
+            (503, JSON, failed("node is not active - x"), ("not processed", Some(Kind::Unavailable))),
             (503, JSON, failed("Vault is sealed off from its storage"), ("ambiguous", Some(Kind::Unavailable))),
             (503, JSON, failed("something else"), ("ambiguous", Some(Kind::Unavailable))),
             (503, "text/html", "Vault is sealed".into(), ("cut off", Some(Kind::Unavailable))),
@@ -213,7 +235,7 @@ mod tests {
     #[test]
     fn only_a_revocation_is_done_when_vault_says_nothing() {
         for step in STEPS {
-            let silent = matches!(step, Step::RevokeSelf | Step::RevokeLease);
+            let silent = matches!(step, Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation);
             let expected = if silent { "done" } else { "ambiguous for good" };
             for status in [202, 204] {
                 assert_eq!(name(&reply_to(step, status, "", "")).0, expected, "{step:?} {status}");
@@ -231,7 +253,9 @@ mod tests {
             name(&classify(step, Err(broken), "vault:8200", "aws/sts/x", &Secrets::default())).0
         };
         let broken = |stage, kind| of_step(Step::Mint, stage, kind);
-        assert_eq!(broken(Stage::NotSent, Kind::Unavailable), "not processed");
+        for stage in [Stage::NotSent, Stage::Leaderless] {
+            assert_eq!(broken(stage, Kind::Unavailable), "not processed");
+        }
         assert_eq!(broken(Stage::Sent, Kind::Unavailable), "cut off");
         assert_eq!(broken(Stage::Sent, Kind::Protocol), "ambiguous for good");
         assert_eq!(broken(Stage::Last, Kind::Protocol), "final");

@@ -1,5 +1,5 @@
-//! A Vault for one run. Sends, classifies, and sends again where the table of [`Step::when_ambiguous`] and the run's budget
-//! allow it. The requests themselves are in `request`.
+//! A Vault for one run. Sends, classifies, and sends again where the rules of `retry` and the run's budget allow
+//! it. The requests themselves are in `request`.
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use super::answer::classify;
 use super::deadline::Deadline;
 use super::echo::Secrets;
-use super::outcome::Outcome;
-use super::retry;
-use super::step::{Again, Step};
+use super::outcome::{Outcome, Patience};
+use super::retry::{self, Tries};
+use super::step::Step;
 use super::wire::Envelope;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::transport::{Connection, REQUEST, RETRIES};
 use crate::http::{Broken, Client, Method, Reply, Request};
@@ -25,6 +25,9 @@ use crate::secret::Secret;
 
 /// The deadline of a request that gives back, so that one that hangs is not the only one.
 const REVOKE: Duration = Duration::from_secs(4);
+/// The deadline of a revocation that waits for the engine, whose own attempts take three seconds and more. What queues it
+/// instead still has its time.
+const REVOKE_LEASE: Duration = Duration::from_secs(7);
 /// After so long somebody who waits for us to end is told why we do not.
 const SILENCE: Duration = Duration::from_secs(1);
 /// And a lookup of a token this long: the credential is there, and waits for it.
@@ -34,6 +37,8 @@ const LOOKUP: Duration = Duration::from_secs(4);
 pub struct Vault<'a> {
     http: Client,
     host: &'a Host,
+    /// The namespace that every request names.
+    namespace: Option<String>,
     deadline: Cell<Deadline>,
     connect_timeout: Duration,
     request_timeout: Option<Duration>,
@@ -42,6 +47,8 @@ pub struct Vault<'a> {
     secrets: Secrets,
     /// What Vault warned of, each with its path.
     warnings: RefCell<Vec<String>>,
+    /// Whether a wait is not told, or not any more.
+    silent: Cell<bool>,
     /// Whether the read that makes a credential is under way.
     minting: Cell<bool>,
     /// Wakes who waits for its answer, when a signal came.
@@ -89,12 +96,14 @@ impl<'a> Vault<'a> {
         Ok(Self {
             http: Client::new(connection)?,
             host,
+            namespace: connection.namespace.clone(),
             deadline: Cell::new(Deadline::new(connection.timeout)),
             connect_timeout: connection.connect_timeout,
             request_timeout: connection.request_timeout,
             retries: connection.retries,
             secrets: Secrets::default(),
             warnings: RefCell::default(),
+            silent: Cell::new(false),
             minting: Cell::new(false),
             interrupt: Notify::new(),
             single_use: Cell::new(false),
@@ -105,6 +114,11 @@ impl<'a> Vault<'a> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.http.peer.host
+    }
+
+    /// A wait for a server is not told: the caller shows what stands on stderr as a failure.
+    pub fn keep_silent(&self) {
+        self.silent.set(true);
     }
 
     /// The run logs in with something that is not had again.
@@ -139,8 +153,8 @@ impl<'a> Vault<'a> {
         for secret in token.iter().map(|token| token.expose()).chain(secrets.iter().copied()) {
             self.secrets.note(secret);
         }
-        let mut attempt = 0;
-        let mut declined = false;
+        let begun = self.host.elapsed();
+        let mut tries = Tries::default();
         loop {
             let Some(timeout) = self.timeout(step) else {
                 let error = Error::new(
@@ -148,8 +162,8 @@ impl<'a> Vault<'a> {
                     format!("the run's deadline of {} s passed before {path}", self.deadline.get().run().as_secs()),
                 )
                 .hint("--timeout allows more");
-                let outcome = Outcome::NotProcessed { error, retry_after: None };
-                return Exchange { sent: self.host.now(), outcome, declined };
+                let outcome = Outcome::not_processed(error, None, Patience::Counted);
+                return Exchange { sent: self.host.now(), outcome, declined: tries.declined };
             };
             let (body, spends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint && self.single_use.get());
             let request = Request { method, path, query, token, body, spends, timeout };
@@ -159,40 +173,51 @@ impl<'a> Vault<'a> {
                 _ => self.http.send(&request).await,
             };
             let answered = result.is_ok();
-            let outcome = classify(step, result, self.name(), path, &self.secrets);
+            let outcome = self.name_namespace(classify(step, result, self.name(), path, &self.secrets));
             if let Outcome::Done(envelope) = &outcome {
-                self.note(step, envelope);
-                let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
-                self.warnings.borrow_mut().extend(warnings);
+                self.note(step, path, envelope);
             }
-            let again = match &outcome {
-                // Who answers may be somebody before a Vault that has acted: once more, and no third time.
-                Outcome::NotProcessed { .. } if step == Step::Mint && answered => {
-                    !std::mem::replace(&mut declined, true)
+            let pause = retry::pause(tries.again, &outcome, self.host.now());
+            if tries.allow(step, &outcome, answered, self.retries(step)) && self.can_connect_after(pause, step) {
+                self.tell_of_the_wait(step, &outcome, self.host.elapsed().saturating_sub(begun) + pause);
+                self.http.pause(pause).await;
+                // A busy machine wakes us late.
+                if self.can_connect_after(Duration::ZERO, step) {
+                    tries.again += 1;
+                    continue;
                 }
-                Outcome::NotProcessed { .. } => true,
-                Outcome::Ambiguous { transient, .. } => *transient && step.when_ambiguous() == Again::Yes,
-                Outcome::Done(_) | Outcome::Refused(_) | Outcome::Final(_) => false,
-            };
-            let retry_after = match &outcome {
-                Outcome::NotProcessed { retry_after, .. } => retry_after.as_deref(),
-                _ => None,
-            };
-            let pause = retry::pause(attempt, retry_after, self.host.now());
-            if !again || attempt >= self.retries(step) || !self.can_connect_after(pause, step) {
-                return Exchange { sent, outcome, declined };
             }
-            self.http.pause(pause).await;
-            // A busy machine wakes us late.
-            if !self.can_connect_after(Duration::ZERO, step) {
-                return Exchange { sent, outcome, declined };
-            }
-            attempt += 1;
+            let outcome = outcome.after(tries.again + 1, self.host.elapsed().saturating_sub(begun));
+            return Exchange { sent, outcome, declined: tries.declined };
         }
     }
 
-    /// Notes what an answer brought: a later one, of a revocation, must not repeat it either.
-    fn note(&self, step: Step, envelope: &Envelope) {
+    /// A namespace that is not there is no wrong mount or role: it is told by its name.
+    fn name_namespace(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Refused(refusal) if refusal.is_namespace_unknown() => {
+                let name = self.namespace.as_deref().unwrap_or("of that name");
+                let text = format!("{} has no namespace {name} ({})", self.name(), refusal.because());
+                Outcome::Final(Error::new(Kind::Config, text).hint("check VAULT_NAMESPACE or --namespace"))
+            }
+            other => other,
+        }
+    }
+
+    /// Says once why the run goes on for so long, when a server lets us wait.
+    fn tell_of_the_wait(&self, step: Step, outcome: &Outcome, waited: Duration) {
+        let Outcome::NotProcessed { error, patience: Patience::Run | Patience::Certain, .. } = outcome else { return };
+        if waited < SILENCE || self.silent.replace(true) {
+            return;
+        }
+        let left = self.budget(step).saturating_sub(self.host.elapsed()).as_secs();
+        // Security: joined with stdout, the line may be what a shell evaluates.
+        let why = sanitized(error.message());
+        self.host.write_stderr(&format!("ci-creds: trying again for up to {left} s, because {why}\n"));
+    }
+
+    /// Notes what an answer brought: a later one, of a revocation, must not repeat its secrets either.
+    fn note(&self, step: Step, path: &str, envelope: &Envelope) {
         let token = envelope.auth.as_ref().and_then(|auth| auth.client_token.as_ref());
         let data = envelope.data.as_ref().filter(|_| step == Step::Mint);
         let texts = data.iter().flat_map(|data| &data.0).filter_map(|(_, datum)| match datum {
@@ -200,6 +225,8 @@ impl<'a> Vault<'a> {
             _ => None,
         });
         token.into_iter().chain(texts).for_each(|secret| self.secrets.note(secret.expose()));
+        let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
+        self.warnings.borrow_mut().extend(warnings);
     }
 
     /// One of Vault's warnings, for people.
@@ -268,7 +295,7 @@ impl<'a> Vault<'a> {
     #[must_use]
     pub fn retries(&self, step: Step) -> u32 {
         match step {
-            Step::RevokeSelf | Step::RevokeLease => self.retries.max(RETRIES),
+            Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.retries.max(RETRIES),
             Step::LookupSelf => 0,
             _ => self.retries,
         }
@@ -286,12 +313,14 @@ impl<'a> Vault<'a> {
 
     /// What is left for one request; `None` when the run is over.
     fn timeout(&self, step: Step) -> Option<Duration> {
+        let (deadline, now) = (self.deadline.get(), self.host.elapsed());
         let most = match step {
-            Step::RevokeSelf | Step::RevokeLease => REVOKE,
+            Step::RevokeSelf | Step::QueueRevocation => REVOKE,
+            Step::RevokeLease => REVOKE_LEASE.min(deadline.leaving_room(step.phase(), now)),
             Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
             _ => self.request_timeout.unwrap_or(REQUEST),
         };
-        self.deadline.get().left(step.phase(), most, self.host.elapsed())
+        deadline.left(step.phase(), most, now)
     }
 }
 
@@ -328,7 +357,7 @@ mod tests {
             vault.timeout(step).map(|left| left.as_secs())
         };
         let asks = [Step::LookupWrapping, Step::Unwrap, Step::Prepare, Step::LoginOnce, Step::Login];
-        let revokes = [Step::RevokeSelf, Step::RevokeLease];
+        let revokes = [(Step::RevokeSelf, 4), (Step::RevokeLease, 7), (Step::QueueRevocation, 4)];
         for (timeout, request_timeout, ask, mint) in [
             (90, None, Some(20), Some(100)),
             (90, Some(5), Some(5), Some(100)),
@@ -343,20 +372,24 @@ mod tests {
             assert_eq!(seconds(timeout, request_timeout, Step::Mint), mint, "{timeout} {request_timeout:?}");
             let lookup = ask.map(|ask| ask.min(4));
             assert_eq!(seconds(timeout, request_timeout, Step::LookupSelf), lookup, "{timeout} {request_timeout:?}");
-            for step in revokes {
-                assert_eq!(seconds(timeout, request_timeout, step), Some(4), "{step:?} {timeout} {request_timeout:?}");
+            for (step, whole) in revokes {
+                assert_eq!(
+                    seconds(timeout, request_timeout, step),
+                    Some(whole),
+                    "{step:?} {timeout} {request_timeout:?}"
+                );
             }
         }
         let vault = Vault::new(&connection(30, None), &host).unwrap();
         for step in asks.into_iter().chain([Step::Mint]) {
             assert_eq!(vault.budget(step).as_secs(), 30, "{step:?}");
         }
-        for step in revokes {
+        for (step, _) in revokes {
             assert_eq!(vault.budget(step).as_secs(), 40, "{step:?}");
         }
         // A run that gives back early has no more for it.
         vault.begin_clean_up();
-        for step in revokes {
+        for (step, _) in revokes {
             assert_eq!(vault.budget(step).as_secs(), 10, "{step:?}");
         }
         // A signal that came during the read lets nothing begin but giving back.
@@ -366,8 +399,8 @@ mod tests {
         for step in asks.into_iter().chain([Step::Mint, Step::LookupSelf]) {
             assert_eq!(vault.timeout(step), None, "{step:?}");
         }
-        for step in revokes {
-            assert_eq!(vault.timeout(step).map(|left| left.as_secs()), Some(4), "{step:?}");
+        for (step, whole) in revokes {
+            assert_eq!(vault.timeout(step).map(|left| left.as_secs()), Some(whole), "{step:?}");
         }
     }
 }

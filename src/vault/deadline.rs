@@ -75,6 +75,12 @@ impl Deadline {
         Some(if phase == Phase::Mint { left + CLEAN_UP } else { most.min(left) })
     }
 
+    /// How long a request may take behind which another one of the same phase must still have its time.
+    pub(super) fn leaving_room(&self, phase: Phase, now: Duration) -> Duration {
+        let left = self.end(phase).saturating_sub(now);
+        left.saturating_sub(LAST).max(left / 2)
+    }
+
     /// How long the answer of a read is still waited for once giving back began.
     pub(super) fn patience(&self, now: Duration) -> Duration {
         self.end(Phase::CleanUp).saturating_sub(LAST).saturating_sub(now)

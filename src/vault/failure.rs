@@ -1,16 +1,54 @@
 //! What a status other than 2xx means: Vault's own, and that of what stands before it.
 
 use super::echo::Secrets;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Patience};
 use super::refusal::Refusal;
 use super::step::Step;
 use super::wire::{self, Failure};
 use crate::error::{Error, Kind};
 use crate::http::Reply;
 
-/// How a sealed or standby Vault ends its 503; 1.8 puts "error performing token check: " before it.
-const NOT_SERVING: [&str; 4] =
-    ["Vault is sealed", "node is not active", "no active Vault instance found", "namespace is sealed"];
+/// What a Vault says with 503 that does not serve, and what to do. 1.8 puts "error performing token check: " before the
+/// first, and a locked namespace is named behind the last.
+const NOT_SERVING: [(&str, &str); 5] = [
+    ("Vault is sealed", ACTIVE_NODE),
+    ("node is not active", ACTIVE_NODE),
+    ("no active Vault instance found", ACTIVE_NODE),
+    ("namespace is sealed", "an operator must unseal the namespace"),
+    ("API access to this namespace has been locked by an administrator", "an administrator must unlock the namespace"),
+];
+
+const ACTIVE_NODE: &str = "unseal Vault, or point VAULT_ADDR to the active node";
+
+/// What to do about a Vault that does not serve. More text can follow what it says, but no other sentence.
+fn is_not_serving(raw: &str) -> Option<&'static str> {
+    let fits =
+        |text: &str| raw.split_once(text).is_some_and(|(_, rest)| rest.trim().is_empty() || rest.starts_with(" - "));
+    NOT_SERVING.iter().find(|(text, _)| fits(text)).map(|(_, change)| *change)
+}
+
+/// What Vault refuses with 500 although it did nothing: a login without a role ID, or one whose user has no name.
+const REFUSED: [&str; 3] =
+    ["missing role_id", "failed to determine alias name from login request", "missing name in alias"];
+
+/// Whether Vault looked at the request and did nothing. An engine without a configuration says so before anything else;
+/// what failed on the way would stand before a colon.
+fn is_refused(raw: &str) -> bool {
+    let text = raw.strip_prefix("1 error occurred:").unwrap_or(raw);
+    let line = text.trim_start_matches([' ', '\n', '\t', '*']).lines().next().unwrap_or_default();
+    REFUSED.contains(&line) || (line.ends_with(" not configured") && !line.contains(':'))
+}
+
+/// Vault's quota for a path is used up for less than its interval. A quota for leases lasts until others expire.
+fn patience_with_a_quota(raw: &str, path: &str) -> Patience {
+    if raw.contains("lease count quota exceeded") {
+        Patience::Counted
+    } else if raw.ends_with(&format!("{path}\": rate limit quota exceeded")) {
+        Patience::Certain
+    } else {
+        Patience::Run
+    }
+}
 
 /// What Vault says when its own time for a request is over, or its client gone, and a Vault Agent that lost the answer.
 const CUT_OFF: [&str; 3] = ["context deadline exceeded", "context canceled", "failed to get the response: "];
@@ -25,32 +63,28 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
     let raw = errors.first().map_or("", String::as_str);
     let reason = secrets.quote(raw);
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    let retry_after = reply.retry_after.clone();
+    let not_processed = |error, patience| Outcome::not_processed(error, reply.retry_after.clone(), patience);
     let cut_off = CUT_OFF.iter().any(|words| raw.contains(words));
+    if let (503, Some(change)) = (reply.status, is_not_serving(raw)) {
+        let error = unavailable(format!("{host} does not serve (503){said}")).hint(change);
+        return not_processed(error, Patience::Run);
+    }
     match reply.status {
-        412 => {
-            let error = Error::new(Kind::Temporary, format!("{host} does not have the newest state yet (412)"))
-                .hint("re-run the job");
-            Outcome::NotProcessed { error, retry_after }
-        }
-        429 => {
-            let error =
-                Error::new(Kind::Temporary, format!("{host} limits the rate of requests to {path} (429){said}")).hint(
-                    "re-run the job later, or raise the quota for this path: vault read sys/quotas/rate-limit/…"
-                        .replace('…', "NAME"),
-                );
-            Outcome::NotProcessed { error, retry_after }
-        }
-        503 if NOT_SERVING.iter().any(|ending| raw.trim_end().ends_with(ending)) => {
-            let error = unavailable(format!("{host} does not serve (503){said}"))
-                .hint("unseal Vault, or point VAULT_ADDR to the active node");
-            Outcome::NotProcessed { error, retry_after }
-        }
-        472 | 473 => Outcome::NotProcessed {
-            error: unavailable(format!("{host} is a standby ({})", reply.status))
-                .hint("point VAULT_ADDR to the active node"),
-            retry_after,
-        },
+        412 => not_processed(behind(host, reply.status), Patience::Run),
+        // A standby of OpenBao's that is behind the index that it was sent. A quota has a text.
+        429 if errors.is_empty() => not_processed(behind(host, reply.status), Patience::Run),
+        429 => not_processed(
+            Error::new(Kind::Temporary, format!("{host} limits the rate of requests to {path} (429){said}")).hint(
+                "re-run the job later, or raise the quota for this path: vault read sys/quotas/rate-limit/…"
+                    .replace('…', "NAME"),
+            ),
+            patience_with_a_quota(raw, path),
+        ),
+        472 | 473 => not_processed(
+            unavailable(format!("{host} is a standby ({})", reply.status)).hint("point VAULT_ADDR to the active node"),
+            Patience::Run,
+        ),
+        500 if is_refused(raw) => Outcome::Refused(Refusal { status: reply.status, reason }),
         501 => Outcome::Final(unavailable(format!("{host} is not initialised (501)")).hint("vault operator init")),
         502 => failed(
             unavailable(format!("{host} could not get an answer from behind it (502){said}"))
@@ -65,6 +99,10 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
     }
 }
 
+fn behind(host: &str, status: u16) -> Error {
+    Error::new(Kind::Temporary, format!("{host} does not have the newest state yet ({status})")).hint("re-run the job")
+}
+
 /// A failure whose text is not Vault's: a proxy or load balancer speaks.
 fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     match reply.status {
@@ -74,11 +112,12 @@ fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
                 .hint("check --role and --mount; is a proxy in between?"),
         ),
         404 | 405 if reply.json => Outcome::Refused(Refusal { status: reply.status, reason: String::new() }),
-        429 => Outcome::NotProcessed {
-            error: Error::new(Kind::Temporary, format!("a proxy before {host} limits the rate of requests (429)"))
+        429 => Outcome::not_processed(
+            Error::new(Kind::Temporary, format!("a proxy before {host} limits the rate of requests (429)"))
                 .hint("re-run the job later"),
-            retry_after: reply.retry_after.clone(),
-        },
+            reply.retry_after.clone(),
+            Patience::Run,
+        ),
         // One that waits no longer for Vault closes its connection to it.
         500..=599 => failed(
             Error::new(

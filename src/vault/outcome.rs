@@ -3,6 +3,8 @@
 //! Four outcomes: *not processed* (Vault certainly did not act), *ambiguous* (it may have), *processed* (it did,
 //! or it refused), *final* (the same request can only fail the same way). Which answer is which is decided in `answer`.
 
+use std::time::Duration;
+
 use super::refusal::Refusal;
 use super::step::Step;
 use super::wire::Envelope;
@@ -17,6 +19,8 @@ pub enum Outcome {
         error: Error,
         /// How long the server wants us to wait, in its own spelling.
         retry_after: Option<String>,
+        /// How long to go on asking.
+        patience: Patience,
     },
     /// Vault may have acted on it.
     Ambiguous {
@@ -36,7 +40,34 @@ pub enum Outcome {
     Final(Error),
 }
 
+/// How long to go on asking a server that did not act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As often as `--retries` allows: the request was lost, or nobody says that the reason passes.
+    Counted,
+    /// As long as the run has time: the server will act later. A proxy or a Vault Agent can say the same before a Vault
+    /// that has acted.
+    Run,
+    /// The same, in Vault's own words for this very request: it counted the request and did not look at it.
+    Certain,
+}
+
 impl Outcome {
+    pub(super) fn not_processed(error: Error, retry_after: Option<String>, patience: Patience) -> Self {
+        Self::NotProcessed { error, retry_after, patience }
+    }
+
+    /// Tells how often a server was asked that never took the request.
+    pub(super) fn after(self, times: u32, waited: Duration) -> Self {
+        match self {
+            Self::NotProcessed { error, retry_after, patience } if patience != Patience::Counted && times > 1 => {
+                let error = error.also(format!("it was asked {times} times in {} s", waited.as_secs()));
+                Self::not_processed(error, retry_after, patience)
+            }
+            other => other,
+        }
+    }
+
     /// An answer that is nobody's Vault. Whoever gave it may stand before a Vault that has done its work, which matters
     /// where that makes something.
     pub(super) fn foreign(step: Step, error: Error) -> Self {

@@ -51,6 +51,12 @@ impl Refusal {
         self.status == 400 && self.reason.contains("wrapping token is not valid or does not exist")
     }
 
+    /// There is no namespace of that name.
+    #[must_use]
+    pub fn is_namespace_unknown(&self) -> bool {
+        self.status == 404 && self.reason == "namespace not found"
+    }
+
     /// The reason in brackets, for the end of a message.
     #[must_use]
     pub fn because(&self) -> String {
@@ -79,6 +85,8 @@ pub enum Says {
     Status(&'static [u16]),
     /// One of these texts, at any place of its first error.
     Text(&'static [&'static str]),
+    /// This text and no more.
+    Whole(&'static str),
     /// The policy of a valid token refuses: [`Refusal::is_denied_by_policy`].
     PolicyDenies,
     /// The token is not valid, or none is expected at this path: [`Refusal::is_denied`], [`Refusal::wants_a_token`].
@@ -98,6 +106,7 @@ impl Says {
         match self {
             Self::Status(statuses) => statuses.contains(&refusal.status),
             Self::Text(texts) => texts.iter().any(|text| refusal.reason.contains(text)),
+            Self::Whole(text) => refusal.reason == text,
             Self::PolicyDenies => refusal.is_denied_by_policy(),
             Self::TokenDenied => refusal.is_denied() || refusal.wants_a_token(),
             Self::TokenGone => refusal.is_token_gone(),

@@ -87,15 +87,19 @@ impl Vault<'_> {
         .await
     }
 
-    /// `POST sys/leases/revoke {lease_id}`; most CI policies do not grant it.
+    /// `POST sys/leases/revoke {lease_id}`; most CI policies do not grant it. Answered when the engine has revoked it.
     pub async fn revoke_lease(&self, lease: &str, token: &Secret) -> Exchange {
-        let body = object(&[("lease_id", lease)]);
-        self.exchange(Call {
-            token: Some(token),
-            body: Some(body),
-            ..Call::new(Step::RevokeLease, Method::Post, "sys/leases/revoke")
-        })
-        .await
+        self.end_lease(Step::RevokeLease, &[("lease_id", lease)], token).await
+    }
+
+    /// `POST sys/leases/revoke {lease_id, sync: false}`: answered at once, and Vault goes on trying by itself.
+    pub async fn queue_revocation(&self, lease: &str, token: &Secret) -> Exchange {
+        self.end_lease(Step::QueueRevocation, &[("lease_id", lease), ("sync", "false")], token).await
+    }
+
+    async fn end_lease(&self, step: Step, body: &[(&str, &str)], token: &Secret) -> Exchange {
+        let call = Call::new(step, Method::Post, "sys/leases/revoke");
+        self.exchange(Call { token: Some(token), body: Some(object(body)), ..call }).await
     }
 }
 

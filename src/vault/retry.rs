@@ -1,18 +1,60 @@
-//! How long to wait before a request is sent again.
+//! Whether a request is sent again, and how long to wait before.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::outcome::{Outcome, Patience};
+use super::step::{Again, Step};
+
 /// The first pause at most, and every pause at most: full jitter below it.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A server that names a pause gets at least that one.
-pub(super) fn pause(attempt: u32, retry_after: Option<&str>, now: Timestamp) -> Duration {
-    let jitter = jitter(attempt);
-    let asked = retry_after.and_then(|text| parse_retry_after(text, now));
-    asked.map_or(jitter, |asked| asked.saturating_add(jitter))
+/// What became of one request so far, over all the times that it was sent.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    /// How often it was sent again.
+    pub(super) again: u32,
+    /// How often of these after it was lost.
+    lost: u32,
+    /// Whether an answer said that Vault had not acted on a read that makes a credential.
+    pub(super) declined: bool,
+}
+
+impl Tries {
+    /// Whether it may be sent once more, as far as its outcome decides. `allowed` is how often a lost request may be; zero
+    /// is never. `answered`: somebody gave an answer.
+    pub(super) fn allow(&mut self, step: Step, outcome: &Outcome, answered: bool, allowed: u32) -> bool {
+        match outcome {
+            // Who answers may be somebody before a Vault that has acted: once more, and no third time.
+            Outcome::NotProcessed { patience, .. }
+                if step == Step::Mint && answered && *patience != Patience::Certain =>
+            {
+                !std::mem::replace(&mut self.declined, true) && allowed > 0
+            }
+            Outcome::NotProcessed { patience: Patience::Run | Patience::Certain, .. } => allowed > 0,
+            Outcome::NotProcessed { patience: Patience::Counted, .. } => self.count(allowed),
+            Outcome::Ambiguous { transient, .. } => {
+                *transient && step.when_ambiguous() == Again::Yes && self.count(allowed)
+            }
+            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Final(_) => false,
+        }
+    }
+
+    fn count(&mut self, allowed: u32) -> bool {
+        self.lost += 1;
+        self.lost <= allowed
+    }
+}
+
+/// The pause after so many others. A server that names one gets at least that.
+pub(super) fn pause(attempt: u32, outcome: &Outcome, now: Timestamp) -> Duration {
+    let asked = match outcome {
+        Outcome::NotProcessed { retry_after: Some(text), .. } => parse_retry_after(text, now),
+        _ => None,
+    };
+    asked.unwrap_or_default().saturating_add(jitter(attempt))
 }
 
 /// Full jitter below a bound that doubles: a hundred jobs that failed together come back apart.
@@ -36,10 +78,12 @@ pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, Kind};
+    use crate::vault::step::STEPS;
 
     #[test]
     fn a_hundred_pauses_lie_apart_below_a_bound_that_doubles() {
-        for (attempt, bound) in [(0, 500), (1, 1000), (2, 2000), (3, 4000), (9, 4000), (99, 4000)] {
+        for (attempt, bound) in [(0, 500), (1, 1000), (2, 2000), (3, 4000), (4, 5000), (99, 5000)] {
             let pauses: Vec<_> = (0..100).map(|_| jitter(attempt).as_millis()).collect();
             assert!(pauses.iter().all(|pause| *pause < bound), "{pauses:?}");
             // All in one half of the range: once in 2^99 runs.
@@ -68,12 +112,75 @@ mod tests {
         }
     }
 
+    fn not_processed(retry_after: Option<&str>, patience: Patience) -> Outcome {
+        let error = Error::new(Kind::Temporary, "x");
+        Outcome::NotProcessed { error, retry_after: retry_after.map(str::to_owned), patience }
+    }
+
     #[test]
     fn a_pause_that_the_server_names_is_the_least_and_jitter_comes_on_top() {
-        for (text, least) in [(Some("3"), 3000), (Some("soon"), 0), (None, 0)] {
-            let pauses: Vec<_> = (0..100).map(|_| pause(0, text, Timestamp::UNIX_EPOCH).as_millis()).collect();
+        for (text, least) in [(Some("3"), 3000), (Some("0"), 0), (Some("soon"), 0), (None, 0)] {
+            let outcome = not_processed(text, Patience::Run);
+            let pauses: Vec<_> = (0..100).map(|_| pause(0, &outcome, Timestamp::UNIX_EPOCH).as_millis()).collect();
             assert!(pauses.iter().all(|pause| (least..least + 500).contains(pause)), "{text:?}: {pauses:?}");
             assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{text:?}: {pauses:?}");
         }
+        let lost = Outcome::Ambiguous { error: Error::new(Kind::Temporary, "x"), transient: true, cut_off: false };
+        assert!(pause(0, &lost, Timestamp::UNIX_EPOCH).as_millis() < 500);
+    }
+
+    /// How often the outcome lets a step be sent again, up to nine times.
+    fn times(step: Step, outcome: &Outcome, answered: bool, allowed: u32) -> usize {
+        let mut tries = Tries::default();
+        (0..9).take_while(|_| tries.allow(step, outcome, answered, allowed)).count()
+    }
+
+    #[test]
+    fn what_a_server_did_not_take_is_sent_until_the_deadline_and_what_was_lost_as_often_as_allowed() {
+        for step in STEPS.into_iter().filter(|step| *step != Step::Mint) {
+            for (patience, allowed, expected) in [
+                (Patience::Counted, 2, 2),
+                (Patience::Run, 2, 9),
+                (Patience::Certain, 1, 9),
+                (Patience::Counted, 0, 0),
+                (Patience::Run, 0, 0),
+                (Patience::Certain, 0, 0),
+            ] {
+                let outcome = not_processed(None, patience);
+                assert_eq!(times(step, &outcome, true, allowed), expected, "{step:?} {patience:?} {allowed}");
+            }
+            let lost = |transient| {
+                let error = Error::new(Kind::Unavailable, "x");
+                times(step, &Outcome::Ambiguous { error, transient, cut_off: true }, false, 2)
+            };
+            let expected = if step.when_ambiguous() == Again::Yes { 2 } else { 0 };
+            assert_eq!((lost(true), lost(false)), (expected, 0), "{step:?}");
+            assert_eq!(times(step, &Outcome::Final(Error::new(Kind::Unavailable, "x")), true, 2), 0);
+        }
+    }
+
+    #[test]
+    fn the_read_that_makes_a_credential_is_sent_again_once_unless_vault_itself_did_not_look_at_it() {
+        for (patience, answered, allowed, expected) in [
+            (Patience::Run, true, 9, 1),
+            (Patience::Counted, true, 9, 1),
+            (Patience::Certain, true, 2, 9),
+            (Patience::Certain, true, 0, 0),
+            (Patience::Run, true, 0, 0),
+            (Patience::Counted, false, 2, 2),
+        ] {
+            let times = times(Step::Mint, &not_processed(None, patience), answered, allowed);
+            assert_eq!(times, expected, "{patience:?} {answered} {allowed}");
+        }
+    }
+
+    #[test]
+    fn a_wait_leaves_a_lost_request_its_own_repetitions() {
+        let (mut tries, step) = (Tries::default(), Step::Login);
+        let (busy, lost) = (not_processed(None, Patience::Run), not_processed(None, Patience::Counted));
+        for outcome in [&busy, &busy, &busy, &lost, &busy, &lost] {
+            assert!(tries.allow(step, outcome, true, 2));
+        }
+        assert!(!tries.allow(step, &lost, true, 2));
     }
 }

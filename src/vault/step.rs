@@ -26,8 +26,10 @@ pub enum Step {
     LookupSelf,
     /// `auth/token/revoke-self`.
     RevokeSelf,
-    /// `sys/leases/revoke`.
+    /// `sys/leases/revoke`, answered when the engine has revoked it.
     RevokeLease,
+    /// The same with `sync` off: answered at once, and Vault tries again until its engine has done it.
+    QueueRevocation,
 }
 
 /// What may be done when nobody knows whether Vault acted.
@@ -39,21 +41,21 @@ pub enum Again {
     AfterLookup,
     /// Take back what may have been made, and only then start over.
     AfterCleanUp,
-    /// Never: the secret may be spent, or the answer can be done without.
+    /// Never: the secret may be spent, the answer can be done without, or another request follows.
     No,
 }
 
 impl Step {
     /// Whether Vault has nothing to say when it did what it was asked.
     pub(super) fn may_be_silent(self) -> bool {
-        matches!(self, Self::RevokeSelf | Self::RevokeLease)
+        matches!(self, Self::RevokeSelf | Self::RevokeLease | Self::QueueRevocation)
     }
 
     /// What it is for, which says how long it may take.
     pub(super) fn phase(self) -> Phase {
         match self {
             Self::Mint => Phase::Mint,
-            Self::RevokeSelf | Self::RevokeLease => Phase::CleanUp,
+            Self::RevokeSelf | Self::RevokeLease | Self::QueueRevocation => Phase::CleanUp,
             _ => Phase::Run,
         }
     }
@@ -68,16 +70,16 @@ impl Step {
             | Self::RenewSelf
             | Self::Login
             | Self::RevokeSelf
-            | Self::RevokeLease => Again::Yes,
+            | Self::QueueRevocation => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
             Self::Mint => Again::AfterCleanUp,
-            Self::LoginOnce | Self::LookupSelf => Again::No,
+            Self::LoginOnce | Self::LookupSelf | Self::RevokeLease => Again::No,
         }
     }
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 11] = [
+pub(super) const STEPS: [Step; 12] = [
     Step::LookupWrapping,
     Step::Unwrap,
     Step::Prepare,
@@ -89,6 +91,7 @@ pub(super) const STEPS: [Step; 11] = [
     Step::LookupSelf,
     Step::RevokeSelf,
     Step::RevokeLease,
+    Step::QueueRevocation,
 ];
 
 #[cfg(test)]
@@ -109,6 +112,7 @@ mod tests {
             Again::AfterCleanUp,
             Again::No,
             Again::Yes,
+            Again::No,
             Again::Yes,
         ];
         assert_eq!(again, expected);

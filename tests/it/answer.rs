@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use dev_vault::{DevVault, Dialect, Fault, On, Reply};
 use serde_json::{Value, json};
 
@@ -454,5 +456,27 @@ fn an_answer_that_says_wrongly_that_nothing_was_done_costs_one_lease_at_most_and
                 world.assert_nothing_left(&ran);
             }
         }
+    }
+}
+
+// check: 5
+#[test]
+fn a_lease_whose_cloud_fails_is_left_to_vault_to_revoke_and_a_slow_one_is_waited_for() {
+    let policy =
+        "path \"+/apikey/*\" { capabilities = [\"read\"] }\npath \"sys/leases/revoke\" { capabilities = [\"update\"] }";
+    // Longer than the deadline of a request that asks nobody else.
+    let slow = Duration::from_millis(4_500);
+    for (fault, times) in [(Fault::upstream_fails("unreachable"), 2), (Fault::slow_cloud(slow), 1)] {
+        let world = World::start();
+        world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+        rewrite(&world, On::get(&format!("apikey/{ROLE}")), |answer| answer["data"]["api_secret"] = json!(7));
+        world.vault.inject(On::path("sys/leases/revoke"), fault);
+        let ran = world.command_as("token", EXOSCALE).run();
+        ran.refused(&world, 65, "data", &["not a text"], &[]);
+        let requests = world.vault.requests();
+        let revocations: Vec<_> = requests.iter().filter(|request| request.path.ends_with("leases/revoke")).collect();
+        assert_eq!(revocations.len(), times, "{:?}", world.requests());
+        assert!(revocations[1..].iter().all(|request| request.json()["sync"] == "false"));
+        assert_eq!(world.vault.live_leases(), []);
     }
 }

@@ -5,6 +5,7 @@ mod engine;
 mod identity;
 mod interrupted;
 mod lease;
+mod login;
 mod namespace;
 mod operator;
 mod server;

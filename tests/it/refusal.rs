@@ -3,7 +3,7 @@ use std::time::Duration;
 use dev_vault::{DevVault, Dialect, Fault, GitlabToken, On};
 use serde_json::{Value, json};
 
-use crate::support::{AUDIENCE, ISSUER, ROLE, Ran, Run, World};
+use crate::support::{AUDIENCE, ISSUER, METHODS, ROLE, Ran, Run, World};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 
@@ -70,7 +70,8 @@ fn a_runner_outside_the_bound_network_is_told_so() {
     each_dialect(|world, _| {
         approle(world, json!({ "secret_id_bound_cidrs": ["10.0.0.0/8"] }));
         let ran = world.command_as("secret-id", EXOSCALE).run();
-        denied(ran, world, &["CIDR restrictions on the role"], &["secret_id_bound_cidrs", "is spent all the same"]);
+        let hint = ["secret_id_bound_cidrs", "HashiCorp Vault has spent the secret id all the same, OpenBao has not"];
+        denied(ran, world, &["CIDR restrictions on the role"], &hint);
         approle(world, json!({ "secret_id_bound_cidrs": [], "token_bound_cidrs": ["10.0.0.0/8"] }));
         let ran = world.command_as("secret-id", EXOSCALE).run();
         // The login succeeds; the token is good for nothing here, not even for its own end.
@@ -225,4 +226,89 @@ fn an_expired_token_says_that_it_may_have_expired() {
         world.vault.advance(Duration::from_secs(3_601));
         denied(run.run(), world, &["VAULT_TOKEN", "exoscale/apikey"], &["has expired, was revoked"]);
     });
+}
+
+#[test]
+fn a_secret_id_that_openbao_refuses_for_its_address_is_good_for_another_run() {
+    each_dialect(|world, dialect| {
+        let run = world.command_as("secret-id", EXOSCALE);
+        approle(world, json!({ "secret_id_bound_cidrs": ["10.0.0.0/8"] }));
+        denied(run.run(), world, &["CIDR"], &["secret_id_bound_cidrs"]);
+        approle(world, json!({ "secret_id_bound_cidrs": [] }));
+        assert_eq!(run.run().code, if dialect == Dialect::OpenBao { 0 } else { 77 }, "{dialect}");
+    });
+}
+
+#[test]
+fn an_id_token_that_is_sent_to_an_approle_mount_is_a_wrong_mount_and_not_sent_again() {
+    each_dialect(|world, dialect| {
+        let run = world.command_as("id-token", &format!("{EXOSCALE} --auth-mount approle"));
+        let hint = ["auth/approle is an AppRole mount", "--auth-mount"];
+        run.run().refused(world, 78, "config", &["auth/approle/login"], &hint);
+        assert_eq!(world.vault.requests().len(), 1, "{dialect}");
+    });
+}
+
+#[test]
+fn a_claim_that_the_role_asks_for_in_vain_is_told_by_the_setting_that_asks_for_it() {
+    each_dialect(|world, dialect| {
+        for (settings, code, setting) in [
+            (json!({ "user_claim": "nope" }), 77, "user_claim"),
+            (json!({ "user_claim": "project_path", "groups_claim": "nope" }), 77, "groups_claim"),
+            (json!({ "groups_claim": "", "bound_claims": { "project_id": "9" } }), 77, "bound_claims"),
+        ] {
+            world.vault.write(&format!("auth/gitlab/role/{ROLE}"), settings.clone());
+            let ran = world.command_as("id-token", EXOSCALE).run();
+            let kind = if code == 77 { "denied" } else { "config" };
+            ran.refused(world, code, kind, &["auth/gitlab/login"], &[&format!("{setting} of the role")]);
+        }
+        // A name that is empty: Vault says so with 500, and has done nothing.
+        let claims = json!({ "user_claim": "ref_slug", "groups_claim": "", "bound_claims": { "project_id": "365" } });
+        world.vault.write(&format!("auth/gitlab/role/{ROLE}"), claims);
+        world.vault.forget_requests();
+        let token = world.id_token().claim("ref_slug", json!("")).sign();
+        let ran = world.command_as("id-token", EXOSCALE).env("VAULT_ID_TOKEN", &token).run();
+        ran.refused(world, 78, "config", &["missing name in alias"], &["user_claim of the role"]);
+        assert_eq!(world.vault.requests().len(), 1, "{dialect}");
+    });
+}
+
+#[test]
+fn a_jwt_mount_without_a_configuration_is_told_as_that() {
+    let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));
+    world.vault.write("sys/auth/fresh", json!({ "type": "jwt" }));
+    let ran = world.command_as("id-token", &format!("{EXOSCALE} --auth-mount fresh --auth-role x")).run();
+    ran.refused(&world, 78, "config", &["could not load configuration"], &["vault write auth/fresh/config"]);
+}
+
+// check: 5
+#[test]
+fn an_engine_without_a_configuration_is_told_as_that_and_is_no_leak() {
+    each_dialect(|world, dialect| {
+        world.vault.write("sys/mounts/fresh", json!({ "type": "exoscale" }));
+        world.vault.write("fresh/role/x", json!({ "iam-role": "ci" }));
+        let policy = "path \"fresh/apikey/x\" { capabilities = [\"read\"] }";
+        world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+        for method in METHODS {
+            world.vault.forget_requests();
+            let ran = world.command_as(method, "exoscale --role x --mount fresh").run();
+            let ran = ran.refused(world, 78, "config", &["fresh/apikey/x is not configured"], &["--mount"]);
+            assert_eq!(world.count("fresh/apikey/x"), 1, "{dialect} {method}");
+            world.assert_nothing_left(&ran);
+        }
+    });
+}
+
+#[test]
+fn a_namespace_that_is_not_there_is_named_to_every_identity_and_nothing_is_spent() {
+    let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));
+    for method in METHODS {
+        world.vault.forget_requests();
+        let run = world.command_as(method, EXOSCALE);
+        let ran = run.clone().env("VAULT_NAMESPACE", "team/nope").run();
+        let words = ["has no namespace team/nope", "404: namespace not found"];
+        ran.refused(&world, 78, "config", &words, &["VAULT_NAMESPACE", "--namespace"]);
+        assert_eq!(world.vault.requests().len(), 1, "{method}");
+        run.run().ok();
+    }
 }

@@ -1,10 +1,11 @@
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use dev_vault::{DevVault, Dialect, Fault, On, Reply};
 use serde_json::json;
 
 use crate::support::parallel::each;
-use crate::support::{METHODS, ROLE, World};
+use crate::support::{METHODS, ROLE, Ran, Run, World};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 const ONCE: &str = "exoscale --role gitlab-ci-runner --retries 0";
@@ -121,18 +122,202 @@ fn a_wait_that_the_server_asks_for_is_kept_when_the_run_has_the_time_and_else_no
 
 // check: 14
 #[test]
-fn a_limit_that_does_not_end_is_not_asked_more_often_than_allowed() {
-    for (retries, expected) in [("", 3), (" --retries 0", 1), (" --retries 1", 2)] {
+fn a_limit_that_does_not_end_is_asked_until_the_deadline_and_never_again_without_retries() {
+    const SHORT: &str = "--timeout 8s --connect-timeout 1s";
+    each(vec![("", true), ("--retries 0", false), ("--retries 1", true)], |(retries, waits)| {
         let world = World::start();
         let busy = Reply::error(429, "rate limit quota exceeded").header("Retry-After", "0");
         world.vault.inject(On::path("auth/gitlab/login").every(), Fault::answer(busy));
-        let ran = world.command_as("id-token", &format!("{EXOSCALE}{retries}")).run();
-        assert_eq!((ran.code, world.vault.requests().len()), (75, expected), "{ran:?}");
-    }
+        let started = Instant::now();
+        let ran = world.command_as("id-token", &format!("{EXOSCALE} {SHORT} {retries}")).run();
+        let (asked, elapsed) = (world.vault.requests().len(), started.elapsed());
+        assert_eq!((ran.code, asked > 3, asked > 1), (75, waits, waits), "{ran:?}");
+        assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
+        // A pause is five seconds at most.
+        assert_eq!(elapsed > Duration::from_secs(2), waits, "{elapsed:?}");
+        assert_eq!(ran.stderr.contains(&format!("it was asked {asked} times in")), waits, "{ran:?}");
+        assert_eq!(ran.stderr.matches("ci-creds: trying again for up to").count(), usize::from(waits), "{ran:?}");
+    });
     let world = World::start();
     world.vault.inject(On::path("login").every(), Fault::answer(Reply::error(429, "busy")));
     world.command_as("id-token", EXOSCALE).env("VAULT_MAX_RETRIES", "0").run();
     assert_eq!(world.vault.requests().len(), 1);
+}
+
+#[test]
+fn a_quota_for_leases_is_not_waited_for() {
+    let world = World::start();
+    let full = "1 error occurred:\n\t* request path \"auth/gitlab/login\": lease count quota exceeded\n\n";
+    world.vault.inject(On::path("auth/gitlab/login").every(), Fault::answer(Reply::error(429, full)));
+    let ran = world.command_as("id-token", EXOSCALE).run();
+    ran.refused(&world, 75, "temporary", &["429", "lease count quota exceeded"], &["quota"]);
+    assert_eq!(world.vault.requests().len(), 3);
+}
+
+#[test]
+fn a_vault_that_is_sealed_for_a_while_is_waited_for_by_every_login_and_one_line_says_so() {
+    // A plain token does not log in, and somebody before a Vault that has acted on a read can say that it is sealed.
+    each(METHODS.into_iter().filter(|method| *method != "token").collect(), |method| {
+        for (line, told) in [(EXOSCALE, 1), ("aws --role 365-dev --format process --no-cache", 0)] {
+            let world = World::start();
+            let run = world.command_as(method, line);
+            let (before, mut command) = (world.vault.secrets(), run.to_command());
+            world.vault.write("sys/seal", json!({}));
+            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+            let started = Instant::now();
+            // More often than a lost request is sent, and longer than a wait without a word.
+            while world.vault.requests().len() < 6 {
+                assert!(started.elapsed() < Duration::from_secs(60), "{method}: {:?}", world.requests());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            world.vault.unseal();
+            let ran = Ran::from(child.wait_with_output().expect("its end"));
+            assert_eq!(ran.stderr.lines().count(), told, "{method}: {ran:?}");
+            assert_eq!(ran.stderr.matches("does not serve 503").count(), told, "{method}: {ran:?}");
+            ran.ok();
+            world.minted_since(&before);
+            assert_eq!(minted(&world), 1, "{method}");
+        }
+    });
+}
+
+#[test]
+fn a_locked_namespace_is_waited_for_and_else_told_as_locked() {
+    let text =
+        "API access to this namespace has been locked by an administrator - \"team/\" must be unlocked to gain access.";
+    let locked = || Fault::answer(Reply::error(503, text));
+    let world = World::start();
+    for method in METHODS {
+        let run = world.command_as(method, ONCE);
+        world.vault.inject(On::any().every(), locked());
+        let words = ["503", "locked by an administrator"];
+        run.run().refused(&world, 69, "unavailable", &words, &["must unlock the namespace"]);
+        world.vault.clear_faults();
+        run.run().ok();
+    }
+    world.vault.inject(On::path("auth/gitlab/login").times(4), locked());
+    world.command_as("id-token", EXOSCALE).run().ok();
+}
+
+#[test]
+fn a_standby_that_is_behind_has_its_leader_answer_for_what_a_login_has_just_made() {
+    for dialect in [Dialect::OpenBao, Dialect::Vault1_16] {
+        for method in METHODS {
+            let world = World::with(DevVault::builder().dialect(dialect));
+            let run = world.command_as(method, EXOSCALE);
+            world.vault.fall_behind();
+            run.run().ok();
+            let requests = world.vault.requests();
+            for (number, request) in requests.iter().enumerate() {
+                let sent = ["x-vault-index", "x-vault-inconsistent"].map(|name| request.headers.get(name));
+                let expected = [Some("eyJjbHVzdGVyIjoiZGV2IiwidmFsdWUiOjd9"), Some("forward-active-node")];
+                assert_eq!(sent, if number == 0 { [None; 2] } else { expected }, "{dialect} {method} {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_without_an_end_is_not_sent_back() {
+    let world = World::start();
+    let body = json!({ "auth": { "client_token": world.token("job"), "lease_duration": 900 } });
+    let reply = Reply::json(200, &body).header("X-Vault-Index", &"x".repeat(2_000));
+    world.vault.inject(On::path("auth/gitlab/login"), Fault::answer(reply));
+    world.command_as("id-token", EXOSCALE).run().ok();
+    assert_eq!(world.vault.requests()[1].headers.get("x-vault-index"), None);
+}
+
+#[test]
+fn a_standby_that_is_not_there_yet_is_waited_for_and_not_called_a_rate_limit() {
+    let world = World::start();
+    let behind =
+        || Fault::answer(Reply::status(429).header("Content-Type", "application/json").body("{\"errors\":[]}"));
+    world.vault.inject(On::path("auth/gitlab/login").times(4), behind());
+    world.command_as("id-token", EXOSCALE).run().ok();
+    world.vault.inject(On::path("auth/gitlab/login").every(), behind());
+    let ran = world.command_as("id-token", ONCE).run();
+    ran.refused(&world, 75, "temporary", &["does not have the newest state yet (429)"], &["re-run"]);
+}
+
+#[test]
+fn a_leader_that_is_gone_is_waited_for_until_its_standby_knows_another_one() {
+    for method in METHODS {
+        let world = World::start();
+        // Nobody listens there any more.
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+        let run = world.command_as(method, &format!("{EXOSCALE} --redirect-host http://{gone}"));
+        let path = match method {
+            "wrapping-token" => "sys/wrapping/unwrap",
+            "secret-id" | "generator-token" => "auth/approle/login",
+            "id-token" => "auth/gitlab/login",
+            _ => "exoscale/apikey/gitlab-ci-runner",
+        };
+        let to_the_dead = || Fault::redirect(307, &format!("http://{gone}/v1/{path}"));
+        world.vault.inject(On::path(path).times(4), to_the_dead());
+        run.run().ok();
+        world.vault.inject(On::path(path).every(), to_the_dead());
+        let ran = world.command_as(method, &format!("{ONCE} --redirect-host http://{gone}")).run();
+        ran.refused(&world, 69, "unavailable", &[&format!("cannot reach {gone}: connection refused")], &[]);
+    }
+}
+
+/// How many credentials were made.
+fn minted(world: &World) -> usize {
+    world.vault.minted().values().sum()
+}
+
+/// How many jobs begin at once, and how many requests a second Vault takes: 30 and 10, or 200 and 40.
+pub fn storm() -> (u32, u32) {
+    let jobs = std::env::var("CI_CREDS_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30);
+    (jobs, (jobs / 5).max(10))
+}
+
+/// Starts them all and waits for all; how long that took.
+pub fn run_at_once(runs: &[Run]) -> (Vec<Ran>, Duration) {
+    let started = Instant::now();
+    let start = |run: &Run| run.to_command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+    let children: Vec<_> = runs.iter().map(start).collect();
+    let ended = children.into_iter().map(|child| child.wait_with_output().expect("its end").into()).collect();
+    (ended, started.elapsed())
+}
+
+// check: 14
+#[test]
+fn jobs_that_start_at_once_behind_a_quota_all_get_their_one_credential_soon() {
+    let (jobs, rate) = storm();
+    let world = World::start();
+    let runs = || (0..jobs).map(|_| world.command_as("secret-id", EXOSCALE)).collect::<Vec<_>>();
+    // What this machine needs for so many processes.
+    let (_, calm) = run_at_once(&runs());
+    let (runs, before) = (runs(), minted(&world));
+    world.vault.write("sys/quotas/rate-limit/ci", json!({ "rate": rate, "interval": "1s", "path": "auth/approle" }));
+    world.vault.forget_requests();
+    let (ended, elapsed) = run_at_once(&runs);
+    let refused = world.count("auth/approle/login") - jobs as usize;
+    println!("{jobs} jobs at {rate}/s: {elapsed:?}, {calm:?} without a quota, {refused} refusals");
+    ended.into_iter().for_each(|ran| drop(ran.ok()));
+    assert!(refused > 0, "the quota was never used up");
+    assert!(elapsed < calm + Duration::from_secs(u64::from(3 * jobs.div_ceil(rate))), "{elapsed:?}, {calm:?}");
+    let made = minted(&world) - before;
+    assert_eq!((made, world.count(&format!("apikey/{ROLE}"))), (jobs as usize, jobs as usize));
+}
+
+#[test]
+fn a_quota_that_the_read_meets_is_waited_for_and_makes_no_second_credential() {
+    for dialect in Dialect::ALL {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        let run = world.command_as("token", EXOSCALE);
+        world.vault.write("sys/quotas/rate-limit/ci", json!({ "rate": 1, "interval": "3s", "path": "exoscale" }));
+        // The one request of the first three seconds.
+        run.run().ok();
+        world.vault.forget_requests();
+        let ran = run.run();
+        assert!(!ran.stderr.contains("was read twice"), "{dialect}: {ran:?}");
+        ran.ok();
+        // The first two pauses are together shorter than the interval.
+        assert!(world.count(&format!("apikey/{ROLE}")) > 3, "{dialect}");
+        assert_eq!(minted(&world), 2, "{dialect}");
+    }
 }
 
 #[test]

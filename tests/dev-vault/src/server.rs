@@ -206,6 +206,12 @@ impl DevVault {
         self.core(Core::unseal);
     }
 
+    /// From now on, this node is a standby that gets no news: what is made from here on is known to the leader alone.
+    pub fn fall_behind(&self) {
+        let now = self.now();
+        self.core(|core| core.behind_since = Some(now));
+    }
+
     /// Takes back what is in the revocation queue.
     pub fn run_revocations(&self) {
         self.core(Core::run_revocations);

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::operator::Operator;
 use super::server::Server;
 use super::site::{KEY, Site, prepare};
-use super::{EXOSCALE, POLICY};
+use super::{EXOSCALE, POLICY, refused};
 use crate::support::{METHODS, ROLE, exports, tool};
 
 /// A namespace with all that a job needs in it; none where the server knows no namespaces.
@@ -45,5 +45,18 @@ fn a_namespace_in_a_namespace_is_named_by_its_path() {
         // Nothing of the child's is known to its parent.
         let ran = site.job(method, EXOSCALE).env("VAULT_NAMESPACE", "parent").run();
         assert!(ran.code != 0 && !ran.stdout.contains(KEY.0), "{method}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_namespace_that_a_real_server_does_not_have_is_named_to_every_identity_and_nothing_is_spent() {
+    let Some(server) = Server::shared() else { return };
+    let Some(operator) = make(server, "known") else { return };
+    let site = Site::within(server, &operator, ROLE, POLICY);
+    for method in METHODS {
+        let run = site.job(method, EXOSCALE);
+        let ran = run.clone().env("VAULT_NAMESPACE", "unknown").run();
+        refused(ran, (78, "config"), &["has no namespace unknown", "404: namespace not found", "VAULT_NAMESPACE"]);
+        run.env("VAULT_NAMESPACE", "known").run().ok();
     }
 }

@@ -226,7 +226,17 @@ impl Stage {
         // Silence is told from slowness after a second, and in a read, which is not cut, after four and eight; who gets the signal may not be who waits.
         let hangs = call.mishap.as_ref().is_some_and(|mishap| mishap.what == What::HangAfter)
             || matches!(call.end, End::AtRequest { .. });
-        let limit = if hangs { " --request-timeout 1s --timeout 4s" } else { "" };
+        // A server that does not act yet is asked until the deadline.
+        let waits = self.is_sealed
+            || call
+                .mishap
+                .as_ref()
+                .is_some_and(|mishap| [What::Sealed, What::Limited, What::Lagging].contains(&mishap.what));
+        let limit = match (hangs, waits) {
+            (true, _) => " --request-timeout 1s --timeout 4s",
+            (false, true) => " --connect-timeout 1s --timeout 6s",
+            (false, false) => "",
+        };
         let line = format!("{}{cache} --retries {}{limit}", request.line, call.retries);
         let mut run = self.people[call.who].run.clone();
         run.arguments = line.split_whitespace().map(str::to_owned).collect();

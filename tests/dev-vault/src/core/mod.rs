@@ -52,6 +52,8 @@ pub(crate) struct Core {
     entities: BTreeMap<(String, String), String>,
     quotas: Quotas,
     sealed: bool,
+    /// Since when this node is a standby that gets no news from its leader.
+    pub(crate) behind_since: Option<SystemTime>,
     cluster: (String, String),
     root_token: String,
 }
@@ -77,6 +79,7 @@ impl Core {
             entities: BTreeMap::new(),
             quotas: Quotas::default(),
             sealed: false,
+            behind_since: None,
             cluster: (format!("vault-cluster-{}", random::hex(8)), random::uuid()),
             root_token: root.id,
         }
@@ -97,7 +100,14 @@ impl Core {
     /// Answers a request at a time.
     pub(crate) fn handle(&mut self, http: &HttpRequest, staged: Staged, now: SystemTime) -> Answer {
         self.advance_to(now);
-        let mut answer = self.answer(http, staged);
+        let mut answer = match self.consult_index(http) {
+            Ok(()) => self.answer(http, staged),
+            Err(failure) => envelope::failure(&failure, false),
+        };
+        if self.behind_since.is_some() && answer.status < 300 {
+            // Base64, as the real one; what it says is the server's own matter.
+            answer.headers.set("X-Vault-Index", "eyJjbHVzdGVyIjoiZGV2IiwidmFsdWUiOjd9");
+        }
         if let Some(namespace) = http.head.headers.get("x-vault-namespace") {
             answer.headers.set("X-Vault-Namespace", namespace);
         }
@@ -157,6 +167,24 @@ impl Core {
             answer.headers.set(name, value);
         }
         answer
+    }
+
+    /// A standby answers from what it has, unless the request says what it must have: then it has the leader answer, or
+    /// refuses. What came after it was cut off from its leader is not there.
+    fn consult_index(&self, http: &HttpRequest) -> Result<(), Failure> {
+        let Some(since) = self.behind_since else { return Ok(()) };
+        let header = |name| http.head.headers.get(name);
+        if header("x-vault-index").is_some() {
+            return match header("x-vault-inconsistent") {
+                Some("forward-active-node") => Ok(()),
+                _ => Err(Failure { headers: vec![("Retry-After", "1".into())], ..Failure::empty(429) }),
+            };
+        }
+        let token = header("x-vault-token").and_then(|id| self.tokens.get_tainted(id));
+        if token.is_some_and(|token| token.created > since) {
+            return Err(Failure::permission_denied());
+        }
+        Ok(())
     }
 
     fn check_request_header(&self, http: &HttpRequest) -> Result<(), Failure> {

@@ -67,7 +67,7 @@ impl Backend for AppRole {
         match segments.as_slice() {
             ["login"] if call.operation().is_write() => self.login(call),
             // Vault resolves the alias of a login before it looks at the operation.
-            ["login"] if call.dialect.is_modern() => Err(undetermined_alias()),
+            ["login"] if call.dialect.is_modern() => Err(undetermined_alias(call.dialect)),
             ["login"] => Err(Failure::unsupported_operation()),
             ["role", ""] if call.operation() == Operation::List => Ok(Response::keys(self.roles.keys().cloned())),
             ["role", name, rest @ ..] if is_role_name(name, "") => self.role_endpoint(call, &name.to_lowercase(), rest),
@@ -159,7 +159,7 @@ impl AppRole {
         let secret_id = call.data().text("secret_id")?.trim().to_owned();
         if role_id.is_empty() {
             return Err(if call.dialect.is_modern() {
-                undetermined_alias()
+                undetermined_alias(call.dialect)
             } else {
                 Failure::bad_request("missing role_id")
             });
@@ -197,8 +197,11 @@ impl AppRole {
     }
 }
 
-fn undetermined_alias() -> Failure {
-    Failure::internal("failed to determine alias name from login request")
+fn undetermined_alias(dialect: Dialect) -> Failure {
+    Failure::internal(match dialect {
+        Dialect::OpenBao => "missing role_id",
+        _ => "failed to determine alias name from login request",
+    })
 }
 
 impl Role {
@@ -252,7 +255,7 @@ impl Role {
         }))
     }
 
-    /// Spends one use of a secret id, then checks the addresses.
+    /// Spends one use of a secret id, then checks the addresses; OpenBao the other way round.
     fn use_secret_id(&mut self, value: &str, call: &Call<'_>) -> Result<Option<SecretId>, Failure> {
         let address = call.request.remote;
         let refused = |rest: &str| Failure::bad_request(format!("source address \"{address}\" unauthorized {rest}"));
@@ -271,6 +274,14 @@ impl Role {
             let in_block = Cidr::any_contains(&secret_id.bound_cidrs, address);
             if secret_id.uses_left == 0 && !in_block {
                 return Err(refused("through CIDR restrictions on the secret ID"));
+            }
+            if call.dialect == Dialect::OpenBao {
+                if !in_block {
+                    return Err(refused("by CIDR restrictions on the secret ID: %!w(<nil>)"));
+                }
+                if !Cidr::any_contains(&self.secret_id_bound_cidrs, address) {
+                    return Err(refused("by CIDR restrictions on the role: %!w(<nil>)"));
+                }
             }
             match secret_id.uses_left {
                 0 => {}

@@ -91,6 +91,9 @@ impl Jwt {
 
     fn login(&self, call: &mut Call<'_>) -> Outcome {
         let refuse = |text: String| Failure::bad_request(text);
+        if call.dialect == Dialect::OpenBao && self.config.is_none() {
+            return Err(refuse("could not load configuration".to_owned()));
+        }
         let (wish, token) = (call.data().text("role")?, call.data().text("jwt")?);
         let default_role = self.config.as_ref().map(|config| config.default_role.as_str()).unwrap_or_default();
         let name = if wish.is_empty() { default_role } else { &wish }.to_lowercase();
@@ -116,6 +119,9 @@ impl Jwt {
         let (alias, metadata) = role.identity(&claims, &name).map_err(refuse)?;
         bound_claims(&role.bound_claims, role.glob, &claims)
             .map_err(|reason| refuse(format!("error validating claims: {reason}")))?;
+        if alias.is_empty() {
+            return Err(Failure::internal("missing name in alias"));
+        }
         let grant = Grant { params: role.token.clone(), metadata, display_name: alias.clone(), alias };
         Ok(Some(Response { grant: Some(grant), ..Response::default() }))
     }
@@ -268,9 +274,12 @@ impl Role {
             user.as_str().ok_or_else(|| format!("claim \"{}\" could not be converted to string", self.user_claim))?;
         if !self.groups_claim.is_empty() {
             let groups = claim(claims, &self.groups_claim)
-                .ok_or_else(|| format!("\"{}\" claim not found in token", self.groups_claim))?;
+                .ok_or_else(|| format!("failed to fetch groups: \"{}\" claim not found in token", self.groups_claim))?;
             if !groups.is_array() && !groups.is_string() {
-                return Err(format!("\"{}\" claim could not be converted to string list", self.groups_claim));
+                return Err(format!(
+                    "failed to fetch groups: \"{}\" claim could not be converted to string list",
+                    self.groups_claim
+                ));
             }
         }
         let mut metadata = Object::new();
