@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::auth::Session;
+use crate::auth::{Session, unnamed_approle};
 use crate::config::Plan;
 use crate::credential::{Credential, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::identity::Identity;
 use crate::provider::shape::Field;
 use crate::secret::Secret;
 use crate::stray::Stray;
@@ -244,15 +245,25 @@ fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     let login = plan.login.describe();
     let role = format!("the role comes from {}", plan.role_origin);
     let text = refusal.reason.as_str();
+    if plan.login.perhaps_generator && refusal.is_denied_by_policy() {
+        return unnamed_approle(&plan.login, path, &because);
+    }
     if refusal.is_denied_by_policy() {
         let capability = if plan.mint.writable { "\"read\", \"update\"" } else { "\"read\"" };
-        return Error::new(
+        let error = Error::new(
             Kind::Denied,
             format!("the policy of the {login} does not allow {path} ({because}); {role}"),
         )
         .hint(format!(
             "add to the policy: path \"{path}\" {{ capabilities = [{capability}] }}; or name another --role or --mount"
         ));
+        // A wrapping token looks like any other one, and has one policy that allows nothing but to unwrap it.
+        return match plan.login.identity {
+            Identity::Token { .. } => error.hint_too(
+                "if it is a wrapping token, set VAULT_WRAPPING_TOKEN to a new one: this request has spent it",
+            ),
+            _ => error,
+        };
     }
     if refusal.is_denied() || refusal.wants_a_token() {
         let error = Error::new(Kind::Denied, format!("the {login} is not valid for {path} ({because})"));

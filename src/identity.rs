@@ -19,6 +19,8 @@ pub struct Login {
     pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
+    /// A plain token beside which a role id is set: it may be a generator token whose AppRole nobody named.
+    pub perhaps_generator: bool,
 }
 
 /// What proves who the job is.

@@ -14,6 +14,7 @@ use crate::identity::{Identity, Login, Spent};
 use crate::vault::client::Vault;
 
 pub use session::{Failed, Session, after_spending, lender};
+pub use token::unnamed_approle;
 
 /// Logs in. A plain token needs no request.
 ///

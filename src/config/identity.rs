@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::file::Settings;
+use super::input::Input;
 use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};
 use super::stored::stored_token;
@@ -33,15 +34,19 @@ struct Found {
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
 pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
     let mut found = find(flags, layers)?;
-    let method = match wanted(flags, layers)? {
+    let named = wanted(flags, layers)?;
+    let method = match named {
         Some(method) => method,
         None => detect(&mut found, layers)?,
     };
+    // Nothing but the missing name tells a generator token from a plain one that a role id happens to be set beside.
+    let perhaps_generator =
+        named.is_none() && method == Method::Token && found.token.is_some() && found.role_id.is_some();
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let id_token_variable = found.id_token.as_ref().and_then(SecretSource::variable).map(str::to_owned);
     let reader = Reader { layers, method, job_files, id_token_variable };
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
-    let id_token = found.id_token.take().map(|source| reader.read(source, "ID token")).transpose();
+    let id_token = found.id_token.take().map(|source| reader.read(source, Input::IdToken)).transpose();
     let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
     let role = match found.role.take() {
         Some(role) => Some(resolve_placeholders(role, claims.as_ref(), layers)?),
@@ -59,7 +64,8 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
     };
     let mount = login_mount(method, flags, layers)?;
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
-    Ok((Login { identity, mount, role: role.map(|role| role.value), role_origin, origin }, claims))
+    let role = role.map(|role| role.value);
+    Ok((Login { identity, mount, role, role_origin, origin, perhaps_generator }, claims))
 }
 
 /// Reads what the chosen way needs.
@@ -76,17 +82,17 @@ struct Reader<'a> {
 type Proof = (Identity, Origin);
 
 impl Reader<'_> {
-    fn read(&self, source: SecretSource, what: &str) -> Result<Sourced<Secret>> {
-        source.read(self.layers.host, what, self.job_files.as_deref())
+    fn read(&self, source: SecretSource, input: Input) -> Result<Sourced<Secret>> {
+        source.read(self.layers.host, input, self.job_files.as_deref())
     }
 
-    fn demand(&self, source: Option<SecretSource>, what: &str, name: &str) -> Result<Sourced<Secret>> {
-        source.map_or_else(|| Err(missing(self.method, name)), |source| self.read(source, what))
+    fn demand(&self, source: Option<SecretSource>, input: Input, name: &str) -> Result<Sourced<Secret>> {
+        source.map_or_else(|| Err(missing(self.method, name)), |source| self.read(source, input))
     }
 
     fn wrapping_token(&self, found: Found, flags: &cli::Login) -> Result<Proof> {
-        let token = self.demand(found.wrapping_token, "wrapping token", var::VAULT_WRAPPING_TOKEN)?;
-        let role_id = found.role_id.map(|source| self.read(source, "role id")).transpose()?.map(|id| id.value);
+        let token = self.demand(found.wrapping_token, Input::WrappingToken, var::VAULT_WRAPPING_TOKEN)?;
+        let role_id = found.role_id.map(|source| self.read(source, Input::RoleId)).transpose()?.map(|id| id.value);
         let flag = ("--creation-path", flags.creation_path.as_deref());
         let path = self.layers.text(flag, &[var::CI_CREDS_CREATION_PATH], |file| file.creation_path.as_deref())?;
         let creation_path = path.map(|path| parse_path(path, "creation path")).transpose()?.map(|path| path.value);
@@ -94,14 +100,14 @@ impl Reader<'_> {
     }
 
     fn secret_id(&self, found: Found) -> Result<Proof> {
-        let role_id = self.demand(found.role_id, "role id", var::VAULT_ROLE_ID)?.value;
-        let secret_id = self.demand(found.secret_id, "secret id", var::VAULT_SECRET_ID)?;
+        let role_id = self.demand(found.role_id, Input::RoleId, var::VAULT_ROLE_ID)?.value;
+        let secret_id = self.demand(found.secret_id, Input::SecretId, var::VAULT_SECRET_ID)?;
         Ok((Identity::SecretId { role_id, secret_id: secret_id.value }, secret_id.origin))
     }
 
     fn generator_token(&self, found: Found, role_is_named: bool) -> Result<Proof> {
-        let role_id = self.demand(found.role_id, "role id", var::VAULT_ROLE_ID)?.value;
-        let token = self.demand(found.token, "Vault token", var::VAULT_TOKEN)?;
+        let role_id = self.demand(found.role_id, Input::RoleId, var::VAULT_ROLE_ID)?.value;
+        let token = self.demand(found.token, Input::Token, var::VAULT_TOKEN)?;
         if !role_is_named {
             return Err(missing(self.method, var::VAULT_APPROLE_ROLE));
         }
@@ -119,7 +125,7 @@ impl Reader<'_> {
 
     fn token(&self, found: Found, flags: &cli::Login) -> Result<Proof> {
         let token = match (found.token, found.stored) {
-            (Some(source), _) => self.read(source, "Vault token")?,
+            (Some(source), _) => self.read(source, Input::Token)?,
             (None, Some(stored)) => stored,
             (None, None) => stored_token(self.layers, self.id_token_variable.as_deref())?
                 .ok_or_else(|| missing(self.method, var::VAULT_TOKEN))?,

@@ -8,6 +8,7 @@ mod cache;
 mod connection;
 mod file;
 mod identity;
+mod input;
 mod job;
 pub mod name;
 mod output;
