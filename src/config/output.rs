@@ -49,6 +49,8 @@ pub enum Delivery {
         path: PathBuf,
         /// The profile or account in it.
         profile: String,
+        /// Whether what the tools would use in place of the credential goes from it.
+        replace: bool,
         /// Whether a person is looking.
         summary: bool,
     },
@@ -79,6 +81,11 @@ fn check_flags(asked: &Asked<'_>, format: Format) -> Result<()> {
     if asked.output.via_file && format.facts().traced == Traced::Nothing {
         return Err(Error::new(Kind::Usage, "--via-file is for a text that a shell sources, and this format is none")
             .hint("--format shell or --format fish, or without --via-file"));
+    }
+    let replaces_a_profile = asked.shape.file.as_ref().is_some_and(|file| file.syntax == Syntax::Profiles);
+    if asked.output.replace_profile && (asked.output.file.is_none() || !replaces_a_profile) {
+        return Err(Error::new(Kind::Usage, "--replace-profile is for a profile in an AWS credentials file of yours")
+            .hint("--file PATH names that file; without it, drop --replace-profile"));
     }
     if format != Format::File {
         let flag = [("--file", asked.output.file.is_some()), ("--profile", asked.output.profile.is_some())];
@@ -114,9 +121,11 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
     let profile = resolve_profile(asked)?;
     if let Some(path) = &asked.output.file {
         let file = find_file(asked)?;
+        check_config_file(&file, &profile, layers)?;
         let path = check_file(asked, &file, path, &profile, layers)?;
         let summary = stdout.terminal && !asked.output.reveal;
-        return Ok(Delivery::EditedFile { file, path, profile, summary });
+        let replace = asked.output.replace_profile;
+        return Ok(Delivery::EditedFile { file, path, profile, replace, summary });
     }
     if stdout.terminal && !asked.output.reveal {
         return Ok(Delivery::Summary);
@@ -146,7 +155,9 @@ fn resolve_delivery(asked: &Asked<'_>, format: Format, layers: &Layers<'_>) -> R
         )));
     }
     if format == Format::File {
-        return Ok(Delivery::PrivateFile { file: find_file(asked)?, folder: private_folder(layers)?, profile });
+        let file = find_file(asked)?;
+        check_config_file(&file, &profile, layers)?;
+        return Ok(Delivery::PrivateFile { file, folder: private_folder(layers)?, profile });
     }
     let traced = traced(layers)?;
     if !asked.output.via_file && traced.is_none() {
@@ -224,7 +235,8 @@ fn check_file(
         .hint("name a file below $HOME, or leave --file out: --format file makes a private one"));
     }
     let standing = layers.host.read_target(&place)?;
-    render::check(&asked.shape, file, &standing.text, profile).map_err(|problem| unusable(&place.path, &problem))?;
+    render::check(&asked.shape, file, &standing.text, profile, asked.output.replace_profile)
+        .map_err(|problem| unusable(&place.path, &problem))?;
     // Whether it can be locked at all; who has it now does not matter yet.
     layers.host.try_lock(&place)?;
     if standing.readable_by_others {
@@ -237,6 +249,31 @@ fn check_file(
         ));
     }
     Ok(place.path)
+}
+
+/// Holds for AWS's profiles: the SDKs join the one in the credentials file with the one of that name in the config file,
+/// where a role or a single sign-on wins over keys. That file is not edited: it is shared, and no lock of ours is beside
+/// it. One that cannot be read has no say here.
+fn check_config_file(file: &CredentialsFile, profile: &str, layers: &Layers<'_>) -> Result<()> {
+    if file.syntax != Syntax::Profiles {
+        return Ok(());
+    }
+    let home = layers.variable(var::HOME)?.map(|home| home.map(|home| Path::new(&home).join(".aws/config")));
+    let path = layers.variable(var::AWS_CONFIG_FILE)?.map(|path| path.map(PathBuf::from)).or(home);
+    let Some(path) = path else { return Ok(()) };
+    let Ok(Some(document)) = layers.host.read_document(&path.value) else { return Ok(()) };
+    match render::find_rival(&document.text, profile) {
+        Some(rival) => Err(Error::new(
+            Kind::Create,
+            format!(
+                "{} (from {}) has {rival}, which SDKs use in place of the keys of the profile {profile}",
+                path.value.display(),
+                path.origin
+            ),
+        )
+        .hint("remove it from that file, or choose another name with --profile")),
+        None => Ok(()),
+    }
 }
 
 /// A credentials file that cannot be edited as it is.

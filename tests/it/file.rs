@@ -8,6 +8,8 @@ mod fault;
 mod plant;
 /// What botocore makes of what we take for readable, and of what we edited.
 mod reader;
+/// Keys beside ours by which the SDKs would get other credentials.
+mod rival;
 
 use std::collections::BTreeMap;
 use std::fs::File;
