@@ -11,7 +11,7 @@ use crate::cli::{self, CacheAction, Cli, Command, Intent, Stop};
 use crate::config::{self, Plan};
 use crate::delivery;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::http::transport::{Connection, Proxy};
 use crate::inventory::{self, Cleared, Owner};
 use crate::render;
@@ -91,7 +91,7 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> 
     let vault = Vault::new(&plan.connection, host)?;
     let chain = Chain::new(&vault, cache, host);
     start_runtime(host)?.block_on(async {
-        let interrupted = wait_for_signal()?;
+        let interrupted = host::wait_for_ending_signal()?;
         let mut work = Box::pin(fetch_and_deliver(&chain, plan, host));
         let end = tokio::select! {
             biased;
@@ -145,19 +145,6 @@ async fn fetch_and_deliver(chain: &Chain<'_>, plan: &mut Plan, host: &Host) -> R
         return Err(error.also("the credential is kept for the next call"));
     }
     Err(chain.clean_up(error).await)
-}
-
-/// Resolves to the kind of the first SIGINT, SIGTERM or SIGHUP.
-fn wait_for_signal() -> Result<impl Future<Output = Kind>> {
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => Kind::Interrupted,
-            _ = terminate.recv() => Kind::Terminated,
-            _ = hang_up.recv() => Kind::Terminated,
-        }
-    })
 }
 
 /// Lets a limit on the size of files be an error of the write, and not our end with an empty stdout, which an eval would

@@ -15,6 +15,7 @@ mod panic;
 mod process;
 mod replace;
 mod restart;
+mod signal;
 mod stream;
 mod system;
 
@@ -36,6 +37,7 @@ pub use lock::Lock;
 pub use panic::on_panic;
 pub use process::{harden, with_stack};
 pub use replace::{Standing, Target};
+pub use signal::wait_for_ending_signal;
 pub use stream::Stdout;
 
 /// What a run can see and touch.
