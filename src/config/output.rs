@@ -111,7 +111,7 @@ fn resolve_profile(asked: &Asked<'_>) -> Result<String> {
         return Ok(name.to_owned());
     }
     Err(Error::new(Kind::Usage, "--profile takes another kind of name")
-        .hint("letters, digits, `_`, `.` and `-`, at most 128 of them, and not DEFAULT"))
+        .hint("letters, digits and _.-:/@+%, at most 128 of them, no blank, and not DEFAULT"))
 }
 
 /// Where the text may go. Nothing is minted for an output that nobody could use, or that everybody could read.

@@ -60,10 +60,11 @@ pub fn masks(credential: &Credential) -> Secret {
 /// The profile or account of a file when nobody names one: no tool takes it for its own default.
 pub const PROFILE: &str = "ci-creds";
 
-/// Whether every reader of credentials files takes this for a name, and for the same one.
+/// Whether every reader of credentials files takes this for a name, and for the same one. The set is that of the SDK for
+/// Rust, the strictest: it passes over a profile with a blank in its name.
 #[must_use]
 pub fn is_profile(name: &str) -> bool {
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@+%".contains(&byte);
     (1..=128).contains(&name.len()) && name.bytes().all(sound) && name != "DEFAULT"
 }
 
