@@ -42,6 +42,11 @@ pub enum Identity {
         /// The secret half.
         secret_id: Secret,
     },
+    /// The role id of an AppRole that asks for no secret id (`bind_secret_id=false`).
+    RoleId {
+        /// What proves it: whoever knows it is in, from an address that the role allows.
+        role_id: Secret,
+    },
     /// A token that may only create one-time secret ids of one AppRole; the role is in [`Login::role`].
     GeneratorToken {
         /// The token.
@@ -97,6 +102,7 @@ impl Identity {
             Self::SecretId { role_id, secret_id } => {
                 facts("secret id", secret_id, Some(role_id), Spent::PerhapsSecretId, false)
             }
+            Self::RoleId { role_id } => facts("role id", role_id, None, Spent::Nothing, true),
             Self::GeneratorToken { token, role_id } => {
                 facts("generator token", token, Some(role_id), Spent::Nothing, true)
             }
@@ -110,6 +116,7 @@ impl Identity {
         match self {
             Self::WrappingToken { token: secret, .. }
             | Self::SecretId { secret_id: secret, .. }
+            | Self::RoleId { role_id: secret }
             | Self::GeneratorToken { token: secret, .. }
             | Self::IdToken { token: secret, .. }
             | Self::Token { token: secret, .. } => *secret = Secret::new(String::new()),

@@ -100,9 +100,13 @@ impl Reader<'_> {
     }
 
     fn secret_id(&self, found: Found) -> Result<Proof> {
-        let role_id = self.demand(found.role_id, Input::RoleId, var::VAULT_ROLE_ID)?.value;
-        let secret_id = self.demand(found.secret_id, Input::SecretId, var::VAULT_SECRET_ID)?;
-        Ok((Identity::SecretId { role_id, secret_id: secret_id.value }, secret_id.origin))
+        let role_id = self.demand(found.role_id, Input::RoleId, var::VAULT_ROLE_ID)?;
+        // Only by --auth: a role id that a runner has for other ways must not log in by itself.
+        let Some(secret_id) = found.secret_id else {
+            return Ok((Identity::RoleId { role_id: role_id.value }, role_id.origin));
+        };
+        let secret_id = self.read(secret_id, Input::SecretId)?;
+        Ok((Identity::SecretId { role_id: role_id.value, secret_id: secret_id.value }, secret_id.origin))
     }
 
     fn generator_token(&self, found: Found, role_is_named: bool) -> Result<Proof> {
