@@ -55,7 +55,7 @@ _ci__creds() {
             return 0
             ;;
         ci__subcmd__creds__subcmd__aws)
-            opts="-r -m -f -v -a -n -h --role --mount --via --ttl --role-arn --session-name --region --wait-ready --keep-profile --format --via-file --cache --no-cache --file --profile --reveal --verbose --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --child-token --creation-path --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
+            opts="-r -m -f -v -a -n -h --role --mount --via --ttl --role-arn --session-name --region --wait-ready --keep-profile --format --via-file --cache --no-cache --file --profile --replace-profile --reveal --verbose --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --child-token --creation-path --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -371,7 +371,7 @@ _ci__creds() {
             return 0
             ;;
         ci__subcmd__creds__subcmd__exoscale)
-            opts="-r -m -f -v -a -n -h --role --mount --zone --sos --format --via-file --cache --no-cache --file --profile --reveal --verbose --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --child-token --creation-path --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
+            opts="-r -m -f -v -a -n -h --role --mount --zone --sos --format --via-file --cache --no-cache --file --profile --replace-profile --reveal --verbose --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --child-token --creation-path --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

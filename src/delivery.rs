@@ -10,7 +10,6 @@ use crate::config::{self, Delivery, Plan};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Lock, Target};
-use crate::provider::shape::CredentialsFile;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -22,12 +21,13 @@ use crate::secret::Secret;
 pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
     wait_for_reader(plan.connection.timeout, host).await?;
     match &plan.output.delivery {
-        Delivery::EditedFile { file, path, profile, summary } => {
+        Delivery::EditedFile { file, path, profile, replace, summary } => {
             let shown = match summary {
                 true => render::summary(credential, &plan.login.describe(), Some((file, path, profile))),
                 false => render::pointers(credential, file, path, profile),
             };
-            edit_file(credential, file, path, profile, shown, plan, host).await
+            let edit = |old: &str| render::edit(old, file, profile, *replace, credential);
+            edit_file(path, edit, shown, plan, host).await
         }
         _ => hand_over_at_once(credential, plan, host).unwrap_or_else(|| {
             // A way that waits and is not named above: nobody would have the credential, and nobody know it.
@@ -77,10 +77,8 @@ async fn wait_for_reader(deadline: Duration, host: &Host) -> Result<()> {
 
 /// Edits a file of the user's. Another run may have changed it since it was looked at, so all is looked at again.
 async fn edit_file(
-    credential: &Credential,
-    file: &CredentialsFile,
     path: &Path,
-    profile: &str,
+    edit: impl FnOnce(&str) -> Result<Secret, String>,
     shown: String,
     plan: &Plan,
     host: &Host,
@@ -88,8 +86,7 @@ async fn edit_file(
     let place = host.find_target(path)?;
     let lock = wait_for_lock(&place, plan.connection.timeout, host).await?;
     let standing = host.read_target(&place)?;
-    let text =
-        render::edit(&standing.text, file, profile, credential).map_err(|problem| config::unusable(path, &problem))?;
+    let text = edit(&standing.text).map_err(|problem| config::unusable(path, &problem))?;
     host.replace(&place, &lock, &standing, &text, || host.write_stdout(&Secret::new(shown)))
 }
 

@@ -39,12 +39,14 @@ pub enum Kind {
     Leak,
     /// SIGINT, after cleaning up.
     Interrupted,
-    /// SIGTERM or SIGHUP, after cleaning up.
+    /// SIGTERM, after cleaning up.
     Terminated,
+    /// The signal of this number, after cleaning up: one of the others that end a process.
+    Ended(u8),
 }
 
 impl Kind {
-    /// Every kind, in the order of the exit codes: what README's table is tested against.
+    /// Every kind but [`Kind::Ended`], in the order of the exit codes: what README's table is tested against.
     pub const ALL: [Self; 16] = [
         Self::Usage,
         Self::Data,
@@ -84,6 +86,7 @@ impl Kind {
             Self::Leak => 80,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::Ended(signal) => 128 + signal,
         }
     }
 
@@ -107,6 +110,7 @@ impl Kind {
             Self::Leak => "leak",
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
+            Self::Ended(_) => "ended",
         }
     }
 }

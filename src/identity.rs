@@ -22,6 +22,8 @@ pub struct Login {
     pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
+    /// A plain token beside which a role id is set: it may be a generator token whose AppRole nobody named.
+    pub perhaps_generator: bool,
 }
 
 /// A secret that a method takes.
@@ -233,7 +235,11 @@ impl AuthMethod {
         let Circumstances { role_id, claims, creation_path, child } = beside;
         Some(match self {
             Self::WrappingToken => Identity::WrappingToken { token: secret, role_id, creation_path },
-            Self::SecretId => Identity::SecretId { role_id: role_id?, secret_id: secret },
+            Self::SecretId => match role_id {
+                Some(role_id) => Identity::SecretId { role_id, secret_id: secret },
+                // Of an AppRole without secret ids, the role id is all that there is.
+                None => Identity::RoleId { role_id: secret },
+            },
             Self::GeneratorToken => Identity::GeneratorToken { token: secret, role_id: role_id? },
             Self::IdToken => Identity::IdToken { token: secret, claims: claims? },
             Self::Token => Identity::Token { token: secret, child },
@@ -259,6 +265,11 @@ pub enum Identity {
         role_id: Secret,
         /// The secret half.
         secret_id: Secret,
+    },
+    /// The role id of an AppRole that asks for no secret id (`bind_secret_id=false`).
+    RoleId {
+        /// What proves it: whoever knows it is in, from an address that the role allows.
+        role_id: Secret,
     },
     /// A token that may only create one-time secret ids of one AppRole; the role is in [`Login::role`].
     GeneratorToken {
@@ -315,6 +326,7 @@ impl Identity {
             Self::SecretId { role_id, secret_id } => {
                 facts("secret id", secret_id, Some(role_id), Spent::PerhapsSecretId, false)
             }
+            Self::RoleId { role_id } => facts("role id", role_id, None, Spent::Nothing, true),
             Self::GeneratorToken { token, role_id } => {
                 facts("generator token", token, Some(role_id), Spent::Nothing, true)
             }
@@ -328,6 +340,7 @@ impl Identity {
         match self {
             Self::WrappingToken { token: secret, .. }
             | Self::SecretId { secret_id: secret, .. }
+            | Self::RoleId { role_id: secret }
             | Self::GeneratorToken { token: secret, .. }
             | Self::IdToken { token: secret, .. }
             | Self::Token { token: secret, .. } => *secret = Secret::new(String::new()),

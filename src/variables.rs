@@ -96,6 +96,9 @@ variables! {
     /// The same by its older name.
     AWS_DEFAULT_REGION,
 
+    /// AWS's config file, when it is not `~/.aws/config`: what it says of a profile that we write is looked at.
+    AWS_CONFIG_FILE,
+
     /// GitLab says here that the job traces its commands.
     CI_DEBUG_TRACE,
     /// bash says here, when it is exported, that it traces.

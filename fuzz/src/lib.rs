@@ -211,8 +211,8 @@ pub fn credentials_file(data: &[u8]) {
         for optional in [true, false] {
             let credential = sample(shape, optional);
             let file = shape.file.as_ref().expect("every cloud has one");
-            let checked = render::check(shape, file, old, "ci");
-            let new = match render::edit(old, file, "ci", &credential) {
+            let checked = render::check(shape, file, old, "ci", false);
+            let new = match render::edit(old, file, "ci", false, &credential) {
                 Ok(new) => new,
                 Err(problem) => {
                     assert!(is_made_of(&problem, " ,:_[]`-") && problem.len() < 150, "{problem:?}");
@@ -222,7 +222,7 @@ pub fn credentials_file(data: &[u8]) {
                 }
             };
             let new = new.expose();
-            let again = render::edit(new, file, "ci", &credential).map(|again| again.expose() == new);
+            let again = render::edit(new, file, "ci", false, &credential).map(|again| again.expose() == new);
             assert_eq!(again, Ok(true), "{new:?} does not stay");
             match file.syntax {
                 Syntax::Profiles => check_profiles(old, new),

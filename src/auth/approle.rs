@@ -16,7 +16,7 @@ pub(super) async fn login(
     role_id: &Secret,
     secret_id: &Secret,
 ) -> Result<Session, Failed> {
-    let exchange = send(vault, login, role_id, secret_id).await;
+    let exchange = send(vault, login, role_id, Some(secret_id)).await;
     if let Outcome::Ambiguous { error, .. } = exchange.outcome {
         return Err(Failed::after_spending(
             error
@@ -29,9 +29,21 @@ pub(super) async fn login(
     open(exchange, login).map_err(|error| Failed { error, spent })
 }
 
-async fn send(vault: &Vault<'_>, login: &Login, role_id: &Secret, secret_id: &Secret) -> Exchange {
-    let body = [("role_id", role_id.expose()), ("secret_id", secret_id.expose())];
-    vault.login(Step::LoginOnce, &login.mount, &body).await
+async fn send(vault: &Vault<'_>, login: &Login, role_id: &Secret, secret_id: Option<&Secret>) -> Exchange {
+    let both = [("role_id", role_id.expose()), ("secret_id", secret_id.map_or("", Secret::expose))];
+    let body = if secret_id.is_some() { &both[..] } else { &both[..1] };
+    vault.login(Step::LoginOnce, &login.mount, body).await
+}
+
+/// Logs in with the role id alone, at an AppRole with `bind_secret_id=false`. Nothing is spent, so an answer that is lost
+/// is asked for once more.
+pub(super) async fn login_unbound(vault: &Vault<'_>, login: &Login, role_id: &Secret) -> Result<Session> {
+    let first = send(vault, login, role_id, None).await;
+    let exchange = match first.outcome {
+        Outcome::Ambiguous { transient: true, .. } => send(vault, login, role_id, None).await,
+        _ => first,
+    };
+    open(exchange, login)
 }
 
 fn open(exchange: Exchange, login: &Login) -> Result<Session> {
@@ -46,10 +58,10 @@ pub(super) async fn login_generated(
     token: &Secret,
     role_id: &Secret,
 ) -> Result<Session> {
-    let first = send(vault, plan, role_id, &generate(vault, plan, token).await?).await;
+    let first = send(vault, plan, role_id, Some(&generate(vault, plan, token).await?)).await;
     let exchange = match first.outcome {
         Outcome::Ambiguous { transient: true, .. } => {
-            send(vault, plan, role_id, &generate(vault, plan, token).await?).await
+            send(vault, plan, role_id, Some(&generate(vault, plan, token).await?)).await
         }
         _ => first,
     };
@@ -82,7 +94,7 @@ fn value(name: &str, login: &Login) -> String {
 }
 
 /// Of `auth/<mount>/login`.
-const REFUSALS: [Row; 6] = [
+const REFUSALS: [Row; 7] = [
     refused(
         Says::NoSuchLogin,
         "there is no AppRole at auth/{mount}: name its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
@@ -96,6 +108,10 @@ const REFUSALS: [Row; 6] = [
         Says::Text(&["CIDR"]),
         "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; HashiCorp Vault has spent the \
         secret id all the same, OpenBao has not",
+    ),
+    refused(
+        Says::Text(&["missing secret_id"]),
+        "set VAULT_SECRET_ID or VAULT_SECRET_ID_FILE: the role id alone logs in only where the role has bind_secret_id=false",
     ),
     refused(
         Says::Text(&["secret id", "secret ID", "secret_id"]),

@@ -146,6 +146,7 @@ mod tests {
             role: Some("deploy".into()),
             role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_ID_TOKEN".into()),
+            perhaps_generator: false,
         };
         let cases = [
             (400, "missing role", "VAULT_AUTH_ROLE"),

@@ -14,6 +14,7 @@ use crate::identity::{Identity, Login, Spent};
 use crate::vault::client::Vault;
 
 pub use session::{Failed, Session, after_spending, lender};
+pub use token::unnamed_approle;
 
 /// Logs in. A plain token needs no request.
 ///
@@ -28,6 +29,7 @@ pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, Failed> 
             wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).await?
         }
         Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await?,
+        Identity::RoleId { role_id } => approle::login_unbound(vault, login, role_id).await?,
         Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await?,
         Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
         Identity::Token { token, child: true } => token::child(vault, login, token).await?,

@@ -13,6 +13,24 @@ pub(super) fn plain(token: &Secret) -> Session {
     Session { token: token.duplicate(), own: false, expires_at: None, batch: false, uses: 0 }
 }
 
+/// A token whose policy does not allow `path`, and beside it a role id without the name of an AppRole.
+///
+/// Security: of a generator token nobody must be told to let its policy read credentials: whoever has it would need no
+/// role id any more.
+pub fn unnamed_approle(login: &Login, path: &str, because: &str) -> Error {
+    Error::new(
+        Kind::Denied,
+        format!(
+            "the token (from {}) may not use {path} ({because}), and VAULT_ROLE_ID is set without VAULT_APPROLE_ROLE",
+            login.origin
+        ),
+    )
+    .hint(
+        "if the token makes secret ids, set VAULT_APPROLE_ROLE to the AppRole's name; if it is a plain token, unset \
+        VAULT_ROLE_ID or pass --auth token",
+    )
+}
+
 const CREATE: &str = "auth/token/create";
 
 /// A child of the token: with its policies, ended with it, and ours to revoke with all its leases. It lives as long as
@@ -65,5 +83,8 @@ const REFUSALS: [Row; 4] = [
 ];
 
 fn describe(refusal: &Refusal, login: &Login) -> Error {
+    if login.perhaps_generator && refusal.is_denied_by_policy() {
+        return unnamed_approle(login, CREATE, &refusal.because());
+    }
     explain(&REFUSALS, refusal, &|_| login.origin.to_string())
 }

@@ -38,8 +38,13 @@ pub(super) async fn login(
     expected: Option<&str>,
 ) -> Result<Session, Failed> {
     let Wrapped { creation_path, made_by, made } = lookup(vault, login, token).await?;
-    let content = check_creation_path(&creation_path, login, role_id.is_some(), expected)
-        .map_err(|expected| suspicious(&made_by, &expected, login))?;
+    let content = check_creation_path(&creation_path, login, role_id.is_some(), expected).map_err(|path| {
+        if expected.is_none() && is_of_an_approle(&creation_path) {
+            of_another_approle(&made_by, &path, login)
+        } else {
+            suspicious(&made_by, &path, login)
+        }
+    })?;
     if content == Content::SecretId && role_id.is_none() {
         return Err(Error::new(
             Kind::Input,
@@ -201,6 +206,32 @@ fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) ->
     )))
 }
 
+/// Whether this path makes the secret ids of an AppRole, whichever that is.
+fn is_of_an_approle(path: &str) -> bool {
+    let names = path.strip_prefix("auth/").and_then(|path| path.strip_suffix("/secret-id")?.rsplit_once("/role/"));
+    names.is_some_and(|(mount, role)| !mount.is_empty() && !role.is_empty() && !role.contains('/'))
+}
+
+/// A name that somebody mistyped, or that changed, is far more frequent than a theft. The token is as good as before.
+fn of_another_approle(made_by: &str, expected: &str, login: &Login) -> Error {
+    let role = match &login.role {
+        Some(_) => format!("the AppRole comes from {}", login.role_origin),
+        None => "the mounts differ".to_owned(),
+    };
+    Error::new(
+        Kind::Config,
+        format!(
+            "the wrapping token (from {}) was made by {made_by} and this job expects {expected}; {role}; the token was \
+            not unwrapped",
+            login.origin
+        ),
+    )
+    .hint(
+        "correct VAULT_APPROLE_ROLE or --auth-mount. If they are right, somebody may have put this token in place of the \
+        real one: treat it as an incident, destroy the secret ids of the AppRole, read the audit log",
+    )
+}
+
 fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
     let yours = if made_by == login_path(login) {
         format!(
@@ -268,9 +299,9 @@ const STOLEN_SINCE: &str = "the wrapping token (from {origin}) is not valid: exp
 
 /// Vault has one text for used, expired and never valid: only the user can tell.
 const fn stolen(says: Says, cause: &'static str) -> Row {
-    let change = "if an earlier call of this job used it, give both --cache; if none did, somebody else did: look for \
-        sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of auth/{mount}/role/{role}, and re-run with a new \
-        token";
+    let change = "if an earlier call of this job used it, pass --cache to both; if it is an ordinary token, set VAULT_TOKEN \
+        to it; if neither, somebody else did: look for sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of \
+        auth/{mount}/role/{role}, and re-run with a new token";
     Row { says, kind: Kind::Spent, cause, change }
 }
 
@@ -287,6 +318,7 @@ mod tests {
             role: role.map(str::to_owned),
             role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_WRAPPING_TOKEN".into()),
+            perhaps_generator: false,
         }
     }
 

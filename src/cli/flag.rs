@@ -153,6 +153,9 @@ pub struct Output {
     /// The name of the profile or account in the file [default: ci-creds]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file
+    #[arg(long)]
+    pub replace_profile: bool,
     /// Print the credential even on a terminal or into a job's log
     #[arg(long)]
     pub reveal: bool,

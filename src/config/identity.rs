@@ -37,10 +37,16 @@ impl Found {
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
 pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
     let mut found = find(flags, layers)?;
-    let method = match wanted(flags, layers)? {
+    let named = wanted(flags, layers)?;
+    let method = match named {
         Some(method) => method,
         None => detect(&mut found, layers)?,
     };
+    // Nothing but the missing name tells a generator token from a plain one that a role id happens to be set beside.
+    let perhaps_generator = named.is_none()
+        && method == AuthMethod::Token
+        && found.get(Input::Token).is_some()
+        && found.get(Input::RoleId).is_some();
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let id_token_variable = found.get(Input::IdToken).and_then(SecretSource::variable).map(str::to_owned);
     let reader = Reader { layers, method, job_files, id_token_variable };
@@ -66,7 +72,8 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
     let mount = login_mount(method, flags, layers)?;
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
-    Ok((Login { identity, mount, role: role.map(|role| role.value), role_origin, origin }, claims))
+    let role = role.map(|role| role.value);
+    Ok((Login { identity, mount, role, role_origin, origin, perhaps_generator }, claims))
 }
 
 /// Reads what the chosen way needs.
@@ -87,7 +94,7 @@ struct Proof {
 
 impl Reader<'_> {
     fn read(&self, source: SecretSource, input: Input) -> Result<Sourced<Secret>> {
-        source.read(self.layers.host, input.name(), self.job_files.as_deref())
+        source.read(self.layers.host, input, self.job_files.as_deref())
     }
 
     fn demand(&self, found: &mut Found, input: Input) -> Result<Sourced<Secret>> {
@@ -104,6 +111,11 @@ impl Reader<'_> {
         let mut role_id = None;
         if needs.companion == Companion::RoleId {
             role_id = Some(self.demand(found, Input::RoleId)?);
+        }
+        // Only by --auth: a role id that a runner has for other methods must not log in by itself.
+        let alone = self.method == AuthMethod::SecretId && found.get(needs.secret).is_none();
+        if let Some(secret) = role_id.take_if(|_| alone) {
+            return Ok(Proof { secret, role_id: None });
         }
         let secret = match self.method {
             AuthMethod::IdToken => id_token?.ok_or_else(|| missing(self.method, Input::IdToken.variable()))?,

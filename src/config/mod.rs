@@ -8,6 +8,7 @@ mod connection;
 mod demand;
 mod file;
 mod identity;
+mod input;
 mod job;
 pub mod name;
 mod output;

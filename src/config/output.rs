@@ -49,6 +49,8 @@ pub enum Delivery {
         path: PathBuf,
         /// The profile or account in it.
         profile: String,
+        /// Whether what the tools would use in place of the credential goes from it.
+        replace: bool,
         /// Whether a person is looking.
         summary: bool,
     },
@@ -80,6 +82,11 @@ fn check_flags(demand: &Demand<'_>, format: Format) -> Result<()> {
         return Err(Error::new(Kind::Usage, "--via-file is for a text that a shell sources, and this format is none")
             .hint("--format shell or --format fish, or without --via-file"));
     }
+    let replaces_a_profile = demand.shape.file.as_ref().is_some_and(|file| file.syntax == Syntax::Profiles);
+    if demand.output.replace_profile && (demand.output.file.is_none() || !replaces_a_profile) {
+        return Err(Error::new(Kind::Usage, "--replace-profile is for a profile in an AWS credentials file of yours")
+            .hint("--file PATH names that file; without it, drop --replace-profile"));
+    }
     if format != Format::File {
         let flag = [("--file", demand.output.file.is_some()), ("--profile", demand.output.profile.is_some())];
         return match flag.into_iter().find(|(_, given)| *given) {
@@ -104,7 +111,7 @@ fn resolve_profile(demand: &Demand<'_>) -> Result<String> {
         return Ok(name.to_owned());
     }
     Err(Error::new(Kind::Usage, "--profile takes another kind of name")
-        .hint("letters, digits, `_`, `.` and `-`, at most 128 of them, and not DEFAULT"))
+        .hint("letters, digits and _.-:/@+%, at most 128 of them, no blank, and not DEFAULT"))
 }
 
 /// Where the text may go. Nothing is minted for an output that nobody could use, or that everybody could read.
@@ -114,9 +121,11 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
     let profile = resolve_profile(demand)?;
     if let Some(path) = &demand.output.file {
         let file = find_file(demand)?;
+        check_config_file(&file, &profile, layers)?;
         let path = check_file(demand, &file, path, &profile, layers)?;
         let summary = stdout.terminal && !demand.output.reveal;
-        return Ok(Delivery::EditedFile { file, path, profile, summary });
+        let replace = demand.output.replace_profile;
+        return Ok(Delivery::EditedFile { file, path, profile, replace, summary });
     }
     if stdout.terminal && !demand.output.reveal {
         return Ok(Delivery::Summary);
@@ -146,7 +155,9 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
         )));
     }
     if format == Format::File {
-        return Ok(Delivery::PrivateFile { file: find_file(demand)?, folder: private_folder(layers)?, profile });
+        let file = find_file(demand)?;
+        check_config_file(&file, &profile, layers)?;
+        return Ok(Delivery::PrivateFile { file, folder: private_folder(layers)?, profile });
     }
     let traced = traced(layers)?;
     if !demand.output.via_file && traced.is_none() {
@@ -224,7 +235,8 @@ fn check_file(
         .hint("name a file below $HOME, or leave --file out: --format file makes a private one"));
     }
     let standing = layers.host.read_target(&place)?;
-    render::check(&demand.shape, file, &standing.text, profile).map_err(|problem| unusable(&place.path, &problem))?;
+    render::check(&demand.shape, file, &standing.text, profile, demand.output.replace_profile)
+        .map_err(|problem| unusable(&place.path, &problem))?;
     // Whether it can be locked at all; who has it now does not matter yet.
     layers.host.try_lock(&place)?;
     if standing.readable_by_others {
@@ -237,6 +249,31 @@ fn check_file(
         ));
     }
     Ok(place.path)
+}
+
+/// Holds for AWS's profiles: the SDKs join the one in the credentials file with the one of that name in the config file,
+/// where a role or a single sign-on wins over keys. That file is not edited: it is shared, and no lock of ours is beside
+/// it. One that cannot be read has no say here.
+fn check_config_file(file: &CredentialsFile, profile: &str, layers: &Layers<'_>) -> Result<()> {
+    if file.syntax != Syntax::Profiles {
+        return Ok(());
+    }
+    let home = layers.variable(var::HOME)?.map(|home| home.map(|home| Path::new(&home).join(".aws/config")));
+    let path = layers.variable(var::AWS_CONFIG_FILE)?.map(|path| path.map(PathBuf::from)).or(home);
+    let Some(path) = path else { return Ok(()) };
+    let Ok(Some(document)) = layers.host.read_document(&path.value) else { return Ok(()) };
+    match render::find_rival(&document.text, profile) {
+        Some(rival) => Err(Error::new(
+            Kind::Create,
+            format!(
+                "{} (from {}) has {rival}, which SDKs use in place of the keys of the profile {profile}",
+                path.value.display(),
+                path.origin
+            ),
+        )
+        .hint("remove it from that file, or choose another name with --profile")),
+        None => Ok(()),
+    }
 }
 
 /// A credentials file that cannot be edited as it is.

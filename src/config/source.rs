@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::file::Files;
+use super::input::{Mistake, find_mistake};
 use super::job::{Job, trimmed, trimmed_path};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::identity::Input;
 use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 
@@ -106,14 +108,15 @@ impl SecretSource {
         }
     }
 
-    /// Reads it and checks that it is one line of printable ASCII. `what` names it in messages.
+    /// Reads it and checks that it is one line of printable ASCII, and nothing that is often put in its place.
     ///
     /// # Errors
     /// [`Kind::Input`], never with any part of the text.
-    pub(super) fn read(self, host: &Host, what: &str, job_files: Option<&str>) -> Result<Sourced<Secret>> {
+    pub(super) fn read(self, host: &Host, input: Input, job_files: Option<&str>) -> Result<Sourced<Secret>> {
+        let what = input.name();
         let secret = match self {
             Self::Variable(secret) => Sourced {
-                value: checked(secret.value.expose(), what, &secret.origin.to_string())?,
+                value: checked(secret.value.expose(), input, &secret.origin.to_string())?,
                 origin: secret.origin,
             },
             Self::File(path) => {
@@ -129,7 +132,7 @@ impl SecretSource {
                     .map_err(|problem| unreadable(&format!("cannot be used: {problem}")))?
                     .ok_or_else(|| unreadable("does not exist"))?;
                 check_trust(host, &document, &path.value, what, job_files)?;
-                Sourced { value: checked(&document.text, what, &place)?, origin: path.origin }
+                Sourced { value: checked(&document.text, input, &place)?, origin: path.origin }
             }
         };
         Ok(secret)
@@ -148,14 +151,17 @@ pub(super) fn shown(path: &Sourced<PathBuf>, host: &Host) -> String {
 }
 
 /// What is around it is the editor's; what else is not printable has no place in a token, and none in a header.
-fn checked(text: &str, what: &str, place: &str) -> Result<Secret> {
-    let wrong = |problem: &str| Error::new(Kind::Input, format!("the {what} in {place} {problem}"));
+fn checked(text: &str, input: Input, place: &str) -> Result<Secret> {
+    let wrong = |problem: &str| Error::new(Kind::Input, format!("the {} in {place} {problem}", input.name()));
     let text = trimmed(text);
     if text.is_empty() {
         return Err(wrong("is empty").hint("did the step that writes it fail?"));
     }
     if text.len() > LONGEST_SECRET {
         return Err(wrong("is longer than 64 KiB").hint("it must be the bare token: one line"));
+    }
+    if let Some(Mistake { problem, hint }) = find_mistake(input, text) {
+        return Err(wrong(problem).hint(hint));
     }
     if let Some(place) = text.bytes().position(|byte| !(0x21..=0x7e).contains(&byte)) {
         return Err(wrong(&format!("has a character at byte {} that is not printable ASCII", place + 1))
@@ -227,20 +233,20 @@ mod tests {
     #[test]
     fn a_secret_is_one_line_of_printable_ascii() {
         for text in ["tok", "tok\n", "tok\r\n", "tok\n\n", "\r\n\r\ntok\r\n\r\n", " tok", "\ttok \n"] {
-            assert_eq!(checked(text, "token", "X").unwrap().expose(), "tok");
+            assert_eq!(checked(text, Input::Token, "X").unwrap().expose(), "tok");
         }
         for text in
             ["", "\n", "\r\n \t", "a\nb", "a\rb", "a b", "tok\u{a0}", "\u{feff}tok", "a\0b", "tok\u{85}", "t\u{2028}"]
         {
-            let error = checked(text, "token", "X").unwrap_err();
+            let error = checked(text, Input::Token, "X").unwrap_err();
             assert_eq!(error.kind(), Kind::Input, "{text:?}");
         }
     }
 
     #[test]
     fn a_secret_is_at_most_64_kib() {
-        assert_eq!(checked(&"x".repeat(64 * 1024), "token", "X").unwrap().expose().len(), 64 * 1024);
-        let error = checked(&"x".repeat(64 * 1024 + 1), "token", "X").unwrap_err();
+        assert_eq!(checked(&"x".repeat(64 * 1024), Input::Token, "X").unwrap().expose().len(), 64 * 1024);
+        let error = checked(&"x".repeat(64 * 1024 + 1), Input::Token, "X").unwrap_err();
         assert!(error.render(false).contains("longer than 64 KiB"), "{}", error.render(false));
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::source::{Layers, SecretSource, shown};
 use crate::error::{Error, Kind, Result};
+use crate::identity::Input;
 use crate::origin::Origin;
 use crate::origin::Sourced;
 use crate::secret::Secret;
@@ -66,7 +67,7 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
         .hint("keep it outside of the checkout (HOME, BAO_TOKEN_PATH), or name the file with --token-file")),
         Ok(Some(document)) if !document.text.trim().is_empty() => {
             let origin = Origin::File(path.clone());
-            SecretSource::File(Sourced { value: path, origin }).read(layers.host, "Vault token", None).map(Some)
+            SecretSource::File(Sourced { value: path, origin }).read(layers.host, Input::Token, None).map(Some)
         }
         Ok(_) => Ok(None),
         Err(_) if !layers.host.is_there(&path) => Ok(None),

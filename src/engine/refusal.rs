@@ -1,12 +1,18 @@
 //! What a secrets engine's refusals mean, and what to change.
 
+use crate::auth::unnamed_approle;
 use crate::config::Plan;
 use crate::error::{Error, Kind};
+use crate::identity::Identity;
 use crate::vault::refusal::{Refusal, Row, Says, explain};
 
 /// The error of a refused read.
 pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
-    explain(&REFUSALS, refusal, &|name| match name {
+    let denied = refusal.is_denied_by_policy();
+    if denied && plan.login.perhaps_generator {
+        return unnamed_approle(&plan.login, &plan.mint.path, &refusal.because());
+    }
+    let error = explain(&REFUSALS, refusal, &|name| match name {
         "login" => plan.login.describe(),
         "path" => plan.mint.path.clone(),
         "role" => plan.role_origin.to_string(),
@@ -14,7 +20,13 @@ pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
         "title" => plan.shape.title.to_string(),
         _ if plan.mint.writable => "\"read\", \"update\"".into(),
         _ => "\"read\"".into(),
-    })
+    });
+    // A wrapping token looks like any other one, and has one policy that allows nothing but to unwrap it.
+    match plan.login.identity {
+        Identity::Token { .. } if denied => error
+            .hint_too("if it is a wrapping token, set VAULT_WRAPPING_TOKEN to a new one: this request has spent it"),
+        _ => error,
+    }
 }
 
 /// Of the read, or the write, that makes a credential.

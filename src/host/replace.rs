@@ -78,6 +78,12 @@ impl Host {
         if metadata.nlink() != 1 {
             return Err(refused("has a second name, a hard link, that would keep the old text"));
         }
+        if is_mount_point(&file) {
+            return Err(refused("is a mount point, so no new file can take its place").hint(
+                "mount its folder in place of the file, name another file, or leave --file out: --format file makes a \
+                private one",
+            ));
+        }
         if metadata.mode() & 0o022 != 0 {
             return Err(refused("can be written by other users")
                 .hint(format!("look at what is in it, then chmod 600 {}", place.path.display())));
@@ -302,6 +308,20 @@ fn no_place(path: &Path, problem: Problem) -> Error {
             refused(path, &format!("is in a folder that cannot be found: {}", words(error))).hint(hint)
         }
     }
+}
+
+/// Whether the file itself is mounted there, as Docker and Kubernetes do (`-v file:file`, `subPath`): `rename` ends with
+/// EBUSY then. Known from Linux 5.8; elsewhere the replacing fails, and the lease is given back.
+#[cfg(target_os = "linux")]
+fn is_mount_point(file: &File) -> bool {
+    use rustix::fs::{StatxAttributes, StatxFlags, statx};
+    statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mount_point(_file: &File) -> bool {
+    false
 }
 
 fn is_link(path: &Path) -> bool {

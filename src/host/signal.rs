@@ -1,16 +1,34 @@
-//! The signals that end a run, noted where the run waits for something.
+//! The signals that end a process, noted where the run waits for something, so that it can take back what it made.
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::future::poll_fn;
+use std::task::Poll;
+
+use rustix::process::Signal;
+use tokio::signal::unix::{self, SignalKind};
 
 use crate::error::{Error, Kind, Result};
 
-/// The first SIGINT, SIGTERM or SIGHUP. From [`Interrupt::listen`] on, none of them ends the process by itself; the ones
-/// that follow the first change nothing.
+/// Each, and how the run ends by it. One that the caller ignores stays ignored, but for the first two.
+///
+/// The others of POSIX that end a process tell of a crash, cannot be caught (KILL), are ignored by every Rust program
+/// (PIPE), or are an error of the write (XFSZ).
+const ENDING: [(Signal, Kind); 9] = [
+    (Signal::INT, Kind::Interrupted),
+    (Signal::TERM, Kind::Terminated),
+    (Signal::HUP, Kind::Ended(1)),
+    (Signal::QUIT, Kind::Ended(3)),
+    (Signal::USR1, Kind::Ended(10)),
+    (Signal::USR2, Kind::Ended(12)),
+    (Signal::ALARM, Kind::Ended(14)),
+    (Signal::XCPU, Kind::Ended(24)),
+    (Signal::VTALARM, Kind::Ended(26)),
+];
+
+/// The first of them. From [`Interrupt::listen`] on, none of them ends the process by itself; the ones that follow the
+/// first change nothing.
 #[derive(Debug)]
 pub struct Interrupt {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
+    listeners: Vec<(unix::Signal, Kind)>,
     kind: Option<Kind>,
 }
 
@@ -20,12 +38,15 @@ impl Interrupt {
     /// # Errors
     /// [`Kind::Os`] when the system has no more of what that takes.
     pub fn listen() -> Result<Self> {
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
-            kind: None,
-        })
+        let ignored = ignored();
+        let mut listeners = Vec::with_capacity(ENDING.len());
+        for (signal, kind) in ENDING {
+            if matches!(kind, Kind::Ended(_)) && ignored & (1 << (signal.as_raw() - 1)) != 0 {
+                continue;
+            }
+            listeners.push((listen(signal)?, kind));
+        }
+        Ok(Self { listeners, kind: None })
     }
 
     /// What the signal was, once it was noted.
@@ -39,11 +60,14 @@ impl Interrupt {
         if self.kind.is_some() {
             return std::future::pending().await;
         }
-        let kind = tokio::select! {
-            _ = self.interrupt.recv() => Kind::Interrupted,
-            _ = self.terminate.recv() => Kind::Terminated,
-            _ = self.hang_up.recv() => Kind::Terminated,
-        };
+        let listeners = &mut self.listeners;
+        let kind = poll_fn(|context| {
+            let came = listeners
+                .iter_mut()
+                .find_map(|(listener, kind)| listener.poll_recv(context).is_ready().then_some(*kind));
+            came.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await;
         self.kind = Some(kind);
         kind
     }
@@ -67,16 +91,26 @@ impl Interrupt {
 /// As [`Interrupt::listen`].
 pub fn outlive_file_limit() -> Result<()> {
     // Who listened once is not ended by the signal any more, for as long as the process lives.
-    listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+    listen(Signal::XFSZ).map(drop)
 }
 
-fn listen(kind: SignalKind) -> Result<Signal> {
-    signal(kind).map_err(|cause| Error::new(Kind::Os, "the system lets us listen to no signal").cause(cause))
+fn listen(signal: Signal) -> Result<unix::Signal> {
+    unix::signal(SignalKind::from_raw(signal.as_raw()))
+        .map_err(|cause| Error::new(Kind::Os, "cannot install a signal handler").cause(cause))
+}
+
+/// The signals that the caller ignores, a bit each, as `nohup` and a shell's background jobs do. None where `/proc` does
+/// not say.
+#[expect(clippy::disallowed_methods, reason = "the process's own state is read where its signals are")]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::{Signal, getpid, kill_process};
+    use rustix::process::{getpid, kill_process};
 
     use super::*;
 
@@ -86,17 +120,17 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut interrupt = Interrupt::listen().unwrap();
-            let mut second = listen(SignalKind::interrupt()).unwrap();
+            let mut second = listen(Signal::INT).unwrap();
             assert_eq!((interrupt.race(async { 1 }).await, interrupt.kind()), (Ok(1), None));
             raise(Signal::HUP);
-            assert_eq!(interrupt.race(std::future::pending::<()>()).await, Err(Kind::Terminated));
+            assert_eq!(interrupt.race(std::future::pending::<()>()).await, Err(Kind::Ended(1)));
             let work = async {
                 raise(Signal::INT);
                 second.recv().await;
                 // By now it would have been noted.
                 tokio::task::yield_now().await;
             };
-            assert_eq!((interrupt.race(work).await, interrupt.kind()), (Ok(()), Some(Kind::Terminated)));
+            assert_eq!((interrupt.race(work).await, interrupt.kind()), (Ok(()), Some(Kind::Ended(1))));
         });
     }
 }

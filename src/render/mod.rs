@@ -60,10 +60,11 @@ pub fn masks(credential: &Credential) -> Secret {
 /// The profile or account of a file when nobody names one: no tool takes it for its own default.
 pub const PROFILE: &str = "ci-creds";
 
-/// Whether every reader of credentials files takes this for a name, and for the same one.
+/// Whether every reader of credentials files takes this for a name, and for the same one. The set is that of the SDK for
+/// Rust, the strictest: it passes over a profile with a blank in its name.
 #[must_use]
 pub fn is_profile(name: &str) -> bool {
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@+%".contains(&byte);
     (1..=128).contains(&name.len()) && name.bytes().all(sound) && name != "DEFAULT"
 }
 
@@ -81,35 +82,55 @@ pub fn document(credential: &Credential, file: &CredentialsFile, profile: &str) 
 }
 
 /// The credentials file `text` with this credential in it: the profile's or account's own values replaced where they
-/// stand, or a new one at the end. Every other byte is as it was.
+/// stand, or a new one at the end. Every other byte is as it was. With `replace`, what an SDK would use in place of these
+/// values goes; without, it is an error.
 ///
 /// # Errors
 /// A text, to be put behind the file's path: why the cloud's tools could not read it, and in which line. It repeats
 /// nothing of the file.
-pub fn edit(text: &str, file: &CredentialsFile, profile: &str, credential: &Credential) -> Result<Secret, String> {
+pub fn edit(
+    text: &str,
+    file: &CredentialsFile,
+    profile: &str,
+    replace: bool,
+    credential: &Credential,
+) -> Result<Secret, String> {
     let end = credential.lease.expires_at.map(render_time);
     let pairs = pairs(credential, file.syntax, end.as_deref());
     let new = String::with_capacity(text.len() + credential.capacity());
-    edit_pairs(file.syntax, new, text, profile, &pairs)
+    edit_pairs(file.syntax, new, text, profile, replace, &pairs)
 }
 
 /// Whether [`edit`] will succeed, before there is a credential, and whatever that will have.
 ///
 /// # Errors
 /// As [`edit`].
-pub fn check(shape: &Shape, file: &CredentialsFile, text: &str, profile: &str) -> Result<(), String> {
+pub fn check(shape: &Shape, file: &CredentialsFile, text: &str, profile: &str, replace: bool) -> Result<(), String> {
     let optional = match file.syntax {
         Syntax::Profiles => profile::EXPIRES,
         Syntax::Accounts => account::ZONE.1,
     };
     let keys = shape.fields.iter().filter_map(|field| field.in_file).chain([optional]);
     let pairs: Vec<_> = keys.map(|key| (key, "x")).collect();
-    edit_pairs(file.syntax, String::new(), text, profile, &pairs).map(drop)
+    edit_pairs(file.syntax, String::new(), text, profile, replace, &pairs).map(drop)
 }
 
-fn edit_pairs(syntax: Syntax, mut new: String, text: &str, profile: &str, pairs: &Pairs<'_>) -> Result<Secret, String> {
+/// What in an AWS config file makes the SDKs pass over the keys of this profile, and in which line.
+#[must_use]
+pub fn find_rival(config: &str, profile: &str) -> Option<String> {
+    profile::find_rival(config, profile)
+}
+
+fn edit_pairs(
+    syntax: Syntax,
+    mut new: String,
+    text: &str,
+    profile: &str,
+    replace: bool,
+    pairs: &Pairs<'_>,
+) -> Result<Secret, String> {
     match syntax {
-        Syntax::Profiles => profile::edit(&mut new, text, profile, pairs)?,
+        Syntax::Profiles => profile::edit(&mut new, text, profile, replace, pairs)?,
         Syntax::Accounts => account::edit(&mut new, text, profile, pairs)?,
     }
     Ok(Secret::new(new))
@@ -268,9 +289,9 @@ pub(crate) mod tests {
     fn a_new_file_is_an_empty_one_edited_and_an_edit_done_twice_is_done_once() {
         for credential in [aws(true), aws(false), exoscale()] {
             let text = document(&credential, &file(&credential.shape), "ci");
-            assert_eq!(edit("", &file(&credential.shape), "ci", &credential).unwrap().expose(), text.expose());
+            assert_eq!(edit("", &file(&credential.shape), "ci", false, &credential).unwrap().expose(), text.expose());
             assert_eq!(
-                edit(text.expose(), &file(&credential.shape), "ci", &credential).unwrap().expose(),
+                edit(text.expose(), &file(&credential.shape), "ci", false, &credential).unwrap().expose(),
                 text.expose()
             );
         }
@@ -280,12 +301,15 @@ pub(crate) mod tests {
     fn a_file_that_could_not_take_every_key_is_refused_before_there_is_one() {
         let text = "defaultAccount='ci'\naccounts = [{name='ci', key='a', secret='b'}]\n";
         assert!(
-            edit(text, &file(&EXOSCALE), "ci", &exoscale()).is_ok()
-                && check(&EXOSCALE, &file(&EXOSCALE), text, "ci").is_err()
+            edit(text, &file(&EXOSCALE), "ci", false, &exoscale()).is_ok()
+                && check(&EXOSCALE, &file(&EXOSCALE), text, "ci", false).is_err()
         );
-        assert!(check(&EXOSCALE, &file(&EXOSCALE), &text.replace("key=", "defaultZone='z', key="), "ci").is_ok());
         assert!(
-            check(&AWS, &file(&AWS), "[a]\nk = v", "ci").is_ok() && check(&AWS, &file(&AWS), "[a]\nk", "ci").is_err()
+            check(&EXOSCALE, &file(&EXOSCALE), &text.replace("key=", "defaultZone='z', key="), "ci", false).is_ok()
+        );
+        assert!(
+            check(&AWS, &file(&AWS), "[a]\nk = v", "ci", false).is_ok()
+                && check(&AWS, &file(&AWS), "[a]\nk", "ci", false).is_err()
         );
     }
 

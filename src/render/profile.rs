@@ -17,6 +17,41 @@ pub(super) const EXPIRES: &str = "x_security_token_expires";
 const MANAGED: [&str; 5] =
     ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token", EXPIRES];
 
+/// Keys by which an SDK gets credentials in another way. Measured with botocore 1.44: `role_arn`,
+/// `web_identity_token_file` and whatever begins with `sso_` win over keys in the same profile, in either file. Rust's SDK
+/// prefers `credential_process` too; a `source_profile` alone is an error to Go's.
+const RIVALS: [&str; 6] = [
+    "role_arn",
+    "source_profile",
+    "credential_source",
+    "web_identity_token_file",
+    "credential_process",
+    "login_session",
+];
+
+fn is_rival(key: &str) -> bool {
+    RIVALS.contains(&key) || key.starts_with("sso_")
+}
+
+fn is_ours(key: &str) -> bool {
+    MANAGED.contains(&key) || is_rival(key)
+}
+
+/// What in the config file, the other one of AWS, makes an SDK pass over the keys of this profile. A file that botocore
+/// cannot parse says nothing.
+pub(super) fn find_rival(config: &str, profile: &str) -> Option<String> {
+    let outline = Outline::parse(config).ok()?;
+    // botocore takes `[profile "ci"]` and any blanks between the words.
+    let is_of_it = |section: &str| match section.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])) {
+        Some(rest) => rest.trim().trim_matches(['"', '\'']) == profile,
+        None => profile == "default" && section.trim() == profile,
+    };
+    let rival = outline.entries.iter().find(|entry| {
+        is_rival(&entry.key) && (outline.is_default(entry) || is_of_it(outline.sections[entry.section].name))
+    })?;
+    Some(format!("{} in line {}", rival.key, rival.line + 1))
+}
+
 /// The profile as it stands alone.
 pub(super) fn write(text: &mut String, profile: &str, pairs: &Pairs<'_>, ending: &str) {
     for part in ["[", profile, "]", ending] {
@@ -37,11 +72,21 @@ fn write_lines(text: &mut String, pairs: &Pairs<'_>, indent: &str, ending: &str)
 /// it is appended to `new`. A section that is not there goes to the end.
 ///
 /// # Errors
-/// What keeps a reader from the profile: a line that botocore cannot parse, or one that has a say in it from elsewhere.
-pub(super) fn edit(new: &mut String, old: &str, profile: &str, pairs: &Pairs<'_>) -> Result<(), String> {
+/// What keeps a reader from the profile: a line that botocore cannot parse, or one that has a say in it from elsewhere, or,
+/// without `replace`, in it.
+pub(super) fn edit(new: &mut String, old: &str, profile: &str, replace: bool, pairs: &Pairs<'_>) -> Result<(), String> {
     let outline = Outline::parse(old)?;
     refuse_others(&outline, profile)?;
-    match outline.section(profile) {
+    let section = outline.section(profile);
+    let rival = outline.entries.iter().find(|entry| Some(entry.section) == section && is_rival(&entry.key));
+    if let (Some(rival), false) = (rival, replace) {
+        return Err(format!(
+            "has {} in line {}, which SDKs use in place of the keys of [{profile}] (--replace-profile removes it)",
+            rival.key,
+            rival.line + 1
+        ));
+    }
+    match section {
         Some(section) => edit_section(new, &outline, section, pairs, line_ending(old)),
         None => {
             let ending = line_ending(old);
@@ -57,7 +102,7 @@ pub(super) fn edit(new: &mut String, old: &str, profile: &str, pairs: &Pairs<'_>
     let section = outline.section(profile);
     let found = section.map(|section| outline.entries.iter().filter(move |entry| entry.section == section));
     let whole = found.is_some_and(|entries| {
-        let managed: Vec<_> = entries.filter(|entry| MANAGED.contains(&entry.key.as_str())).collect();
+        let managed: Vec<_> = entries.filter(|entry| is_ours(&entry.key)).collect();
         managed.len() == pairs.len() && managed.iter().all(|entry| pairs.contains(&(entry.key.as_str(), entry.value)))
     });
     if whole { Ok(()) } else { Err(format!("has a section [{profile}] that cannot be edited safely")) }
@@ -70,10 +115,9 @@ fn refuse_others(outline: &Outline<'_>, profile: &str) -> Result<(), String> {
             return Err(format!("has a section in line {} that some SDKs take for [{profile}]", section.line + 1));
         }
     }
-    let inherited =
-        outline.entries.iter().find(|entry| outline.is_default(entry) && MANAGED.contains(&entry.key.as_str()));
+    let inherited = outline.entries.iter().find(|entry| outline.is_default(entry) && is_ours(&entry.key));
     match inherited {
-        Some(entry) => Err(format!("gives every profile an {} by [DEFAULT], in line {}", entry.key, entry.line + 1)),
+        Some(entry) => Err(format!("gives every profile {} by [DEFAULT], in line {}", entry.key, entry.line + 1)),
         None => Ok(()),
     }
 }
@@ -83,7 +127,7 @@ fn edit_section(new: &mut String, outline: &Outline<'_>, section: usize, pairs: 
     let pair_of = |entry: &Entry<'_>| pairs.iter().find(|(key, _)| *key == entry.key).copied();
     let managed = |entry: usize| {
         let entry = &outline.entries[entry];
-        (entry.section == section && MANAGED.contains(&entry.key.as_str())).then_some(entry)
+        (entry.section == section && is_ours(&entry.key)).then_some(entry)
     };
     let missing: Vec<_> = pairs.iter().filter(|(key, _)| entries().all(|entry| entry.key != *key)).copied().collect();
     let header = outline.sections[section].line;
@@ -123,7 +167,7 @@ mod tests {
 
     fn edited(old: &str, pairs: &Pairs<'_>) -> Result<String, String> {
         let mut new = String::new();
-        edit(&mut new, old, "ci", pairs).map(|()| new)
+        edit(&mut new, old, "ci", false, pairs).map(|()| new)
     }
 
     #[test]
@@ -167,6 +211,41 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_an_sdk_uses_in_place_of_ours_is_refused_or_replaced() {
+        for key in RIVALS.into_iter().chain(["sso_start_url", "sso_session", "SSO_Role_Name"]) {
+            let old = format!("[a]\n{key} = 1\n[ci]\nregion = eu\n{key} = x\n  more\n[b]\n{key} = 2\n");
+            let problem = edited(&old, &NEW).unwrap_err();
+            assert!(problem.starts_with(&format!("has {} in line 5,", key.to_lowercase())), "{problem}");
+            let mut new = String::new();
+            edit(&mut new, &old, "ci", true, &NEW).unwrap();
+            assert_eq!(new, format!("[a]\n{key} = 1\n[ci]\n{LINES}region = eu\n[b]\n{key} = 2\n"));
+            let mut unchanged = String::new();
+            let inherited = format!("[DEFAULT]\n{key} = x\n");
+            assert!(
+                edit(&mut unchanged, &inherited, "ci", true, &NEW).unwrap_err().contains("by [DEFAULT], in line 2")
+            );
+        }
+    }
+
+    #[test]
+    fn a_config_file_has_its_say_by_its_own_sections_only() {
+        for (config, profile, rival) in [
+            ("[profile ci]\nregion = x\nrole_arn = y\n", "ci", Some("role_arn in line 3")),
+            ("[profile \"ci\"]\nsso_session = y\n", "ci", Some("sso_session in line 2")),
+            ("[profile\t ci ]\nsource_profile = y\n", "ci", Some("source_profile in line 2")),
+            ("[default]\nrole_arn = y\n", "default", Some("role_arn in line 2")),
+            ("[profile default]\nrole_arn = y\n", "default", Some("role_arn in line 2")),
+            ("[DEFAULT]\nrole_arn = y\n", "ci", Some("role_arn in line 2")),
+            ("[ci]\nrole_arn = y\n[profile cid]\nrole_arn = y\n[default]\nrole_arn = y\n", "ci", None),
+            ("[profileci]\nrole_arn = y\n[sso-session ci]\nsso_region = y\n", "ci", None),
+            ("[profile ci]\nrole_arn = y\nrubbish\n", "ci", None),
+            ("[profile ci]\nregion = x\naws_access_key_id = y\n", "ci", None),
+        ] {
+            assert_eq!(find_rival(config, profile).as_deref(), rival, "{config:?}");
+        }
+    }
+
+    #[test]
     fn a_file_that_some_reader_takes_otherwise_is_refused_by_its_line() {
         for (old, expected) in [
             ("[ci]\n[ci]\n", "has the section of line 2 twice"),
@@ -180,7 +259,7 @@ mod tests {
             ("[ ci ]\n", "has a section in line 1 that some SDKs take for [ci]"),
             (
                 "[a]\n[DEFAULT]\naws_session_token = x\n",
-                "gives every profile an aws_session_token by [DEFAULT], in line 3",
+                "gives every profile aws_session_token by [DEFAULT], in line 3",
             ),
         ] {
             let problem = edited(old, &NEW).unwrap_err();

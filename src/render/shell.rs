@@ -1,7 +1,8 @@
 //! POSIX shells: sh, dash, bash from 3.2, busybox, zsh, ksh and mksh, by `eval $(…)`, `eval "$(…)"` and `. file`.
 //!
 //! Unquoted, the shell splits our text at blanks and joins it with single ones: a statement without its `;` or a
-//! comment would swallow what follows, in most shells without a word and with status 0.
+//! comment would swallow what follows, in most shells without a word and with status 0. It splits at whatever the
+//! caller's `IFS` says, and each character of it becomes a blank, so no value is set before [`whole`] has passed.
 
 use std::path::Path;
 
@@ -12,14 +13,14 @@ use crate::secret::Secret;
 
 pub(super) fn exports(credential: &Credential) -> Secret {
     let mut text = String::with_capacity(credential.capacity());
-    text.push_str(&unset(&credential.stale_variables()));
+    text.push_str(&unset(credential.shape.owned_variables(credential.keep_profile)));
+    text.push_str(&whole());
     for (name, value) in credential.variables() {
-        text.push_str("export ");
-        text.push_str(name);
-        text.push_str("='");
-        text.push_str(value);
-        text.push_str("';\n");
+        for part in [" &&\nexport ", name, "='", value, "'"] {
+            text.push_str(part);
+        }
     }
+    text.push_str(";\n");
     Secret::new(text)
 }
 
@@ -31,19 +32,39 @@ pub(super) fn pointers(credential: &Credential, file: &CredentialsFile, path: &P
     let companions = companions.map(|(name, value)| (*name, value.as_str()));
     let set: Vec<_> =
         [(file.path_variable, path.as_str()), (file.profile_variable, profile)].into_iter().chain(companions).collect();
-    let stale: Vec<_> =
-        credential.shape.owned_variables(false).filter(|name| set.iter().all(|(set, _)| set != name)).collect();
-    let exports: String = set.iter().map(|(name, value)| format!("export {name}='{value}';\n")).collect();
-    format!("{}{exports}", unset(&stale))
+    let exports: String = set.iter().map(|(name, value)| format!(" &&\nexport {name}='{value}'")).collect();
+    format!("{}{}{exports};\n", unset(credential.shape.owned_variables_and_file()), whole())
+}
+
+/// Every character that a value, a path or a profile's name can have, and the quote around them. A shell that splits at
+/// one of them sees more than one word; `_` is at both ends because a character at an end would only be dropped.
+const EVERY_CHARACTER: &str = "_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ=+/_.:@%,-''abcdefghijklmnopqrstuvwxyz_";
+
+/// A command that fails, and says why, in a shell that splits this text inside a value.
+///
+/// Measured in sh, dash, bash, busybox, zsh, ksh93 and mksh with each character as `IFS`. `test` with more than one word
+/// is an error in all of them. Whatever a letter in `IFS` makes of the words, in backticks it is an error of the
+/// substitution, for which bash prints no line with a secret; and the text keeps free of `(`, `[`, `?`, `*` and `|`, which
+/// act in an unquoted eval under some setting or as `IFS`.
+fn whole() -> String {
+    format!(
+        "`if ! test {EVERY_CHARACTER};\n\
+         then echo 'ci-creds: error: IFS would split the credential, and no variable was set: unset IFS before the eval, \
+         or put double quotes around the substitution' >&2;\n\
+         exit {};\n\
+         fi`",
+        Kind::Usage.code()
+    )
 }
 
 /// The last statement carries our code, so that GitLab's `retry:exit_codes` can act on it; its `;` keeps
 /// `eval $(ci-creds … || echo false)` from becoming a syntax error.
 pub(super) fn failure(stale: &[&str], kind: Kind) -> String {
-    format!("{}(exit {});\n", unset(stale), kind.code())
+    format!("{}(exit {});\n", unset(stale.iter().copied()), kind.code())
 }
 
 pub(super) fn source_line(path: &Path) -> String {
+    // Split at a character of `IFS` it names no file, which is an error already.
     format!(". '{}';\n", path.display())
 }
 
@@ -62,9 +83,11 @@ pub(super) fn untraced(path: &Path, exports: &Secret) -> Secret {
     ))
 }
 
-/// `unset` of names that are not set returns 0 in every shell, also under `set -eu`.
-fn unset(names: &[&str]) -> String {
-    if names.is_empty() { String::new() } else { format!("unset {};\n", names.join(" ")) }
+/// Whatever is set afterwards too: where [`whole`] fails, no older value may stay. `unset` of names that are not set
+/// returns 0 in every shell, also under `set -eu`.
+fn unset<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: String = names.map(|name| format!(" {name}")).collect();
+    if names.is_empty() { names } else { format!("unset{names};\n") }
 }
 
 #[cfg(test)]
@@ -76,10 +99,12 @@ mod tests {
     fn exoscale_is_two_exports_after_one_unset_of_its_aliases() {
         assert_eq!(
             exports(&exoscale()).expose(),
-            "unset EXOSCALE_KEY EXOSCALE_SECRET EXOSCALE_SECRET_KEY CLOUDSTACK_KEY CLOUDSTACK_API_KEY \
-             CLOUDSTACK_SECRET CLOUDSTACK_SECRET_KEY;\n\
-             export EXOSCALE_API_KEY='EXO1216fe31ae170c1d03';\n\
-             export EXOSCALE_API_SECRET='sjEjWthov-naql9vmlDT_apg';\n"
+            "unset EXOSCALE_API_KEY EXOSCALE_API_SECRET EXOSCALE_KEY EXOSCALE_SECRET EXOSCALE_SECRET_KEY \
+             CLOUDSTACK_KEY CLOUDSTACK_API_KEY CLOUDSTACK_SECRET CLOUDSTACK_SECRET_KEY;\n"
+                .to_owned()
+                + &whole()
+                + " &&\nexport EXOSCALE_API_KEY='EXO1216fe31ae170c1d03' &&\n\
+                   export EXOSCALE_API_SECRET='sjEjWthov-naql9vmlDT_apg';\n"
         );
     }
 
@@ -87,9 +112,12 @@ mod tests {
     fn an_iam_user_has_no_session_token_so_a_stale_one_is_unset() {
         assert_eq!(
             exports(&aws(false)).expose(),
-            "unset AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_PROFILE AWS_DEFAULT_PROFILE;\n\
-             export AWS_ACCESS_KEY_ID='ASIARZKVVYOZ7ODGRLVU';\n\
-             export AWS_SECRET_ACCESS_KEY='8+8UdWu4/nv0';\n"
+            "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN \
+             AWS_CREDENTIAL_EXPIRATION AWS_PROFILE AWS_DEFAULT_PROFILE;\n"
+                .to_owned()
+                + &whole()
+                + " &&\nexport AWS_ACCESS_KEY_ID='ASIARZKVVYOZ7ODGRLVU' &&\n\
+                   export AWS_SECRET_ACCESS_KEY='8+8UdWu4/nv0';\n"
         );
     }
 
@@ -107,10 +135,27 @@ mod tests {
         assert_eq!(
             pointers(&credential, &file(&credential.shape), Path::new("/tmp/x/credentials"), "ci"),
             "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN \
-             AWS_CREDENTIAL_EXPIRATION AWS_DEFAULT_PROFILE;\n\
-             export AWS_SHARED_CREDENTIALS_FILE='/tmp/x/credentials';\n\
-             export AWS_PROFILE='ci';\nexport AWS_REGION='eu-1';\n"
+             AWS_CREDENTIAL_EXPIRATION AWS_DEFAULT_PROFILE AWS_SHARED_CREDENTIALS_FILE AWS_PROFILE;\n"
+                .to_owned()
+                + &whole()
+                + " &&\nexport AWS_SHARED_CREDENTIALS_FILE='/tmp/x/credentials' &&\n\
+                   export AWS_PROFILE='ci' &&\nexport AWS_REGION='eu-1';\n"
         );
+    }
+
+    #[test]
+    fn every_character_of_a_value_a_path_or_a_profile_is_in_the_word_that_finds_a_split() {
+        let inside = |c: char| {
+            let text = c.to_string();
+            let of_a_value = crate::provider::shapes().flat_map(|shape| shape.fields.iter()).any(|field| {
+                let filled = format!("{}{}", field.characters.prefix, text.repeat(field.characters.least.max(1)));
+                field.characters.check(&filled).is_none()
+            });
+            of_a_value || super::super::is_plain(&text) || super::super::is_profile(&text)
+        };
+        for c in (' '..='~').filter(|c| inside(*c)) {
+            assert!(EVERY_CHARACTER[1..EVERY_CHARACTER.len() - 1].contains(c), "{c}");
+        }
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn interrupt_the_read(world: &World, method: &str, line: &str, signal: &str) -> 
 // check: 5
 #[test]
 fn a_signal_during_the_read_waits_for_the_key_gives_it_back_and_ends_with_its_code() {
-    let signals = [("TERM", 143, "terminated"), ("HUP", 143, "terminated"), ("INT", 130, "interrupted")];
+    let signals = [("TERM", 143, "terminated"), ("HUP", 129, "ended"), ("INT", 130, "interrupted")];
     let lines = [(EXOSCALE, READ), ("aws --role user --via creds", "aws/creds/user")];
     // Long enough for the signal to come in between, and for who waits to be told once.
     let clouds = [(Duration::from_millis(400), false), (Duration::from_secs(3), true)];
@@ -197,6 +197,38 @@ fn a_signal_during_the_read_waits_for_the_key_gives_it_back_and_ends_with_its_co
             world.assert_nothing_left(&ran);
         }
     });
+}
+
+// check: 5
+#[test]
+fn every_signal_that_ends_a_process_gives_back_what_was_made() {
+    let signals = [("QUIT", 131), ("USR1", 138), ("USR2", 140), ("ALRM", 142), ("XCPU", 152), ("VTALRM", 154)];
+    each(signals.to_vec(), |(signal, code)| {
+        let world = World::start();
+        world.vault.inject(On::path(READ), Fault::slow_cloud(Duration::from_millis(400)));
+        let ran = interrupt_the_read(&world, "secret-id", EXOSCALE, signal).failed(code, "ended");
+        ran.assert_marker(code);
+        assert_eq!(world.vault.minted().len(), 1, "{signal}: {ran:?}");
+        world.assert_nothing_left(&ran);
+    });
+}
+
+#[test]
+fn a_signal_that_the_caller_ignores_ends_nothing() {
+    for signal in ["HUP", "QUIT", "USR1"] {
+        let world = World::start();
+        world.vault.inject(On::path(READ), Fault::slow_cloud(Duration::from_millis(400)));
+        let run = world.command_as("id-token", EXOSCALE);
+        let mut command = Command::new("/bin/sh");
+        let script = format!("trap '' {signal}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script]).arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments).env_clear();
+        command.envs(run.variables()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        assert!(world.vault.wait_for_requests(2, PATIENCE), "the read never came");
+        kill(signal, child.id());
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert!(ran.code == 0 && ran.stdout.contains("export EXOSCALE_API_KEY"), "{signal}: {ran:?}");
+    }
 }
 
 // check: 5

@@ -66,7 +66,9 @@ fn every_variable_is_in_the_readme_and_no_other_one_is() {
     for name in &told {
         assert!(known.contains(&name.as_str()), "the program does not read {name}");
     }
-    for name in quoted(text).iter().filter_map(|name| name.strip_suffix("_FILE")) {
+    // AWS's own names end so too.
+    let twins = quoted(text).into_iter().filter(|name| !known.contains(&name.as_str()));
+    for name in twins.collect::<Vec<_>>().iter().filter_map(|name| name.strip_suffix("_FILE")) {
         assert!(known.contains(&name), "there is no {name} to have a twin");
     }
 }

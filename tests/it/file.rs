@@ -8,6 +8,8 @@ mod fault;
 mod plant;
 /// What botocore makes of what we take for readable, and of what we edited.
 mod reader;
+/// Keys beside ours by which the SDKs would get other credentials.
+mod rival;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -228,7 +230,7 @@ fn a_profiles_name_is_one_that_every_reader_takes_alike() {
     let run =
         |name: &str| world.command_as("token", "aws --role 365-dev --format file").arg(&format!("--profile={name}"));
     let longest = "a".repeat(128);
-    for name in ["default", "a", "A.b_c-1", "-", &longest] {
+    for name in ["default", "a", "A.b_c-1", "-", "team/ci", "123456789012:ci", "ci@a+b", "50%", &longest] {
         let variables = exports(&run(name).run().ok());
         assert_eq!(variables["AWS_PROFILE"], name);
         let text = std::fs::read_to_string(&variables["AWS_SHARED_CREDENTIALS_FILE"]).expect("the file");
@@ -238,7 +240,8 @@ fn a_profiles_name_is_one_that_every_reader_takes_alike() {
     let run =
         |name: &str| world.command_as("token", "aws --role 365-dev --format file").arg(&format!("--profile={name}"));
     let longer = "a".repeat(129);
-    for name in ["", "DEFAULT", "a b", "a]", "[a", "a\nb", "a\"b", "a'b", "$(id)", "a/b", "é", "a;b", "a#b", &longer] {
+    for name in ["", "DEFAULT", "a b", "a]", "[a", "a\nb", "a\"b", "a'b", "$(id)", "a  b", "é", "a;b", "a#b", &longer]
+    {
         stopped(run(name).run(), &world, (64, "usage"), &["--profile"]);
     }
     for line in [
@@ -254,6 +257,20 @@ fn a_profiles_name_is_one_that_every_reader_takes_alike() {
     ] {
         let ran = world.command_as("token", line).run().failed(64, "usage");
         assert_eq!(world.vault.connections(), 0, "{ran:?}");
+    }
+}
+
+#[test]
+fn botocore_and_an_unquoted_eval_take_every_character_of_a_profiles_name() {
+    let world = World::start();
+    let answer = LastAnswer::watch(&world, "/aws/sts/365-dev");
+    let Some(python) = moto::python() else { return };
+    let stage = Stage::new(&world, &world.command_as("token", "")).env("PYTHON", &python.display().to_string());
+    for shell in shell::posix() {
+        let script = "set -eu\neval $(ci-creds aws --role 365-dev --format file --profile 1:a/b@c+d%e_f.g-h)\n\
+                      \"$PYTHON\" -c 'from botocore.session import Session; print(Session().get_credentials().access_key)'\n";
+        let played = stage.play(&shell, script);
+        assert_eq!(played.ran.stdout.trim(), answer.field("access_key"), "{}: {:?}", shell.name, played.ran);
     }
 }
 
@@ -288,6 +305,33 @@ fn aws_cli_and_boto3_sign_with_the_profile_and_with_no_older_key() {
             play(&run, &python, &["-c", script]).ok(),
             format!("shared-credentials-file {} {} {token}\n{}\n", identity.key, identity.secret, identity.arn)
         );
+    }
+}
+
+// check: 23
+#[test]
+fn a_credentials_file_that_is_a_mount_point_is_refused_before_any_request() {
+    let Some(unshare) = tool::find("unshare") else { return };
+    if !Command::new(&unshare).args(["-m", "true"]).output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: unshare is not permitted here");
+        return;
+    }
+    let world = World::start();
+    let (path, other) = (edit::folder(&world).join("credentials"), world.file("other", ""));
+    edit::written(&path, "[a]\nk = v\n", 0o600);
+    for mount in ["mount --bind \"$MOUNTED\" \"$MOUNTED\"", "mount --bind \"$OTHER\" \"$MOUNTED\""] {
+        let line = format!("aws --role 365-dev --file {}", path.display());
+        let inner = world
+            .command_as("wrapping-token", &line)
+            .env("MOUNTED", &path.display().to_string())
+            .env("OTHER", &other.display().to_string())
+            .to_command();
+        let mut command = Command::new(&unshare);
+        command.args(["-m", "sh", "-c", &format!("{mount} && exec \"$@\""), "sh"]);
+        command.arg(inner.get_program()).args(inner.get_args()).env_clear();
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        let ran = Ran::of(command);
+        stopped(ran, &world, (73, "create"), &["is a mount point", "--file", "--format file"]);
     }
 }
 

@@ -1,7 +1,7 @@
 use dev_vault::{DevVault, Dialect};
 use serde_json::{Value, json};
 
-use crate::support::{ROLE, World};
+use crate::support::{ROLE, World, shell_text};
 
 /// A run with a plain token: what it printed, and what the engine made for it.
 fn run(world: &World, line: &str) -> (String, crate::support::Minted) {
@@ -26,8 +26,9 @@ fn an_exoscale_key_in_every_format_for_shells_and_files_is_this_text_to_the_lett
         let (key, secret) = (made.key, made.secret);
         assert_eq!(
             stdout,
-            format!(
-                "unset {EXOSCALE_ALIASES};\nexport EXOSCALE_API_KEY='{key}';\nexport EXOSCALE_API_SECRET='{secret}';\n"
+            shell_text(
+                &format!("EXOSCALE_API_KEY EXOSCALE_API_SECRET {EXOSCALE_ALIASES}"),
+                &[("EXOSCALE_API_KEY", &key), ("EXOSCALE_API_SECRET", &secret)]
             )
         );
     }
@@ -62,8 +63,7 @@ fn a_key_for_the_object_storage_is_this_text_to_the_letter() {
         ("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required"),
         ("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required"),
     ];
-    let lines: String = exports.iter().map(|(name, value)| format!("export {name}='{value}';\n")).collect();
-    assert_eq!(stdout, format!("unset {SOS_STALE};\n{lines}"));
+    assert_eq!(stdout, shell_text(&format!("AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY {SOS_STALE}"), &exports));
     let (stdout, made) = run(&world, &format!("exoscale --sos --format process --role {ROLE}"));
     let mut answer: Value = serde_json::from_str(&stdout).unwrap();
     assert!(answer["Expiration"].take().as_str().is_some_and(|end| end.len() == 20), "{answer}");

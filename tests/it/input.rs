@@ -1,5 +1,8 @@
+use dev_vault::{Fault, On};
+use serde_json::json;
+
 use crate::support::expect::stopped;
-use crate::support::{Run, World};
+use crate::support::{ROLE, Run, World};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 
@@ -297,4 +300,25 @@ fn a_value_that_is_no_duration_region_or_name_is_told_by_its_flag() {
     ] {
         stopped(world.command_as("token", line).run(), &world, USAGE, &words);
     }
+}
+
+#[test]
+fn a_role_id_logs_in_alone_where_its_role_binds_no_secret_id_and_auth_names_the_way() {
+    let world = World::start();
+    let settings = json!({ "bind_secret_id": false, "token_bound_cidrs": ["127.0.0.0/8"], "token_policies": ["job"] });
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), settings);
+    let run = |line: &str| world.command(line).env("VAULT_ROLE_ID", &world.role_id);
+    let line = format!("exoscale --role {ROLE} --auth secret-id");
+    world.vault.forget_requests();
+    let ran = run(&line).arg("-v").run();
+    assert!(ran.stderr.contains("login: role id at auth/approle (from VAULT_ROLE_ID)"), "{ran:?}");
+    ran.ok();
+    assert_eq!(world.requests(), ["POST auth/approle/login".to_owned(), format!("GET exoscale/apikey/{ROLE}")]);
+    // Without --auth, the role id alone is no way.
+    run(&format!("exoscale --role {ROLE}")).run().failed(78, "config");
+    // An answer that is lost costs nothing, and a role that asks for a secret id says so.
+    world.vault.inject(On::path("auth/approle/login"), Fault::cut_answer(0));
+    run(&line).run().ok();
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "bind_secret_id": true }));
+    run(&line).run().refused(&world, 77, "denied", &["missing secret"], &["VAULT_SECRET_ID", "bind_secret_id=false"]);
 }

@@ -227,3 +227,76 @@ fn a_secret_in_the_place_of_its_path_is_not_repeated() {
     let run = world.command(EXOSCALE).env("VAULT_TOKEN_FILE", "/nonexistent/token");
     stopped(run.run(), &world, INPUT, &["/nonexistent/token"]);
 }
+
+// check: 21
+#[test]
+fn what_is_no_secret_is_told_for_what_it_is_before_any_request_and_not_repeated() {
+    let world = World::start();
+    let token = world.token("job");
+    let uuid = world.secret_id();
+    let batch = "hvb.AAAAAQKxVUYuJRqb7nHRmRmTyQ";
+    let id_token = world.id_token().sign();
+    for (method, name, value, word) in [
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", "null", "prints for nothing"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", "[MASKED]", "a mask"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", "***", "a mask"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", "/run/secrets/wrapping-token", "is a path"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", &uuid, "is a UUID"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", &format!("\"{token}\""), "has quotes"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", &format!("VAULT_WRAPPING_TOKEN={token}"), "has a name"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", &format!("Bearer {token}"), "or a header in front"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", batch, "is a batch"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", &id_token, "is an ID token"),
+        ("wrapping-token", "VAULT_ROLE_ID", "null", "prints for nothing"),
+        ("secret-id", "VAULT_SECRET_ID", &token, "is a token"),
+        ("secret-id", "VAULT_SECRET_ID", "[MASKED]", "a mask"),
+        ("secret-id", "VAULT_ROLE_ID", &token, "is a token"),
+        ("generator-token", "VAULT_TOKEN", &id_token, "is an ID token"),
+        ("id-token", "VAULT_ID_TOKEN", &token, "is a token of Vault"),
+        ("id-token", "VAULT_ID_TOKEN", "null", "prints for nothing"),
+        ("token", "VAULT_TOKEN", &format!("'{token}'"), "has quotes"),
+        ("token", "VAULT_TOKEN", &format!("X-Vault-Token: {token}"), "or a header in front"),
+        ("token", "VAULT_TOKEN", "/home/ci/.vault-token", "is a path"),
+    ] {
+        let run = world.command_as(method, EXOSCALE);
+        world.vault.forget_requests();
+        let before = world.vault.connections();
+        let ran = run.env(name, value).run().failed(66, "input");
+        ran.assert_marker(66);
+        assert!(ran.stderr.contains(name) && ran.stderr.contains(word), "{word}: {ran:?}");
+        assert!(ran.stderr.contains("  hint: ") && !ran.stderr.contains(value), "{ran:?}");
+        world.assert_no_secret_in(&ran.stderr);
+        assert_eq!(world.vault.connections(), before, "{name}: {word}");
+        // The same in a file.
+        let path = world.file("secret", &format!("{value}\n")).display().to_string();
+        let run = world.command_as(method, EXOSCALE).without(name).env(&format!("{name}_FILE"), &path);
+        let ran = run.run().failed(66, "input");
+        assert!(ran.stderr.contains(&path) && ran.stderr.contains(word), "{word}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_token_of_the_other_kind_is_named_by_the_refusal() {
+    let world = World::start();
+    let run = world.command(EXOSCALE).env("VAULT_TOKEN", &world.wrapping_token());
+    run.run().refused(&world, 77, "denied", &["VAULT_TOKEN"], &["VAULT_WRAPPING_TOKEN"]);
+    let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", &world.token("job"));
+    run.run().refused(&world, 79, "spent", &["is not valid"], &["if it is an ordinary token, set VAULT_TOKEN"]);
+}
+
+// check: 21
+#[test]
+fn a_generator_token_without_its_approle_is_not_told_to_widen_its_policy() {
+    let world = World::start();
+    let child = format!("{EXOSCALE} --child-token");
+    for line in [EXOSCALE, "aws --role 365-dev", &child] {
+        let run = world.command_as("generator-token", line).without("VAULT_APPROLE_ROLE");
+        let words = ["may not use", "VAULT_ROLE_ID is set without VAULT_APPROLE_ROLE"];
+        let ran = run.run().refused(&world, 77, "denied", &words, &["set VAULT_APPROLE_ROLE", "--auth token"]);
+        assert!(!ran.stderr.contains("capabilities") && !ran.stderr.contains("policy needs"), "{ran:?}");
+    }
+    // A plain token beside a role id still works, and one that was asked for is told of its policy.
+    world.command_as("token", EXOSCALE).env("VAULT_ROLE_ID", &world.role_id).run().ok();
+    let run = world.command_as("token", "exoscale --role other --auth token").env("VAULT_ROLE_ID", &world.role_id);
+    run.run().refused(&world, 77, "denied", &["does not allow"], &["capabilities"]);
+}

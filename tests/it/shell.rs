@@ -4,6 +4,8 @@ mod guard;
 mod others;
 /// GitLab's runner and its ways to wrap a script.
 mod runner;
+/// A caller's `IFS`, which splits an unquoted eval.
+mod split;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

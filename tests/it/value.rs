@@ -87,7 +87,10 @@ fn assert_read_back(credential: &Credential) {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_+/=.:@%,-".contains(c);
     for format in [Format::Shell, Format::Fish, Format::Powershell, Format::Dotenv] {
         let mut read = Vec::new();
-        for line in text(format, credential).lines() {
+        // In a shell's text nothing is set before the check that the text is whole.
+        let text = text(format, credential);
+        let (_, text) = text.split_once("fi` &&\n").unwrap_or(("", &text));
+        for line in text.lines() {
             let (name, value) = match format {
                 Format::Shell => line.strip_prefix("export ").and_then(|rest| rest.split_once('=')),
                 Format::Fish => line.strip_prefix("set -gx ").and_then(|rest| rest.split_once(' ')),
@@ -98,8 +101,9 @@ fn assert_read_back(credential: &Credential) {
             if format == Format::Dotenv {
                 read.push((name.to_owned(), value.to_owned()));
             } else {
-                assert!(line.ends_with(';'), "no statement: {line}");
-                let inner = value.strip_prefix('\'').and_then(|value| value.strip_suffix("';"));
+                assert!(line.ends_with(';') || line.ends_with(" &&"), "no statement: {line}");
+                let value = value.strip_suffix(" &&").or_else(|| value.strip_suffix(';')).unwrap_or_default();
+                let inner = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
                 read.extend(inner.map(|inner| (name.to_owned(), inner.to_owned())));
             }
         }

@@ -100,13 +100,20 @@ fn a_wrapping_token_of_another_role_mount_or_path_is_never_unwrapped() {
     world.vault.write("auth/approle/role/other", json!({ "token_policies": ["job"] }));
     world.vault.write("sys/auth/other", json!({ "type": "approle" }));
     world.vault.write(&format!("auth/other/role/{ROLE}"), json!({ "token_policies": ["job"] }));
-    for path in ["auth/approle/role/other/secret-id", &format!("auth/other/role/{ROLE}/secret-id"), "auth/token/create"]
-    {
+    let of_an_approle = ["auth/approle/role/other/secret-id", &format!("auth/other/role/{ROLE}/secret-id")];
+    for path in of_an_approle.into_iter().chain(["auth/token/create", "sys/wrapping/wrap"]) {
         world.vault.forget_requests();
         let wrapped = world.vault.write_wrapped(path, json!({}), "60s");
         let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", &wrapped);
-        run.run().refused(&world, 79, "spent", &["SECURITY", path], &["--creation-path", "VAULT_APPROLE_ROLE"]);
+        if of_an_approle.contains(&path) {
+            // More often a name than a theft; the token can still be used.
+            let words = [path, "this job expects", "VAULT_APPROLE_ROLE", "not unwrapped"];
+            run.run().refused(&world, 78, "config", &words, &["VAULT_APPROLE_ROLE", "--auth-mount", "audit log"]);
+        } else {
+            run.run().refused(&world, 79, "spent", &["SECURITY", path], &["--creation-path", "VAULT_APPROLE_ROLE"]);
+        }
         assert_eq!(world.requests(), [LOOKUP], "{path}");
+        assert!(world.vault.live_tokens().iter().any(|token| token.id == wrapped), "{path}: it was spent");
     }
     // Said out loud, another path is fine.
     let wrapped = world.vault.write_wrapped("auth/token/create", json!({ "policies": ["job"] }), "60s");
@@ -122,6 +129,20 @@ fn planted_login(world: &World, role: &str) -> String {
     let secret_id = world.vault.write(&format!("auth/approle/role/{role}/secret-id"), json!({}));
     let login = json!({ "role_id": role_id, "secret_id": secret_id["data"]["secret_id"] });
     world.vault.write_wrapped("auth/approle/login", login, "60s")
+}
+
+// check: 21
+#[test]
+fn a_mistyped_name_of_the_approle_costs_no_token() {
+    each_dialect(|world, _| {
+        let run = world.command_as("wrapping-token", EXOSCALE);
+        let ran = run.clone().env("VAULT_APPROLE_ROLE", "gitlab-ci-runer").run();
+        let words =
+            [&format!("auth/approle/role/{ROLE}/secret-id"), "expects auth/approle/role/gitlab-ci-runer/secret-id"];
+        let ran = ran.refused(world, 78, "config", &words, &["correct VAULT_APPROLE_ROLE"]);
+        assert!(!ran.stderr.contains("SECURITY"), "{ran:?}");
+        run.run().ok();
+    });
 }
 
 // check: 21

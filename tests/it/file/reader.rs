@@ -147,7 +147,7 @@ fn what_we_take_for_readable_is_what_botocore_reads_and_nothing_else() {
     let files = drawn();
     let Some(theirs) = read(&world, &files.iter().map(|text| probed(text)).collect::<Vec<_>>()) else { return };
     for (text, theirs) in files.iter().zip(&theirs) {
-        let ours = check(&AWS, aws_file(), text, PROBE);
+        let ours = check(&AWS, aws_file(), text, PROBE, false);
         // Readable or not, a file with a session for everybody is none that we want a profile in.
         if ours.as_ref().is_err_and(|problem| problem.starts_with("gives every profile")) {
             continue;
@@ -173,7 +173,7 @@ fn after_an_edit_botocore_finds_the_new_profile_and_every_other_value_as_it_was(
         let credential = credential(session);
         let edits: Vec<_> = drawn()
             .into_iter()
-            .filter_map(|old| Some((edit(&old, aws_file(), "ci", &credential).ok()?.expose().to_owned(), old)))
+            .filter_map(|old| Some((edit(&old, aws_file(), "ci", false, &credential).ok()?.expose().to_owned(), old)))
             .collect();
         assert!(edits.len() > BATCH / 20, "{} of {BATCH} say nothing", edits.len());
         let texts: Vec<_> = edits.iter().flat_map(|(new, old)| [old.clone(), new.clone()]).collect();
@@ -204,7 +204,7 @@ fn after_an_edit_botocore_finds_the_new_profile_and_every_other_value_as_it_was(
             }
             assert_eq!(after, before, "{context}");
             assert_eq!(comments(new), comments(old), "{context}");
-            assert_eq!(edit(new, aws_file(), "ci", &credential).expect("it was edited before").expose(), new);
+            assert_eq!(edit(new, aws_file(), "ci", false, &credential).expect("it was edited before").expose(), new);
         }
     }
 }

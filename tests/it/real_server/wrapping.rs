@@ -70,7 +70,13 @@ fn a_wrapping_token_that_was_not_made_for_this_role_is_never_unwrapped() {
         ("auth/token/create", &json!({ "policies": ["foreign"] })),
     ] {
         let token = operator.wrap(path, body);
-        refused(run(&token).run(), (79, "spent"), &["SECURITY", path, "not unwrapped", &case.secret_id]);
+        // A secret id of another AppRole is more often a wrong name than a theft.
+        let (end, word) = if path.contains("foreign-other") {
+            ((78, "config"), "VAULT_APPROLE_ROLE")
+        } else {
+            ((79, "spent"), "SECURITY")
+        };
+        refused(run(&token).run(), end, &[word, path, "not unwrapped", &case.secret_id]);
         assert!(case.is_unspent(&token), "{path}");
     }
     // Said out loud, another path is fine.

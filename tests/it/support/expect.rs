@@ -77,9 +77,25 @@ impl Ran {
     }
 }
 
-/// The variables that `export NAME='value';` lines set.
+/// What stands between the `unset` and the exports: it fails where the shell splits the text inside a value.
+pub const WHOLE: &str = "`if ! test _0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ=+/_.:@%,-''abcdefghijklmnopqrstuvwxyz_;
+then echo 'ci-creds: error: IFS would split the credential, and no variable was set: unset IFS before the eval, or put \
+                         double quotes around the substitution' >&2;
+exit 64;
+fi`";
+
+/// A successful run's text for a shell.
+pub fn shell_text(stale: &str, set: &[(&str, &str)]) -> String {
+    let exports: String = set.iter().map(|(name, value)| format!(" &&\nexport {name}='{value}'")).collect();
+    format!("unset {stale};\n{WHOLE}{exports};\n")
+}
+
+/// The variables that `export NAME='value'` lines set.
 pub fn exports(stdout: &str) -> BTreeMap<String, String> {
-    let pairs = stdout.lines().filter_map(|line| line.strip_prefix("export ")?.strip_suffix("';")?.split_once("='"));
+    let pairs = stdout.lines().filter_map(|line| {
+        let pair = line.strip_prefix("export ")?;
+        pair.strip_suffix("' &&").or_else(|| pair.strip_suffix("';"))?.split_once("='")
+    });
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 

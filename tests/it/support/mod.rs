@@ -17,7 +17,7 @@ use std::process::{Command, Output, Stdio};
 use dev_vault::{Builder, DevVault, Dialect, GitlabToken};
 use serde_json::json;
 
-pub use expect::{Minted, exports};
+pub use expect::{Minted, exports, shell_text};
 
 /// The AppRole, the Exoscale role, the JWT role: one name, as in the set-ups that people publish.
 pub const ROLE: &str = "gitlab-ci-runner";
