@@ -72,7 +72,7 @@ const FAULTS: [(&str, Make); 42] = [
 const FORMATS: [&str; 8] = ["shell", "fish", "powershell", "json", "dotenv", "github", "file", "process"];
 
 /// Enough for silence to be told from slowness, twice in a run.
-const DEADLINES: &str = "--request-timeout 1s --timeout 5s";
+const DEADLINES: &str = "--request-timeout 1s --timeout 4s";
 
 struct Case {
     method: &'static str,

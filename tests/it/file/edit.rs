@@ -229,7 +229,7 @@ fn a_file_in_the_checkout_or_without_a_folder_is_refused_with_what_to_do() {
     stopped(run("~/.aws/credentials"), &world, (73, "create"), &["no such file", "expands ~"]);
     stopped(run("/nonexistent/x"), &world, (73, "create"), &["mkdir -p -m 700 /nonexistent"]);
     stopped(run(".."), &world, (73, "create"), &["has no name"]);
-    stopped(run(""), &world, (64, "usage"), &["--file needs a value"]);
+    stopped(run(""), &world, (64, "usage"), &["--file is empty"]);
     for name in ["a b", "a'b", "a$b", "a;b", "é", "a\nb", "*"] {
         stopped(run(&folder.join(name).display().to_string()), &world, (64, "usage"), &["a shell acts on"]);
     }
