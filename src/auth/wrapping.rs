@@ -4,6 +4,8 @@
 //! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent. Every AppRole
 //! of a mount logs in by the same path, so a wrapped login must also name the expected AppRole.
 
+mod refusal;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,8 +17,9 @@ use crate::identity::{Login, Spent};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
-use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::refusal::Refusal;
 use crate::vault::step::Step;
+use refusal::{LOOKUP_REFUSALS, UNWRAP_REFUSALS, describe};
 
 /// What lies in the token, by its creation path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,51 +261,6 @@ fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
 /// A token that dies between Vault's check and its use is "permission denied" without more.
 fn is_spent(refusal: &Refusal) -> bool {
     refusal.is_wrapping_token_invalid() || refusal.is_token_gone()
-}
-
-fn describe(table: &[Row], refusal: &Refusal, login: &Login) -> Error {
-    explain(table, refusal, &|name| match name {
-        "origin" => login.origin.to_string(),
-        "mount" => login.mount.clone(),
-        _ => login.role.clone().unwrap_or_else(|| "NAME".into()),
-    })
-}
-
-/// Of `sys/wrapping/lookup`.
-const LOOKUP_REFUSALS: [Row; 2] = [
-    stolen(
-        Says::WrappingTokenInvalid,
-        "the wrapping token (from {origin}) is not valid: expired, already used, or tampered with",
-    ),
-    Row {
-        says: Says::Anything,
-        kind: Kind::Denied,
-        cause: "the wrapping token (from {origin}) cannot be looked up ({because})",
-        change: "is sys/wrapping/lookup open on this server and in this namespace?",
-    },
-];
-
-/// Of `sys/wrapping/unwrap`, behind a lookup.
-const UNWRAP_REFUSALS: [Row; 3] = [
-    stolen(Says::WrappingTokenInvalid, STOLEN_SINCE),
-    stolen(Says::TokenGone, STOLEN_SINCE),
-    Row {
-        says: Says::Anything,
-        kind: Kind::Spent,
-        cause: "the wrapping token (from {origin}) was not unwrapped ({because})",
-        change: "any request with the token spends it: re-run with a new one",
-    },
-];
-
-const STOLEN_SINCE: &str = "the wrapping token (from {origin}) is not valid: expired, already used, or tampered with; it was \
-    valid at the lookup just before";
-
-/// Vault has one text for used, expired and never valid: only the user can tell.
-const fn stolen(says: Says, cause: &'static str) -> Row {
-    let change = "if an earlier call of this job used it, pass --cache to both; if it is an ordinary token, set VAULT_TOKEN \
-        to it; if neither, somebody else did: look for sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of \
-        auth/{mount}/role/{role}, and re-run with a new token";
-    Row { says, kind: Kind::Spent, cause, change }
 }
 
 #[cfg(test)]

@@ -163,6 +163,11 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
     if !demand.output.via_file && traced.is_none() {
         return Ok(Delivery::Stdout);
     }
+    resolve_traced(demand, format, traced.as_deref(), layers)
+}
+
+/// The way of a text whose caller prints each command that it runs, as `traced` says, or that wants a file anyway.
+fn resolve_traced(demand: &Demand<'_>, format: Format, traced: Option<&str>, layers: &Layers<'_>) -> Result<Delivery> {
     match format.facts().traced {
         Trace::UnlessSourced => Ok(Delivery::SourcedFile(private_folder(layers)?)),
         // A trace shows the command and not what went through the pipe.
@@ -172,7 +177,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
             Kind::Usage,
             format!(
                 "{} says that this job traces its commands, and PowerShell would print the credential",
-                traced.as_deref().unwrap_or("--via-file")
+                traced.unwrap_or("--via-file")
             ),
         )
         .hint("unset it for this job, use --format process, or accept it with --reveal")),

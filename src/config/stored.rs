@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::source::{Layers, SecretSource, shown};
 use crate::error::{Error, Kind, Result};
+use crate::host::Document;
 use crate::identity::Input;
-use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 use crate::variables as var;
 
@@ -14,42 +14,17 @@ use crate::variables as var;
 /// variable `secret`.
 pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<Option<Sourced<Secret>>> {
     let home = layers.variable(var::HOME)?.map(|home| PathBuf::from(home.value));
-    if let Some(home) = &home {
-        for name in [".bao", ".vault"] {
-            let Some(document) = layers.host.read_believed(&home.join(name)).ok().flatten() else { continue };
-            if let Some(path) = parse_token_helper(&document.text) {
-                if layers.job().is_in_checkout(&home.join(name))? {
-                    layers.host.warn(format!("the token helper in ~/{name} was not run: that home is in the checkout"));
-                    continue;
-                }
-                let trust = document.trust;
-                if trust.foreign || trust.writable_by_others {
-                    return Err(Error::new(
-                        Kind::Config,
-                        format!("~/{name} names a token helper, and can be written by other users"),
-                    )
-                    .hint(format!("look at what is in it, then chmod 600 ~/{name}")));
-                }
-                if let Some(exposed) = document.exposed {
-                    return Err(Error::new(
-                        Kind::Config,
-                        format!("~/{name} names a token helper, and can be replaced by other users: {exposed}"),
-                    )
-                    .hint(exposed.hint()));
-                }
-                if !path.starts_with('/') {
-                    return Err(Error::new(
-                        Kind::Config,
-                        format!("the token helper in ~/{name} is not an absolute path"),
-                    )
-                    .hint(format!("token_helper = \"/usr/local/bin/…\" in ~/{name}")));
-                }
-                let token = layers.host.run_token_helper(&path, &format!("~/{name}"), secret)?;
-                return Ok(
-                    token.map(|value| Sourced { value, origin: Origin::Variable(format!("the token helper {path}")) })
-                );
-            }
+    for name in [".bao", ".vault"] {
+        let Some(home) = &home else { break };
+        let Some(document) = layers.host.read_believed(&home.join(name)).ok().flatten() else { continue };
+        let Some(path) = parse_token_helper(&document.text) else { continue };
+        if layers.job().is_in_checkout(&home.join(name))? {
+            layers.host.warn(format!("the token helper in ~/{name} was not run: that home is in the checkout"));
+            continue;
         }
+        check_token_helper(name, &path, &document)?;
+        let token = layers.host.run_token_helper(&path, &format!("~/{name}"), secret)?;
+        return Ok(token.map(|value| Sourced { value, origin: Origin::Variable(format!("the token helper {path}")) }));
     }
     let named = layers.variable(var::BAO_TOKEN_PATH)?.map(|path| path.map(PathBuf::from));
     let place = named.as_ref().map(|path| shown(path, layers.host));
@@ -73,6 +48,24 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
         Err(_) if !layers.host.is_there(&path) => Ok(None),
         Err(problem) => Err(Error::new(Kind::Input, format!("the Vault token file {place} cannot be used: {problem}"))),
     }
+}
+
+/// Security: whoever can write the file that names a helper, or put another one in its place, chooses a program to run.
+fn check_token_helper(name: &str, path: &str, document: &Document) -> Result<()> {
+    let wrong = |problem: String| Error::new(Kind::Config, problem);
+    if document.trust.foreign || document.trust.writable_by_others {
+        return Err(wrong(format!("~/{name} names a token helper, and can be written by other users"))
+            .hint(format!("look at what is in it, then chmod 600 ~/{name}")));
+    }
+    if let Some(exposed) = &document.exposed {
+        return Err(wrong(format!("~/{name} names a token helper, and can be replaced by other users: {exposed}"))
+            .hint(exposed.hint()));
+    }
+    if !path.starts_with('/') {
+        return Err(wrong(format!("the token helper in ~/{name} is not an absolute path"))
+            .hint(format!("token_helper = \"/usr/local/bin/…\" in ~/{name}")));
+    }
+    Ok(())
 }
 
 /// The one key of Vault's CLI configuration: `token_helper = "/path"`.

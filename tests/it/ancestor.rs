@@ -125,7 +125,10 @@ fn where_tmp_itself_can_be_swapped_no_private_file_is_made_and_nothing_is_asked(
     let world = World::start();
     for (mode, words) in [("0777", "every user can write /tmp"), ("0755,uid=65534", "/tmp belongs to another user")] {
         let run = world.command_as("token", &format!("exoscale --role {ROLE} --via-file")).without("TMPDIR");
-        let script = format!("mount -t tmpfs -o mode={mode} none /tmp || exit 99; exec \"$@\"");
+        // The program may lie below the /tmp that goes: the shell has it open.
+        let script = format!(
+            "exec 9<\"$1\"; shift; mount -t tmpfs -o mode={mode} none /tmp || exit 99; exec /proc/self/fd/9 \"$@\""
+        );
         let mut command = Command::new(&unshare);
         command.args(["-m", "sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_ci-creds")]).args(&run.arguments);
         command.env_clear().envs(run.variables());
