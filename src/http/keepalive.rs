@@ -4,7 +4,7 @@
 //! end. The kernel knows which bytes were acknowledged (`TCP_INFO`), but reqwest lends no socket and no library here has
 //! the call. It would be no proof either: Linux does not count what a reset acknowledges.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,8 +27,10 @@ const LAG: Duration = Duration::from_millis(1);
 pub(super) struct Connections {
     /// Keeps one between requests.
     kept: reqwest::Client,
-    /// Makes a new one for each request.
-    fresh: reqwest::Client,
+    /// Makes a new one for each request. Built when it is needed, which most runs never see.
+    fresh: OnceCell<reqwest::Client>,
+    /// What it is built of.
+    spare: RefCell<Option<reqwest::ClientBuilder>>,
     /// Our end of the connection that each start of a URL was last answered on, if it was to be kept. A Unix socket's has
     /// no address.
     ends: RefCell<BTreeMap<String, Option<SocketAddr>>>,
@@ -52,7 +54,8 @@ impl Connections {
     pub(super) fn new(builder: impl Fn() -> Result<reqwest::ClientBuilder>) -> Result<Self> {
         Ok(Self {
             kept: super::setup::build(builder()?.pool_max_idle_per_host(1).pool_idle_timeout(IDLE))?,
-            fresh: super::setup::build(builder()?.pool_max_idle_per_host(0))?,
+            fresh: OnceCell::new(),
+            spare: RefCell::new(Some(builder()?.pool_max_idle_per_host(0))),
             ends: RefCell::default(),
             trust: Cell::new(Trust::None),
         })
@@ -61,7 +64,7 @@ impl Connections {
     /// Who sends the next request. `spends`: a lost one costs something that is not had again.
     pub(super) async fn next(&self, spends: bool) -> &reqwest::Client {
         if self.trust.get() == Trust::Lost {
-            return &self.fresh;
+            return self.fresh();
         }
         if spends && self.trust.get() == Trust::None && !self.ends.borrow().is_empty() {
             tokio::time::sleep(LAG).await;
@@ -79,7 +82,13 @@ impl Connections {
             return None;
         }
         self.trust.set(Trust::Lost);
-        Some(&self.fresh)
+        Some(self.fresh())
+    }
+
+    /// Its settings are those of the kept one, which was built: this one does not fail.
+    fn fresh(&self) -> &reqwest::Client {
+        let built = || self.spare.take().and_then(|builder| super::setup::build(builder).ok());
+        self.fresh.get_or_init(|| built().unwrap_or_else(|| self.kept.clone()))
     }
 
     /// Nothing is sent for so long: a new connection after it says nothing about the server.
