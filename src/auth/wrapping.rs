@@ -40,12 +40,12 @@ pub(super) async fn login(
     role_id: Option<&Secret>,
     expected: Option<&str>,
 ) -> Result<Session, Failed> {
-    let Wrapped { creation_path, made_by, made } = lookup(vault, login, token).await?;
+    let Wrapped { creation_path, made } = lookup(vault, login, token).await?;
     let content = check_creation_path(&creation_path, login, role_id.is_some(), expected).map_err(|path| {
         if expected.is_none() && is_of_an_approle(&creation_path) {
-            of_another_approle(&made_by, &path, login)
+            of_another_approle(&vault.quote(&creation_path), &path, login)
         } else {
-            suspicious(&made_by, &path, login)
+            suspicious(&vault.quote(&creation_path), &path, login)
         }
     })?;
     if content == Content::SecretId && role_id.is_none() {
@@ -85,9 +85,8 @@ pub(super) async fn login(
 
 /// What a lookup tells of a wrapping token.
 struct Wrapped {
+    /// The server's words: quoted before they stand in a message.
     creation_path: String,
-    /// The same, for messages.
-    made_by: String,
     /// When it was made, and the login in it, whose life began then and not when it is unwrapped.
     made: Timestamp,
 }
@@ -103,7 +102,7 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrap
         Error::new(Kind::Data, "the answer of sys/wrapping/lookup has no creation_path; the token was not unwrapped")
     })?;
     let creation_path = path.expose().to_owned();
-    Ok(Wrapped { made_by: vault.quote(&creation_path), creation_path, made: creation(made, life, sent) })
+    Ok(Wrapped { creation_path, made: creation(made, life, sent) })
 }
 
 /// When a token was made that lived for `life` at most, and still did at `sent`. Vault's clock says `made`; what that one
