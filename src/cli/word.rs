@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::ValueEnum;
 use clap::parser::ValueSource;
 
-use super::command::{Output, rows};
+use super::command::{CommandOutput, rows};
 use crate::error::{Error, Kind};
 use crate::provider::cloud::Setting;
 use crate::provider::shape::Shape;
@@ -33,8 +33,8 @@ pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     let command = words.iter().find(|word| !word.starts_with('-')).map(AsRef::as_ref).unwrap_or_default();
     let said = |setting: &Setting| words.iter().any(|word| *word == setting.flag);
     let cloud = match rows().find(|row| row.name == command).map(|row| row.output) {
-        Some(Output::Text) => return None,
-        Some(Output::Credential(cloud)) => Some(cloud),
+        Some(CommandOutput::Text) => return None,
+        Some(CommandOutput::Credential(cloud)) => Some(cloud),
         None => None,
     };
     let value = words.iter().enumerate().rev().find_map(|(index, word)| match word.as_ref() {

@@ -39,7 +39,11 @@ const RUN: Duration = Duration::from_secs(90);
 const RUN_PROCESS: Duration = Duration::from_secs(45);
 const CONNECT: Duration = Duration::from_secs(5);
 
-pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers: &Layers<'_>) -> Result<Connection> {
+pub(super) fn resolve_connection(
+    flags: &cli::ConnectionFlags,
+    process: bool,
+    layers: &Layers<'_>,
+) -> Result<Connection> {
     refuse_skip_verify(layers)?;
     let text = layers
         .text(("--address", flags.address.as_deref()), &[var::VAULT_ADDR, var::VAULT_SERVER_URL], |file| {
@@ -113,7 +117,7 @@ fn refuse_skip_verify(layers: &Layers<'_>) -> Result<()> {
 fn check_plaintext(
     address: &Address,
     text: &Sourced<String>,
-    flags: &cli::Connection,
+    flags: &cli::ConnectionFlags,
     layers: &Layers<'_>,
 ) -> Result<()> {
     let Address::Tcp(origin) = address else { return Ok(()) };
@@ -138,7 +142,7 @@ fn check_plaintext(
 /// called itself, and so would what follows an `@`: a variable would lead the secrets to another server.
 fn resolve_server_name(
     address: &Address,
-    flags: &cli::Connection,
+    flags: &cli::ConnectionFlags,
     layers: &Layers<'_>,
 ) -> Result<Option<Sourced<String>>> {
     let flag = ("--tls-server-name", flags.tls_server_name.as_deref());
@@ -161,7 +165,7 @@ fn resolve_roots(
     address: &Address,
     unchecked: bool,
     list: Option<&Origin>,
-    flags: &cli::Connection,
+    flags: &cli::ConnectionFlags,
     layers: &Layers<'_>,
 ) -> Result<(Roots, Option<Origin>)> {
     let Address::Tcp(origin) = address else { return Ok((Roots::None, None)) };
@@ -210,7 +214,7 @@ impl Named {
 
 /// The CA that counts: by a flag, else by a variable, else by a file. Security: no variable takes the place of a CA that
 /// the command line names, in whichever way it does, nor of one that root names beside `allowed-origins`.
-fn find_roots(list: Option<&Origin>, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Named>> {
+fn find_roots(list: Option<&Origin>, flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Option<Named>> {
     let by_flag = |name, path: &Option<PathBuf>| {
         path.as_deref().map(|path| Sourced { value: trimmed_path(path), origin: Origin::Flag(name) })
     };
@@ -305,7 +309,7 @@ fn read_pem(path: &Sourced<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<
     Ok(document.text.as_str().to_owned())
 }
 
-fn resolve_identity(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<(String, Secret)>> {
+fn resolve_identity(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Option<(String, Secret)>> {
     let certificate =
         layers.path(("--client-cert", flags.client_cert.as_deref()), &[var::VAULT_CLIENT_CERT], |file| {
             file.client_cert.as_deref()
@@ -333,7 +337,7 @@ fn resolve_identity(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Opti
     }
 }
 
-fn resolve_redirect_hosts(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Vec<Server>> {
+fn resolve_redirect_hosts(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Vec<Server>> {
     let by_flag = flags.redirect_host.iter().map(|text| parse_redirect_host(text, "--redirect-host"));
     let by_file = layers.files.all(|file| file.redirect_hosts.iter()).flatten();
     by_flag.chain(by_file.map(|text| parse_redirect_host(text, "redirect-hosts"))).collect()
@@ -347,7 +351,7 @@ struct Deadlines {
 
 /// A connection attempt ends well before the other two: when one of them passes in the middle of it, nobody can say that
 /// nothing was sent.
-fn resolve_deadlines(flags: &cli::Connection, process: bool, layers: &Layers<'_>) -> Result<Deadlines> {
+fn resolve_deadlines(flags: &cli::ConnectionFlags, process: bool, layers: &Layers<'_>) -> Result<Deadlines> {
     let connect = ("--connect-timeout", flags.connect_timeout.as_deref());
     let connect = resolve_duration(connect, &[], layers, |file| file.connect_timeout.as_deref())?.unwrap_or(CONNECT);
     let request = ("--request-timeout", flags.request_timeout.as_deref());
@@ -369,7 +373,7 @@ fn resolve_duration(
     layers.text(flag, variables, in_file)?.map(|text| parse_duration(&text)).transpose()
 }
 
-fn resolve_retries(flags: &cli::Connection, layers: &Layers<'_>) -> Result<u32> {
+fn resolve_retries(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<u32> {
     let text = layers.text(("--retries", flags.retries.as_deref()), &[var::VAULT_MAX_RETRIES], |_| None)?;
     match text {
         Some(text) => text.value.trim().parse::<u32>().ok().filter(|number| *number <= 10).ok_or_else(|| {

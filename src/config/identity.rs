@@ -35,7 +35,7 @@ impl Found {
 }
 
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
-pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
+pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
     let mut found = find(flags, layers)?;
     let named = wanted(flags, layers)?;
     let method = match named {
@@ -131,7 +131,7 @@ impl Reader<'_> {
         Ok(Proof { secret, role_id: role_id.map(|id| id.value) })
     }
 
-    fn creation_path(&self, flags: &cli::Login) -> Result<Option<String>> {
+    fn creation_path(&self, flags: &cli::LoginFlags) -> Result<Option<String>> {
         if self.method != AuthMethod::WrappingToken {
             return Ok(None);
         }
@@ -150,7 +150,7 @@ impl Reader<'_> {
     }
 }
 
-fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
+fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
     if flags.auth.is_some() {
         return Ok(flags.auth);
     }
@@ -163,7 +163,7 @@ fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<AuthMethod>>
     })
 }
 
-fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
+fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Found> {
     let mut secrets = Vec::new();
     for input in Input::ALL {
         let source = match input {
@@ -177,11 +177,11 @@ fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
     Ok(Found { secrets, stored: None, role })
 }
 
-fn find_input(input: Input, flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+fn find_input(input: Input, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     layers.find_secret((input.facts().flag, flags.file(input)), input.variable(), |file| file.file_of(input))
 }
 
-fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     if flags.file(Input::IdToken).is_none() {
         let named =
             layers.text(("--id-token-env", flags.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?;
@@ -256,7 +256,7 @@ fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<AuthMethod> {
     .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
 }
 
-fn login_mount(method: AuthMethod, flags: &cli::Login, layers: &Layers<'_>) -> Result<String> {
+fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<String> {
     let needs = method.needs();
     let variables: Vec<_> = [var::CI_CREDS_AUTH_MOUNT].into_iter().chain(needs.mount_variable).collect();
     let mount = layers

@@ -52,14 +52,14 @@ pub fn resolve_place(host: &Host) -> Result<Place> {
 ///
 /// # Errors
 /// As [`resolve_fetch`].
-pub fn resolve_access(login: &cli::Login, connection: &cli::Connection, host: &Host) -> Result<Access> {
+pub fn resolve_access(login: &cli::LoginFlags, connection: &cli::ConnectionFlags, host: &Host) -> Result<Access> {
     let files = file::read_files(host, connection.config.as_deref())?;
     resolve_access_by(login, connection, false, &Layers { host, files: &files }).map(|(access, _)| access)
 }
 
 fn resolve_access_by(
-    login: &cli::Login,
-    connection: &cli::Connection,
+    login: &cli::LoginFlags,
+    connection: &cli::ConnectionFlags,
     process: bool,
     layers: &Layers<'_>,
 ) -> Result<(Access, Option<Claims>)> {
@@ -78,7 +78,7 @@ fn resolve_access_by(
 ///
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
-pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
+pub fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan> {
     let cloud = flags.cloud;
     let is_said = |setting: &'static Setting| flags.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
@@ -134,7 +134,7 @@ pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
     })
 }
 
-fn format_of(output: &cli::Output) -> Format {
+fn format_of(output: &cli::OutputFlags) -> Format {
     let implied = if output.file.is_some() { Format::File } else { Format::Shell };
     output.format.unwrap_or(implied)
 }

@@ -16,7 +16,11 @@ fn is_proxied(address: &Address) -> bool {
 }
 
 /// The proxy that was named for Vault, and else everybody's. `NO_PROXY` speaks of `HTTPS_PROXY`, not of the former.
-pub(super) fn resolve_proxy(address: &Address, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Proxy>> {
+pub(super) fn resolve_proxy(
+    address: &Address,
+    flags: &cli::ConnectionFlags,
+    layers: &Layers<'_>,
+) -> Result<Option<Proxy>> {
     if !is_proxied(address) {
         return Ok(None);
     }
