@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 
 /// Taken off every lifetime: a request that was started with a credential should also end with it. Larger than
 /// any one API call needs, smaller than any lease that is of use.
@@ -50,7 +50,7 @@ pub fn render_duration(duration: Duration) -> String {
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub fn parse_duration(text: &Sourced<String>) -> Result<Duration> {
+pub fn parse_duration(text: &WithOrigin<String>) -> Result<Duration> {
     let seconds = parse_seconds(text.value.trim()).filter(|seconds| (1..=31_536_000).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| {
         Error::new(Kind::Usage, format!("{} is not a duration", text.origin)).hint("seconds, or 90s, 20m, 1h, 1h30m")
@@ -82,8 +82,8 @@ fn parse_seconds(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn text_of(text: &str) -> Sourced<String> {
-        Sourced { value: text.into(), origin: crate::origin::Origin::Flag("--ttl") }
+    fn text_of(text: &str) -> WithOrigin<String> {
+        WithOrigin { value: text.into(), origin: crate::origin::Origin::Flag("--ttl") }
     }
 
     fn at(text: &str) -> Timestamp {

@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::entry::{self, Exposed, Seal, Token};
-use super::{Cache, Label, State, inventory, state};
+use super::entry::{self, LoginEntry, PlainSecret, Seal};
+use super::{Cache, Label, State, folder, state};
 use crate::auth::Session;
-use crate::host::{Host, Lock, Locking};
+use crate::host::{Host, Lock, LockAttempt};
 
 /// Vault locks an AppRole for everybody after five wrong secret ids within fifteen minutes (`user_lockout`, since 1.13).
 const LOCKOUT: SignedDuration = SignedDuration::from_mins(15);
@@ -47,7 +47,7 @@ impl Cache {
         self.open_login(host).map(|(label, _)| label.expires)
     }
 
-    fn open_login(&self, host: &Host) -> Option<(Label, Option<Token>)> {
+    fn open_login(&self, host: &Host) -> Option<(Label, Option<LoginEntry>)> {
         let bytes = self.read(&self.login_file(), host)?;
         Seal::new(&self.keys, None)?.open(&bytes)
     }
@@ -56,7 +56,7 @@ impl Cache {
     pub fn keep_login(&self, _turn: &Lock, session: &Session, host: &Host) -> bool {
         // A token without an end, or with one request, is the caller's alone.
         let Some(expires) = session.expires_at.filter(|_| session.uses != 1) else { return false };
-        self.write_login(&self.label(None, host.now(), expires), Some(Token::of(session)), host)
+        self.write_login(&self.label(None, host.now(), expires), Some(LoginEntry::of(session)), host)
     }
 
     fn note_end(&self, host: &Host) -> bool {
@@ -64,7 +64,7 @@ impl Cache {
         self.write_login(&self.label(None, now, now), None, host)
     }
 
-    fn write_login(&self, label: &Label, token: Option<Token>, host: &Host) -> bool {
+    fn write_login(&self, label: &Label, token: Option<LoginEntry>, host: &Host) -> bool {
         Seal::new(&self.keys, None).is_some_and(|seal| self.write(&self.login_file(), &seal, label, &token, host))
     }
 
@@ -103,18 +103,17 @@ impl Cache {
     /// Where another call has the lock, and `turn` is not ours, nothing is noted: whoever is about to write such an
     /// entry learns of its end by himself.
     pub fn end_login(&self, turn: Option<&Lock>, host: &Host) {
-        let lent = if turn.is_none() { self.folder.try_lock(&self.lock) } else { Locking::Busy };
-        let noted = (turn.is_some() || matches!(lent, Locking::Held(_))) && self.note_end(host);
+        let lent = if turn.is_none() { self.folder.try_lock(&self.lock) } else { LockAttempt::Busy };
+        let noted = (turn.is_some() || matches!(lent, LockAttempt::Held(_))) && self.note_end(host);
         if !noted {
             self.folder.remove(&self.login_file());
         }
-        for (name, label) in inventory::labels(&self.folder, host)
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(self.keys.door_name()))
+        for (name, label) in
+            folder::labels(&self.folder, host).into_iter().filter(|(name, _)| name.starts_with(self.keys.door_name()))
         {
             let opened = self
                 .read(&name, host)
-                .and_then(|bytes| Seal::new(&self.keys, label.target.as_ref())?.open::<entry::Credential>(&bytes));
+                .and_then(|bytes| Seal::new(&self.keys, label.target.as_ref())?.open::<entry::CredentialEntry>(&bytes));
             // STS credentials outlive the login that asked for them.
             if opened.is_some_and(|(_, content)| content.revocable) {
                 self.folder.remove(&name);
@@ -127,17 +126,17 @@ impl Cache {
     }
 }
 
-fn ended(label: &Label, token: Option<&Token>, now: Timestamp) -> Option<LoginEnd> {
+fn ended(label: &Label, token: Option<&LoginEntry>, now: Timestamp) -> Option<LoginEnd> {
     match token {
         None => Some(LoginEnd::Used(label.expires)),
         Some(_) => (label.expires <= now).then_some(LoginEnd::Expired(label.expires)),
     }
 }
 
-impl Token {
+impl LoginEntry {
     pub(super) fn of(session: &Session) -> Self {
         Self {
-            token: Exposed(session.token.duplicate()),
+            token: PlainSecret(session.token.duplicate()),
             expires: session.expires_at,
             batch: session.batch,
             uses: session.uses,

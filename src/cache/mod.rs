@@ -6,7 +6,7 @@
 //! [`crate::host::Folder`]'s.
 
 pub mod entry;
-mod inventory;
+mod folder;
 mod login;
 mod name;
 mod scope;
@@ -22,13 +22,13 @@ use crate::auth::Session;
 use crate::config::Plan;
 use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Folder, Host, Lock, Locking};
+use crate::host::{Folder, Host, Lock, LockAttempt};
 use crate::provider::shape::{Field, Shape};
 use crate::secret::Secret;
 
 pub use entry::Label;
 use entry::Seal;
-pub use inventory::{Contents, Inventory, is_stale};
+pub use folder::{CacheFolder, Contents, is_stale};
 pub use login::LoginEnd;
 use name::{DRAFT, lock_of, read, slot};
 pub use scope::{Door, Keys, Target};
@@ -62,7 +62,7 @@ pub struct Hit {
     /// Whether it can be handed out as it is: nobody asks whether the cloud knows its key, or it was seen to.
     pub ready: bool,
     label: Label,
-    content: entry::Credential,
+    content: entry::CredentialEntry,
 }
 
 /// Whose turn it is to make a new credential.
@@ -112,7 +112,7 @@ impl Cache {
     #[must_use]
     pub fn find(&self, plan: &Plan, host: &Host) -> Option<Hit> {
         let bytes = self.read(&self.file, host)?;
-        let (label, content) = self.seal.open::<entry::Credential>(&bytes)?;
+        let (label, content) = self.seal.open::<entry::CredentialEntry>(&bytes)?;
         let has = |name: &str| content.values.iter().any(|(kept, _)| kept == name);
         if plan.shape.fields.iter().any(|field| field.required && !has(&field.name)) {
             return None;
@@ -139,16 +139,16 @@ impl Cache {
     fn try_turn(&self, plan: &Plan, host: &Host) -> Option<Turn> {
         match self.folder.try_lock(&self.lock) {
             // Whoever held it before may have made what we want.
-            Locking::Held(lock) => Some(match self.find(plan, host).filter(|kept| !kept.is_due()) {
+            LockAttempt::Held(lock) => Some(match self.find(plan, host).filter(|kept| !kept.is_due()) {
                 Some(kept) if kept.ready => Turn::Hit(Box::new(kept)),
                 Some(kept) => Turn::Untried(lock, Box::new(kept)),
                 None => Turn::Ours(lock),
             }),
-            Locking::Impossible(problem) => {
+            LockAttempt::Impossible(problem) => {
                 host.warn(format!("nothing is kept in {}: its lock {problem}", self.folder.path().display()));
                 Some(Turn::Nobody)
             }
-            Locking::Busy => {
+            LockAttempt::Busy => {
                 let kept = self.find(plan, host).filter(|kept| kept.state != State::Ended && kept.ready)?;
                 Some(Turn::Hit(Box::new(kept)))
             }
@@ -182,19 +182,19 @@ impl Cache {
     ) -> bool {
         let Some(expires) = credential.lease.expires_at else { return false };
         let values = credential.values.iter();
-        let content = entry::Credential {
+        let content = entry::CredentialEntry {
             values: values
-                .map(|(field, value)| (field.name.clone().into_owned(), entry::Exposed(value.duplicate())))
+                .map(|(field, value)| (field.name.clone().into_owned(), entry::PlainSecret(value.duplicate())))
                 .collect(),
             lease: credential.lease.id.clone(),
             renewable: credential.lease.renewable,
             revocable: credential.lease.life == Life::Leased,
             // Who asks for it has it tried before it is kept.
             known: self.wants_known,
-            login: session.own.then(|| entry::Token::of(session)),
+            login: session.own.then(|| entry::LoginEntry::of(session)),
         };
         let label = self.label(Some(self.target.clone()), issued, expires);
-        inventory::sweep(&self.folder, &self.lock, host.now(), host);
+        folder::sweep(&self.folder, &self.lock, host.now(), host);
         self.write(&self.file, &self.seal, &label, &content, host)
     }
 
@@ -207,7 +207,7 @@ impl Cache {
     /// Notes that the cloud was seen to know the key of what is kept.
     pub fn note_known(&self, _turn: &Lock, plan: &Plan, host: &Host) {
         if let Some(Hit { label, content, .. }) = self.find(plan, host) {
-            self.write(&self.file, &self.seal, &label, &entry::Credential { known: true, ..content }, host);
+            self.write(&self.file, &self.seal, &label, &entry::CredentialEntry { known: true, ..content }, host);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::render::format::Format;
-use crate::source::{Server, Source};
+use crate::source::{Source, VaultSource};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
@@ -47,7 +47,7 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> 
     }
     start_runtime(host)?.block_on(async {
         let custody = Custody::new(&vault, cache, host, Interrupt::listen()?);
-        let source = Source::Vault(Server { vault: &vault, host });
+        let source = Source::Vault(VaultSource { vault: &vault, host });
         let end = obtain_and_deliver(Chain::new(source, cache, host, custody), plan, host).await;
         if plan.output.verbose {
             vault.take_warnings().into_iter().for_each(|text| host.warn(text));

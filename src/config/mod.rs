@@ -24,14 +24,14 @@ use crate::cli::{self};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::{Identity, Login};
-use crate::provider::cloud::{Cloud, Request, Said, Setting};
+use crate::provider::cloud::{Choices, Cloud, EngineRequest, Setting};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::variables as var;
 use std::borrow::Cow;
 
-use crate::origin::Sourced;
-pub use cache::Place;
+use crate::origin::WithOrigin;
+pub use cache::CachePlace;
 use demand::Demand;
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
@@ -44,7 +44,7 @@ use source::Layers;
 ///
 /// # Errors
 /// [`Kind::Config`] for a variable that GitLab does not know.
-pub fn resolve_place(host: &Host) -> Result<Place> {
+pub fn resolve_place(host: &Host) -> Result<CachePlace> {
     cache::resolve_place(&Layers { host, files: &file::Files::default() })
 }
 
@@ -102,9 +102,9 @@ pub fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan> {
         .text(("--mount", flags.engine.mount.as_deref()), &[cloud.mount_variable], |file| {
             file.text_of(cloud.command, "mount")
         })?
-        .unwrap_or_else(|| Sourced::default(shape.name.clone().into_owned()));
+        .unwrap_or_else(|| WithOrigin::default(shape.name.clone().into_owned()));
     let mount = name::parse_path(mount, "mount of the engine")?;
-    let said = Said {
+    let said = Choices {
         mount: &mount.value,
         role: &role.value,
         sets_variables: format.facts().sets_variables,
@@ -118,7 +118,7 @@ pub fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan> {
             is_said(setting) || layers.files.find(in_file).is_some_and(|found| found.value)
         },
     };
-    let Request { mint, companions, wait } = (cloud.request)(&said)?;
+    let EngineRequest { mint, companions, wait } = (cloud.request)(&said)?;
     let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), &layers)).transpose()?;
     Ok(Plan {
         connection,
@@ -141,16 +141,16 @@ fn format_of(output: &cli::OutputFlags) -> Format {
 
 /// The engine's role; where nobody names one, the login's: most set-ups give both the same name.
 fn resolve_role(
-    role: Option<Sourced<String>>,
+    role: Option<WithOrigin<String>>,
     login: &Login,
     cloud: &Cloud,
     shape: &Shape,
     claims: Option<&Claims>,
     layers: &Layers<'_>,
-) -> Result<Sourced<String>> {
+) -> Result<WithOrigin<String>> {
     let role = match (role, &login.role) {
         (Some(role), _) => name::resolve_placeholders(role, claims, layers)?,
-        (None, Some(role)) => Sourced { value: role.clone(), origin: login.role_origin.clone() },
+        (None, Some(role)) => WithOrigin { value: role.clone(), origin: login.role_origin.clone() },
         (None, None) => {
             return Err(Error::new(
                 Kind::Config,

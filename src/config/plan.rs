@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cache::Place;
+use super::cache::CachePlace;
 use super::output::Output;
 use super::readiness::Readiness;
 use crate::http::transport::Connection;
@@ -29,7 +29,7 @@ pub struct Plan {
     /// Variables to export beside the credential.
     pub companions: Vec<(&'static str, String)>,
     /// Where credentials are kept between calls, when this one may be.
-    pub cache: Option<Place>,
+    pub cache: Option<CachePlace>,
     /// Where a new key is tried before it is handed over, when somebody asked for that.
     pub readiness: Option<Readiness>,
     /// How it is handed over.

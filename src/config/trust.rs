@@ -12,7 +12,7 @@ use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, Server, parse_server};
 use crate::http::transport::{Connection, Roots};
-use crate::origin::{Origin as Source, Sourced};
+use crate::origin::{Origin as Source, WithOrigin};
 
 /// Holds the address against `allowed-origins` of a file that only root can have written, and says whether it is on
 /// that list. Without such a list every address is allowed; this machine always is.
@@ -46,7 +46,12 @@ pub(super) fn find_list(address: &Address, files: &Files) -> Option<Source> {
 ///
 /// # Errors
 /// [`Kind::Config`] when neither a flag nor root has named it.
-pub(super) fn check_server_name(name: &Sourced<String>, address: &Address, list: &Source, files: &Files) -> Result<()> {
+pub(super) fn check_server_name(
+    name: &WithOrigin<String>,
+    address: &Address,
+    list: &Source,
+    files: &Files,
+) -> Result<()> {
     let of_root = files.find_of_root(|settings| settings.tls_server_name.clone());
     if files.vouch_for(&name.origin) || of_root.is_some_and(|root| root.value.trim().eq_ignore_ascii_case(&name.value))
     {

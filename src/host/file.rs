@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::ancestor::{self, Exposed, Place, Problem};
+use super::ancestor::{self, Exposure, Place, Problem};
 use super::system::{PRIVATE, READ, describe, me, open_for_reading, read_to_end, words};
 use super::trust::Trust;
 use super::{Host, World, account};
@@ -24,7 +24,7 @@ pub struct Document {
     /// Who else can read or write it.
     pub trust: Trust,
     /// Where another user can put another file in its place; looked at by [`Host::read_believed`] only.
-    pub exposed: Option<Exposed>,
+    pub exposed: Option<Exposure>,
 }
 
 impl Host {

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::ancestor::{self, Guarded, Problem};
+use super::ancestor::{self, GuardedFolder, Problem};
 use super::lock::Lock;
 use super::system::{PRIVATE, describe, me, words};
 use super::{Host, World};
@@ -28,7 +28,7 @@ pub struct Folder {
 
 /// What became of an attempt to lock.
 #[derive(Debug)]
-pub enum Locking {
+pub enum LockAttempt {
     /// It is ours.
     Held(Lock),
     /// Somebody else holds it.
@@ -92,7 +92,7 @@ fn split(path: &Path) -> Result<(&Path, &OsStr), String> {
     path.parent().zip(path.file_name()).ok_or_else(|| "has no name".into())
 }
 
-fn open_in(above: &Guarded, name: &OsStr, path: &Path) -> Result<Option<Folder>, String> {
+fn open_in(above: &GuardedFolder, name: &OsStr, path: &Path) -> Result<Option<Folder>, String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let descriptor = match rustix::fs::openat(&above.descriptor, name, flags, Mode::empty()) {
         Ok(descriptor) => descriptor,
@@ -110,7 +110,7 @@ fn open_in(above: &Guarded, name: &OsStr, path: &Path) -> Result<Option<Folder>,
 }
 
 /// Makes the folder above ours; the one above that must be there.
-fn make_above(path: &Path) -> Result<Guarded, Problem> {
+fn make_above(path: &Path) -> Result<GuardedFolder, Problem> {
     let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::NOENT)?;
     make(&ancestor::open_folder(parent)?, name)?;
     ancestor::open_folder(path)
@@ -118,7 +118,7 @@ fn make_above(path: &Path) -> Result<Guarded, Problem> {
 
 /// Two callers may make it at the same time: the second one finds it there. The umask may have taken our own bits
 /// away, and gives none that we did not ask for.
-fn make(above: &Guarded, name: &OsStr) -> Result<(), Errno> {
+fn make(above: &GuardedFolder, name: &OsStr) -> Result<(), Errno> {
     match rustix::fs::mkdirat(&above.descriptor, name, Mode::RWXU) {
         Ok(()) => rustix::fs::chmodat(&above.descriptor, name, Mode::RWXU, AtFlags::empty()),
         Err(Errno::EXIST) => Ok(()),
@@ -202,7 +202,7 @@ impl Folder {
     /// Tries to lock, by `flock` on a file of its own, which is never removed: who had removed it would hold one lock,
     /// and the next one another.
     #[must_use]
-    pub fn try_lock(&self, name: &str) -> Locking {
+    pub fn try_lock(&self, name: &str) -> LockAttempt {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let lock = rustix::fs::openat(&self.descriptor, name, flags, PRIVATE).map_err(words).and_then(|descriptor| {
             // The umask may have kept it from us; whose mode was wrong from the start is refused below.
@@ -214,12 +214,12 @@ impl Folder {
         });
         let descriptor = match lock {
             Ok(descriptor) => descriptor,
-            Err(problem) => return Locking::Impossible(problem),
+            Err(problem) => return LockAttempt::Impossible(problem),
         };
         match Lock::try_take(File::from(descriptor)) {
-            Ok(Some(lock)) => Locking::Held(lock),
-            Ok(None) => Locking::Busy,
-            Err(error) => Locking::Impossible(describe(&error)),
+            Ok(Some(lock)) => LockAttempt::Held(lock),
+            Ok(None) => LockAttempt::Busy,
+            Err(error) => LockAttempt::Impossible(describe(&error)),
         }
     }
 }

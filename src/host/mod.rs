@@ -30,14 +30,14 @@ use jiff::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
-pub use ancestor::{Exposed, Hand};
+pub use ancestor::{Exposure, Hand};
 pub use fake::Fake;
 pub use file::Document;
-pub use folder::{Folder, Locking};
+pub use folder::{Folder, LockAttempt};
 pub use lock::Lock;
 pub use panic::on_panic;
 pub use process::{harden, with_stack};
-pub use replace::{Standing, Target};
+pub use replace::{EditTarget, TargetText};
 pub use signal::{Interrupt, outlive_file_limit};
 pub use stream::Stdout;
 pub use trust::Trust;

@@ -19,7 +19,7 @@ use super::wire::Envelope;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::transport::{Connection, REQUEST, RETRIES};
-use crate::http::{Broken, Client, Method, Reply, Request};
+use crate::http::{Client, Method, Reply, Request, TransportError};
 use crate::mint::Datum;
 use crate::secret::Secret;
 
@@ -249,7 +249,7 @@ impl<'a> Vault<'a> {
     ///
     /// Vault cancels a request whose client is gone. An engine that is cut off in the middle of its work has made a key in
     /// the cloud, and no lease is registered that would ever end it.
-    async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, Broken> {
+    async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let begun = self.host.elapsed();
         let left = self.deadline.get().run().saturating_sub(begun);
         let mut answer = pin!(self.http.send(request));

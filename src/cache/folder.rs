@@ -1,4 +1,4 @@
-//! Everything that is kept, whoever's it is: to be shown, given back and cleaned away.
+//! A folder of the cache with the entries of every caller: to list them, revoke their leases and remove them.
 
 use std::path::PathBuf;
 
@@ -9,11 +9,11 @@ use super::name::{DRAFT, LOCK, lock_of, read};
 use super::scope::Keys;
 use crate::auth::Session;
 use crate::credential::Life;
-use crate::host::{Folder, Host, Lock, Locking};
+use crate::host::{Folder, Host, Lock, LockAttempt};
 use crate::secret::Secret;
 
 /// A folder with all its entries.
-pub struct Inventory {
+pub struct CacheFolder {
     folder: Folder,
 }
 
@@ -27,7 +27,7 @@ pub struct Contents {
     pub life: Life,
 }
 
-impl Inventory {
+impl CacheFolder {
     /// Opens every folder that a call may have used: with another `XDG_RUNTIME_DIR`, it was another one. What is wrong
     /// with one is a warning.
     #[must_use]
@@ -73,10 +73,14 @@ impl Inventory {
     pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Contents> {
         let bytes = read(&self.folder, name, host)?;
         let Some(target) = entry::label(&bytes)?.target else {
-            let (_, token) = Seal::new(keys, None)?.open::<Option<entry::Token>>(&bytes)?;
-            return Some(Contents { session: token.map(entry::Token::into_session), lease: None, life: Life::Leased });
+            let (_, token) = Seal::new(keys, None)?.open::<Option<entry::LoginEntry>>(&bytes)?;
+            return Some(Contents {
+                session: token.map(entry::LoginEntry::into_session),
+                lease: None,
+                life: Life::Leased,
+            });
         };
-        let (label, content) = Seal::new(keys, Some(&target))?.open::<entry::Credential>(&bytes)?;
+        let (label, content) = Seal::new(keys, Some(&target))?.open::<entry::CredentialEntry>(&bytes)?;
         let life = content.life();
         let session = match (content.login, caller) {
             (Some(login), _) => login.into_session(),
@@ -127,7 +131,7 @@ fn label(folder: &Folder, name: &str, host: &Host) -> Option<Label> {
 /// The lock of the name; a draft has its writer's.
 fn try_lock(folder: &Folder, name: &str) -> Option<Lock> {
     match folder.try_lock(&lock_of(name.strip_prefix(DRAFT).unwrap_or(name))) {
-        Locking::Held(lock) => Some(lock),
-        Locking::Busy | Locking::Impossible(_) => None,
+        LockAttempt::Held(lock) => Some(lock),
+        LockAttempt::Busy | LockAttempt::Impossible(_) => None,
     }
 }
