@@ -13,7 +13,7 @@ use crate::vault::wire::{Auth, Envelope};
 
 /// A Vault token and what is known of it.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// The token.
     pub token: Secret,
     /// Whether this run logged in for it. Only such a token may be revoked; it takes its leases with it.
@@ -28,7 +28,7 @@ pub struct Session {
 
 /// Why there is no session.
 #[derive(Debug)]
-pub struct LoginFailure {
+pub(crate) struct LoginFailure {
     /// What to tell.
     pub error: Error,
     /// Whether it was this login that used up a secret for one use, or may have.
@@ -50,14 +50,14 @@ impl From<Error> for LoginFailure {
 impl Session {
     /// A second holder of the same session: what a signal's clean-up works with.
     #[must_use]
-    pub fn duplicate(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self { token: self.token.duplicate(), ..*self }
     }
 }
 
 /// The token that is not ours and that the session ends with.
 #[must_use]
-pub fn lender<'a>(login: &'a Login, session: &'a Session) -> Option<&'a Secret> {
+pub(crate) fn lender<'a>(login: &'a Login, session: &'a Session) -> Option<&'a Secret> {
     match &login.identity {
         Identity::Token { child: false, .. } => Some(&session.token),
         Identity::Token { child: true, token } => Some(token).filter(|token| !token.expose().is_empty()),
@@ -72,7 +72,7 @@ pub(super) async fn revoke(vault: &Vault<'_>, session: &Session) -> bool {
 
 /// A failure after something single-use was spent: "try again" would only help with a new one.
 #[must_use]
-pub fn after_spending(error: Error, spent: Spend) -> Error {
+pub(crate) fn after_spending(error: Error, spent: Spend) -> Error {
     match (spent, error.kind()) {
         (Spend::WrappingToken, Kind::Unavailable | Kind::Temporary | Kind::Os) => {
             error.with_kind(Kind::Spent).also("the wrapping token was spent on the way: a new run needs a new one")

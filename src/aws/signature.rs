@@ -16,7 +16,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// What is signed. Path and query stand as they are sent: encoded, and the query sorted by name.
 #[derive(Debug)]
-pub struct CanonicalRequest<'a> {
+pub(super) struct CanonicalRequest<'a> {
     /// `GET` or `POST`.
     pub method: &'a str,
     /// The `Host` header: with a port only where it is not the scheme's own.
@@ -33,7 +33,7 @@ pub struct CanonicalRequest<'a> {
 
 /// Where and when the signature is valid: for some minutes, in this region, with this service.
 #[derive(Debug)]
-pub struct Scope<'a> {
+pub(super) struct Scope<'a> {
     /// The region: `eu-central-1`.
     pub region: &'a str,
     /// The service: `sts`.
@@ -45,7 +45,7 @@ pub struct Scope<'a> {
 /// Signs a request with an access key, and gives the two headers that it lacks: the time and the signature. The secret
 /// key is in neither.
 #[must_use]
-pub fn sign(
+pub(super) fn sign(
     request: &CanonicalRequest<'_>,
     scope: &Scope<'_>,
     key: &str,

@@ -10,7 +10,7 @@ use super::signature::{CanonicalRequest, Scope, sign};
 use crate::secret::Secret;
 
 /// The form that is posted.
-pub const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+pub(crate) const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 /// The element around a success, which a captive portal's `200` does not have.
 const SUCCESS: &[u8] = b"<GetCallerIdentityResponse";

@@ -13,12 +13,12 @@ use crate::host::{Folder, Host, Lock, LockAttempt};
 use crate::secret::Secret;
 
 /// A folder with all its entries.
-pub struct CacheFolder {
+pub(crate) struct CacheFolder {
     folder: Folder,
 }
 
 /// What an entry holds, opened.
-pub struct Contents {
+pub(crate) struct Contents {
     /// What takes it back; nothing of a login that has come to nothing.
     pub session: Option<Session>,
     /// The lease's id.
@@ -31,7 +31,7 @@ impl CacheFolder {
     /// Opens every folder that a call may have used: with another `XDG_RUNTIME_DIR`, it was another one. What is wrong
     /// with one is a warning.
     #[must_use]
-    pub fn open_all(folders: &[PathBuf], host: &Host) -> Vec<Self> {
+    pub(crate) fn open_all(folders: &[PathBuf], host: &Host) -> Vec<Self> {
         let open = |path: &PathBuf| {
             let found = host.find_private_folder(path);
             found.unwrap_or_else(|problem| {
@@ -44,13 +44,13 @@ impl CacheFolder {
 
     /// The entries by name. What they say of themselves is not held to be true.
     #[must_use]
-    pub fn labels(&self, host: &Host) -> Vec<(String, Label)> {
+    pub(crate) fn labels(&self, host: &Host) -> Vec<(String, Label)> {
         labels(&self.folder, host)
     }
 
     /// The names of what is kept, also by another version, or was left by a call that was killed.
     #[must_use]
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names = self.folder.list();
         names.retain(|name| !name.starts_with(LOCK));
         names
@@ -58,19 +58,19 @@ impl CacheFolder {
 
     /// What an entry says of itself; `None` when it is none.
     #[must_use]
-    pub fn label(&self, name: &str, host: &Host) -> Option<Label> {
+    pub(crate) fn label(&self, name: &str, host: &Host) -> Option<Label> {
         label(&self.folder, name, host)
     }
 
     /// The lock under which an entry may be removed; `None` while somebody else holds it.
     #[must_use]
-    pub fn try_lock(&self, name: &str) -> Option<Lock> {
+    pub(crate) fn try_lock(&self, name: &str) -> Option<Lock> {
         try_lock(&self.folder, name)
     }
 
     /// Opens an entry. `caller` is his token, for a lease that was asked for with it.
     #[must_use]
-    pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Contents> {
+    pub(crate) fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Contents> {
         let bytes = read(&self.folder, name, host)?;
         let Some(target) = entry::label(&bytes)?.target else {
             let (_, token) = Seal::new(keys, None)?.open::<Option<entry::LoginEntry>>(&bytes)?;
@@ -93,7 +93,7 @@ impl CacheFolder {
     }
 
     /// Removes an entry, under its lock. Returns whether it is gone.
-    pub fn remove(&self, _lock: &Lock, name: &str) -> bool {
+    pub(crate) fn remove(&self, _lock: &Lock, name: &str) -> bool {
         self.folder.remove(name)
     }
 }
@@ -104,7 +104,7 @@ const AFTERLIFE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether an entry is of no more use to anybody.
 #[must_use]
-pub fn is_stale(label: &Label, now: Timestamp) -> bool {
+pub(crate) fn is_stale(label: &Label, now: Timestamp) -> bool {
     let since = now.duration_since(label.expires);
     since.is_positive() && (label.target.is_some() || since > AFTERLIFE)
 }

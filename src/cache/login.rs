@@ -12,7 +12,7 @@ const LOCKOUT: SignedDuration = SignedDuration::from_mins(15);
 
 /// What became of a login that is no more: what to say when the secret that bought it is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginEnd {
+pub(crate) enum LoginEnd {
     /// Its token came to its end.
     Expired(Timestamp),
     /// The secret was used then, and nothing is left of it: a call failed and took it back, or used it up.
@@ -25,7 +25,7 @@ impl Cache {
     /// A clock that was set back does not take it away: there may be no other one, and Vault knows whether the token is
     /// good. It has no longer life than it had.
     #[must_use]
-    pub fn find_login(&self, host: &Host) -> Option<Session> {
+    pub(crate) fn find_login(&self, host: &Host) -> Option<Session> {
         let (label, token) = self.open_login(host)?;
         let token = token?;
         let now = host.now();
@@ -37,7 +37,7 @@ impl Cache {
 
     /// How the job's login ended, if it had one and it has.
     #[must_use]
-    pub fn login_ended(&self, host: &Host) -> Option<LoginEnd> {
+    pub(crate) fn login_ended(&self, host: &Host) -> Option<LoginEnd> {
         let (label, token) = self.open_login(host)?;
         ended(&label, token.as_ref(), host.now())
     }
@@ -53,7 +53,7 @@ impl Cache {
     }
 
     /// Keeps what a single-use secret bought, for every call of this job. Returns whether it is kept.
-    pub fn keep_login(&self, _turn: &Lock, session: &Session, host: &Host) -> bool {
+    pub(crate) fn keep_login(&self, _turn: &Lock, session: &Session, host: &Host) -> bool {
         // A token without an end, or with one request, is the caller's alone.
         let Some(expires) = session.expires_at.filter(|_| session.uses != 1) else { return false };
         self.write_login(&self.label(None, host.now(), expires), Some(LoginEntry::of(session)), host)
@@ -70,7 +70,7 @@ impl Cache {
 
     /// Notes that Vault refused the secret after this job had used it: it was for one use, and is not to be sent again
     /// for a while.
-    pub fn pause_login(&self, _turn: &Lock, host: &Host) {
+    pub(crate) fn pause_login(&self, _turn: &Lock, host: &Host) {
         let (now, Some((label, token))) = (host.now(), self.open_login(host)) else { return };
         if ended(&label, token.as_ref(), now).is_some() {
             let pause = now.checked_add(LOCKOUT).ok();
@@ -80,12 +80,12 @@ impl Cache {
 
     /// Until when the secret is not to be sent again.
     #[must_use]
-    pub fn login_paused(&self, host: &Host) -> Option<Timestamp> {
+    pub(crate) fn login_paused(&self, host: &Host) -> Option<Timestamp> {
         self.open_login(host)?.0.pause.filter(|until| host.now() < *until)
     }
 
     /// Notes that a request was made with a kept login whose requests are counted.
-    pub fn count_use(&self, turn: &Lock, session: &Session, host: &Host) {
+    pub(crate) fn count_use(&self, turn: &Lock, session: &Session, host: &Host) {
         match session.uses {
             0 => {}
             1 | 2 => {
@@ -102,7 +102,7 @@ impl Cache {
     ///
     /// Where another call has the lock, and `turn` is not ours, nothing is noted: whoever is about to write such an
     /// entry learns of its end by himself.
-    pub fn end_login(&self, turn: Option<&Lock>, host: &Host) {
+    pub(crate) fn end_login(&self, turn: Option<&Lock>, host: &Host) {
         let lent = if turn.is_none() { self.folder.try_lock(&self.lock) } else { LockAttempt::Busy };
         let noted = (turn.is_some() || matches!(lent, LockAttempt::Held(_))) && self.note_end(host);
         if !noted {

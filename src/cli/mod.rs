@@ -21,7 +21,7 @@ pub use flag::{
     OutputFlags, Shell,
 };
 pub(crate) use word::looks_like_a_token;
-pub use word::{Intent, guess_intent};
+pub(crate) use word::{Intent, guess_intent};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.
 #[derive(Parser)]

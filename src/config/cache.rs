@@ -11,7 +11,7 @@ use crate::variables as var;
 
 /// Where credentials are kept between calls.
 #[derive(Debug)]
-pub struct CachePlace {
+pub(crate) struct CachePlace {
     /// The folders to choose from, the best first.
     pub folders: Vec<PathBuf>,
     /// The job, where the CI system names it.

@@ -2,7 +2,7 @@
 //!
 //! Everything that can be wrong without asking Vault is found here, before the first request.
 
-pub mod address;
+mod address;
 mod cache;
 mod connection;
 mod demand;
@@ -31,20 +31,20 @@ use crate::variables as var;
 use std::borrow::Cow;
 
 use crate::origin::WithOrigin;
-pub use cache::CachePlace;
+pub(crate) use cache::CachePlace;
 use demand::Demand;
+pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
-pub use output::{Delivery, Output};
-pub use plan::{Access, Plan};
+pub(crate) use plan::{Access, Plan};
 pub(crate) use readiness::QUESTION;
-pub use readiness::Readiness;
+pub(crate) use readiness::Readiness;
 use source::Layers;
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
 /// # Errors
 /// [`Kind::Config`] for a variable that GitLab does not know.
-pub fn resolve_place(host: &Host) -> Result<CachePlace> {
+pub(crate) fn resolve_place(host: &Host) -> Result<CachePlace> {
     cache::resolve_place(&Layers { host, files: &file::Files::default() })
 }
 
@@ -52,7 +52,11 @@ pub fn resolve_place(host: &Host) -> Result<CachePlace> {
 ///
 /// # Errors
 /// As [`resolve_fetch`].
-pub fn resolve_access(login: &cli::LoginFlags, connection: &cli::ConnectionFlags, host: &Host) -> Result<Access> {
+pub(crate) fn resolve_access(
+    login: &cli::LoginFlags,
+    connection: &cli::ConnectionFlags,
+    host: &Host,
+) -> Result<Access> {
     let files = file::read_files(host, connection.config.as_deref())?;
     resolve_access_by(login, connection, false, &Layers { host, files: &files }).map(|(access, _)| access)
 }
@@ -78,7 +82,7 @@ fn resolve_access_by(
 ///
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
-pub fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan> {
+pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan> {
     let cloud = flags.cloud;
     let is_said = |setting: &'static Setting| flags.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;

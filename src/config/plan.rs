@@ -13,7 +13,7 @@ use crate::provider::shape::Shape;
 
 /// What a run that fetches a credential does.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// How Vault is reached.
     pub connection: Connection,
     /// Who the job is.
@@ -38,7 +38,7 @@ pub struct Plan {
 
 /// Where Vault is and who the caller is: what it takes to give something back.
 #[derive(Debug)]
-pub struct Access {
+pub(crate) struct Access {
     /// How Vault is reached.
     pub connection: Connection,
     /// Who the job is.

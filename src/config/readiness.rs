@@ -16,7 +16,7 @@ use crate::variables as var;
 
 /// Where a new key is tried.
 #[derive(Debug)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     /// How STS is reached. Nothing in it is Vault's: not its CA, not its proxy, no client certificate.
     pub connection: Connection,
     /// The `Host` header, which is signed: without a port that is the scheme's own.
@@ -30,7 +30,7 @@ impl Readiness {
     ///
     /// # Errors
     /// [`Kind::Config`] when this system has none.
-    pub fn read_roots(&mut self, host: &Host) -> Result<()> {
+    pub(crate) fn read_roots(&mut self, host: &Host) -> Result<()> {
         self.connection.read_roots(host).map_err(|error| {
             error.hint("install ca-certificates in the image: the CA that was named for Vault says nothing of AWS")
         })

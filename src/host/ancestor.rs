@@ -51,7 +51,7 @@ pub(super) enum Problem {
 
 /// Where another user has a hand on a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exposure {
+pub(crate) struct Exposure {
     /// The folder or the link.
     pub path: PathBuf,
     /// In which way.
@@ -60,7 +60,7 @@ pub struct Exposure {
 
 /// How another user has a hand on a folder or a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hand {
+pub(crate) enum Hand {
     /// It is this user's folder.
     Owner(u32),
     /// It is this user's link.
@@ -86,7 +86,7 @@ impl fmt::Display for Exposure {
 impl Exposure {
     /// What would change it.
     #[must_use]
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         let path = self.path.display();
         match self.by {
             Hand::Owner(_) | Hand::Link(_) => "use a path on which every folder belongs to this user or to root".into(),

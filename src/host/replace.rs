@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 /// A file that can be replaced, or made.
-pub struct EditTarget {
+pub(crate) struct EditTarget {
     /// Its real path: no link in it.
     pub path: PathBuf,
     folder: File,
@@ -31,7 +31,7 @@ pub struct EditTarget {
 }
 
 /// What stands in an [`EditTarget`]; nothing of it when there is no file yet.
-pub struct TargetText {
+pub(crate) struct TargetText {
     /// The whole text.
     pub text: Zeroizing<String>,
     /// Whether group or others can read it.
@@ -53,7 +53,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`]: the folder does not exist, or somebody else could put another file, or another folder, there.
-    pub fn find_target(&self, path: &Path) -> Result<EditTarget> {
+    pub(crate) fn find_target(&self, path: &Path) -> Result<EditTarget> {
         let Place { folder, name, exists } = ancestor::find(path).map_err(|problem| no_place(path, problem))?;
         let real = folder.path.join(&name);
         if !exists && is_link(path) {
@@ -69,7 +69,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`]: not a regular file, with a second name, another user's, or such that others can write it.
-    pub fn read_target(&self, place: &EditTarget) -> Result<TargetText> {
+    pub(crate) fn read_target(&self, place: &EditTarget) -> Result<TargetText> {
         let refused = |problem: &str| refused(&place.path, problem);
         let Some(file) = place.open(&place.name, OFlags::RDONLY).map_err(|problem| refused(&problem))? else {
             return Ok(TargetText { text: Zeroizing::default(), readable_by_others: false, kept: None });
@@ -115,7 +115,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`] when something else stands in the lock's place, [`Kind::Os`] when the file system has no locks.
-    pub fn try_lock(&self, place: &EditTarget) -> Result<Option<Lock>> {
+    pub(crate) fn try_lock(&self, place: &EditTarget) -> Result<Option<Lock>> {
         let path = place.lock_path();
         let name = path.file_name().unwrap_or_default();
         let refused = |problem: &str| refused(&path, problem);
@@ -143,7 +143,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`], or what `announce` failed with.
-    pub fn replace(
+    pub(crate) fn replace(
         &self,
         place: &EditTarget,
         _lock: &Lock,
@@ -165,7 +165,7 @@ impl Host {
 impl EditTarget {
     /// Where the lock is.
     #[must_use]
-    pub fn lock_path(&self) -> PathBuf {
+    pub(crate) fn lock_path(&self) -> PathBuf {
         let mut name = self.name.clone();
         name.push(".lock");
         self.path.with_file_name(name)

@@ -10,13 +10,13 @@ mod certificate;
 pub(crate) mod cloud;
 mod fault;
 mod keepalive;
-pub mod no_proxy;
+pub(crate) mod no_proxy;
 mod p521;
 pub mod redirect;
 mod resolver;
 mod setup;
 mod tls;
-pub mod transport;
+pub(crate) mod transport;
 mod verifier;
 
 use std::cell::RefCell;

@@ -115,7 +115,7 @@ impl Cloud {
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub fn parse_place(place: &WithOrigin<String>, what: &str) -> Result<String> {
+pub(crate) fn parse_place(place: &WithOrigin<String>, what: &str) -> Result<String> {
     let text = place.value.trim();
     if !text.is_empty()
         && text.len() <= 64

@@ -34,7 +34,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 const LOOKUP: Duration = Duration::from_secs(4);
 
 /// A Vault, for one run.
-pub struct Vault<'a> {
+pub(crate) struct Vault<'a> {
     http: Client,
     host: &'a Host,
     /// The namespace that every request names.
@@ -77,7 +77,7 @@ impl<'a> Call<'a> {
 
 /// An answer and when it was asked for, which is what lifetimes are counted from.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// The wall clock before the request was sent.
     pub sent: Timestamp,
     /// What it came to.
@@ -92,7 +92,7 @@ impl<'a> Vault<'a> {
     ///
     /// # Errors
     /// [`Kind::Config`] when the TLS settings or the proxy cannot be used.
-    pub fn new(connection: &Connection, host: &'a Host) -> Result<Self> {
+    pub(crate) fn new(connection: &Connection, host: &'a Host) -> Result<Self> {
         Ok(Self {
             http: Client::new(connection)?,
             host,
@@ -112,22 +112,22 @@ impl<'a> Vault<'a> {
 
     /// The server, as messages name it.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.http.peer.host
     }
 
     /// A wait for a server is not told: the caller shows what stands on stderr as a failure.
-    pub fn keep_silent(&self) {
+    pub(crate) fn keep_silent(&self) {
         self.silent.set(true);
     }
 
     /// The run logs in with something that is not had again.
-    pub fn note_single_use(&self) {
+    pub(crate) fn note_single_use(&self) {
         self.single_use.set(true);
     }
 
     /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
-    pub fn begin_clean_up(&self) {
+    pub(crate) fn begin_clean_up(&self) {
         self.deadline.update(|mut deadline| {
             deadline.begin_clean_up(self.host.elapsed());
             deadline
@@ -136,7 +136,7 @@ impl<'a> Vault<'a> {
 
     /// Ends the run after the read that makes a credential, if that is under way: its answer is waited for a little
     /// longer, and nothing is asked any more but to give back. Returns whether it is.
-    pub fn interrupt(&self) -> bool {
+    pub(crate) fn interrupt(&self) -> bool {
         if self.minting.get() {
             self.deadline.update(|mut deadline| {
                 deadline.interrupt(self.host.elapsed());
@@ -241,7 +241,7 @@ impl<'a> Vault<'a> {
 
     /// A server's words for a message, or that they repeat a secret of this run and are withheld.
     #[must_use]
-    pub fn quote(&self, text: &str) -> String {
+    pub(crate) fn quote(&self, text: &str) -> String {
         self.secrets.quote(text)
     }
 
@@ -293,7 +293,7 @@ impl<'a> Vault<'a> {
 
     /// How often a step may be sent again. Who wants no repetition does not want a lease to be left for one lost packet.
     #[must_use]
-    pub fn retries(&self, step: Step) -> u32 {
+    pub(crate) fn retries(&self, step: Step) -> u32 {
         match step {
             Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.retries.max(RETRIES),
             Step::LookupSelf => 0,
