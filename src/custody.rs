@@ -185,7 +185,7 @@ impl<'a> Custody<'a> {
         }
     }
 
-    /// Ends a run that could not deliver: gives back what is owed. Returns what to tell, as [`Custody::clean_up`] and
+    /// Ends a run that could not deliver: revokes what is owed. Returns what to tell, as [`Custody::clean_up`] and
     /// [`Custody::fail`] do.
     pub(crate) async fn abandon(mut self, error: Error) -> Error {
         let error = self.clean_up(error).await;

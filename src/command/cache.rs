@@ -26,11 +26,11 @@ pub(crate) fn show(place: &CachePlace, host: &Host) -> Result<()> {
     finish(list(place, host), host)
 }
 
-/// `ci-creds cache clear`: gives back what the caller's own secret opens, and removes it; removes what is stale; with
+/// `ci-creds cache clear`: revokes what the caller's own secret opens, and removes it; removes what is stale; with
 /// `all`, removes the rest too, whatever becomes of its leases.
 ///
 /// # Errors
-/// [`Kind::Leak`] for leases that could not be given back: without `all` their entries stay. [`Kind::Config`] when nothing
+/// [`Kind::Leak`] for leases that could not be revoked: without `all` their entries stay. [`Kind::Config`] when nothing
 /// could be opened because nobody says who the caller is, which is `access`. When a lock cannot be waited for.
 pub(crate) fn clear(place: &CachePlace, access: Result<Access>, all: bool, host: &Host) -> Result<()> {
     let owner = access.and_then(|mut access| {
@@ -116,7 +116,7 @@ struct Report {
     error: Option<Error>,
 }
 
-/// Who gives back: what the caller logs in with, and the Vault where.
+/// Who revokes: what the caller logs in with, and the Vault where.
 struct Owner<'a> {
     access: Access,
     vault: Vault<'a>,
@@ -226,7 +226,7 @@ fn settle(tally: Tally, stranger: Option<Error>) -> Report {
     Report { text, error }
 }
 
-/// A token that was not ours to revoke: its leases are given back one by one.
+/// A token that was not ours to revoke: its leases are revoked one by one.
 fn caller(identity: &Identity) -> Option<Secret> {
     match identity {
         Identity::Token { token, .. } => Some(token.duplicate()),

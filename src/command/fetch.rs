@@ -39,7 +39,7 @@ pub(crate) fn run(mut plan: Plan, host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was given back.
+/// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was revoked.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
     let vault = Vault::new(&plan.connection, host)?;
     if plan.output.format == Format::Process && !plan.output.verbose {

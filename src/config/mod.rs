@@ -48,7 +48,7 @@ pub(crate) fn resolve_place(host: &Host) -> Result<CachePlace> {
     cache::resolve_place(&Layers { host, files: &file::Files::default() })
 }
 
-/// Decides who gives back what is kept, for `ci-creds cache clear`.
+/// Decides who revokes what the cache holds, for `ci-creds cache clear`.
 ///
 /// # Errors
 /// As [`resolve_fetch`].

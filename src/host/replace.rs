@@ -311,7 +311,7 @@ fn no_place(path: &Path, problem: Problem) -> Error {
 }
 
 /// Whether the file itself is mounted there, as Docker and Kubernetes do (`-v file:file`, `subPath`): `rename` ends with
-/// EBUSY then. Known from Linux 5.8; elsewhere the replacing fails, and the lease is given back.
+/// EBUSY then. Known from Linux 5.8; elsewhere the replacing fails, and the lease is revoked.
 #[cfg(target_os = "linux")]
 fn is_mount_point(file: &File) -> bool {
     use rustix::fs::{StatxAttributes, StatxFlags, statx};

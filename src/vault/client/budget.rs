@@ -139,7 +139,7 @@ mod tests {
         for (step, _) in revokes {
             assert_eq!(vault.budget(step).as_secs(), 40, "{step:?}");
         }
-        // A run that gives back early has no more for it.
+        // A run that revokes early has no more for it.
         vault.begin_clean_up();
         for (step, _) in revokes {
             assert_eq!(vault.budget(step).as_secs(), 10, "{step:?}");
