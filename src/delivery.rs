@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::config::{self, Delivery, Plan};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Host, Lock, Target};
+use crate::host::{EditTarget, Host, Lock};
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -93,7 +93,7 @@ async fn edit_file(
 /// Whoever edits a file has it for milliseconds; one that is stopped in the middle shall not stop every other job.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
-async fn wait_for_lock(place: &Target, deadline: Duration, host: &Host) -> Result<Lock> {
+async fn wait_for_lock(place: &EditTarget, deadline: Duration, host: &Host) -> Result<Lock> {
     let end = deadline.min(host.elapsed() + LOCK_PATIENCE);
     host.wait_for(end, || host.try_lock(place)).await?.ok_or_else(|| {
         let lock = place.lock_path();

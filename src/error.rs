@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Kind {
     /// Bad flags, a secret among the arguments, a role or mount that Vault cannot have.
     Usage,
-    /// Vault's answer is unsafe or incomplete. The lease was given back.
+    /// Vault's answer is unsafe or incomplete. The lease was revoked.
     Data,
     /// A token, secret-id or ID-token file is missing, empty or unreadable.
     Input,
@@ -23,7 +23,7 @@ pub enum Kind {
     Os,
     /// A file or folder that we need to make is refused or cannot be made.
     Create,
-    /// The credential could not be delivered. The lease was given back.
+    /// The credential could not be delivered. The lease was revoked.
     Output,
     /// Try again later: rate limit, replication lag, waiting for a lock, a key that AWS does not know yet.
     Temporary,

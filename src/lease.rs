@@ -120,7 +120,7 @@ pub(crate) fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Time
 ///
 /// # Errors
 /// [`Kind::Leak`] saying what may be left and until when.
-pub(crate) async fn give_back(vault: &Vault<'_>, session: &Session, leftover: &Leftover, path: &str) -> Result<()> {
+pub(crate) async fn revoke(vault: &Vault<'_>, session: &Session, leftover: &Leftover, path: &str) -> Result<()> {
     if session.own && !session.batch && is_gone(&vault.revoke_self(&session.token).await.outcome) {
         return Ok(());
     }

@@ -15,7 +15,7 @@
 //! calls.
 
 mod app;
-pub mod auth;
+mod auth;
 pub mod aws;
 pub mod cache;
 mod chain;
@@ -32,8 +32,8 @@ pub mod host;
 pub mod http;
 pub mod identity;
 mod lease;
-pub mod mint;
-pub mod origin;
+mod mint;
+mod origin;
 pub mod provider;
 pub mod render;
 pub mod secret;

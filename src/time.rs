@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 
 /// Taken off every lifetime: a request that was started with a credential should also end with it. Larger than
 /// any one API call needs, smaller than any lease that is of use.
-pub const MARGIN: Duration = Duration::from_secs(5);
+pub(crate) const MARGIN: Duration = Duration::from_secs(5);
 
 /// When something ends that was asked for at `sent` and then lives for `seconds`; zero means no end.
 ///
@@ -38,7 +38,7 @@ pub fn render_time(time: Timestamp) -> String {
 
 /// A duration as people write it, in whole seconds: `48h`, `1h30m`, `59m58s`, `0s`.
 #[must_use]
-pub fn render_duration(duration: Duration) -> String {
+pub(crate) fn render_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
     let text: String =
@@ -50,7 +50,7 @@ pub fn render_duration(duration: Duration) -> String {
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub fn parse_duration(text: &Sourced<String>) -> Result<Duration> {
+pub(crate) fn parse_duration(text: &WithOrigin<String>) -> Result<Duration> {
     let seconds = parse_seconds(text.value.trim()).filter(|seconds| (1..=31_536_000).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| {
         Error::new(Kind::Usage, format!("{} is not a duration", text.origin)).hint("seconds, or 90s, 20m, 1h, 1h30m")
@@ -82,8 +82,8 @@ fn parse_seconds(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn text_of(text: &str) -> Sourced<String> {
-        Sourced { value: text.into(), origin: crate::origin::Origin::Flag("--ttl") }
+    fn text_of(text: &str) -> WithOrigin<String> {
+        WithOrigin { value: text.into(), origin: crate::origin::Origin::Flag("--ttl") }
     }
 
     fn at(text: &str) -> Timestamp {

@@ -140,7 +140,7 @@ variables! {
 /// How Vault's variables begin, and how OpenBao spells the same ones, which it reads first.
 pub const VAULT: &str = "VAULT_";
 /// See [`VAULT`].
-pub const BAO: &str = "BAO_";
+pub(crate) const BAO: &str = "BAO_";
 
 /// The variables whose values are secrets: what no child of ours inherits.
 pub const SECRETS: [&str; 9] = [
@@ -156,7 +156,7 @@ pub const SECRETS: [&str; 9] = [
 ];
 
 /// The variables by which we know that we run in a CI job. `false` in one of them does not count.
-pub const JOB: [&str; 4] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL];
+pub(crate) const JOB: [&str; 4] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL];
 
 /// fish says here, when it is exported, that it traces. Lower case is its name.
 pub const FISH_TRACE: &str = "fish_trace";

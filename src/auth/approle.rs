@@ -1,6 +1,6 @@
 //! AppRole: `auth/<mount>/login` with a role id and a secret id, which a generator token may have to make first.
 
-use super::session::{Failed, Session, session, settle};
+use super::session::{LoginFailure, Session, session, settle};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Login;
 use crate::secret::Secret;
@@ -15,10 +15,10 @@ pub(super) async fn login(
     login: &Login,
     role_id: &Secret,
     secret_id: &Secret,
-) -> Result<Session, Failed> {
+) -> Result<Session, LoginFailure> {
     let exchange = send(vault, login, role_id, Some(secret_id)).await;
     if let Outcome::Ambiguous { error, .. } = exchange.outcome {
-        return Err(Failed::after_spending(
+        return Err(LoginFailure::after_spending(
             error
                 .with_kind(Kind::Spent)
                 .also("the secret id was sent and may be spent; it was not sent a second time")
@@ -26,7 +26,7 @@ pub(super) async fn login(
         ));
     }
     let spent = matches!(exchange.outcome, Outcome::Done(_));
-    open(exchange, login).map_err(|error| Failed { error, spent })
+    open(exchange, login).map_err(|error| LoginFailure { error, spent })
 }
 
 async fn send(vault: &Vault<'_>, login: &Login, role_id: &Secret, secret_id: Option<&Secret>) -> Exchange {

@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::approle;
-use super::session::{Failed, Session, after_spending, revoke, session, settle};
+use super::session::{LoginFailure, Session, after_spending, revoke, session, settle};
 use crate::error::{Error, Kind, Result};
-use crate::identity::{Login, Spent};
+use crate::identity::{Login, Spend};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
@@ -39,8 +39,8 @@ pub(super) async fn login(
     token: &Secret,
     role_id: Option<&Secret>,
     expected: Option<&str>,
-) -> Result<Session, Failed> {
-    let Wrapped { creation_path, made } = lookup(vault, login, token).await?;
+) -> Result<Session, LoginFailure> {
+    let WrappingInfo { creation_path, made } = lookup(vault, login, token).await?;
     let content = check_creation_path(&creation_path, login, role_id.is_some(), expected).map_err(|path| {
         if expected.is_none() && is_of_an_approle(&creation_path) {
             of_another_approle(&vault.quote(&creation_path), &path, login)
@@ -61,16 +61,16 @@ pub(super) async fn login(
     let (sent, mut envelope) = settle(exchange, |refusal| describe(&UNWRAP_REFUSALS, &refusal, login))?;
     if let Some(auth) = &envelope.auth {
         let held_by = auth.metadata.role_name.as_deref().map(|name| vault.quote(name));
-        let session = session((made.min(sent), envelope), path).map_err(Failed::after_spending)?;
+        let session = session((made.min(sent), envelope), path).map_err(LoginFailure::after_spending)?;
         if let Err(error) = check_role_name(held_by.as_deref(), &creation_path, login) {
             let became = if revoke(vault, &session).await { "was revoked" } else { "could not be revoked" };
-            return Err(Failed::after_spending(error.also(format!("its token {became}"))));
+            return Err(LoginFailure::after_spending(error.also(format!("its token {became}"))));
         }
         return Ok(session);
     }
     let secret_id = envelope.data.take().unwrap_or_default().take_text("secret_id");
     let (Some(secret_id), Some(role_id)) = (secret_id, role_id) else {
-        return Err(Failed::after_spending(
+        return Err(LoginFailure::after_spending(
             Error::new(
                 Kind::Spent,
                 "the wrapping token was unwrapped and held neither a login nor a secret id for our role id",
@@ -80,11 +80,11 @@ pub(super) async fn login(
     };
     approle::login(vault, login, role_id, &secret_id)
         .await
-        .map_err(|failed| Failed::after_spending(after_spending(failed.error, Spent::WrappingToken)))
+        .map_err(|failed| LoginFailure::after_spending(after_spending(failed.error, Spend::WrappingToken)))
 }
 
 /// What a lookup tells of a wrapping token.
-struct Wrapped {
+struct WrappingInfo {
     /// The server's words: quoted before they stand in a message.
     creation_path: String,
     /// When it was made, and the login in it, whose life began then and not when it is unwrapped.
@@ -92,7 +92,7 @@ struct Wrapped {
 }
 
 /// `sys/wrapping/lookup`: which path made the token, and when. Spends nothing.
-async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrapped> {
+async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<WrappingInfo> {
     let (sent, envelope) =
         settle(vault.lookup_wrapping(token).await, |refusal| describe(&LOOKUP_REFUSALS, &refusal, login))?;
     let mut data = envelope.data.unwrap_or_default();
@@ -102,7 +102,7 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrap
         Error::new(Kind::Data, "the answer of sys/wrapping/lookup has no creation_path; the token was not unwrapped")
     })?;
     let creation_path = path.expose().to_owned();
-    Ok(Wrapped { creation_path, made: creation(made, life, sent) })
+    Ok(WrappingInfo { creation_path, made: creation(made, life, sent) })
 }
 
 /// When a token was made that lived for `life` at most, and still did at `sent`. Vault's clock says `made`; what that one
@@ -113,7 +113,7 @@ fn creation(made: Timestamp, life: Duration, sent: Timestamp) -> Timestamp {
 
 /// Unwraps. When nobody knows whether that happened, a lookup tells, and only an unspent token is sent again: once at
 /// least, whatever `--retries` says, for what is lost here cannot be had again.
-async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, Failed> {
+async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, LoginFailure> {
     let exchange = vault.unwrap(token).await;
     let Outcome::Ambiguous { error, mut transient, .. } = exchange.outcome else { return Ok(exchange) };
     for _ in 0..vault.retries(Step::Unwrap).max(1) {
@@ -128,7 +128,7 @@ async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exch
             _ => return Ok(again),
         };
     }
-    Err(Failed::after_spending(
+    Err(LoginFailure::after_spending(
         error
             .with_kind(Kind::Spent)
             .also(format!(

@@ -4,18 +4,18 @@
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 
-use super::flag::{CACHE, COMPLETIONS, Cache, Completions, Fetch};
+use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
 /// What to do.
 pub enum Command {
     /// `ci-creds exoscale`, `ci-creds aws`.
-    Fetch(Fetch),
+    Fetch(FetchFlags),
     /// `ci-creds cache`.
-    Cache(Cache),
+    Cache(CacheFlags),
     /// `ci-creds completions`.
-    Completions(Completions),
+    Completions(CompletionsFlags),
     /// `ci-creds man`.
     Man,
 }
@@ -25,14 +25,14 @@ pub(super) struct CommandRow {
     pub(super) name: &'static str,
     /// What it is for: in the list of commands, and at the head of its own help.
     about: &'static str,
-    pub(super) output: Output,
+    pub(super) output: CommandOutput,
     /// Adds its flags. By a plain function, because clap calls it only for the command that is on the line.
     flags: fn(clap::Command) -> clap::Command,
     parse: fn(&CommandRow, &ArgMatches) -> Result<Command, clap::Error>,
 }
 
 /// What a command prints.
-pub(super) enum Output {
+pub(super) enum CommandOutput {
     /// This cloud's credential: a shell may evaluate it, and must fail when we do.
     Credential(&'static Cloud),
     /// A text to read.
@@ -43,21 +43,21 @@ const OTHERS: [CommandRow; 3] = [
     CommandRow {
         name: "cache",
         about: CACHE,
-        output: Output::Text,
-        flags: Cache::augment_args,
-        parse: |_, matches| Cache::from_arg_matches(matches).map(Command::Cache),
+        output: CommandOutput::Text,
+        flags: CacheFlags::augment_args,
+        parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
     },
     CommandRow {
         name: "completions",
         about: COMPLETIONS,
-        output: Output::Text,
-        flags: Completions::augment_args,
-        parse: |_, matches| Completions::from_arg_matches(matches).map(Command::Completions),
+        output: CommandOutput::Text,
+        flags: CompletionsFlags::augment_args,
+        parse: |_, matches| CompletionsFlags::from_arg_matches(matches).map(Command::Completions),
     },
     CommandRow {
         name: "man",
         about: "Print the manual page",
-        output: Output::Text,
+        output: CommandOutput::Text,
         flags: |command| command,
         parse: |_, _| Ok(Command::Man),
     },
@@ -72,14 +72,14 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
     CommandRow {
         name: cloud.command,
         about: cloud.about,
-        output: Output::Credential(cloud),
+        output: CommandOutput::Credential(cloud),
         flags: |command| match cloud_of(command.get_name()) {
-            Some(cloud) => Fetch::augment_args(cloud, command),
+            Some(cloud) => FetchFlags::augment_args(cloud, command),
             None => command,
         },
         parse: |row, matches| match row.output {
-            Output::Credential(cloud) => Fetch::from_arg_matches(cloud, matches).map(Command::Fetch),
-            Output::Text => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+            CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches(cloud, matches).map(Command::Fetch),
+            CommandOutput::Text => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
         },
     }
 }

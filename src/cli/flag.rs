@@ -17,28 +17,28 @@ pub(super) const COMPLETIONS: &str = "Print the completion script of a shell";
 /// `ci-creds completions`.
 #[derive(Args)]
 #[command(about = COMPLETIONS)]
-pub struct Completions {
+pub struct CompletionsFlags {
     /// The shell that will read it
     pub shell: Shell,
 }
 
 /// A command that fetches a cloud's credential. Its own settings are the cloud's table; the rest is the same for all.
-pub struct Fetch {
+pub struct FetchFlags {
     /// Whose credential.
     pub cloud: &'static Cloud,
     /// Which credential.
-    pub engine: Engine,
+    pub engine: EngineFlags,
     /// The cloud's own settings that were given. The text of a switch is empty.
     pub settings: Vec<(&'static Setting, String)>,
     /// How it is handed over.
-    pub output: Output,
+    pub output: OutputFlags,
     /// Who the job is.
-    pub login: Login,
+    pub login: LoginFlags,
     /// How Vault is reached.
-    pub connection: Connection,
+    pub connection: ConnectionFlags,
 }
 
-impl Fetch {
+impl FetchFlags {
     /// The text of a setting that was given on the command line.
     #[must_use]
     pub fn said(&self, setting: &Setting) -> Option<&str> {
@@ -48,10 +48,10 @@ impl Fetch {
     /// The flags of a cloud's command, in the order of the help.
     pub(super) fn augment_args(cloud: &'static Cloud, command: Command) -> Command {
         let of = |heading| cloud.settings.iter().filter(move |setting| setting.heading == heading);
-        let command = Engine::augment_args(command).args(of(Heading::Credential).map(|setting| argument(setting)));
+        let command = EngineFlags::augment_args(command).args(of(Heading::Credential).map(|setting| argument(setting)));
         let command = command.args(of(Heading::Output).map(|setting| argument(setting)));
         // Each of these would put its own description in the command's place.
-        Connection::augment_args(Login::augment_args(Output::augment_args(command))).about(cloud.about)
+        ConnectionFlags::augment_args(LoginFlags::augment_args(OutputFlags::augment_args(command))).about(cloud.about)
     }
 
     pub(super) fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
@@ -64,11 +64,11 @@ impl Fetch {
         };
         Ok(Self {
             cloud,
-            engine: Engine::from_arg_matches(matches)?,
+            engine: EngineFlags::from_arg_matches(matches)?,
             settings: cloud.settings.iter().filter_map(given).collect(),
-            output: Output::from_arg_matches(matches)?,
-            login: Login::from_arg_matches(matches)?,
-            connection: Connection::from_arg_matches(matches)?,
+            output: OutputFlags::from_arg_matches(matches)?,
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
         })
     }
 }
@@ -92,7 +92,7 @@ fn argument(setting: &Setting) -> Arg {
 /// `ci-creds cache`.
 #[derive(Args)]
 #[command(about = CACHE)]
-pub struct Cache {
+pub struct CacheFlags {
     /// What to do with it [default: show it]
     #[command(subcommand)]
     pub action: Option<CacheAction>,
@@ -102,27 +102,27 @@ pub struct Cache {
 #[derive(Subcommand)]
 pub enum CacheAction {
     /// Give the leases back, and remove what is kept for this login
-    Clear(Clear),
+    Clear(ClearFlags),
 }
 
 /// `ci-creds cache clear`.
 #[derive(Args)]
-pub struct Clear {
+pub struct ClearFlags {
     /// Remove what other logins keep too, and what Vault did not take back; those leases end by themselves
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub login: Login,
+    pub login: LoginFlags,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub connection: Connection,
+    pub connection: ConnectionFlags,
 }
 
 /// Which credential.
 #[derive(Args)]
 #[command(next_help_heading = "Credential")]
-pub struct Engine {
+pub struct EngineFlags {
     /// The engine's role; may hold placeholders such as {project_id}-{environment}
     #[arg(short, long, value_name = "ROLE")]
     pub role: Option<String>,
@@ -134,7 +134,7 @@ pub struct Engine {
 /// How it is handed over.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
-pub struct Output {
+pub struct OutputFlags {
     /// What to print [default: shell]
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
@@ -165,7 +165,7 @@ pub struct Output {
 }
 
 /// Who the job is. The files of the secrets are the table of [`Input`]; the rest stands here.
-pub struct Login {
+pub struct LoginFlags {
     /// The method.
     pub auth: Option<AuthMethod>,
     /// Where the login is mounted.
@@ -183,7 +183,7 @@ pub struct Login {
     files: Vec<(Input, PathBuf)>,
 }
 
-impl Login {
+impl LoginFlags {
     /// The file that the flag of an input names.
     #[must_use]
     pub fn file(&self, input: Input) -> Option<&Path> {
@@ -210,7 +210,7 @@ struct MethodFlags {
 
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
-struct AudienceFlag {
+struct AudienceFlags {
     /// Send the ID token although its audience is the URL of another host
     #[arg(long)]
     any_audience: bool,
@@ -228,7 +228,7 @@ struct TokenFlags {
 }
 
 /// What `derive(Args)` would write, with the table of [`Input`] in between.
-impl Args for Login {
+impl Args for LoginFlags {
     fn augment_args(command: Command) -> Command {
         let file = |input: Input| {
             let path = clap::value_parser!(PathBuf);
@@ -236,7 +236,7 @@ impl Args for Login {
         };
         let (id_token, others): (Vec<_>, Vec<_>) = Input::ALL.into_iter().partition(|input| *input == Input::IdToken);
         let command = MethodFlags::augment_args(command).args(id_token.into_iter().map(file));
-        TokenFlags::augment_args(AudienceFlag::augment_args(command).args(others.into_iter().map(file)))
+        TokenFlags::augment_args(AudienceFlags::augment_args(command).args(others.into_iter().map(file)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -244,10 +244,10 @@ impl Args for Login {
     }
 }
 
-impl FromArgMatches for Login {
+impl FromArgMatches for LoginFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let MethodFlags { auth, auth_mount, auth_role, id_token_env } = MethodFlags::from_arg_matches(matches)?;
-        let AudienceFlag { any_audience } = AudienceFlag::from_arg_matches(matches)?;
+        let AudienceFlags { any_audience } = AudienceFlags::from_arg_matches(matches)?;
         let TokenFlags { child_token, creation_path } = TokenFlags::from_arg_matches(matches)?;
         let file = |input: Input| Some((input, matches.get_one::<PathBuf>(input.key())?.clone()));
         let files = Input::ALL.into_iter().filter_map(file).collect();
@@ -263,7 +263,7 @@ impl FromArgMatches for Login {
 /// How Vault is reached.
 #[derive(Args, Default)]
 #[command(next_help_heading = "Connection")]
-pub struct Connection {
+pub struct ConnectionFlags {
     /// Vault's address, for example `https://vault.example.com:8200`
     #[arg(short, long, value_name = "URL")]
     pub address: Option<String>,

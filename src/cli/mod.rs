@@ -16,9 +16,12 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::error::{Error, Kind, Result};
 
 pub use command::Command;
-pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Output, Shell};
+pub use flag::{
+    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, EngineFlags, FetchFlags, LoginFlags,
+    OutputFlags, Shell,
+};
 pub(crate) use word::looks_like_a_token;
-pub use word::{Intent, guess_intent};
+pub(crate) use word::{Intent, guess_intent};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.
 #[derive(Parser)]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::ValueEnum;
 use clap::parser::ValueSource;
 
-use super::command::{Output, rows};
+use super::command::{CommandOutput, rows};
 use crate::error::{Error, Kind};
 use crate::provider::cloud::Setting;
 use crate::provider::shape::Shape;
@@ -13,7 +13,7 @@ use crate::render::format::Format;
 
 /// What a command line that may be wrong is meant to print: enough to make an `eval` fail.
 #[derive(Debug)]
-pub struct Intent {
+pub(crate) struct Intent {
     /// What the credential would have consisted of, when it is known whose it was to be.
     pub shape: Option<&'static Shape>,
     /// The format.
@@ -25,7 +25,7 @@ pub struct Intent {
 /// Reads the intent from arguments that clap has not seen or has refused; `None` when the command prints no
 /// credential. A shell that evaluates us must fail even when its line has a typing error.
 #[must_use]
-pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
+pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     let words: Vec<_> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
     if words.iter().any(|word| matches!(word.as_ref(), "--help" | "-h" | "--version" | "-V")) {
         return None;
@@ -33,8 +33,8 @@ pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     let command = words.iter().find(|word| !word.starts_with('-')).map(AsRef::as_ref).unwrap_or_default();
     let said = |setting: &Setting| words.iter().any(|word| *word == setting.flag);
     let cloud = match rows().find(|row| row.name == command).map(|row| row.output) {
-        Some(Output::Text) => return None,
-        Some(Output::Credential(cloud)) => Some(cloud),
+        Some(CommandOutput::Text) => return None,
+        Some(CommandOutput::Credential(cloud)) => Some(cloud),
         None => None,
     };
     let value = words.iter().enumerate().rev().find_map(|(index, word)| match word.as_ref() {

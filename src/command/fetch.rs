@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::render::format::Format;
-use crate::source::{Server, Source};
+use crate::source::{Source, VaultSource};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
@@ -39,7 +39,7 @@ pub(crate) fn run(mut plan: Plan, host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was given back.
+/// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was revoked.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
     let vault = Vault::new(&plan.connection, host)?;
     if plan.output.format == Format::Process && !plan.output.verbose {
@@ -47,7 +47,7 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> 
     }
     start_runtime(host)?.block_on(async {
         let custody = Custody::new(&vault, cache, host, Interrupt::listen()?);
-        let source = Source::Vault(Server { vault: &vault, host });
+        let source = Source::Vault(VaultSource { vault: &vault, host });
         let end = obtain_and_deliver(Chain::new(source, cache, host, custody), plan, host).await;
         if plan.output.verbose {
             vault.take_warnings().into_iter().for_each(|text| host.warn(text));

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::Input;
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Value};
 use crate::variables::CI_CREDS_CONFIG;
@@ -91,7 +91,7 @@ impl Settings {
 ///
 /// # Errors
 /// What is wrong, and where.
-fn parse_settings(text: &str) -> Result<Settings, Mistake> {
+fn parse_settings(text: &str) -> Result<Settings, FileMistake> {
     let mut root = DeTable::parse(text)?;
     let (mut clouds, mut inputs) = (Vec::new(), Vec::new());
     for cloud in CLOUDS {
@@ -109,8 +109,8 @@ fn parse_settings(text: &str) -> Result<Settings, Mistake> {
     Ok(Settings { clouds, inputs, ..settings })
 }
 
-fn parse_path(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, Mistake> {
-    let text = value.get_ref().as_str().ok_or_else(|| Mistake::at(value.span(), "path string"))?;
+fn parse_path(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, FileMistake> {
+    let text = value.get_ref().as_str().ok_or_else(|| FileMistake::at(value.span(), "path string"))?;
     Ok(PathBuf::from(text))
 }
 
@@ -118,13 +118,13 @@ fn parse_path(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, Mistake> {
 const BEHIND_INPUTS: &str = "`allowed-origins`";
 
 /// Names the keys of [`Input`] too, where the others are named in place of an unknown one.
-fn name_inputs(mistake: Mistake) -> Mistake {
+fn name_inputs(mistake: FileMistake) -> FileMistake {
     let inputs: String = Input::ALL.into_iter().map(|input| format!("`{}`, ", input.key())).collect();
-    Mistake { problem: mistake.problem.replace(BEHIND_INPUTS, &(inputs + BEHIND_INPUTS)), ..mistake }
+    FileMistake { problem: mistake.problem.replace(BEHIND_INPUTS, &(inputs + BEHIND_INPUTS)), ..mistake }
 }
 
-fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Table, Mistake> {
-    let entries = table.get_ref().as_table().ok_or_else(|| Mistake::at(table.span(), "a table"))?;
+fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Table, FileMistake> {
+    let entries = table.get_ref().as_table().ok_or_else(|| FileMistake::at(table.span(), "a table"))?;
     let mut known = Table { command: cloud.command, texts: Vec::new(), switches: Vec::new() };
     for (key, value) in entries {
         let setting = cloud.settings.iter().find(|setting| setting.in_file && setting.key() == key.get_ref());
@@ -132,14 +132,14 @@ fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Ta
             Some(setting) => setting.key(),
             None => match COMMON.iter().find(|name| **name == key.get_ref()) {
                 Some(name) => name,
-                None => return Err(Mistake::unknown(key, cloud)),
+                None => return Err(FileMistake::unknown(key, cloud)),
             },
         };
         match (setting.map(|setting| setting.value), value.get_ref()) {
             (Some(Value::Switch), DeValue::Boolean(on)) => known.switches.push((name, *on)),
-            (Some(Value::Switch), _) => return Err(Mistake::at(value.span(), "a boolean")),
+            (Some(Value::Switch), _) => return Err(FileMistake::at(value.span(), "a boolean")),
             (_, DeValue::String(text)) => known.texts.push((name, text.clone().into_owned())),
-            (_, _) => return Err(Mistake::at(value.span(), "a string")),
+            (_, _) => return Err(FileMistake::at(value.span(), "a string")),
         }
     }
     Ok(known)
@@ -149,12 +149,12 @@ fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Ta
 const COMMON: [&str; 2] = ["role", "mount"];
 
 /// What is wrong in a file, and at which byte.
-struct Mistake {
+struct FileMistake {
     place: usize,
     problem: String,
 }
 
-impl Mistake {
+impl FileMistake {
     fn at(span: Range<usize>, expected: &str) -> Self {
         Self { place: span.start, problem: format!("invalid type: another one, expected {expected}") }
     }
@@ -167,7 +167,7 @@ impl Mistake {
     }
 }
 
-impl From<toml::de::Error> for Mistake {
+impl From<toml::de::Error> for FileMistake {
     fn from(error: toml::de::Error) -> Self {
         Self { place: error.span().map_or(0, |span| span.start), problem: error.message().replace('\n', " ") }
     }
@@ -187,16 +187,17 @@ struct File {
 
 impl Files {
     /// The first file that answers.
-    pub(super) fn find<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<Sourced<T>> {
+    pub(super) fn find<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<WithOrigin<T>> {
         self.0
             .iter()
-            .find_map(|file| Some(Sourced { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
+            .find_map(|file| Some(WithOrigin { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
     }
 
     /// The first file of root's that answers: what no variable has said, nor has a file that one chose.
-    pub(super) fn find_of_root<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<Sourced<T>> {
+    pub(super) fn find_of_root<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<WithOrigin<T>> {
         let mut of_root = self.0.iter().filter(|file| file.of_root);
-        of_root.find_map(|file| Some(Sourced { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
+        of_root
+            .find_map(|file| Some(WithOrigin { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
     }
 
     /// Whether a flag or a file of root's said so, and no variable.

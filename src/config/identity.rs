@@ -11,19 +11,19 @@ use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{AuthMethod, Circumstances, Companion, Input, Login};
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::secret::Secret;
 use crate::variables as var;
 
 /// The inputs that are present; nothing of them is read yet.
-struct Found {
+struct Inputs {
     secrets: Vec<(Input, SecretSource)>,
     /// What `vault login` left; looked for only when nothing else is there, for a helper may have to be asked.
-    stored: Option<Sourced<Secret>>,
-    role: Option<Sourced<String>>,
+    stored: Option<WithOrigin<Secret>>,
+    role: Option<WithOrigin<String>>,
 }
 
-impl Found {
+impl Inputs {
     fn get(&self, input: Input) -> Option<&SecretSource> {
         self.secrets.iter().find(|(found, _)| *found == input).map(|(_, source)| source)
     }
@@ -35,7 +35,7 @@ impl Found {
 }
 
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
-pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
+pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
     let mut found = find(flags, layers)?;
     let named = wanted(flags, layers)?;
     let method = match named {
@@ -68,7 +68,7 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
     }
     let beside =
         Circumstances { role_id: proof.role_id, claims: claims.clone(), creation_path, child: flags.child_token };
-    let Sourced { value: secret, origin } = proof.secret;
+    let WithOrigin { value: secret, origin } = proof.secret;
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
     let mount = login_mount(method, flags, layers)?;
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
@@ -88,23 +88,23 @@ struct Reader<'a> {
 
 /// The secret that proves who the job is, and what belongs to it.
 struct Proof {
-    secret: Sourced<Secret>,
+    secret: WithOrigin<Secret>,
     role_id: Option<Secret>,
 }
 
 impl Reader<'_> {
-    fn read(&self, source: SecretSource, input: Input) -> Result<Sourced<Secret>> {
+    fn read(&self, source: SecretSource, input: Input) -> Result<WithOrigin<Secret>> {
         source.read(self.layers.host, input, self.job_files.as_deref())
     }
 
-    fn demand(&self, found: &mut Found, input: Input) -> Result<Sourced<Secret>> {
+    fn demand(&self, found: &mut Inputs, input: Input) -> Result<WithOrigin<Secret>> {
         found.take(input).map_or_else(|| Err(missing(self.method, input.variable())), |source| self.read(source, input))
     }
 
     fn read_proof(
         &self,
-        found: &mut Found,
-        id_token: Result<Option<Sourced<Secret>>>,
+        found: &mut Inputs,
+        id_token: Result<Option<WithOrigin<Secret>>>,
         role_is_named: bool,
     ) -> Result<Proof> {
         let needs = self.method.needs();
@@ -131,7 +131,7 @@ impl Reader<'_> {
         Ok(Proof { secret, role_id: role_id.map(|id| id.value) })
     }
 
-    fn creation_path(&self, flags: &cli::Login) -> Result<Option<String>> {
+    fn creation_path(&self, flags: &cli::LoginFlags) -> Result<Option<String>> {
         if self.method != AuthMethod::WrappingToken {
             return Ok(None);
         }
@@ -140,7 +140,7 @@ impl Reader<'_> {
         Ok(path.map(|path| parse_path(path, "creation path")).transpose()?.map(|path| path.value))
     }
 
-    fn token(&self, found: &mut Found, input: Input) -> Result<Sourced<Secret>> {
+    fn token(&self, found: &mut Inputs, input: Input) -> Result<WithOrigin<Secret>> {
         match (found.take(input), found.stored.take()) {
             (Some(source), _) => self.read(source, input),
             (None, Some(stored)) => Ok(stored),
@@ -150,7 +150,7 @@ impl Reader<'_> {
     }
 }
 
-fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
+fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
     if flags.auth.is_some() {
         return Ok(flags.auth);
     }
@@ -163,7 +163,7 @@ fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<AuthMethod>>
     })
 }
 
-fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
+fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
     let mut secrets = Vec::new();
     for input in Input::ALL {
         let source = match input {
@@ -174,14 +174,14 @@ fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
     }
     let flag = ("--auth-role", flags.auth_role.as_deref());
     let role = layers.text(flag, &[var::CI_CREDS_AUTH_ROLE], |file| file.auth_role.as_deref())?;
-    Ok(Found { secrets, stored: None, role })
+    Ok(Inputs { secrets, stored: None, role })
 }
 
-fn find_input(input: Input, flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+fn find_input(input: Input, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     layers.find_secret((input.facts().flag, flags.file(input)), input.variable(), |file| file.file_of(input))
 }
 
-fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     if flags.file(Input::IdToken).is_none() {
         let named =
             layers.text(("--id-token-env", flags.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?;
@@ -219,7 +219,7 @@ fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Secre
 
 /// The first way whose inputs are present. A wrapping token needs no role id when it holds a login, which only a
 /// lookup can tell.
-fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<AuthMethod> {
+fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
     let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
     let is_there = |input: Input| found.get(input).is_some();
     let is_complete = |method: &AuthMethod| {
@@ -256,12 +256,12 @@ fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<AuthMethod> {
     .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
 }
 
-fn login_mount(method: AuthMethod, flags: &cli::Login, layers: &Layers<'_>) -> Result<String> {
+fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<String> {
     let needs = method.needs();
     let variables: Vec<_> = [var::CI_CREDS_AUTH_MOUNT].into_iter().chain(needs.mount_variable).collect();
     let mount = layers
         .text(("--auth-mount", flags.auth_mount.as_deref()), &variables, |file| file.auth_mount.as_deref())?
-        .unwrap_or_else(|| Sourced::default(needs.mount.to_owned()));
+        .unwrap_or_else(|| WithOrigin::default(needs.mount.to_owned()));
     // `vault auth list` shows `auth/gitlab/` in places; both spellings mean the same mount.
     let mount = mount.map(|mount| mount.trim_matches('/').strip_prefix("auth/").map_or(mount.clone(), str::to_owned));
     parse_path(mount, "mount of the login").map(|mount| mount.value)

@@ -6,7 +6,7 @@ use super::source::Layers;
 use crate::claims::{Claims, PLACEHOLDERS};
 use crate::error::{Error, Kind, Result};
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 
 /// Longer than any name in use, and short enough for a message.
 const LONGEST: usize = 256;
@@ -28,7 +28,7 @@ pub fn is_role(name: &str) -> bool {
 ///
 /// # Errors
 /// [`Kind::Usage`], without a name that could hold anything.
-pub(super) fn check_role(role: &Sourced<String>, what: &str) -> Result<()> {
+pub(super) fn check_role(role: &WithOrigin<String>, what: &str) -> Result<()> {
     if is_role(&role.value) {
         return Ok(());
     }
@@ -54,10 +54,10 @@ pub fn path_in(text: &str) -> Option<&str> {
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<String>> {
+pub(super) fn parse_path(path: WithOrigin<String>, what: &str) -> Result<WithOrigin<String>> {
     if let Some(found) = path_in(&path.value) {
         let value = found.to_owned();
-        return Ok(Sourced { value, origin: path.origin });
+        return Ok(WithOrigin { value, origin: path.origin });
     }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a path that Vault can have", path.origin))
         .hint("segments of letters, digits and _ - . @ + ~ = : joined by single slashes; no .. and no percent sign"))
@@ -69,16 +69,16 @@ pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<St
 /// [`Kind::Usage`] for a placeholder that does not exist, or one left open; [`Kind::Config`] for one without a
 /// value in this job, or with a character that no role can have: `group/project` names no single role.
 pub(super) fn resolve_placeholders(
-    role: Sourced<String>,
+    role: WithOrigin<String>,
     claims: Option<&Claims>,
     layers: &Layers<'_>,
-) -> Result<Sourced<String>> {
+) -> Result<WithOrigin<String>> {
     if !role.value.contains(['{', '}']) {
         return Ok(role);
     }
     let open = || Error::new(Kind::Usage, format!("the role (from {}) has a brace without its partner", role.origin));
     let text = fill(&role.value, open, |name| resolve_placeholder(name, &role.origin, claims, layers))?;
-    Ok(Sourced { value: text, origin: role.origin })
+    Ok(WithOrigin { value: text, origin: role.origin })
 }
 
 /// Puts `value(NAME)` in the place of every `{NAME}`, once: no value is looked into for another placeholder.
@@ -149,7 +149,7 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub(super) fn check_variable_name(name: &Sourced<String>) -> Result<()> {
+pub(super) fn check_variable_name(name: &WithOrigin<String>) -> Result<()> {
     let text = name.value.as_str();
     let sound = text.len() <= LONGEST
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -167,8 +167,8 @@ mod tests {
     use super::*;
     use crate::host::{Fake, Host};
 
-    fn role(text: &str) -> Sourced<String> {
-        Sourced { value: text.into(), origin: Origin::Flag("--role") }
+    fn role(text: &str) -> WithOrigin<String> {
+        WithOrigin { value: text.into(), origin: Origin::Flag("--role") }
     }
 
     #[test]

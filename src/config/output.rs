@@ -12,7 +12,7 @@ use crate::variables as var;
 
 /// How a credential is handed over.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     /// The format.
     pub format: Format,
     /// How it reaches the caller.
@@ -25,7 +25,7 @@ pub struct Output {
 
 /// The way from us to the caller.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// The text itself on stdout.
     Stdout,
     /// The same, after the masks on stderr.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cache::Place;
+use super::cache::CachePlace;
 use super::output::Output;
 use super::readiness::Readiness;
 use crate::http::transport::Connection;
@@ -13,7 +13,7 @@ use crate::provider::shape::Shape;
 
 /// What a run that fetches a credential does.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// How Vault is reached.
     pub connection: Connection,
     /// Who the job is.
@@ -29,7 +29,7 @@ pub struct Plan {
     /// Variables to export beside the credential.
     pub companions: Vec<(&'static str, String)>,
     /// Where credentials are kept between calls, when this one may be.
-    pub cache: Option<Place>,
+    pub cache: Option<CachePlace>,
     /// Where a new key is tried before it is handed over, when somebody asked for that.
     pub readiness: Option<Readiness>,
     /// How it is handed over.
@@ -38,7 +38,7 @@ pub struct Plan {
 
 /// Where Vault is and who the caller is: what it takes to give something back.
 #[derive(Debug)]
-pub struct Access {
+pub(crate) struct Access {
     /// How Vault is reached.
     pub connection: Connection,
     /// Who the job is.

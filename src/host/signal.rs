@@ -27,7 +27,7 @@ const ENDING: [(Signal, Kind); 9] = [
 /// The first of them. From [`Interrupt::listen`] on, none of them ends the process by itself; the ones that follow the
 /// first change nothing.
 #[derive(Debug)]
-pub struct Interrupt {
+pub(crate) struct Interrupt {
     listeners: Vec<(unix::Signal, Kind)>,
     kind: Option<Kind>,
 }
@@ -37,7 +37,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// [`Kind::Os`] when the system has no more of what that takes.
-    pub fn listen() -> Result<Self> {
+    pub(crate) fn listen() -> Result<Self> {
         let ignored = ignored();
         let mut listeners = Vec::with_capacity(ENDING.len());
         for (signal, kind) in ENDING {
@@ -51,12 +51,12 @@ impl Interrupt {
 
     /// What the signal was, once it was noted.
     #[must_use]
-    pub fn kind(&self) -> Option<Kind> {
+    pub(crate) fn kind(&self) -> Option<Kind> {
         self.kind
     }
 
     /// Resolves to the kind of the first signal; after it, never.
-    pub async fn wait(&mut self) -> Kind {
+    pub(crate) async fn wait(&mut self) -> Kind {
         if self.kind.is_some() {
             return std::future::pending().await;
         }
@@ -76,7 +76,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// The kind of that signal.
-    pub async fn race<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Kind> {
+    pub(crate) async fn race<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Kind> {
         tokio::select! {
             biased;
             done = work => Ok(done),
@@ -89,7 +89,7 @@ impl Interrupt {
 ///
 /// # Errors
 /// As [`Interrupt::listen`].
-pub fn outlive_file_limit() -> Result<()> {
+pub(crate) fn outlive_file_limit() -> Result<()> {
     // Who listened once is not ended by the signal any more, for as long as the process lives.
     listen(Signal::XFSZ).map(drop)
 }

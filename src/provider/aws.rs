@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
-use super::cloud::{Cloud, Heading, Request, Said, Setting, Value, Wait, parse_place};
-use super::shape::{Characters, CredentialsFile, Field, Made, Shape, Syntax};
+use super::cloud::{Choices, Cloud, EngineRequest, Heading, Setting, Value, Wait, parse_place};
+use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::time::parse_duration;
 use crate::variables as var;
 
@@ -51,7 +51,7 @@ static WAIT_READY: Setting =
 static KEEP_PROFILE: Setting =
     switch("--keep-profile", "Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are", Heading::Output, false);
 
-fn request(said: &Said<'_>) -> Result<Request> {
+fn request(said: &Choices<'_>) -> Result<EngineRequest> {
     let segment = parse_via((said.text)(&VIA)?)?;
     let region = (said.text)(&REGION)?;
     let mut companions = Vec::new();
@@ -78,11 +78,11 @@ fn request(said: &Said<'_>) -> Result<Request> {
         temporary: segment == "sts",
     };
     let wait = (said.is_on)(&WAIT_READY).then_some(Wait { region });
-    Ok(Request { mint, companions, wait })
+    Ok(EngineRequest { mint, companions, wait })
 }
 
 /// Which of the engine's two paths is read.
-fn parse_via(via: Option<Sourced<String>>) -> Result<&'static str> {
+fn parse_via(via: Option<WithOrigin<String>>) -> Result<&'static str> {
     match via {
         None => Ok("sts"),
         Some(text) if text.value == "sts" => Ok("sts"),
@@ -91,7 +91,7 @@ fn parse_via(via: Option<Sourced<String>>) -> Result<&'static str> {
     }
 }
 
-fn parse_name(text: Sourced<String>, others: &str, longest: usize, what: &str) -> Result<String> {
+fn parse_name(text: WithOrigin<String>, others: &str, longest: usize, what: &str) -> Result<String> {
     let sound = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
     if !text.value.is_empty() && text.value.len() <= longest && text.value.chars().all(sound) {
         return Ok(text.value);
@@ -116,7 +116,7 @@ pub static AWS: Shape = Shape {
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
     file: Some(FILE),
     // `vault-WHO-ROLE-TIME-…`, unless the engine's username_template says otherwise.
-    made: Made { what: "an IAM user", list: "aws iam list-users" },
+    made: CloudObject { what: "an IAM user", list: "aws iam list-users" },
 };
 
 static FIELDS: [Field; 4] = [

@@ -6,7 +6,7 @@
 use super::shape::Shape;
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 
 /// A cloud.
 pub struct Cloud {
@@ -25,7 +25,7 @@ pub struct Cloud {
     /// The switch that leaves alone what [`Shape::profiles`] names.
     pub keep_profile: Option<&'static Setting>,
     /// The request, from what was said.
-    pub request: fn(&Said<'_>) -> Result<Request>,
+    pub request: fn(&Choices<'_>) -> Result<EngineRequest>,
 }
 
 /// One thing that a user may say of a credential: a flag and, under the same name, a key of the configuration file.
@@ -73,7 +73,7 @@ impl Setting {
 }
 
 /// What was said of one credential.
-pub struct Said<'a> {
+pub struct Choices<'a> {
     /// Where the engine is mounted.
     pub mount: &'a str,
     /// The engine's role.
@@ -81,13 +81,13 @@ pub struct Said<'a> {
     /// Whether the output sets variables, so that there must be a value for each.
     pub sets_variables: bool,
     /// The text of a setting, from the first layer that has one.
-    pub text: &'a dyn Fn(&'static Setting) -> Result<Option<Sourced<String>>>,
+    pub text: &'a dyn Fn(&'static Setting) -> Result<Option<WithOrigin<String>>>,
     /// Whether a switch is on.
     pub is_on: &'a dyn Fn(&'static Setting) -> bool,
 }
 
 /// What follows for the run.
-pub struct Request {
+pub struct EngineRequest {
     /// The read, or write, that makes the credential.
     pub mint: Mint,
     /// Variables to export beside it.
@@ -99,7 +99,7 @@ pub struct Request {
 /// A wish to wait until the cloud knows a new key.
 pub struct Wait {
     /// The region that a flag or a file names.
-    pub region: Option<Sourced<String>>,
+    pub region: Option<WithOrigin<String>>,
 }
 
 impl Cloud {
@@ -115,7 +115,7 @@ impl Cloud {
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub fn parse_place(place: &Sourced<String>, what: &str) -> Result<String> {
+pub(crate) fn parse_place(place: &WithOrigin<String>, what: &str) -> Result<String> {
     let text = place.value.trim();
     if !text.is_empty()
         && text.len() <= 64

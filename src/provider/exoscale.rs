@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use super::aws;
-use super::cloud::{Cloud, Heading, Request, Said, Setting, Value, parse_place};
-use super::shape::{Characters, CredentialsFile, Field, Made, Shape, Syntax};
+use super::cloud::{Choices, Cloud, EngineRequest, Heading, Setting, Value, parse_place};
+use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::variables as var;
@@ -47,7 +47,7 @@ static STORAGE: Setting = Setting {
     in_file: false,
 };
 
-fn request(said: &Said<'_>) -> Result<Request> {
+fn request(said: &Choices<'_>) -> Result<EngineRequest> {
     let storage_wanted = (said.is_on)(&STORAGE);
     let zone = (said.text)(if storage_wanted { &STORAGE_ZONE } else { &ZONE })?;
     let companions = match zone.map(|zone| parse_place(&zone, "zone")).transpose()? {
@@ -62,7 +62,7 @@ fn request(said: &Said<'_>) -> Result<Request> {
         }
         None => Vec::new(),
     };
-    Ok(Request { mint: mint(said.mount, said.role), companions, wait: None })
+    Ok(EngineRequest { mint: mint(said.mount, said.role), companions, wait: None })
 }
 
 /// Its key. exo prefers `EXOSCALE_API_KEY` to `EXOSCALE_KEY`, the Terraform provider the other way round: with
@@ -122,7 +122,7 @@ static SOS_FIELDS: [Field; 3] = [
 ];
 
 /// `vault-[PREFIX-]ROLE-WHO-TIME`, where WHO is the display name of the Vault token.
-const MADE: Made = Made { what: "an API key", list: "exo iam api-key list" };
+const MADE: CloudObject = CloudObject { what: "an API key", list: "exo iam api-key list" };
 
 const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
     Field {

@@ -28,7 +28,7 @@ use crate::time::render_time;
 use format::Format;
 use pairs::Pairs;
 
-pub use summary::summary;
+pub(crate) use summary::summary;
 
 /// The text that hands the credential over. `delimiter` is a word that nobody could know before, for the formats that
 /// need one.
@@ -63,7 +63,7 @@ pub const PROFILE: &str = "ci-creds";
 /// Whether every reader of credentials files takes this for a name, and for the same one. The set is that of the SDK for
 /// Rust, the strictest: it passes over a profile with a blank in its name.
 #[must_use]
-pub fn is_profile(name: &str) -> bool {
+pub(crate) fn is_profile(name: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@+%".contains(&byte);
     (1..=128).contains(&name.len()) && name.bytes().all(sound) && name != "DEFAULT"
 }
@@ -117,7 +117,7 @@ pub fn check(shape: &Shape, file: &CredentialsFile, text: &str, profile: &str, r
 
 /// What in an AWS config file makes the SDKs pass over the keys of this profile, and in which line.
 #[must_use]
-pub fn find_rival(config: &str, profile: &str) -> Option<String> {
+pub(crate) fn find_rival(config: &str, profile: &str) -> Option<String> {
     profile::find_rival(config, profile)
 }
 
@@ -149,7 +149,7 @@ fn pairs<'a>(credential: &'a Credential, syntax: Syntax, end: Option<&'a str>) -
 /// The POSIX shell exports by which the cloud's tools find the profile in the file at `path`, which is
 /// [plain](is_plain). They hold no secret.
 #[must_use]
-pub fn pointers(credential: &Credential, file: &CredentialsFile, path: &Path, profile: &str) -> String {
+pub(crate) fn pointers(credential: &Credential, file: &CredentialsFile, path: &Path, profile: &str) -> String {
     shell::pointers(credential, file, path, profile)
 }
 
@@ -176,7 +176,7 @@ pub fn failure(format: Format, shape: Option<&Shape>, keep_profile: bool, kind: 
 /// For a caller that traces its commands: the line for stdout that sources the private file at `path`; `None`
 /// when the format knows no such way.
 #[must_use]
-pub fn source_line(format: Format, path: &Path) -> Option<String> {
+pub(crate) fn source_line(format: Format, path: &Path) -> Option<String> {
     match format {
         Format::Shell => Some(shell::source_line(path)),
         Format::Fish => Some(fish::source_line(path)),
@@ -189,7 +189,7 @@ pub fn source_line(format: Format, path: &Path) -> Option<String> {
 /// # Panics
 /// Never: formats without [`source_line`] get their plain text.
 #[must_use]
-pub fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret {
+pub(crate) fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret {
     match format {
         Format::Fish => fish::untraced(path, exports),
         _ => shell::untraced(path, exports),
@@ -198,7 +198,7 @@ pub fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret {
 
 /// Characters that no shell acts on, quoted or not: what a path must be made of to stand in an unquoted eval.
 #[must_use]
-pub fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+/=.:@%,-".contains(&byte))
 }
 

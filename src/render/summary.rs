@@ -9,7 +9,7 @@ use crate::time::render_time;
 /// The summary, for stdout. The secret values are masked whole: not even their length shows. `edited` is the
 /// credentials file that was edited, and the profile in it.
 #[must_use]
-pub fn summary(credential: &Credential, login: &str, edited: Option<(&CredentialsFile, &Path, &str)>) -> String {
+pub(crate) fn summary(credential: &Credential, login: &str, edited: Option<(&CredentialsFile, &Path, &str)>) -> String {
     let mut rows = vec![
         ("provider", credential.shape.title.as_ref().to_owned()),
         ("login", login.to_owned()),

@@ -7,7 +7,7 @@ use crate::config::Plan;
 use crate::custody::{Custody, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::identity::Spent;
+use crate::identity::Spend;
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
@@ -28,7 +28,7 @@ pub(super) async fn log_in(
         );
         return Err(explain(Error::new(Kind::Denied, text), plan, lost, custody, host));
     }
-    let auth::Failed { error, spent } = match custody.race(auth::login(vault, &plan.login)).await? {
+    let auth::LoginFailure { error, spent } = match custody.race(auth::login(vault, &plan.login)).await? {
         Ok(session) => return Ok(session),
         Err(failed) => failed,
     };
@@ -70,9 +70,9 @@ fn explain(error: Error, plan: &Plan, lost: bool, custody: &Custody<'_>, host: &
 
 /// Keeps what a single-use secret bought. Any other login is made anew: its token would be older than the
 /// credential, and end it early.
-pub(super) fn keep(spent: Spent, session: &Session, custody: &Custody<'_>, host: &Host) -> bool {
+pub(super) fn keep(spent: Spend, session: &Session, custody: &Custody<'_>, host: &Host) -> bool {
     let keep = |Writer { cache, lock }: Writer<'_>| cache.keep_login(lock, session, host);
-    spent != Spent::Nothing && custody.writer().is_some_and(keep)
+    spent != Spend::Nothing && custody.writer().is_some_and(keep)
 }
 
 fn kept_in_vain(error: Error) -> Error {

@@ -6,28 +6,32 @@ use super::outcome::{Outcome, Patience};
 use super::step::Step;
 use super::wire::{self, Envelope};
 use crate::error::{Error, Kind};
-use crate::http::{Broken, Reply, Stage};
+use crate::http::{Reply, Stage, TransportError};
 
 /// Reads what came back, or did not. `secrets` are those of the run, which no message repeats.
 #[must_use]
 pub(super) fn classify(
     step: Step,
-    result: Result<Reply, Broken>,
+    result: Result<Reply, TransportError>,
     host: &str,
     path: &str,
     secrets: &Secrets,
 ) -> Outcome {
     let reply = match result.map_err(|broken| withhold(broken, host, secrets)) {
         Ok(reply) => reply,
-        Err(Broken { stage: Stage::NotSent, error }) => return Outcome::not_processed(error, None, Patience::Counted),
-        Err(Broken { stage: Stage::Leaderless, error }) => return Outcome::not_processed(error, None, Patience::Run),
-        Err(Broken { stage: Stage::Sent, error }) => {
+        Err(TransportError { stage: Stage::NotSent, error }) => {
+            return Outcome::not_processed(error, None, Patience::Counted);
+        }
+        Err(TransportError { stage: Stage::Leaderless, error }) => {
+            return Outcome::not_processed(error, None, Patience::Run);
+        }
+        Err(TransportError { stage: Stage::Sent, error }) => {
             // An answer that cannot be used is one all the same: Vault had done its work.
             let answered = error.kind() == Kind::Protocol;
             return Outcome::Ambiguous { error, transient: !answered, cut_off: !answered };
         }
-        Err(Broken { stage: Stage::Astray, error }) => return Outcome::foreign(step, error),
-        Err(Broken { stage: Stage::Last | Stage::Barred, error }) => return Outcome::Final(error),
+        Err(TransportError { stage: Stage::Astray, error }) => return Outcome::foreign(step, error),
+        Err(TransportError { stage: Stage::Last | Stage::Barred, error }) => return Outcome::Final(error),
     };
     match reply.status {
         200..=299 => classify_success(step, &reply, host, path, secrets),
@@ -36,12 +40,12 @@ pub(super) fn classify(
 }
 
 /// Security: a redirect and a certificate name places, and both are the server's words.
-fn withhold(broken: Broken, host: &str, secrets: &Secrets) -> Broken {
+fn withhold(broken: TransportError, host: &str, secrets: &Secrets) -> TransportError {
     if broken.error.kind() != Kind::Protocol || !secrets.stand_in(&broken.error.render(true)) {
         return broken;
     }
     let error = Error::new(Kind::Protocol, format!("the answer of {host} cannot be used; {WITHHELD}"));
-    Broken { error, ..broken }
+    TransportError { error, ..broken }
 }
 
 fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
@@ -224,7 +228,7 @@ mod tests {
 
         for (kind, withheld) in [(Kind::Protocol, true), (Kind::Unavailable, false)] {
             let error = Error::new(kind, "x wants to send us to y").hint("--redirect-host h-v-s-s-e-c-r-e-t");
-            let broken = Broken { stage: Stage::Last, error };
+            let broken = TransportError { stage: Stage::Last, error };
             let Outcome::Final(error) = classify(Step::Mint, Err(broken), "vault", "aws/sts/x", &secrets) else {
                 panic!("not final")
             };
@@ -249,7 +253,7 @@ mod tests {
     #[test]
     fn an_exchange_without_an_answer_is_told_by_what_had_left() {
         let of_step = |step, stage, kind| {
-            let broken = Broken { stage, error: Error::new(kind, "x") };
+            let broken = TransportError { stage, error: Error::new(kind, "x") };
             name(&classify(step, Err(broken), "vault:8200", "aws/sts/x", &Secrets::default())).0
         };
         let broken = |stage, kind| of_step(Step::Mint, stage, kind);

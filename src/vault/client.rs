@@ -1,6 +1,8 @@
 //! A Vault for one run. Sends, classifies, and sends again where the rules of `retry` and the run's budget allow
 //! it. The requests themselves are in `request`.
 
+mod budget;
+
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -18,23 +20,15 @@ use super::step::Step;
 use super::wire::Envelope;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::transport::{Connection, REQUEST, RETRIES};
-use crate::http::{Broken, Client, Method, Reply, Request};
+use crate::http::transport::Connection;
+use crate::http::{Client, Method, Reply, Request, TransportError};
 use crate::mint::Datum;
 use crate::secret::Secret;
 
-/// The deadline of a request that gives back, so that one that hangs is not the only one.
-const REVOKE: Duration = Duration::from_secs(4);
-/// The deadline of a revocation that waits for the engine, whose own attempts take three seconds and more. What queues it
-/// instead still has its time.
-const REVOKE_LEASE: Duration = Duration::from_secs(7);
 /// After so long somebody who waits for us to end is told why we do not.
 const SILENCE: Duration = Duration::from_secs(1);
-/// And a lookup of a token this long: the credential is there, and waits for it.
-const LOOKUP: Duration = Duration::from_secs(4);
-
 /// A Vault, for one run.
-pub struct Vault<'a> {
+pub(crate) struct Vault<'a> {
     http: Client,
     host: &'a Host,
     /// The namespace that every request names.
@@ -77,7 +71,7 @@ impl<'a> Call<'a> {
 
 /// An answer and when it was asked for, which is what lifetimes are counted from.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// The wall clock before the request was sent.
     pub sent: Timestamp,
     /// What it came to.
@@ -92,7 +86,7 @@ impl<'a> Vault<'a> {
     ///
     /// # Errors
     /// [`Kind::Config`] when the TLS settings or the proxy cannot be used.
-    pub fn new(connection: &Connection, host: &'a Host) -> Result<Self> {
+    pub(crate) fn new(connection: &Connection, host: &'a Host) -> Result<Self> {
         Ok(Self {
             http: Client::new(connection)?,
             host,
@@ -112,39 +106,18 @@ impl<'a> Vault<'a> {
 
     /// The server, as messages name it.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.http.peer.host
     }
 
     /// A wait for a server is not told: the caller shows what stands on stderr as a failure.
-    pub fn keep_silent(&self) {
+    pub(crate) fn keep_silent(&self) {
         self.silent.set(true);
     }
 
     /// The run logs in with something that is not had again.
-    pub fn note_single_use(&self) {
+    pub(crate) fn note_single_use(&self) {
         self.single_use.set(true);
-    }
-
-    /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
-    pub fn begin_clean_up(&self) {
-        self.deadline.update(|mut deadline| {
-            deadline.begin_clean_up(self.host.elapsed());
-            deadline
-        });
-    }
-
-    /// Ends the run after the read that makes a credential, if that is under way: its answer is waited for a little
-    /// longer, and nothing is asked any more but to give back. Returns whether it is.
-    pub fn interrupt(&self) -> bool {
-        if self.minting.get() {
-            self.deadline.update(|mut deadline| {
-                deadline.interrupt(self.host.elapsed());
-                deadline
-            });
-            self.interrupt.notify_one();
-        }
-        self.minting.get()
     }
 
     /// Sends a request, and sends it again where that is allowed.
@@ -241,7 +214,7 @@ impl<'a> Vault<'a> {
 
     /// A server's words for a message, or that they repeat a secret of this run and are withheld.
     #[must_use]
-    pub fn quote(&self, text: &str) -> String {
+    pub(crate) fn quote(&self, text: &str) -> String {
         self.secrets.quote(text)
     }
 
@@ -249,7 +222,7 @@ impl<'a> Vault<'a> {
     ///
     /// Vault cancels a request whose client is gone. An engine that is cut off in the middle of its work has made a key in
     /// the cloud, and no lease is registered that would ever end it.
-    async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, Broken> {
+    async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let begun = self.host.elapsed();
         let left = self.deadline.get().run().saturating_sub(begun);
         let mut answer = pin!(self.http.send(request));
@@ -283,124 +256,5 @@ impl<'a> Vault<'a> {
             rest.as_secs_f64()
         ));
         timeout(rest, answer).await.ok()
-    }
-
-    /// Whether an attempt that begins then has its whole time to connect. One that the deadline cuts while it connects
-    /// would leave us to guess whether anything was sent.
-    fn can_connect_after(&self, pause: Duration, step: Step) -> bool {
-        self.host.elapsed().saturating_add(pause).saturating_add(self.connect_timeout) < self.budget(step)
-    }
-
-    /// How often a step may be sent again. Who wants no repetition does not want a lease to be left for one lost packet.
-    #[must_use]
-    pub fn retries(&self, step: Step) -> u32 {
-        match step {
-            Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.retries.max(RETRIES),
-            Step::LookupSelf => 0,
-            _ => self.retries,
-        }
-    }
-
-    /// The end of the run, for this step.
-    fn budget(&self, step: Step) -> Duration {
-        self.deadline.get().end(step.phase())
-    }
-
-    /// How long a run lives at most.
-    pub(super) fn longest_run(&self) -> Duration {
-        self.deadline.get().longest_run()
-    }
-
-    /// What is left for one request; `None` when the run is over.
-    fn timeout(&self, step: Step) -> Option<Duration> {
-        let (deadline, now) = (self.deadline.get(), self.host.elapsed());
-        let most = match step {
-            Step::RevokeSelf | Step::QueueRevocation => REVOKE,
-            Step::RevokeLease => REVOKE_LEASE.min(deadline.leaving_room(step.phase(), now)),
-            Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
-            _ => self.request_timeout.unwrap_or(REQUEST),
-        };
-        deadline.left(step.phase(), most, now)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::Fake;
-    use crate::http::address::Address;
-    use crate::http::transport::Roots;
-
-    fn connection(timeout: u64, request_timeout: Option<u64>) -> Connection {
-        Connection {
-            address: Address::Unix("/run/vault.sock".into()),
-            address_origin: "VAULT_ADDR".into(),
-            namespace: None,
-            roots: Roots::None,
-            identity: None,
-            server_name: None,
-            proxy: None,
-            hearsay: false,
-            redirect_hosts: Vec::new(),
-            connect_timeout: Duration::from_secs(1),
-            request_timeout: request_timeout.map(Duration::from_secs),
-            timeout: Duration::from_secs(timeout),
-            retries: 2,
-        }
-    }
-
-    #[test]
-    fn each_request_has_its_deadline_and_clean_up_has_seconds_behind_the_runs() {
-        let host = Host::fake(Fake::default());
-        let seconds = |timeout, request_timeout, step| {
-            let vault = Vault::new(&connection(timeout, request_timeout), &host).unwrap();
-            vault.timeout(step).map(|left| left.as_secs())
-        };
-        let asks = [Step::LookupWrapping, Step::Unwrap, Step::Prepare, Step::LoginOnce, Step::Login];
-        let revokes = [(Step::RevokeSelf, 4), (Step::RevokeLease, 7), (Step::QueueRevocation, 4)];
-        for (timeout, request_timeout, ask, mint) in [
-            (90, None, Some(20), Some(100)),
-            (90, Some(5), Some(5), Some(100)),
-            (90, Some(80), Some(80), Some(100)),
-            (8, None, Some(8), Some(18)),
-            (8, Some(5), Some(5), Some(18)),
-            (0, None, None, None),
-        ] {
-            for step in asks {
-                assert_eq!(seconds(timeout, request_timeout, step), ask, "{step:?} {timeout} {request_timeout:?}");
-            }
-            assert_eq!(seconds(timeout, request_timeout, Step::Mint), mint, "{timeout} {request_timeout:?}");
-            let lookup = ask.map(|ask| ask.min(4));
-            assert_eq!(seconds(timeout, request_timeout, Step::LookupSelf), lookup, "{timeout} {request_timeout:?}");
-            for (step, whole) in revokes {
-                assert_eq!(
-                    seconds(timeout, request_timeout, step),
-                    Some(whole),
-                    "{step:?} {timeout} {request_timeout:?}"
-                );
-            }
-        }
-        let vault = Vault::new(&connection(30, None), &host).unwrap();
-        for step in asks.into_iter().chain([Step::Mint]) {
-            assert_eq!(vault.budget(step).as_secs(), 30, "{step:?}");
-        }
-        for (step, _) in revokes {
-            assert_eq!(vault.budget(step).as_secs(), 40, "{step:?}");
-        }
-        // A run that gives back early has no more for it.
-        vault.begin_clean_up();
-        for (step, _) in revokes {
-            assert_eq!(vault.budget(step).as_secs(), 10, "{step:?}");
-        }
-        // A signal that came during the read lets nothing begin but giving back.
-        assert!(!vault.interrupt() && vault.timeout(Step::Mint).is_some());
-        vault.minting.set(true);
-        assert!(vault.interrupt());
-        for step in asks.into_iter().chain([Step::Mint, Step::LookupSelf]) {
-            assert_eq!(vault.timeout(step), None, "{step:?}");
-        }
-        for (step, whole) in revokes {
-            assert_eq!(vault.timeout(step).map(|left| left.as_secs()), Some(whole), "{step:?}");
-        }
     }
 }

@@ -4,7 +4,7 @@ use super::echo::Secrets;
 use super::outcome::{Outcome, Patience};
 use super::refusal::Refusal;
 use super::step::Step;
-use super::wire::{self, Failure};
+use super::wire::{self, ErrorResponse};
 use crate::error::{Error, Kind};
 use crate::http::Reply;
 
@@ -56,7 +56,8 @@ const CUT_OFF: [&str; 3] = ["context deadline exceeded", "context canceled", "fa
 /// Reads the answer of a failed request. `secrets` are those of the run, which no message repeats.
 pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     let unavailable = |text: String| Error::new(Kind::Unavailable, text);
-    let Some(errors) = reply.json.then(|| wire::parse::<Failure>(&reply.body)).flatten().map(|failure| failure.errors)
+    let Some(errors) =
+        reply.json.then(|| wire::parse::<ErrorResponse>(&reply.body)).flatten().map(|failure| failure.errors)
     else {
         return classify_foreign(step, reply, host, path, secrets);
     };

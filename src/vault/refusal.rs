@@ -67,7 +67,7 @@ impl Refusal {
 
 /// One row: the first one that fits tells the cause and the change.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// What Vault says.
     pub says: Says,
     /// What kind of failure it is.
@@ -119,7 +119,7 @@ impl Says {
 
 /// The error of the first row that fits. `value` knows the values of this run by name; `{because}` is Vault's own text.
 #[must_use]
-pub fn explain(table: &[Row], refusal: &Refusal, value: &dyn Fn(&str) -> String) -> Error {
+pub(crate) fn explain(table: &[Row], refusal: &Refusal, value: &dyn Fn(&str) -> String) -> Error {
     let fill = |template: &str| fill(template, &|name| if name == "because" { refusal.because() } else { value(name) });
     match table.iter().find(|row| row.says.fits(refusal)) {
         Some(row) => Error::new(row.kind, fill(row.cause)).hint(fill(row.change)),

@@ -5,7 +5,7 @@ use super::deadline::Phase;
 
 /// The requests that we make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// `sys/wrapping/lookup`: reads, spends nothing.
     LookupWrapping,
     /// `sys/wrapping/unwrap`: spends the wrapping token before it answers.
@@ -34,7 +34,7 @@ pub enum Step {
 
 /// What may be done when nobody knows whether Vault acted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub(crate) enum Again {
     /// Send it again: doing it twice does no harm, or at most leaves something idle until its end.
     Yes,
     /// Ask whether the token is still unspent, and send it again only then.
@@ -62,7 +62,7 @@ impl Step {
 
     /// The table. After *not processed*, every step may be sent again, inside the run's budget.
     #[must_use]
-    pub fn when_ambiguous(self) -> Again {
+    pub(crate) fn when_ambiguous(self) -> Again {
         match self {
             Self::LookupWrapping
             | Self::Prepare

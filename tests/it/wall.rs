@@ -264,6 +264,53 @@ fn each_foreign_world_has_one_door() {
     }
 }
 
+/// The types that a file names. An indented `type` is an associated one: its name is the trait's.
+fn types(code: &str) -> Vec<&str> {
+    fn name(line: &str) -> Option<&str> {
+        let words: Vec<_> = line.split_whitespace().skip_while(|word| word.starts_with("pub")).collect();
+        let [keyword, name, ..] = words.as_slice() else { return None };
+        let is_type = ["struct", "enum", "trait", "union"].contains(keyword)
+            || *keyword == "type" && !line.starts_with(char::is_whitespace);
+        is_type.then(|| name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default())
+    }
+    code.lines().filter_map(name).collect()
+}
+
+/// Each type's name with the files that define one.
+fn types_of_src() -> BTreeMap<String, Vec<String>> {
+    let mut texts = BTreeMap::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &Vec::new(), &mut texts);
+    let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (module, code) in &texts {
+        for name in types(code) {
+            owners.entry(name.to_owned()).or_default().push(module.join("/"));
+        }
+    }
+    assert!(owners.len() > 150, "{} types", owners.len());
+    owners
+}
+
+#[test]
+fn no_type_bears_the_name_of_another() {
+    let mut owners = types_of_src();
+    owners.retain(|_, modules| modules.len() > 1);
+    assert_eq!(owners, BTreeMap::new());
+}
+
+#[test]
+fn no_type_is_named_by_a_participle() {
+    let mut owners = types_of_src();
+    owners.retain(|name, _| name.ends_with("ed"));
+    assert_eq!(owners, BTreeMap::new());
+}
+
+#[test]
+fn the_reader_of_types_sees_local_ones_and_passes_over_associated_ones() {
+    let code =
+        "pub struct A<'a> {\n    type B = C;\n    struct D;\npub(crate) enum E {\npub type F = G;\nlet struct_h = 1;";
+    assert_eq!(types(code), ["A", "D", "E", "F"]);
+}
+
 #[test]
 fn the_reader_of_the_walls_sees_through_braces_renames_and_re_exports() {
     assert_eq!(expand("a::{b, c::{d, self}, e as f}"), ["a::b", "a::c::d", "a::c", "a::e"]);
