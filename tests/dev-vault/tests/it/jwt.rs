@@ -207,11 +207,16 @@ fn an_unconfigured_mount_says_so() {
 #[test]
 fn the_token_knows_its_project() {
     let team = Team::new(Dialect::Vault1_16);
-    let mappings = json!({ "project_id": "project_id", "runner_id": "runner" });
+    let mappings = json!({ "project_id": "project_id", "job_id": "job" });
     team.jwt_role("ci", json!({ "bound_audiences": "https://vault.example.com", "claim_mappings": mappings }));
     let auth = team.jwt_login(&GitlabToken::new().sign()).json()["auth"].clone();
-    assert_eq!(auth["metadata"], json!({ "role": "ci", "project_id": "365", "runner": "1" }));
+    assert_eq!(auth["metadata"], json!({ "role": "ci", "project_id": "365", "job": "302" }));
     let token = text(&auth["client_token"]);
     let name = team.client.get("auth/token/lookup-self", &token).json()["data"]["display_name"].clone();
     assert_eq!(name, "ci-gitlab-somenamespace/someproject");
+
+    let number = json!({ "runner_id": "runner" });
+    team.jwt_role("ci", json!({ "bound_audiences": "https://vault.example.com", "claim_mappings": number }));
+    let refused = team.jwt_login(&GitlabToken::new().sign());
+    assert_eq!((refused.status, refused.error().as_str()), (400, "error converting claim 'runner_id' to string"));
 }
