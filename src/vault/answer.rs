@@ -148,6 +148,12 @@ mod tests {
                 failed("1 error occurred:\\n\\t* Exoscale secret engine not configured\\nhint: x"),
                 ("refused", None),
             ),
+            (
+                500,
+                JSON,
+                failed("1 error occurred:\\n\\t* error converting input soon for field \\\"ttl\\\": x\\n\\n"),
+                ("refused", None),
+            ),
             (500, JSON, failed("failed to create key: zone not configured"), ("ambiguous", Some(Kind::Unavailable))),
             (500, JSON, failed("missing role_id in x"), ("ambiguous", Some(Kind::Unavailable))),
             (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),

@@ -63,12 +63,16 @@ fn a_wrapping_token_that_is_a_broken_jwt_is_not_called_theft() {
     each_dialect(|world, dialect| {
         let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", "eyJhbGciOi.eyJ0eXBl.c2ln");
         let ran = run.run();
-        // Vault 1.8 answers this with a 500, which could be anything.
-        if dialect == Dialect::Vault1_8 {
-            ran.refused(world, 69, "unavailable", &["sys/wrapping/lookup"], &["log"]);
-        } else {
-            ran.refused(world, 77, "denied", &["cannot be looked up", "could not be parsed"], &["sys/wrapping/lookup"]);
-        }
+        match dialect {
+            // A 500 could be anything.
+            Dialect::Vault1_8 => ran.refused(world, 69, "unavailable", &["sys/wrapping/lookup"], &["log"]),
+            Dialect::Vault1_16 => {
+                let words = ["cannot be looked up", "could not be parsed"];
+                ran.refused(world, 77, "denied", &words, &["sys/wrapping/lookup"])
+            }
+            // It has one text for all that it does not know.
+            Dialect::OpenBao => ran.refused(world, 79, "spent", &["is not valid"], &["audit log"]),
+        };
     });
 }
 

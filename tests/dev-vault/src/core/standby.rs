@@ -19,9 +19,19 @@ pub(crate) const LEADER: &str = "https://127.0.0.1:8200";
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Standby {
     /// Since when it gets no news from its leader. What came after is not there.
-    pub(crate) behind_since: Option<SystemTime>,
+    behind_since: Option<SystemTime>,
+    /// It has the leader answer what makes a lease: a performance standby, or `OpenBao` with `disable_standby_reads`.
+    has_leases_made: bool,
     /// The request at hand asked to be the leader's as long as this node is behind.
     forwards: bool,
+}
+
+impl Standby {
+    pub(crate) const PERFORMANCE: Self = Self { behind_since: None, has_leases_made: true, forwards: false };
+
+    pub(crate) fn behind_since(self, since: SystemTime) -> Self {
+        Self { behind_since: Some(since), ..self }
+    }
 }
 
 impl Core {
@@ -55,7 +65,7 @@ impl Core {
     /// `OpenBao` reads on standbys too, and a standby can keep no lease. What the leader must do with the token alone,
     /// counting down its uses, is the leader's from the start.
     pub(super) fn cannot_lend(&self, caller: &Token) -> bool {
-        let local = self.standby.is_some_and(|standby| !standby.forwards);
+        let local = self.standby.is_some_and(|standby| !standby.forwards && !standby.has_leases_made);
         local && self.dialect == Dialect::OpenBao && caller.uses == Uses::Unlimited
     }
 

@@ -36,10 +36,20 @@ fn a_forged_token_is_not() {
 }
 
 #[test]
-fn only_the_supported_algorithm_is_taken() {
-    let text = "400 error validating token: invalid algorithm (alg) header parameter: \
-                token signed with unexpected algorithm";
-    assert_eq!(standard(&GitlabToken::new().sign_rs384()), text);
+fn any_algorithm_is_taken_unless_the_mount_names_its_own() {
+    assert_eq!(standard(&GitlabToken::new().sign_rs384()), "welcome");
+    let team = Team::new(Dialect::OpenBao);
+    team.vault.write(
+        "auth/ci/gitlab/config",
+        json!({
+            "jwt_validation_pubkeys": GitlabToken::public_key_pem(), "default_role": "ci",
+            "jwt_supported_algs": ["RS256"],
+        }),
+    );
+    let text =
+        "error validating token: invalid algorithm (alg) header parameter: token signed with unexpected algorithm";
+    assert_eq!(team.jwt_login(&GitlabToken::new().sign_rs384()).error(), text);
+    assert_eq!(team.jwt_login(&GitlabToken::new().sign()).status, 200);
 }
 
 #[test]
