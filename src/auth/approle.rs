@@ -94,7 +94,7 @@ fn value(name: &str, login: &Login) -> String {
 }
 
 /// Of `auth/<mount>/login`.
-const REFUSALS: [Row; 7] = [
+const REFUSALS: [Row; 10] = [
     refused(
         Says::NoSuchLogin,
         "there is no AppRole at auth/{mount}: name its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
@@ -109,6 +109,9 @@ const REFUSALS: [Row; 7] = [
         "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; HashiCorp Vault has spent the \
         secret id all the same, OpenBao has not",
     ),
+    other_method(Says::Whole("missing role")),
+    other_method(Says::Whole("missing token")),
+    other_method(Says::Text(&["missing jwt", "no client certificate", "client certificate must be supplied"])),
     refused(
         Says::Text(&["missing secret_id"]),
         "set VAULT_SECRET_ID or VAULT_SECRET_ID_FILE: the role id alone logs in only where the role has bind_secret_id=false",
@@ -127,6 +130,11 @@ const REFUSALS: [Row; 7] = [
 
 const fn refused(says: Says, change: &'static str) -> Row {
     Row { says, kind: Kind::Denied, cause: "the AppRole login at auth/{mount}/login was refused ({because})", change }
+}
+
+const fn other_method(says: Says) -> Row {
+    let change = "auth/{mount} is no AppRole mount: name that with --auth-mount or CI_CREDS_AUTH_MOUNT";
+    Row { kind: Kind::Config, ..refused(says, change) }
 }
 
 /// Of `auth/<mount>/role/<role>/secret-id`, asked with a generator token.

@@ -4,6 +4,7 @@
 //! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent. Every AppRole
 //! of a mount logs in by the same path, so a wrapped login must also name the expected AppRole.
 
+mod namespace;
 mod refusal;
 
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(super) async fn login(
     expected: Option<&str>,
 ) -> Result<Session, LoginFailure> {
     let WrappingInfo { creation_path, made } = lookup(vault, login, token).await?;
+    namespace::check(vault, login, token).await?;
     let content = check_creation_path(&creation_path, login, role_id.is_some(), expected).map_err(|path| {
         if expected.is_none() && is_of_an_approle(&creation_path) {
             of_another_approle(&vault.quote(&creation_path), &path, login)

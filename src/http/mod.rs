@@ -54,6 +54,9 @@ pub(crate) struct Client {
 const INDEX: &str = "X-Vault-Index";
 /// What such a node does instead; without it, the answer is 412 or 429.
 const INCONSISTENT: (&str, &str) = ("X-Vault-Inconsistent", "forward-active-node");
+
+/// A second: nobody opens such a token, and Vault forgets it.
+const WRAP_TTL: (&str, &str) = ("X-Vault-Wrap-TTL", "1s");
 /// Longer than any index: a header that is sent back shall not grow without a bound.
 const LONGEST_INDEX: usize = 1024;
 
@@ -71,6 +74,8 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Option<Secret>,
     /// Whether a lost one costs something that is not had again.
     pub(crate) spends: bool,
+    /// Whether the answer is asked for inside a wrapping token.
+    pub(crate) wraps: bool,
     /// Its deadline.
     pub(crate) timeout: Duration,
 }
@@ -203,6 +208,9 @@ impl Client {
         }
         if let Some(token) = request.token {
             builder = builder.header("X-Vault-Token", token_header(token)?);
+        }
+        if request.wraps {
+            builder = builder.header(WRAP_TTL.0, WRAP_TTL.1);
         }
         if let Some(index) = &*self.index.borrow() {
             builder = builder.header(INDEX, index).header(INCONSISTENT.0, INCONSISTENT.1);

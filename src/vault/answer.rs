@@ -60,7 +60,7 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
             .hint("is a proxy or a login page in between? curl the address from this runner");
         return Outcome::unusable(error);
     };
-    if envelope.wrap_info.is_some() {
+    if envelope.wrap_info.is_some() && step != Step::LookupNamespace {
         let error = Error::new(Kind::Data, format!("the answer of {path} is wrapped, which was not asked for"))
             .hint("does a proxy add X-Vault-Wrap-TTL? does the policy demand a wrapped answer (min_wrapping_ttl)?");
         return Outcome::unusable(error);
@@ -150,6 +150,12 @@ mod tests {
                 500,
                 JSON,
                 failed("1 error occurred:\\n\\t* Exoscale secret engine not configured\\nhint: x"),
+                ("refused", None),
+            ),
+            (
+                500,
+                JSON,
+                failed("1 error occurred:\\n\\t* error converting input soon for field \\\"ttl\\\": x\\n\\n"),
                 ("refused", None),
             ),
             (500, JSON, failed("failed to create key: zone not configured"), ("ambiguous", Some(Kind::Unavailable))),

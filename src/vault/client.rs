@@ -104,6 +104,12 @@ impl<'a> Vault<'a> {
         })
     }
 
+    /// The namespace that every request names, if any.
+    #[must_use]
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// The server, as messages name it.
     #[must_use]
     pub(crate) fn name(&self) -> &str {
@@ -139,7 +145,8 @@ impl<'a> Vault<'a> {
                 return Exchange { sent: self.host.now(), outcome, declined: tries.declined };
             };
             let (body, spends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint && self.single_use.get());
-            let request = Request { method, path, query, token, body, spends, timeout };
+            let wraps = step == Step::LookupNamespace;
+            let request = Request { method, path, query, token, body, spends, wraps, timeout };
             let sent = self.host.now();
             let result = match step {
                 Step::Mint => self.send_to_its_end(&request).await,

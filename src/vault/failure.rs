@@ -31,12 +31,14 @@ fn is_not_serving(raw: &str) -> Option<&'static str> {
 const REFUSED: [&str; 3] =
     ["missing role_id", "failed to determine alias name from login request", "missing name in alias"];
 
-/// Whether Vault looked at the request and did nothing. An engine without a configuration says so before anything else;
+/// Whether Vault looked at the request and did nothing. Vault 1.8 refuses a field so that it cannot read. An engine without a configuration says so before anything else;
 /// what failed on the way would stand before a colon.
 fn is_refused(raw: &str) -> bool {
     let text = raw.strip_prefix("1 error occurred:").unwrap_or(raw);
     let line = text.trim_start_matches([' ', '\n', '\t', '*']).lines().next().unwrap_or_default();
-    REFUSED.contains(&line) || (line.ends_with(" not configured") && !line.contains(':'))
+    REFUSED.contains(&line)
+        || (line.ends_with(" not configured") && !line.contains(':'))
+        || (line.starts_with("error converting input ") && line.contains(" for field "))
 }
 
 /// Vault's quota for a path is used up for less than its interval. A quota for leases lasts until others expire.

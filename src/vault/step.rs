@@ -8,6 +8,8 @@ use super::deadline::Phase;
 pub(crate) enum Step {
     /// `sys/wrapping/lookup`: reads, spends nothing.
     LookupWrapping,
+    /// The same, answered inside a wrapping token, which is never opened: where it is made is all that it tells.
+    LookupNamespace,
     /// `sys/wrapping/unwrap`: spends the wrapping token before it answers.
     Unwrap,
     /// Makes one half of what a login takes, which is idle without the other.
@@ -65,6 +67,7 @@ impl Step {
     pub(crate) fn when_ambiguous(self) -> Again {
         match self {
             Self::LookupWrapping
+            | Self::LookupNamespace
             | Self::Prepare
             | Self::CreateChild
             | Self::RenewSelf
@@ -79,8 +82,9 @@ impl Step {
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 12] = [
+pub(super) const STEPS: [Step; 13] = [
     Step::LookupWrapping,
+    Step::LookupNamespace,
     Step::Unwrap,
     Step::Prepare,
     Step::LoginOnce,
@@ -102,6 +106,7 @@ mod tests {
     fn every_step_has_its_place_in_the_table() {
         let again = STEPS.map(Step::when_ambiguous);
         let expected = [
+            Again::Yes,
             Again::Yes,
             Again::AfterLookup,
             Again::Yes,

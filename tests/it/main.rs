@@ -69,6 +69,8 @@ mod readiness;
 mod real_server;
 /// The recipes of CONTRIBUTING against the source.
 mod recipe;
+/// The refusals of real servers, as they were recorded, and what the tool makes of each.
+mod recording;
 /// Where a redirect may lead: nowhere, but to the same server or an allowed one.
 mod redirect;
 /// What is said when a login is refused, and what to change then.
