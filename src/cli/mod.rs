@@ -6,6 +6,7 @@
 mod command;
 mod flag;
 mod mistake;
+mod question;
 mod word;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 
 pub use command::Command;
 pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Output, Shell};
+pub use question::{Question, parse_question};
 pub(crate) use word::looks_like_a_token;
 pub use word::{Intent, guess_intent};
 

@@ -3,6 +3,11 @@
 //! The generators are no part of the program. `CI_CREDS_REGENERATE=1 cargo test --test it completion` writes the
 //! files anew; in CI that is refused.
 
+/// Tab in real shells.
+mod press;
+/// The completion scripts.
+mod script;
+
 use std::path::{Path, PathBuf};
 
 use ci_creds::cli::{self, Cli, Shell};
@@ -14,21 +19,13 @@ fn folder() -> PathBuf {
 }
 
 /// The file's name, what it should hold, and what the program prints.
-fn files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
-    let mut files = vec![("ci-creds.1", manual(), cli::MANUAL)];
-    for shell in Shell::value_variants() {
-        let (name, generator) = match shell {
-            Shell::Bash => ("ci-creds.bash", clap_complete::Shell::Bash),
-            Shell::Elvish => ("ci-creds.elv", clap_complete::Shell::Elvish),
-            Shell::Fish => ("ci-creds.fish", clap_complete::Shell::Fish),
-            Shell::Powershell => ("_ci-creds.ps1", clap_complete::Shell::PowerShell),
-            Shell::Zsh => ("_ci-creds", clap_complete::Shell::Zsh),
-        };
-        let mut text = Vec::new();
-        clap_complete::generate(generator, &mut Cli::command(), "ci-creds", &mut text);
-        files.push((name, text, cli::completions(*shell)));
-    }
-    files
+fn files() -> Vec<(String, String, String)> {
+    let scripts = Shell::value_variants().iter().map(|shell| {
+        let (name, text) = script::of(*shell);
+        (name.to_owned(), text, cli::completions(*shell).to_owned())
+    });
+    let page = ("ci-creds.1".to_owned(), String::from_utf8(manual()).unwrap(), cli::MANUAL.to_owned());
+    scripts.chain([page]).collect()
 }
 
 /// The manual page: the program's, with a section for every command and the exit codes.
@@ -69,17 +66,22 @@ fn below_a_section(line: &str) -> String {
     }
 }
 
-#[test]
-fn the_completions_and_the_manual_page_are_those_of_the_command_line() {
+/// Whether files are to be written, in place of being compared.
+fn regenerates() -> bool {
     let regenerate = std::env::var_os("CI_CREDS_REGENERATE").is_some();
     assert!(!(regenerate && std::env::var_os("CI").is_some()), "CI compares, and writes nothing");
+    regenerate
+}
+
+#[test]
+fn the_completions_and_the_manual_pages_are_those_of_the_command_line() {
     for (name, expected, printed) in files() {
-        if regenerate {
+        if regenerates() {
             std::fs::write(folder().join(name), &expected).unwrap();
             continue;
         }
         assert!(
-            printed.as_bytes() == expected,
+            printed == expected,
             "completions/{name} is out of date: CI_CREDS_REGENERATE=1 cargo test --test it completion"
         );
     }
@@ -89,6 +91,6 @@ fn the_completions_and_the_manual_page_are_those_of_the_command_line() {
 fn completions_holds_nothing_else() {
     for entry in std::fs::read_dir(folder()).expect("the folder") {
         let name = entry.expect("an entry").file_name();
-        assert!(files().iter().any(|(known, ..)| name == *known), "completions/{} is not ours", name.display());
+        assert!(files().iter().any(|(known, ..)| name == **known), "completions/{} is not ours", name.display());
     }
 }
