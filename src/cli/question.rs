@@ -29,9 +29,9 @@ pub enum Question {
 /// they were typed: no shell has expanded them.
 #[must_use]
 pub fn parse_question(arguments: &[OsString]) -> Option<Question> {
-    let words: Vec<_> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
-    let (ask, words) = words.split_first()?;
-    (ask == ASK).then(|| parse_profiles(words).unwrap_or(Question::Unknown))
+    let words = arguments.get(1..).filter(|words| words.first().is_some_and(|word| word == ASK))?;
+    let words: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+    Some(parse_profiles(&words).unwrap_or(Question::Unknown))
 }
 
 fn parse_profiles(words: &[Cow<'_, str>]) -> Option<Question> {

@@ -10,6 +10,7 @@ mod file;
 mod identity;
 mod input;
 mod job;
+mod key;
 pub mod name;
 mod output;
 mod plan;
@@ -30,10 +31,12 @@ use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::variables as var;
 use std::borrow::Cow;
+use std::iter;
 
 use crate::origin::Sourced;
 pub use cache::Place;
 use demand::Demand;
+pub use key::keys;
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
 pub use plan::{Access, Plan};
@@ -96,7 +99,7 @@ pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
     let cache = cache::resolve_cache(&demand, format, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
-    let variables = [cloud.role_variable, var::CI_CREDS_ROLE];
+    let variables: Vec<_> = iter::once(cloud.role_variable).chain(var::of_flag("--role").iter().copied()).collect();
     let role = layers
         .text(("--role", flags.engine.role.as_deref()), &variables, |file| file.text_of(cloud.command, "role"))?;
     let role = resolve_role(role, &login, cloud, shape, claims.as_ref(), &layers)?;
