@@ -30,7 +30,7 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exoscale" -d 'Fet
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "aws" -d 'Fetch AWS credentials and print them for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'Show what is kept for the next calls: who, which role, until when'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print the manual page'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s r -l role -d 'The engine\'s role; may hold placeholders such as {project_id}-{environment}' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s m -l mount -d 'Where the engine is mounted [default: the provider\'s name]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the zone of the storage' -r -f
@@ -182,3 +182,4 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws cache completions man"

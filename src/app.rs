@@ -61,7 +61,11 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
             }
         }
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into())),
-        Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into())),
+        Command::Man(command) => {
+            let page =
+                cli::manual(command.as_deref()).ok_or_else(|| Error::new(Kind::Internal, "this page is missing"))?;
+            host.write_stdout(&Secret::new(page.into()))
+        }
     }
 }
 

@@ -83,8 +83,14 @@ pub fn completions(shell: Shell) -> &'static str {
     }
 }
 
-/// The manual page, in roff; made as the completions are.
-pub const MANUAL: &str = include_str!("../../completions/ci-creds.1");
+/// The manual page of a command, or of the program, in roff; made as the completions are.
+#[must_use]
+pub fn manual(command: Option<&str>) -> Option<&'static str> {
+    /// Each with its command, which is empty for the program.
+    const PAGES: &[(&str, &str)] = &include!("../../completions/pages.rs");
+    let command = command.unwrap_or_default();
+    PAGES.iter().find(|(name, _)| *name == command).map(|(_, page)| *page)
+}
 
 #[cfg(test)]
 mod tests {

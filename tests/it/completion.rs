@@ -3,16 +3,19 @@
 //! The generators are no part of the program. `CI_CREDS_REGENERATE=1 cargo test --test it completion` writes the
 //! files anew; in CI that is refused.
 
+/// The manual pages.
+mod page;
 /// Tab in real shells.
 mod press;
 /// The completion scripts.
 mod script;
+/// Flags with the variables and keys that say the same.
+mod setting;
 
 use std::path::{Path, PathBuf};
 
-use ci_creds::cli::{self, Cli, Shell};
-use ci_creds::error::Kind;
-use clap::{CommandFactory, ValueEnum};
+use ci_creds::cli::{self, Shell};
+use clap::ValueEnum;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("completions")
@@ -24,46 +27,12 @@ fn files() -> Vec<(String, String, String)> {
         let (name, text) = script::of(*shell);
         (name.to_owned(), text, cli::completions(*shell).to_owned())
     });
-    let page = ("ci-creds.1".to_owned(), String::from_utf8(manual()).unwrap(), cli::MANUAL.to_owned());
-    scripts.chain([page]).collect()
-}
-
-/// The manual page: the program's, with a section for every command and the exit codes.
-fn manual() -> Vec<u8> {
-    // The build's date has no place in a page that is compared.
-    let mut command = Cli::command().disable_help_flag(true);
-    command.build();
-    let mut text = Vec::new();
-    let page = clap_mangen::Man::new(command.clone());
-    page.render_title(&mut text).unwrap();
-    page.render_name_section(&mut text).unwrap();
-    page.render_synopsis_section(&mut text).unwrap();
-    page.render_extra_section(&mut text).unwrap();
-    for subcommand in command.get_subcommands() {
-        let name = format!("ci-creds {}", subcommand.get_name());
-        let page = clap_mangen::Man::new(subcommand.clone().name(name.clone()));
-        let mut part = Vec::new();
-        page.render_synopsis_section(&mut part).unwrap();
-        page.render_description_section(&mut part).unwrap();
-        page.render_options_section(&mut part).unwrap();
-        // clap_mangen makes pages; here each is a section of one, and its sections become subsections.
-        let part = String::from_utf8(part).unwrap().lines().map(below_a_section).collect::<String>();
-        text.extend(format!(".SH \"{}\"\n{part}", name.to_uppercase()).bytes());
-    }
-    text.extend_from_slice(b".SH \"EXIT STATUS\"\n.TP\n0\nThe credential was delivered.\n");
-    for kind in Kind::ALL {
-        text.extend(format!(".TP\n{}\n{}\n", kind.code(), kind.name()).bytes());
-    }
-    text
-}
-
-/// A line of a page as it stands inside a section. The preamble that roff defines its quotes with is needed once.
-fn below_a_section(line: &str) -> String {
-    match line.strip_prefix(".SH") {
-        _ if line.starts_with(".ie ") || line.starts_with(".el ") => String::new(),
-        Some(title) => format!(".SS{title}\n"),
-        None => format!("{line}\n"),
-    }
+    let pages = page::all().into_iter().map(|page| {
+        let printed = cli::manual(page.command.as_deref()).unwrap_or_default().to_owned();
+        (page.file(), page.text, printed)
+    });
+    let list = std::fs::read_to_string(folder().join(page::LIST)).expect("the list of pages");
+    scripts.chain(pages).chain([(page::LIST.to_owned(), page::list(), list)]).collect()
 }
 
 /// Whether files are to be written, in place of being compared.
