@@ -7,6 +7,8 @@
 mod page;
 /// Tab in real shells.
 mod press;
+/// docs/configuration.md.
+mod reference;
 /// The completion scripts.
 mod script;
 /// Flags with the variables and keys that say the same.
