@@ -29,7 +29,7 @@ Register-ArgumentCompleter -Native -CommandName 'ci-creds' -ScriptBlock {
             [CompletionResult]::new('aws', 'aws', [CompletionResultType]::ParameterValue, 'Fetch AWS credentials and print them for the shell')
             [CompletionResult]::new('cache', 'cache', [CompletionResultType]::ParameterValue, 'Show what is kept for the next calls: who, which role, until when')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
-            [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
+            [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page')
             break
         }
         'ci-creds;exoscale' {

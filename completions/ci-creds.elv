@@ -26,7 +26,7 @@ set edit:completion:arg-completer[ci-creds] = {|@words|
             cand aws 'Fetch AWS credentials and print them for the shell'
             cand cache 'Show what is kept for the next calls: who, which role, until when'
             cand completions 'Print the completion script of a shell'
-            cand man 'Print the manual page'
+            cand man 'Print a manual page'
         }
         &'ci-creds;exoscale'= {
             cand -r 'The engine''s role; may hold placeholders such as {project_id}-{environment}'

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, Intent, Stop};
+use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop};
 use crate::command::{cache, fetch, take_warnings, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
@@ -38,6 +38,9 @@ fn failure_of(intent: &Intent, kind: Kind) -> String {
 }
 
 fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
+    if let Some(question) = cli::parse_question(arguments) {
+        return answer(&question, host);
+    }
     host.restart_without_name_service_variables(arguments)?;
     let cli = match cli::parse_arguments(arguments) {
         Ok(cli) => cli,
@@ -58,8 +61,21 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
             }
         }
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into())),
-        Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into())),
+        Command::Man(command) => {
+            let page =
+                cli::manual(command.as_deref()).ok_or_else(|| Error::new(Kind::Internal, "this page is missing"))?;
+            host.write_stdout(&Secret::new(page.into()))
+        }
     }
+}
+
+/// What a completion script reads. No answer is an empty one: whoever presses Tab waits for no error.
+fn answer(question: &Question, host: &Host) -> Result<()> {
+    let text = match question {
+        Question::Profiles { file, named } => config::find_profiles(file, named.as_deref(), host),
+        Question::Unknown => String::new(),
+    };
+    host.write_stdout(&Secret::new(text))
 }
 
 /// A reader who is only slow must get what makes his eval fail; one who reads nothing shall not keep a failed run.

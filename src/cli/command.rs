@@ -1,8 +1,9 @@
 //! The commands as a table, one row each. What clap is told of a command, what comes of its flags, and whether a shell
 //! may be waiting for its output all follow from the row.
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
 use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags};
 use crate::provider::CLOUDS;
@@ -16,8 +17,8 @@ pub enum Command {
     Cache(CacheFlags),
     /// `ci-creds completions`.
     Completions(CompletionsFlags),
-    /// `ci-creds man`.
-    Man,
+    /// `ci-creds man`, and the command whose page it prints.
+    Man(Option<String>),
 }
 
 /// A command.
@@ -56,16 +57,22 @@ const OTHERS: [CommandRow; 3] = [
     },
     CommandRow {
         name: "man",
-        about: "Print the manual page",
+        about: "Print a manual page",
         output: CommandOutput::Text,
-        flags: |command| command,
-        parse: |_, _| Ok(Command::Man),
+        flags: |command| command.arg(page()),
+        parse: |_, matches| Ok(Command::Man(matches.get_one("page").cloned())),
     },
 ];
 
 /// The table.
 pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
     CLOUDS.into_iter().map(fetch).chain(OTHERS)
+}
+
+/// What `man` takes.
+fn page() -> Arg {
+    let names = PossibleValuesParser::new(rows().map(|row| row.name));
+    Arg::new("page").value_name("COMMAND").value_parser(names).help("The command [default: all of them]")
 }
 
 fn fetch(cloud: &'static Cloud) -> CommandRow {

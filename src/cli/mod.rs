@@ -6,6 +6,7 @@
 mod command;
 mod flag;
 mod mistake;
+mod question;
 mod word;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ pub use flag::{
     CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, EngineFlags, FetchFlags, LoginFlags,
     OutputFlags, Shell,
 };
+pub use question::{Question, parse_question};
 pub(crate) use word::looks_like_a_token;
 pub(crate) use word::{Intent, guess_intent};
 
@@ -84,8 +86,14 @@ pub fn completions(shell: Shell) -> &'static str {
     }
 }
 
-/// The manual page, in roff; made as the completions are.
-pub const MANUAL: &str = include_str!("../../completions/ci-creds.1");
+/// The manual page of a command, or of the program, in roff; made as the completions are.
+#[must_use]
+pub fn manual(command: Option<&str>) -> Option<&'static str> {
+    /// Each with its command, which is empty for the program.
+    const PAGES: &[(&str, &str)] = &include!("../../completions/pages.rs");
+    let command = command.unwrap_or_default();
+    PAGES.iter().find(|(name, _)| *name == command).map(|(_, page)| *page)
+}
 
 #[cfg(test)]
 mod tests {

@@ -146,7 +146,7 @@ fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Ta
 }
 
 /// The keys that every cloud's table may have.
-const COMMON: [&str; 2] = ["role", "mount"];
+pub(super) const COMMON: [&str; 2] = ["role", "mount"];
 
 /// What is wrong in a file, and at which byte.
 struct FileMistake {

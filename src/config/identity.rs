@@ -136,7 +136,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let flag = ("--creation-path", flags.creation_path.as_deref());
-        let path = self.layers.text(flag, &[var::CI_CREDS_CREATION_PATH], |file| file.creation_path.as_deref())?;
+        let path = self.layers.text(flag, var::of_flag(flag.0), |file| file.creation_path.as_deref())?;
         Ok(path.map(|path| parse_path(path, "creation path")).transpose()?.map(|path| path.value))
     }
 
@@ -154,7 +154,7 @@ fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMet
     if flags.auth.is_some() {
         return Ok(flags.auth);
     }
-    let Some(text) = layers.text(("", None), &[var::CI_CREDS_AUTH], |file| file.auth.as_deref())? else {
+    let Some(text) = layers.text(("", None), var::of_flag("--auth"), |file| file.auth.as_deref())? else {
         return Ok(None);
     };
     AuthMethod::ALL.into_iter().find(|method| method.needs().name == text.value.trim()).map(Some).ok_or_else(|| {
@@ -173,7 +173,7 @@ fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
         secrets.extend(source.map(|source| (input, source)));
     }
     let flag = ("--auth-role", flags.auth_role.as_deref());
-    let role = layers.text(flag, &[var::CI_CREDS_AUTH_ROLE], |file| file.auth_role.as_deref())?;
+    let role = layers.text(flag, var::of_flag(flag.0), |file| file.auth_role.as_deref())?;
     Ok(Inputs { secrets, stored: None, role })
 }
 
@@ -258,7 +258,8 @@ fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
 
 fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<String> {
     let needs = method.needs();
-    let variables: Vec<_> = [var::CI_CREDS_AUTH_MOUNT].into_iter().chain(needs.mount_variable).collect();
+    let common = var::of_flag("--auth-mount").iter().copied();
+    let variables: Vec<_> = common.chain(needs.mount_variable).collect();
     let mount = layers
         .text(("--auth-mount", flags.auth_mount.as_deref()), &variables, |file| file.auth_mount.as_deref())?
         .unwrap_or_else(|| WithOrigin::default(needs.mount.to_owned()));

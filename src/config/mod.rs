@@ -10,9 +10,11 @@ mod file;
 mod identity;
 mod input;
 mod job;
+mod key;
 pub mod name;
 mod output;
 mod plan;
+mod profile;
 mod proxy;
 mod readiness;
 mod source;
@@ -29,13 +31,16 @@ use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::variables as var;
 use std::borrow::Cow;
+use std::iter;
 
 use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
 use demand::Demand;
+pub use key::keys;
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
 pub(crate) use plan::{Access, Plan};
+pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
 pub(crate) use readiness::Readiness;
 use source::Layers;
@@ -98,7 +103,7 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan
     let cache = cache::resolve_cache(&demand, format, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
-    let variables = [cloud.role_variable, var::CI_CREDS_ROLE];
+    let variables: Vec<_> = iter::once(cloud.role_variable).chain(var::of_flag("--role").iter().copied()).collect();
     let role = layers
         .text(("--role", flags.engine.role.as_deref()), &variables, |file| file.text_of(cloud.command, "role"))?;
     let role = resolve_role(role, &login, cloud, shape, claims.as_ref(), &layers)?;

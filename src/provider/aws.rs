@@ -172,6 +172,7 @@ pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"
 /// What every SDK reads, and by which variables it finds it.
 pub(super) const FILE: CredentialsFile = CredentialsFile {
     name: "credentials",
+    below_home: ".aws/credentials",
     syntax: Syntax::Profiles,
     path_variable: "AWS_SHARED_CREDENTIALS_FILE",
     profile_variable: "AWS_PROFILE",

@@ -89,6 +89,7 @@ pub static EXOSCALE: Shape = Shape {
     profiles: &[],
     file: Some(CredentialsFile {
         name: "exoscale.toml",
+        below_home: ".config/exoscale/exoscale.toml",
         syntax: Syntax::Accounts,
         path_variable: "EXOSCALE_CONFIG",
         profile_variable: "EXOSCALE_ACCOUNT",

@@ -52,6 +52,8 @@ pub struct CloudObject {
 pub struct CredentialsFile {
     /// What it is usually called.
     pub name: &'static str,
+    /// Where the tools look below the home directory, when no variable names another file.
+    pub below_home: &'static str,
     /// How it is written.
     pub syntax: Syntax,
     /// The variable that names it.

@@ -115,6 +115,18 @@ pub fn check(shape: &Shape, file: &CredentialsFile, text: &str, profile: &str, r
     edit_pairs(file.syntax, String::new(), text, profile, replace, &pairs).map(drop)
 }
 
+/// The profiles or accounts in a credentials file, or in AWS's config file, as far as `--profile` takes their names. None
+/// where the file cannot be parsed.
+#[must_use]
+pub fn profiles(syntax: Syntax, text: &str) -> Vec<String> {
+    let mut names = match syntax {
+        Syntax::Profiles => profile::names(text),
+        Syntax::Accounts => account::names(text),
+    };
+    names.retain(|name| is_profile(name));
+    names
+}
+
 /// What in an AWS config file makes the SDKs pass over the keys of this profile, and in which line.
 #[must_use]
 pub(crate) fn find_rival(config: &str, profile: &str) -> Option<String> {

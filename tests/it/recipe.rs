@@ -11,10 +11,11 @@ use ci_creds::render::format::Format;
 use crate::wall;
 
 /// Where else an old one is named, and why no new one has to be.
-const EXCEPTIONS: [(&str, &str, &str); 28] = [
+const EXCEPTIONS: [(&str, &str, &str); 29] = [
     ("aws", "src/aws/", "--wait-ready asks AWS itself about a new key"),
     ("aws", "src/chain.rs", "--wait-ready"),
     ("aws", "src/config/output.rs", "a hint about the file that AWS's tools call config"),
+    ("aws", "src/config/profile.rs", "AWS's config file has profiles too"),
     ("aws", "src/config/readiness.rs", "--wait-ready"),
     ("aws", "src/host/replace.rs", "a hint shows the path of a credentials file"),
     ("aws", "src/lib.rs", "the room of --wait-ready"),
