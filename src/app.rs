@@ -44,9 +44,9 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
         Err(Stop::Text(text)) => return host.write_stdout(&Secret::new(text)),
         Err(Stop::Mistake(error)) => return Err(error),
     };
-    let Cli { command } = cli;
+    let Cli { volume, command } = cli;
     match command {
-        Command::Fetch(flags) => fetch::run(config::resolve_fetch(&flags, host)?, host),
+        Command::Fetch(flags) => fetch::run(config::resolve_fetch(&flags, volume, host)?, host),
         Command::Cache(flags) => {
             let place = config::resolve_place(host)?;
             match flags.action {

@@ -1,10 +1,12 @@
 //! The commands as a table, one row each. What clap is told of a command, what comes of its flags, and whether a shell
 //! may be waiting for its output all follow from the row.
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
 use super::flag::{CACHE, COMPLETIONS, Cache, Completions, Fetch};
+use super::help;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -39,33 +41,68 @@ pub(super) enum Output {
     Text,
 }
 
-const OTHERS: [CommandRow; 3] = [
+/// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
+const OTHERS: [CommandRow; 5] = [
     CommandRow {
         name: "cache",
         about: CACHE,
         output: Output::Text,
-        flags: Cache::augment_args,
+        flags: |command| Cache::augment_args(command).after_help(help::CACHE),
         parse: |_, matches| Cache::from_arg_matches(matches).map(Command::Cache),
     },
     CommandRow {
         name: "completions",
         about: COMPLETIONS,
         output: Output::Text,
-        flags: Completions::augment_args,
+        flags: |command| Completions::augment_args(command).after_help(help::COMPLETIONS),
         parse: |_, matches| Completions::from_arg_matches(matches).map(Command::Completions),
     },
     CommandRow {
         name: "man",
         about: "Print the manual page",
         output: Output::Text,
-        flags: |command| command,
+        flags: |command| command.after_help(help::MAN),
         parse: |_, _| Ok(Command::Man),
     },
+    CommandRow {
+        name: "help",
+        about: "Print the help of a command",
+        output: Output::Text,
+        flags: |command| command.arg(commands()).after_help(help::HELP),
+        parse: |_, _| Err(clap::Error::new(ErrorKind::DisplayHelp)),
+    },
+    CommandRow {
+        name: "version",
+        about: "Print the version",
+        output: Output::Text,
+        flags: |command| command.after_help(help::VERSION),
+        parse: |_, _| Err(clap::Error::new(ErrorKind::DisplayVersion)),
+    },
 ];
+
+impl CommandRow {
+    /// What clap is told of it.
+    pub(super) fn definition(&self) -> clap::Command {
+        (self.flags)(clap::Command::new(self.name).about(self.about))
+    }
+
+    /// Its flags, and those of the commands below it.
+    pub(super) fn all_flags(&self) -> Vec<clap::Arg> {
+        let command = self.definition();
+        let inner = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        command.get_arguments().chain(inner).cloned().collect()
+    }
+}
 
 /// The table.
 pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
     CLOUDS.into_iter().map(fetch).chain(OTHERS)
+}
+
+/// What `help` takes.
+fn commands() -> Arg {
+    let names = PossibleValuesParser::new(rows().map(|row| row.name));
+    Arg::new("command").value_name("COMMAND").num_args(0..).value_parser(names).help("The command [default: all]")
 }
 
 fn fetch(cloud: &'static Cloud) -> CommandRow {
@@ -74,7 +111,7 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
         about: cloud.about,
         output: Output::Credential(cloud),
         flags: |command| match cloud_of(command.get_name()) {
-            Some(cloud) => Fetch::augment_args(cloud, command),
+            Some(cloud) => Fetch::augment_args(cloud, command).after_help(help::of_cloud(cloud)),
             None => command,
         },
         parse: |row, matches| match row.output {

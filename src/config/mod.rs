@@ -33,6 +33,7 @@ use std::borrow::Cow;
 use crate::origin::Sourced;
 pub use cache::Place;
 use demand::Demand;
+pub use file::keys;
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
 pub use plan::{Access, Plan};
@@ -78,13 +79,14 @@ fn resolve_access_by(
 ///
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
-pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
+pub fn resolve_fetch(flags: &cli::Fetch, volume: cli::Volume, host: &Host) -> Result<Plan> {
     let cloud = flags.cloud;
     let is_said = |setting: &'static Setting| flags.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
     let demand = Demand {
         shape: Cow::Borrowed(shape),
         output: &flags.output,
+        volume,
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
     let format = format_of(demand.output);

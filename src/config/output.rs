@@ -72,7 +72,7 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
     }
     check_flags(demand, format)?;
     let delivery = resolve_delivery(demand, format, layers)?;
-    Ok(Output { format, delivery, verbose: demand.output.verbose, keep_profile: demand.keep_profile })
+    Ok(Output { format, delivery, verbose: demand.volume.verbose, keep_profile: demand.keep_profile })
 }
 
 /// The flags of `--format file`, and those that contradict the format: one that was passed over without a word could be
