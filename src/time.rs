@@ -37,6 +37,18 @@ pub fn render_time(time: Timestamp) -> String {
     format!("{time:.0}")
 }
 
+/// An end as people read a clock: `15:36 UTC`, with the date where that is not within a day.
+#[must_use]
+pub fn render_clock(time: Timestamp, now: Timestamp) -> String {
+    let text = render_time(time);
+    let (date, clock) = text.split_once('T').unwrap_or_default();
+    let clock = clock.get(..5).unwrap_or_default();
+    match time.duration_since(now).as_hours() {
+        -23..24 => format!("{clock} UTC"),
+        _ => format!("{date} {clock} UTC"),
+    }
+}
+
 /// A duration as people write it, in whole seconds: `48h`, `1h30m`, `59m58s`, `0s`.
 #[must_use]
 pub fn render_duration(duration: Duration) -> String {
@@ -124,6 +136,18 @@ mod tests {
         assert_eq!(expiry(sent, 3), Some(sent));
         assert_eq!(expiry(sent, 0), None);
         assert_eq!(expiry(sent, u64::MAX), Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn a_clock_has_a_date_where_the_hour_alone_could_be_another_days() {
+        let now = at("2026-11-20T12:00:00Z");
+        for (time, text) in [
+            ("2026-11-20T12:15:59Z", "12:15 UTC"),
+            ("2026-11-21T11:59:00Z", "11:59 UTC"),
+            ("2026-11-21T12:00:00Z", "2026-11-21 12:00 UTC"),
+        ] {
+            assert_eq!(render_clock(at(time), now), text);
+        }
     }
 
     #[test]

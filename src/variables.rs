@@ -135,6 +135,14 @@ variables! {
     HOME,
     /// Where private files are made; `/tmp` when it is not set.
     TMPDIR,
+    /// No colour, whatever it says.
+    NO_COLOR,
+    /// `0`: no colour on a terminal.
+    CLICOLOR,
+    /// Colour everywhere, unless it is `0`.
+    CLICOLOR_FORCE,
+    /// The terminal's kind: no colour and no progress on one that is `dumb`.
+    TERM,
 }
 
 /// How Vault's variables begin, and how OpenBao spells the same ones, which it reads first.

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 pub use command::Command;
 pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Output, Shell, Volume};
-pub use word::{Intent, guess_intent};
+pub use word::{Intent, guess_intent, words_of};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.
 #[derive(Parser)]

@@ -25,6 +25,12 @@ pub(super) fn command_first(arguments: &[OsString]) -> Cow<'_, [OsString]> {
     Cow::Owned([program, &arguments[at..end], &arguments[1..at], rest].concat())
 }
 
+/// The call without the program, the command first.
+#[must_use]
+pub fn words_of(arguments: &[OsString]) -> Vec<String> {
+    command_first(arguments).iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 /// `help aws` as `aws --help`, and `version` as `--version`.
 pub(super) fn flag_for_command(arguments: &[OsString]) -> Cow<'_, [OsString]> {
     let word = |at: usize| arguments.get(at).and_then(|word| word.to_str());
