@@ -67,7 +67,7 @@ pub fn parse_duration(text: &Sourced<String>) -> Result<Duration> {
     let typed = text.value.trim();
     let problem = match parse_seconds(typed) {
         Some(seconds) if (1..=LONGEST).contains(&seconds) => return Ok(Duration::from_secs(seconds)),
-        Some(_) => "is not between 1 second and 365 days, so it is not a duration to use",
+        Some(_) => "is not a duration between 1 second and 365 days",
         None => "is not a duration",
     };
     let meant = reword(typed).map_or_else(String::new, |meant| match &text.origin {
@@ -76,7 +76,7 @@ pub fn parse_duration(text: &Sourced<String>) -> Result<Duration> {
     });
     let repeated = quoted(typed, "its value");
     Err(Error::new(Kind::Usage, format!("{}: {repeated} {problem}", text.origin))
-        .hint(format!("{meant}A duration is 90 or 90s, 20m, 1h30m, 1d")))
+        .hint(format!("{meant}90s, 20m, 1h30m and 1d are durations")))
 }
 
 /// A year, in seconds.

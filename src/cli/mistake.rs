@@ -159,7 +159,7 @@ impl Finding<'_> {
         });
         match nearest(&typed, names.iter().map(String::as_str)) {
             Some(meant) => error.hint(format!("did you mean {place}{meant}?")),
-            None => error.hint(format!("{place}{}", list(&names))),
+            None => error.hint(format!("the commands: {place}{}", list(&names))),
         }
     }
 
@@ -237,7 +237,7 @@ impl Finding<'_> {
         let flag = self.subject();
         let name = text.split_once('<').and_then(|(_, rest)| rest.split('>').next()).unwrap_or("VALUE");
         usage(format!("{flag} needs a value"))
-            .hint(format!("{flag} {name}; a value that begins with -: {flag}=-…").replace('…', "x"))
+            .hint(format!("{flag} {name}, or {flag}={name} for a value that begins with a hyphen"))
     }
 
     fn conflict(&self) -> Error {

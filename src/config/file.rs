@@ -339,10 +339,8 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
                     format!("the configuration file {} (from {origin}) does not exist", path.display()),
                 )
                 .hint(match origin {
-                    Origin::Flag(_) => {
-                        "correct the path, or leave --config out: flags and variables can say it all".to_owned()
-                    }
-                    _ => format!("correct the path, or unset {origin}: flags and variables can say it all"),
+                    Origin::Flag(_) => "correct the path, or leave --config out".to_owned(),
+                    _ => format!("correct the path, or unset {origin}"),
                 })
             };
             files.push(read_file(host, &path, by_flag)?.ok_or_else(missing)?);

@@ -157,8 +157,9 @@ fn resolve_role(
             return Err(Error::new(
                 Kind::Config,
                 format!(
-                    "no {} role: --role, {}, CI_CREDS_ROLE and the configuration file name none",
-                    shape.title, cloud.role_variable
+                    "the {} role is not set (--role, {}, CI_CREDS_ROLE, role under [{}] in the configuration file; or \
+                    the role of the login: VAULT_APPROLE_ROLE, VAULT_AUTH_ROLE)",
+                    shape.title, cloud.role_variable, cloud.command
                 ),
             )
             .hint(format!("ci-creds {} --role NAME, or set {}", shape.command, cloud.role_variable)));

@@ -33,6 +33,17 @@ pub(super) fn check_role(role: &Sourced<String>, what: &str) -> Result<()> {
     if is_role(&role.value) {
         return Ok(());
     }
+    if role.value.is_empty() {
+        return Err(Error::new(Kind::Usage, format!("the {what} (from {}) is empty", role.origin))
+            .hint(format!("set {} to the name of the role", role.origin)));
+    }
+    if role.value.contains('/') {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("the {what} (from {}) has a slash in it: a role is one name and not a path", role.origin),
+        )
+        .hint("give the last part alone; --mount names the path of the engine, --auth-mount that of the login"));
+    }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a name that Vault can have", role.origin))
         .hint("letters, digits and _, with - . @ inside; no slash, no .., no percent sign, 256 characters at most"))
 }
@@ -134,9 +145,9 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
                 )
                 .hint(match *claim {
                     "environment" | "environment_slug" | "deployment_tier" | "environment_action" => {
-                        "give the job an `environment:`".to_owned()
+                        "give the job an `environment:` in .gitlab-ci.yml".to_owned()
                     }
-                    _ => format!("set {variable}"),
+                    _ => format!("GitLab sets {variable} in every job; elsewhere set it, or write the role without it"),
                 }));
             }
         },

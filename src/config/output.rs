@@ -154,7 +154,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
             Kind::Usage,
             "stdout and stderr are the same: the credential would stand in the log, or messages in the eval",
         )
-        .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
+        .hint(format!("put ci-creds {name} into an eval that captures stdout alone: stderr must go elsewhere")));
     }
     if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {

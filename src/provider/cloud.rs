@@ -127,6 +127,7 @@ pub fn parse_place(place: &Sourced<String>, what: &str) -> Result<String> {
     {
         return Ok(text.to_owned());
     }
-    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not one", place.origin))
-        .hint("lower-case letters, digits and hyphens: eu-central-1, ch-gva-2"))
+    let example = if what == "zone" { "ch-gva-2" } else { "eu-central-1" };
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not the name of one", place.origin))
+        .hint(format!("a {what} is lower-case letters, digits and hyphens, such as {example}")))
 }

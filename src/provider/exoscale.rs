@@ -62,7 +62,7 @@ fn request(said: &Said<'_>) -> Result<Request> {
         None if storage_wanted && said.sets_variables => {
             return Err(Error::new(
                 Kind::Config,
-                "no zone of the object storage: --zone, EXOSCALE_ZONE and the configuration file name none",
+                "the zone of the object storage is not set (--zone, EXOSCALE_ZONE, or zone in the configuration file)",
             )
             .hint("ci-creds exoscale --sos --zone ch-gva-2, or set EXOSCALE_ZONE"));
         }

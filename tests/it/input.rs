@@ -286,7 +286,7 @@ fn a_gitlab_variable_that_does_not_exist_is_told_by_name() {
 #[test]
 fn no_role_and_a_placeholder_without_a_value_say_what_to_set() {
     let world = World::start();
-    let words = ["no Exoscale role", "CI_CREDS_EXOSCALE_ROLE", "--role NAME"];
+    let words = ["the Exoscale role is not set", "CI_CREDS_EXOSCALE_ROLE", "VAULT_AUTH_ROLE", "--role NAME"];
     stopped(world.command_as("token", "exoscale").run(), &world, CONFIG, &words);
     let role = |role: &str| world.command_as("token", "aws").arg("--role").arg(role);
     stopped(role("{project_id}").run(), &world, CONFIG, &["{project_id}", "no value in this job", "CI_PROJECT_ID"]);

@@ -61,6 +61,7 @@ mod limit;
 mod log;
 /// What of a secret stays in memory, and who could read it there.
 mod memory;
+mod mistake;
 /// What a bug of ours, and the variables of Rust, may print.
 mod panic;
 /// The way through a proxy, and what never takes it.
