@@ -6,4 +6,6 @@
     ("cache", include_str!("ci-creds-cache.1")),
     ("completions", include_str!("ci-creds-completions.1")),
     ("man", include_str!("ci-creds-man.1")),
+    ("help", include_str!("ci-creds-help.1")),
+    ("version", include_str!("ci-creds-version.1")),
 ]

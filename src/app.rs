@@ -16,10 +16,14 @@ use crate::secret::Secret;
 #[must_use]
 pub fn run(arguments: &[OsString], host: &Host) -> u8 {
     let intent = cli::guess_intent(arguments);
-    let verbose = arguments.iter().any(|argument| argument == "-v" || argument == "--verbose");
+    let said = |short: &str, long: &str| arguments.iter().any(|argument| argument == short || argument == long);
+    let (verbose, quiet) = (said("-v", "--verbose"), said("-q", "--quiet"));
     match execute(arguments, host) {
         Ok(()) => 0,
         Err(error) => {
+            if quiet {
+                let _ = host.take_warnings();
+            }
             report(&error, intent.as_ref(), verbose, host);
             error.kind().code()
         }
@@ -47,16 +51,18 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
         Err(Stop::Text(text)) => return host.write_stdout(&Secret::new(text)),
         Err(Stop::Mistake(error)) => return Err(error),
     };
-    let Cli { command } = cli;
+    let Cli { volume, command } = cli;
     match command {
-        Command::Fetch(flags) => fetch::run(config::resolve_fetch(&flags, host)?, host),
+        Command::Fetch(flags) => {
+            fetch::run(config::resolve_fetch(&flags, volume, host)?, &cli::words_of(arguments), host)
+        }
         Command::Cache(flags) => {
             let place = config::resolve_place(host)?;
             match flags.action {
                 None => cache::show(&place, host),
                 Some(CacheAction::Clear(flags)) => {
                     let access = config::resolve_access(&flags.login, &flags.connection, host);
-                    cache::clear(&place, access, flags.all, host)
+                    cache::clear(&place, access, flags.all, volume.verbose, host)
                 }
             }
         }

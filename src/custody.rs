@@ -218,5 +218,9 @@ pub(crate) fn interruption(kind: Kind) -> Error {
 
 /// A failure that could not be cleaned up: what may be left is what the user must act on.
 pub(crate) fn leaked(error: &Error, leak: Error) -> Error {
-    leak.also(format!("what failed: {}", error.message()))
+    let leak = leak.also(format!("what failed: {}", error.message()));
+    match error.change().filter(|_| error.kind() == Kind::Protocol) {
+        Some(change) => leak.hint_too(change),
+        None => leak,
+    }
 }

@@ -40,6 +40,7 @@ pub mod secret;
 mod source;
 mod stray;
 pub mod time;
+pub mod typo;
 pub mod variables;
 pub mod vault;
 

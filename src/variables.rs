@@ -160,6 +160,14 @@ variables! {
         HOME,
         /// The folder for private files. The default is `/tmp`.
         TMPDIR,
+        /// No colour on stderr, if it is set to anything.
+        NO_COLOR,
+        /// `0`: no colour at a terminal.
+        CLICOLOR,
+        /// Colour also where there is no terminal, unless it is `0`.
+        CLICOLOR_FORCE,
+        /// The kind of the terminal: no colour and no progress at one that is `dumb`.
+        TERM,
     }
 }
 

@@ -10,9 +10,20 @@ use crate::provider::cloud::{Cloud, Heading, Setting, Value};
 use crate::render::format::Format;
 
 /// What the command is for: in the list of commands, and at the head of its own help.
-pub(super) const CACHE: &str = "Show what is kept for the next calls: who, which role, until when";
+pub(super) const CACHE: &str = "List cached credentials: identity, role, expiry";
 /// Likewise.
 pub(super) const COMPLETIONS: &str = "Print the completion script of a shell";
+
+/// How much is said on stderr.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Volume {
+    /// Print requests, origins of values and causes on stderr
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
 
 /// `ci-creds completions`.
 #[derive(Args)]
@@ -79,6 +90,7 @@ fn argument(setting: &Setting) -> Arg {
         Heading::Output => "Output",
     };
     let argument = Arg::new(setting.key()).long(setting.key()).help(setting.help).help_heading(heading);
+    let argument = argument.hide_short_help(!setting.common);
     match setting.value {
         Value::Switch => argument.action(ArgAction::SetTrue),
         Value::Text(name) => argument.value_name(name),
@@ -93,7 +105,7 @@ fn argument(setting: &Setting) -> Arg {
 #[derive(Args)]
 #[command(about = CACHE)]
 pub struct CacheFlags {
-    /// What to do with it [default: show it]
+    /// What to do with it [default: list it]
     #[command(subcommand)]
     pub action: Option<CacheAction>,
 }
@@ -101,14 +113,15 @@ pub struct CacheFlags {
 /// What to do with the cache.
 #[derive(Subcommand)]
 pub enum CacheAction {
-    /// Give the leases back, and remove what is kept for this login
+    /// Revoke the leases that this login can revoke, and remove its entries
     Clear(ClearFlags),
 }
 
 /// `ci-creds cache clear`.
 #[derive(Args)]
+#[command(after_help = super::help::CLEAR)]
 pub struct ClearFlags {
-    /// Remove what other logins keep too, and what Vault did not take back; those leases end by themselves
+    /// Also remove the entries of other logins, and those that Vault did not revoke; their leases expire on their own
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
@@ -123,11 +136,11 @@ pub struct ClearFlags {
 #[derive(Args)]
 #[command(next_help_heading = "Credential")]
 pub struct EngineFlags {
-    /// The engine's role; may hold placeholders such as {project_id}-{environment}
+    /// The engine's role, such as deploy or {project_id}-dev
     #[arg(short, long, value_name = "ROLE")]
     pub role: Option<String>,
-    /// Where the engine is mounted [default: the provider's name]
-    #[arg(short, long, value_name = "MOUNT")]
+    /// Where the engine is mounted [default: the name of the command]
+    #[arg(short, long, value_name = "MOUNT", hide_short_help = true)]
     pub mount: Option<String>,
 }
 
@@ -139,29 +152,28 @@ pub struct OutputFlags {
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// Print only a line that sources a private file, which removes itself
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub via_file: bool,
-    /// Keep the credential, and what a single-use secret bought, for the next calls of this job
-    #[arg(long, conflicts_with = "no_cache")]
+    /// Cache the credential, and the login of a single-use secret, for the next calls of this job
+    #[arg(long, conflicts_with = "no_cache", hide_short_help = true)]
     pub cache: bool,
-    /// Neither look for a kept credential nor keep one [default: only --format process keeps]
-    #[arg(long)]
+    /// Neither read nor write the cache [default: only --format process has one]
+    #[arg(long, hide_short_help = true)]
     pub no_cache: bool,
-    /// Edit this credentials file in place of a private one; with --format file, which it implies
+    /// Write the credential into this credentials file
+    ///
+    /// It is edited in place: other profiles stay. Implies --format file.
     #[arg(long, value_name = "PATH")]
     pub file: Option<PathBuf>,
     /// The name of the profile or account in the file [default: ci-creds]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub profile: Option<String>,
     /// Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub replace_profile: bool,
-    /// Print the credential even on a terminal or into a job's log
+    /// Print it even on a terminal or into a job's log
     #[arg(long)]
     pub reveal: bool,
-    /// Say on stderr where each value came from, and what lies behind an error
-    #[arg(short, long)]
-    pub verbose: bool,
 }
 
 /// Who the job is. The files of the secrets are the table of [`Input`]; the rest stands here.
@@ -194,17 +206,17 @@ impl LoginFlags {
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
 struct MethodFlags {
-    /// How to log in [default: the first whose inputs are present, in this order]
-    #[arg(long, value_enum, value_name = "METHOD")]
+    /// The authentication method [default: the first one whose inputs are set, in this order]
+    #[arg(long, value_enum, value_name = "METHOD", hide_short_help = true)]
     auth: Option<AuthMethod>,
-    /// Where the login is mounted [default: approle or jwt]
-    #[arg(long, value_name = "MOUNT")]
+    /// Where the method is mounted [default: approle or jwt]
+    #[arg(long, value_name = "MOUNT", hide_short_help = true)]
     auth_mount: Option<String>,
     /// The role of the login: the AppRole's name, or the JWT role
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", hide_short_help = true)]
     auth_role: Option<String>,
     /// The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     id_token_env: Option<String>,
 }
 
@@ -212,18 +224,18 @@ struct MethodFlags {
 #[command(next_help_heading = "Login")]
 struct AudienceFlags {
     /// Send the ID token although its audience is the URL of another host
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     any_audience: bool,
 }
 
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
 struct TokenFlags {
-    /// Ask with a child of the Vault token, so that a key whose answer was lost can be taken back
-    #[arg(long)]
+    /// Read with a child of the Vault token, so that a key whose answer was lost can be revoked
+    #[arg(long, hide_short_help = true)]
     child_token: bool,
     /// The creation path that a wrapping token must have [default: the AppRole's secret-id]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     creation_path: Option<String>,
 }
 
@@ -232,7 +244,8 @@ impl Args for LoginFlags {
     fn augment_args(command: Command) -> Command {
         let file = |input: Input| {
             let path = clap::value_parser!(PathBuf);
-            Arg::new(input.key()).long(input.key()).help(input.facts().help).value_name("PATH").value_parser(path)
+            let flag = Arg::new(input.key()).long(input.key()).help(input.facts().help);
+            flag.value_name("PATH").value_parser(path).hide_short_help(true)
         };
         let (id_token, others): (Vec<_>, Vec<_>) = Input::ALL.into_iter().partition(|input| *input == Input::IdToken);
         let command = MethodFlags::augment_args(command).args(id_token.into_iter().map(file));
@@ -265,52 +278,52 @@ impl FromArgMatches for LoginFlags {
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionFlags {
     /// Vault's address, for example `https://vault.example.com:8200`
-    #[arg(short, long, value_name = "URL")]
+    #[arg(short, long, value_name = "URL", hide_short_help = true)]
     pub address: Option<String>,
     /// The namespace
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", hide_short_help = true)]
     pub namespace: Option<String>,
     /// The PEM file of the CA that signed Vault's certificate, instead of the system's roots
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
     /// A folder of such files
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub ca_path: Option<PathBuf>,
-    /// The PEM file of our own certificate
-    #[arg(long, value_name = "PATH")]
+    /// The PEM file of the client certificate
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub client_cert: Option<PathBuf>,
     /// The PEM file of its key
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub client_key: Option<PathBuf>,
     /// The name that Vault's certificate must have
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub tls_server_name: Option<String>,
     /// A proxy for https, reached by CONNECT
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
     pub proxy: Option<String>,
-    /// A host and port that a standby may send us to once
-    #[arg(long, value_name = "HOST:PORT")]
+    /// A host and port to which a standby may redirect
+    #[arg(long, value_name = "HOST:PORT", hide_short_help = true)]
     pub redirect_host: Vec<String>,
     /// Allow http:// to a host that is not this machine: everybody on the way can read the token
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub allow_plaintext: bool,
     /// Do not check the certificate of a server on this machine
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub insecure_skip_verify: bool,
     /// The deadline of a connection attempt [default: 5s]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub connect_timeout: Option<String>,
     /// The deadline of one request, but for the read that makes the credential [default: 20s]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub request_timeout: Option<String>,
     /// The deadline of the whole run [default: 90s, 45s with --format process]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub timeout: Option<String>,
-    /// How often a lost request is sent again; with 0 nothing is repeated [default: 2]
-    #[arg(long, value_name = "N")]
+    /// How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub retries: Option<String>,
     /// The configuration file
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub config: Option<PathBuf>,
 }
 

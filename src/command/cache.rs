@@ -32,10 +32,13 @@ pub(crate) fn show(place: &CachePlace, host: &Host) -> Result<()> {
 /// # Errors
 /// [`Kind::Leak`] for leases that could not be revoked: without `all` their entries stay. [`Kind::Config`] when nothing
 /// could be opened because nobody says who the caller is, which is `access`. When a lock cannot be waited for.
-pub(crate) fn clear(place: &CachePlace, access: Result<Access>, all: bool, host: &Host) -> Result<()> {
+pub(crate) fn clear(place: &CachePlace, access: Result<Access>, all: bool, verbose: bool, host: &Host) -> Result<()> {
     let owner = access.and_then(|mut access| {
         access.connection.read_roots(host)?;
         let vault = Vault::new(&access.connection, host)?;
+        if verbose {
+            vault.tell_requests();
+        }
         Ok(Owner { access, vault })
     });
     let Report { text, error } = start_runtime(host)?.block_on(clear_all(place, owner, all, host))?;

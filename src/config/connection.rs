@@ -50,7 +50,7 @@ pub(super) fn resolve_connection(
         .ok_or_else(|| {
             Error::new(
                 Kind::Config,
-                "no address of Vault: VAULT_ADDR, VAULT_SERVER_URL and the configuration file name none",
+                "Vault's address is not set (VAULT_ADDR, VAULT_SERVER_URL, --address, or address in the configuration file)",
             )
             .hint("set VAULT_ADDR=https://vault.example.com:8200 for the job, or --address URL")
         })?;

@@ -235,25 +235,36 @@ fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
     if found.stored.is_some() {
         return Ok(AuthMethod::Token);
     }
-    let half = match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
-        (Some(_), None) => " (VAULT_SECRET_ID is set, but not VAULT_ROLE_ID)",
-        (None, Some(_)) => " (VAULT_ROLE_ID is set, but neither VAULT_SECRET_ID nor VAULT_TOKEN)",
-        _ => "",
-    };
-    let inputs = AuthMethod::ALL.map(|method| {
-        let needs = method.needs();
-        let companion = if needs.companion == Companion::RoleId { "VAULT_ROLE_ID with " } else { "" };
-        let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
-        format!("{companion}{}{role}", needs.secret.variable())
-    });
-    Err(Error::new(
-        Kind::Config,
-        format!(
-            "nothing to log in with{half}: looked for {}, their _FILE twins, a token helper in ~/.vault, ~/.vault-token",
-            inputs.join(", ")
-        ),
-    )
-    .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
+    Err(nothing_to_log_in_with(found))
+}
+
+/// What to set, by what is there already: half of an AppRole, or nothing.
+fn nothing_to_log_in_with(found: &Inputs) -> Error {
+    let error = |text: &str| Error::new(Kind::Config, format!("nothing to log in with: {text}"));
+    match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
+        (Some(_), None) => error("VAULT_SECRET_ID is set, but not VAULT_ROLE_ID")
+            .hint("set VAULT_ROLE_ID for this job; vault read auth/approle/role/NAME/role-id shows it"),
+        (None, Some(_)) => error(
+            "VAULT_ROLE_ID is set, but not what goes with it: VAULT_SECRET_ID, VAULT_WRAPPING_TOKEN or VAULT_TOKEN",
+        )
+        .hint("set one of them for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id"),
+        _ => {
+            let inputs = AuthMethod::ALL.map(|method| {
+                let needs = method.needs();
+                let companion = if needs.companion == Companion::RoleId { " with VAULT_ROLE_ID" } else { "" };
+                let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
+                format!("{}{companion}{role}", needs.secret.variable())
+            });
+            error(&format!(
+                "looked for {}, the same with _FILE at the end, a token helper in ~/.vault, and ~/.vault-token",
+                inputs.join(", ")
+            ))
+            .hint(
+                "in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, \
+                run vault login",
+            )
+        }
+    }
 }
 
 fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<String> {

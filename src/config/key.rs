@@ -1,25 +1,15 @@
-//! The keys of a configuration file.
+//! The names of the keys that a structure has, from the structure itself.
 
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::file::{COMMON, Settings};
-use crate::identity::Input;
-use crate::provider::CLOUDS;
-
-/// Every key of a configuration file: its table, which is empty above the tables, and its name.
-#[must_use]
-pub fn keys() -> Vec<(&'static str, &'static str)> {
+/// The names of a structure's fields, as its deserializer asks for them.
+pub(super) fn fields<T: Deserialize<'static>>() -> &'static [&'static str] {
     let mut fields: &[&str] = &[];
     // It ends in an error: there is no file.
-    let _ = Settings::deserialize(Fields(&mut fields));
-    let top = fields.iter().copied().chain(Input::ALL.map(Input::key)).map(|key| ("", key));
-    let own = |cloud: &'static crate::provider::cloud::Cloud| {
-        let settings = cloud.settings.iter().filter(|setting| setting.in_file).map(|setting| setting.key());
-        COMMON.into_iter().chain(settings).map(|key| (cloud.command, key))
-    };
-    top.chain(CLOUDS.into_iter().flat_map(own)).collect()
+    let _ = T::deserialize(Fields(&mut fields));
+    fields
 }
 
 /// A file that is not there. The names of the fields that are looked for in it are kept.

@@ -36,7 +36,7 @@ use std::iter;
 use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
 use demand::Demand;
-pub use key::keys;
+pub use file::keys;
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
 pub(crate) use plan::{Access, Plan};
@@ -87,13 +87,14 @@ fn resolve_access_by(
 ///
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
-pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan> {
+pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: &Host) -> Result<Plan> {
     let cloud = flags.cloud;
     let is_said = |setting: &'static Setting| flags.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
     let demand = Demand {
         shape: Cow::Borrowed(shape),
         output: &flags.output,
+        volume,
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
     let format = format_of(demand.output);
@@ -164,8 +165,9 @@ fn resolve_role(
             return Err(Error::new(
                 Kind::Config,
                 format!(
-                    "no {} role: --role, {}, CI_CREDS_ROLE and the configuration file name none",
-                    shape.title, cloud.role_variable
+                    "the {} role is not set (--role, {}, CI_CREDS_ROLE, role under [{}] in the configuration file; or \
+                    the role of the login: VAULT_APPROLE_ROLE, VAULT_AUTH_ROLE)",
+                    shape.title, cloud.role_variable, cloud.command
                 ),
             )
             .hint(format!("ci-creds {} --role NAME, or set {}", shape.command, cloud.role_variable)));

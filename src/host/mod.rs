@@ -19,9 +19,10 @@ mod restart;
 mod signal;
 mod stream;
 mod system;
+mod terminal;
 mod trust;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -50,6 +51,10 @@ pub struct Host {
     warnings: RefCell<Vec<String>>,
     /// Said on stderr when the run ends, whatever the format.
     alarms: RefCell<Vec<String>>,
+    /// Whether a step that takes long is shown on stderr.
+    progress: Cell<bool>,
+    /// Whether such a line stands there.
+    drawn: Cell<bool>,
 }
 
 enum World {
@@ -65,17 +70,23 @@ impl Host {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock's one door")]
     pub fn real() -> Self {
-        Self {
-            world: World::Real { started: Instant::now() },
-            warnings: RefCell::default(),
-            alarms: RefCell::default(),
-        }
+        Self::of(World::Real { started: Instant::now() })
     }
 
     /// A world made of values.
     #[cfg(test)]
     pub(crate) fn fake(fake: Fake) -> Self {
-        Self { world: World::Fake(fake), warnings: RefCell::default(), alarms: RefCell::default() }
+        Self::of(World::Fake(fake))
+    }
+
+    fn of(world: World) -> Self {
+        Self {
+            world,
+            warnings: RefCell::default(),
+            alarms: RefCell::default(),
+            progress: Cell::default(),
+            drawn: Cell::default(),
+        }
     }
 
     /// The variable's text as it stands; `None` when it is not set. What blank means is the caller's business.

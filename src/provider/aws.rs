@@ -18,6 +18,10 @@ use crate::variables as var;
 pub static CLOUD: Cloud = Cloud {
     command: "aws",
     about: "Fetch AWS credentials and print them for the shell",
+    examples: [
+        "eval $(ci-creds aws --role deploy --ttl 1h || echo false)",
+        "credential_process = ci-creds aws --role deploy --format process",
+    ],
     role_variable: var::CI_CREDS_AWS_ROLE,
     mount_variable: var::CI_CREDS_AWS_MOUNT,
     settings: &[&VIA, &TTL, &ROLE_ARN, &SESSION_NAME, &REGION, &WAIT_READY, &KEEP_PROFILE],
@@ -26,26 +30,29 @@ pub static CLOUD: Cloud = Cloud {
     request,
 };
 
-const fn text(flag: &'static str, name: &'static str, help: &'static str) -> Setting {
-    Setting { flag, value: Value::Text(name), help, heading: Heading::Credential, variables: &[], in_file: true }
+const fn text(flag: &'static str, name: &'static str, help: &'static str, common: bool) -> Setting {
+    let value = Value::Text(name);
+    Setting { flag, value, help, heading: Heading::Credential, common, variables: &[], in_file: true }
 }
 
 const fn switch(flag: &'static str, help: &'static str, heading: Heading, in_file: bool) -> Setting {
-    Setting { flag, value: Value::Switch, help, heading, variables: &[], in_file }
+    Setting { flag, value: Value::Switch, help, heading, common: false, variables: &[], in_file }
 }
 
 static VIA: Setting = Setting {
     flag: "--via",
     value: Value::Choice("PATH", &[("sts", "Temporary credentials"), ("creds", "The role's own type: an IAM user")]),
-    help: "The engine's path: `sts` for temporary credentials, `creds` for an IAM user",
+    help: "The engine's path: sts for temporary credentials, creds for an IAM user [default: sts]",
     heading: Heading::Credential,
+    common: false,
     variables: &[],
     in_file: true,
 };
-static TTL: Setting = text("--ttl", "DURATION", "How long STS credentials shall live: seconds, or 20m, 1h");
-static ROLE_ARN: Setting = text("--role-arn", "ARN", "The role to assume, when the Vault role allows more than one");
-static SESSION_NAME: Setting = text("--session-name", "NAME", "The session's name in CloudTrail");
-static REGION: Setting = text("--region", "REGION", "Also export AWS_REGION and AWS_DEFAULT_REGION");
+static TTL: Setting = text("--ttl", "DURATION", "Lifetime of STS credentials, 15m at least: 20m, 1h, 1d", true);
+static ROLE_ARN: Setting =
+    text("--role-arn", "ARN", "The role to assume, when the Vault role allows more than one", false);
+static SESSION_NAME: Setting = text("--session-name", "NAME", "The session's name in CloudTrail", false);
+static REGION: Setting = text("--region", "REGION", "Also export AWS_REGION and AWS_DEFAULT_REGION", true);
 static WAIT_READY: Setting =
     switch("--wait-ready", "Wait until AWS knows the key of a new IAM user, 30 s at most", Heading::Credential, true);
 static KEEP_PROFILE: Setting =

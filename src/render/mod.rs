@@ -28,7 +28,7 @@ use crate::time::render_time;
 use format::Format;
 use pairs::Pairs;
 
-pub(crate) use summary::summary;
+pub(crate) use summary::{receipt, summary};
 
 /// The text that hands the credential over. `delimiter` is a word that nobody could know before, for the formats that
 /// need one.

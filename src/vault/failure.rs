@@ -130,6 +130,8 @@ fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
             .hint("is Vault running behind it?"),
             true,
         ),
+        // Whoever answers so has read no request, of whichever kind.
+        _ if wants_tls(reply) => Outcome::Final(not_vault(reply, host, secrets)),
         _ => Outcome::foreign(step, not_vault(reply, host, secrets)),
     }
 }
@@ -141,10 +143,14 @@ fn failed(error: Error, cut_off: bool) -> Outcome {
 /// How Go, and so Vault, and nginx answer plain http on a TLS port.
 const WANTS_TLS: [&str; 2] = ["sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
 
+fn wants_tls(reply: &Reply) -> bool {
+    let text = String::from_utf8_lossy(&reply.body);
+    reply.status == 400 && WANTS_TLS.iter().any(|words| text.contains(words))
+}
+
 /// The error of an answer that no Vault gives.
 pub(super) fn not_vault(reply: &Reply, host: &str, secrets: &Secrets) -> Error {
-    let text = String::from_utf8_lossy(&reply.body);
-    if reply.status == 400 && WANTS_TLS.iter().any(|words| text.contains(words)) {
+    if wants_tls(reply) {
         return Error::new(Kind::Protocol, format!("{host} speaks TLS, and the address begins with http://"))
             .hint("set VAULT_ADDR to the same address with https://");
     }
@@ -198,6 +204,7 @@ mod tests {
         };
         for words in WANTS_TLS {
             assert!(tls(400, &format!("Client {words}.")), "{words}");
+            assert!(matches!(reply(400, "text/plain", words), Outcome::Final(_)), "{words}: nothing can be left");
             assert!(!tls(200, words) && !tls(403, words), "{words}");
         }
         assert!(!tls(400, "Bad Request"));

@@ -48,6 +48,25 @@ pub(crate) enum Again {
 }
 
 impl Step {
+    /// What it does, for a person who waits for it.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LookupWrapping => "look up the wrapping token",
+            Self::LookupNamespace => "look up the namespace of the wrapping token",
+            Self::Unwrap => "unwrap the wrapping token",
+            Self::Prepare => "make a secret ID",
+            Self::LoginOnce | Self::Login => "log in",
+            Self::CreateChild => "create a child token",
+            Self::RenewSelf => "renew the token",
+            Self::Mint => "read the credential",
+            Self::LookupSelf => "look up the token",
+            Self::RevokeSelf => "revoke the token",
+            Self::RevokeLease => "revoke the lease",
+            Self::QueueRevocation => "queue the revocation of the lease",
+        }
+    }
+
     /// Whether Vault has nothing to say when it did what it was asked.
     pub(super) fn may_be_silent(self) -> bool {
         matches!(self, Self::RevokeSelf | Self::RevokeLease | Self::QueueRevocation)

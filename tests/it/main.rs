@@ -57,8 +57,11 @@ mod input;
 mod keepalive;
 /// Limits on open files and on the stack.
 mod limit;
+/// What a job's log and `-v` are told of a run.
+mod log;
 /// What of a secret stays in memory, and who could read it there.
 mod memory;
+mod mistake;
 /// What a bug of ours, and the variables of Rust, may print.
 mod panic;
 /// The way through a proxy, and what never takes it.
@@ -91,6 +94,8 @@ mod story;
 mod sweep;
 /// What the system is asked for: arguments, files, writes.
 mod syscall;
+/// What a person at a terminal sees.
+mod terminal;
 /// Callers that print each command: the credential is not in the log.
 mod trace;
 /// Values of every kind through every format's real reader.

@@ -11,7 +11,7 @@ use ci_creds::render::format::Format;
 use crate::wall;
 
 /// Where else an old one is named, and why no new one has to be.
-const EXCEPTIONS: [(&str, &str, &str); 29] = [
+const EXCEPTIONS: [(&str, &str, &str); 28] = [
     ("aws", "src/aws/", "--wait-ready asks AWS itself about a new key"),
     ("aws", "src/chain.rs", "--wait-ready"),
     ("aws", "src/config/output.rs", "a hint about the file that AWS's tools call config"),
@@ -19,13 +19,12 @@ const EXCEPTIONS: [(&str, &str, &str); 29] = [
     ("aws", "src/config/readiness.rs", "--wait-ready"),
     ("aws", "src/host/replace.rs", "a hint shows the path of a credentials file"),
     ("aws", "src/lib.rs", "the room of --wait-ready"),
-    ("aws", "src/cli/mod.rs", "an example in a hint"),
     ("aws", "src/provider/exoscale.rs", "Exoscale's object storage is reached by AWS's tools"),
     ("aws", "src/render/format.rs", "the format process is AWS's"),
     ("aws", "src/render/process.rs", "the format process is AWS's"),
     ("aws", "src/render/profile.rs", "the syntax of AWS's credentials file"),
     ("Token", "src/engine/refusal.rs", "a plain token may be a wrapping token, which only the refusal tells"),
-    ("exoscale", "src/cli/mod.rs", "an example in the help"),
+    ("exoscale", "src/cli/help.rs", "an example in the help"),
     ("exoscale", "src/render/account.rs", "the syntax of Exoscale's credentials file"),
     ("WrappingToken", "src/cache/scope.rs", "an entry is bound to the creation path too"),
     ("WrappingToken", "src/config/identity.rs", "the creation path"),

@@ -216,7 +216,7 @@ fn settings_below_a_home_in_the_checkout_are_the_repositorys_and_not_read() {
     let home = world.home().display().to_string();
     for name in ["CI_PROJECT_DIR", "GITHUB_WORKSPACE", "WORKSPACE"] {
         let run = world.command_as("token", EXOSCALE).without("VAULT_ADDR").env(name, &home);
-        let ran = run.run().refused(&world, 78, "config", &["no address of Vault"], &["VAULT_ADDR"]);
+        let ran = run.run().refused(&world, 78, "config", &["Vault's address is not set"], &["VAULT_ADDR"]);
         assert!(ran.stderr.contains("config.toml is in the checkout, and was not read"), "{name}: {ran:?}");
     }
 }
