@@ -55,6 +55,8 @@ mod guard;
 mod image;
 /// What is wrong before the first request, and that none is made.
 mod input;
+/// The page on how to install the program.
+mod install;
 /// Connections that end while nothing is asked, or are forgotten, and what must not be spent by that.
 mod keepalive;
 /// Limits on open files and on the stack.

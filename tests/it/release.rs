@@ -104,6 +104,7 @@ fn assert_listed(listing: &str, expected: &BTreeSet<String>) {
     assert_eq!(&found, expected);
 }
 
+// check: 25
 #[test]
 fn the_same_program_gives_the_same_files() {
     let Some(one) = release(&[]) else { return };
@@ -171,6 +172,7 @@ fn the_package_is_installed_and_removed_by_dpkg() {
     assert!(!installed.exists() && !root.join("usr/share/doc/ci-creds").exists());
 }
 
+// check: 25
 #[test]
 fn the_sbom_names_every_crate_that_is_linked_and_no_tool_of_the_build() {
     let Some(release) = release(&[]) else { return };
