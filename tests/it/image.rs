@@ -120,8 +120,15 @@ fn unpack(folder: &Path, archive: &Path) -> PathBuf {
         (Some(USER), Some(architecture()))
     );
     assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/ci-creds"]));
+    assert_labelled(&config["config"]["Labels"]);
     tar(&blob(&manifest["layers"][0]), &root);
     root
+}
+
+/// What both ways to make the image say of it.
+fn assert_labelled(labels: &serde_json::Value) {
+    let said = ["title", "version", "licenses"].map(|name| labels[format!("org.opencontainers.image.{name}")].as_str());
+    assert_eq!(said, [Some("ci-creds"), Some(VERSION), Some(env!("CARGO_PKG_LICENSE"))]);
 }
 
 fn names_in(root: &Path) -> Vec<String> {
@@ -249,6 +256,7 @@ fn the_containerfile_builds_both_images_and_their_jobs_run() {
     let inspected: serde_json::Value = serde_json::from_str(&inspected).expect("JSON");
     let config = &inspected["OCIv1"]["config"];
     assert_eq!((config["User"].as_str(), config["Entrypoint"][0].as_str()), (Some(USER), Some("/ci-creds")));
+    assert_labelled(&config["Labels"]);
     program.add_libraries(&root);
     assert_fetches(&world, &root, "/ci-creds", &world.vault.address(), &[]);
 

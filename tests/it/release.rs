@@ -71,15 +71,15 @@ fn companions() -> BTreeSet<String> {
     entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// Where a companion lies below /usr.
-fn place_of(companion: &str) -> String {
+/// Where a companion lies below /usr. zsh looks in another folder for what is no package.
+fn place_of(companion: &str, zsh: &str) -> String {
     match companion.rsplit('.').next() {
         Some("1") => format!("share/man/man1/{companion}"),
         Some("bash") => "share/bash-completion/completions/ci-creds".to_owned(),
         Some("fish") => "share/fish/vendor_completions.d/ci-creds.fish".to_owned(),
         Some("elv") => "share/elvish/lib/ci-creds.elv".to_owned(),
         Some("ps1") => "share/powershell/ci-creds.ps1".to_owned(),
-        _ => "share/zsh/vendor-completions/_ci-creds".to_owned(),
+        _ => format!("share/zsh/{zsh}/{companion}"),
     }
 }
 
@@ -116,7 +116,7 @@ fn the_same_program_gives_the_same_files() {
     listed.sort();
     let mut expected = vec!["SHA256SUMS".to_owned(), format!("ci-creds-{VERSION}.oci.tar")];
     for (name, _) in ARCHITECTURES {
-        expected.push(format!("ci-creds_{VERSION}_{name}.deb"));
+        expected.push(format!("ci-creds_{VERSION}-1_{name}.deb"));
         expected.extend(["", ".cdx.json", ".tar.gz"].map(|end| format!("ci-creds-{VERSION}-linux-{name}{end}")));
     }
     expected.sort();
@@ -130,27 +130,30 @@ fn the_tarball_and_the_package_hold_all_that_belongs_to_the_program() {
     assert!(companions.contains("ci-creds.1") && companions.len() >= 6, "{companions:?}");
     for (architecture, _) in ARCHITECTURES {
         let name = format!("ci-creds-{VERSION}-linux-{architecture}");
-        let mut expected: BTreeSet<_> = companions.iter().map(|file| format!("{name}/{}", place_of(file))).collect();
+        let mut expected: BTreeSet<_> =
+            companions.iter().map(|file| format!("{name}/{}", place_of(file, "site-functions"))).collect();
         expected.insert(format!("{name}/bin/ci-creds"));
         for file in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
             expected.insert(format!("{name}/share/doc/ci-creds/{file}"));
         }
         assert_listed(&release.run(&format!("tar --list --verbose --file {name}.tar.gz")), &expected);
 
-        let package = format!("ci-creds_{VERSION}_{architecture}.deb");
-        let mut expected: BTreeSet<_> = companions.iter().map(|file| format!("./usr/{}", place_of(file))).collect();
+        let package = format!("ci-creds_{VERSION}-1_{architecture}.deb");
+        let mut expected: BTreeSet<_> =
+            companions.iter().map(|file| format!("./usr/{}", place_of(file, "vendor-completions"))).collect();
         // Debian's policy: pages are compressed.
         expected = expected.into_iter().map(|file| if file.ends_with(".1") { file + ".gz" } else { file }).collect();
         expected.insert("./usr/bin/ci-creds".to_owned());
-        for file in ["README.md", "changelog.gz", "copyright"] {
+        for file in ["README.md", "changelog.Debian.gz", "changelog.gz", "copyright"] {
             expected.insert(format!("./usr/share/doc/ci-creds/{file}"));
         }
         assert_listed(&release.run(&format!("dpkg-deb --contents {package}")), &expected);
+        let version = format!("{VERSION}-1");
         let field = |field: &str| release.run(&format!("dpkg-deb --field {package} {field}")).trim().to_owned();
-        assert_eq!((field("Version").as_str(), field("Architecture").as_str()), (VERSION, architecture));
+        assert_eq!((field("Version").as_str(), field("Architecture").as_str()), (version.as_str(), architecture));
         // It is static: it needs no other package.
         assert_eq!(field("Depends"), "");
-        assert!(field("Maintainer").contains('@') && field("Description").starts_with(env!("CARGO_PKG_DESCRIPTION")));
+        assert!(field("Maintainer").contains('@') && field("Description").lines().all(|line| line.len() <= 80));
     }
 }
 
@@ -165,7 +168,7 @@ fn the_package_is_installed_and_removed_by_dpkg() {
     std::fs::create_dir_all(root.join("var/lib/dpkg/info")).expect("a folder");
     std::fs::write(root.join("var/lib/dpkg/status"), "").expect("a file");
     let dpkg = format!("dpkg --log=/dev/null --force-not-root --force-architecture --root={}", root.display());
-    release.run(&format!("{dpkg} --install ci-creds_{VERSION}_amd64.deb"));
+    release.run(&format!("{dpkg} --install ci-creds_{VERSION}-1_amd64.deb"));
     let installed = root.join("usr/bin/ci-creds");
     assert_eq!(Run::new(&installed, &root).run().ok(), "packed\n");
     release.run(&format!("{dpkg} --purge ci-creds"));
