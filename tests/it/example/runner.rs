@@ -1,8 +1,11 @@
 //! The pipelines and the CI/CD components as gitlab-ci-local runs them: it reads whole files with their includes and
 //! inputs, checks them against GitLab's schema, and gives the lines to bash. It has no containers here, so `image:` is
-//! ignored. It makes no ID token: the job's variable has one, as in GitLab.
+//! ignored. It makes no ID token: the job's variable has one, as in GitLab. It knows bash alone: what the components
+//! say is also given to the shells of small images.
 
 use std::path::{Path, PathBuf};
+
+use yaml_rust2::{Yaml, YamlLoader};
 
 use super::pipeline::Job;
 use super::{AUDIENCE, PIPELINES, Site, assert_tools_had_credentials, example, jobs_of, site};
@@ -98,7 +101,7 @@ fn the_components_give_a_job_its_credentials_and_revoke_them_after_it() {
     let Some(site) = Site::set_up() else { return };
     let Some(project) = Project::new(&site.path("work")) else { return };
     let pipeline = example("gitlab/component.gitlab-ci.yml");
-    for (name, tools) in [("list", &[EXO][..]), ("publish", &[AWS]), ("migrate", &[EXO, AWS])] {
+    for (name, tools) in [("list", &[EXO][..]), ("migrate", &[EXO, AWS])] {
         let ran = play(&project, &site, &pipeline, &component_job(name), &[("CI_CREDS_URL", String::new())]);
         assert_eq!(ran.code, 0, "{name}: {ran:?}");
         site.assert_no_secret_in(&format!("{}{}", ran.stdout, ran.stderr));
@@ -137,20 +140,59 @@ fn the_components_download_the_program_where_the_image_has_none() {
     assert_eq!(site.vault.minted().values().sum::<usize>(), 1, "{:?}", site.vault.minted());
 }
 
+/// The lines that a component puts before and after those of a job.
+fn component_lines(cloud: &str) -> (Vec<String>, Vec<String>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(format!("{cloud}.yml"));
+    let text = std::fs::read_to_string(path).expect("a template").replace("$[[ inputs.region ]]", "eu-central-1");
+    let body = &YamlLoader::load_from_str(&text).expect("YAML")[1];
+    let job = body["$[[ inputs.name ]]"].clone();
+    let lines = |key: &str| -> Vec<String> {
+        job[key].as_vec().expect("lines").iter().filter_map(Yaml::as_str).map(str::to_owned).collect()
+    };
+    (lines("before_script"), lines("after_script"))
+}
+
+#[test]
+fn the_lines_of_the_components_run_in_the_shells_of_small_images() {
+    let Some(site) = Site::set_up() else { return };
+    std::fs::rename(site.path("bin/ci-creds"), site.path("released")).expect("the program was there");
+    let url = format!("file://{}", site.path("released").display());
+    let roles = [("CI_CREDS_EXOSCALE_ROLE", "deploy"), ("CI_CREDS_AWS_ROLE", "{project_id}-{environment}")];
+    let login = [("VAULT_AUTH_PATH", "gitlab"), ("VAULT_AUTH_ROLE", "deploy"), ("CI_CREDS_URL", &url)];
+    // One job has one ID token, and so one cache.
+    let job = component_job("any");
+    let token =
+        site.environment(&job, Run::new(Path::new("/"), &site.path("work"))).variables()["VAULT_ID_TOKEN"].clone();
+    let login = [&login[..], &[("VAULT_ID_TOKEN", &token)]].concat();
+    let given: Vec<_> = roles.iter().chain(&login).map(|(name, value)| (*name, (*value).to_owned())).collect();
+    for shell in ["sh", "bash", "mksh"] {
+        if tool::find(shell).is_none() {
+            continue;
+        }
+        for (cloud, call) in [("exoscale", EXO), ("aws", AWS)] {
+            let (before, after) = component_lines(cloud);
+            // Alpine has no curl.
+            let before = before.iter().map(|line| line.replace("command -v curl >/dev/null", "false"));
+            let lines: Vec<_> = before.chain([call.to_owned()]).collect();
+            let ran = site.run(shell, &job, &lines, &given);
+            assert_eq!((ran.code, site.take_calls().len()), (0, 1), "{shell}, {cloud}: {ran:?}");
+            site.run(shell, &job, &after, &given).ok();
+            assert!(site.vault.live_leases().is_empty(), "{shell}, {cloud}: {:?}", site.vault.live_leases());
+        }
+    }
+}
+
 #[test]
 fn a_component_whose_login_is_refused_ends_the_job_before_its_first_tool() {
     let Some(site) = Site::set_up() else { return };
     let Some(project) = Project::new(&site.path("work")) else { return };
-    let pipeline = example("gitlab/component.gitlab-ci.yml");
     let forged = dev_vault::GitlabToken::new().issuer(&site.gitlab.issuer_url()).audience(AUDIENCE);
     let forged = forged.at(site.vault.now()).sign_with_other_key();
-    for name in ["list", "publish"] {
-        let job = component_job(name);
-        let outside = [("CI_CREDS_URL", String::new()), ("VAULT_ID_TOKEN", forged.clone())];
-        let ran = play(&project, &site, &pipeline, &job, &outside);
-        assert_ne!(ran.code, 0, "{name}: {ran:?}");
-        assert!(ran.stderr.contains("error[denied]"), "{name}: {ran:?}");
-        assert!(site.take_calls().is_empty(), "{name}: a tool ran without a credential");
-    }
+    let outside = [("CI_CREDS_URL", String::new()), ("VAULT_ID_TOKEN", forged)];
+    let pipeline = example("gitlab/component.gitlab-ci.yml");
+    let ran = play(&project, &site, &pipeline, &component_job("publish"), &outside);
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("error[denied]"), "{ran:?}");
+    assert!(site.take_calls().is_empty(), "a tool ran without a credential");
     assert!(site.vault.minted().is_empty(), "{:?}", site.vault.minted());
 }
