@@ -3,7 +3,9 @@
 //! The scripts run in real shells, in the shape that gitlab-runner gives them. `vault` is a script that sends what
 //! Vault's own CLI would send; the clouds' tools are one that writes down what it was called with.
 
+mod action;
 mod pipeline;
+mod runner;
 mod site;
 mod terraform;
 mod workflow;
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use dev_vault::{DevVault, GitlabToken, Sink, Tls};
 use pipeline::Job;
+pub(crate) use runner::Project;
 use serde_json::{Value, json};
 pub(crate) use site::Site;
 use site::{ROOT_KEY, ROOT_SECRET};
@@ -35,10 +38,12 @@ const PIPELINES: [(&str, &[(&str, &str)]); 8] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 11] = [
     "aws/config",
     "ci-creds.toml",
     "github/aws.yml",
+    "gitlab/component.gitlab-ci.yml",
+    "image/Containerfile",
     "vault/hand-out.sh",
     "vault/main.tf",
     "vault/policies/aws-365.hcl",
@@ -117,6 +122,27 @@ fn every_file_in_the_folder_is_looked_at_by_a_test() {
     }
     for name in &known {
         assert!(Path::new(EXAMPLES).join(name).is_file(), "examples/{name} is gone");
+    }
+}
+
+#[test]
+fn every_job_says_which_image_it_runs_in_and_every_step_has_its_comment() {
+    for (name, _) in PIPELINES {
+        for job in jobs_of(name) {
+            assert!(job.image.is_some(), "{name}, {}: no image", job.name);
+        }
+    }
+    let folder = std::fs::read_dir(format!("{EXAMPLES}/gitlab")).expect("the pipelines");
+    for entry in folder {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a pipeline");
+        let mut commented = false;
+        for line in text.lines().map(str::trim) {
+            // A step is a line of a script. Two of one step stand below one comment.
+            let is_step = line.starts_with("- ") && !line.starts_with("- component:");
+            assert!(!is_step || commented, "{}: no comment above `{line}`", path.display());
+            commented = line.starts_with('#') || (commented && is_step);
+        }
     }
 }
 

@@ -51,8 +51,12 @@ mod format;
 mod github;
 /// Calls in a job: bare ones are refused, captured ones work.
 mod guard;
+/// The container images, entered.
+mod image;
 /// What is wrong before the first request, and that none is made.
 mod input;
+/// The page on how to install the program.
+mod install;
 /// Connections that end while nothing is asked, or are forgotten, and what must not be spent by that.
 mod keepalive;
 /// Limits on open files and on the stack.
@@ -62,6 +66,8 @@ mod log;
 /// What of a secret stays in memory, and who could read it there.
 mod memory;
 mod mistake;
+/// What `cargo package` publishes.
+mod package;
 /// What a bug of ours, and the variables of Rust, may print.
 mod panic;
 /// The way through a proxy, and what never takes it.
@@ -78,6 +84,8 @@ mod recording;
 mod redirect;
 /// What is said when a login is refused, and what to change then.
 mod refusal;
+/// The files of a release.
+mod release;
 /// Variables that steer the name service, and whatever else obeys one.
 mod resolver;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.

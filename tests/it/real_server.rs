@@ -1,4 +1,5 @@
 mod adapter;
+mod component;
 mod daemon;
 mod database;
 mod engine;

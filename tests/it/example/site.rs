@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use dev_vault::{DevVault, Dialect, GitlabKeys, GitlabToken};
 
@@ -14,6 +15,16 @@ use crate::support::{Ran, Run, leak, tool};
 
 pub(super) const ROOT_KEY: &str = "EXOrootrootrootroot";
 pub(super) const ROOT_SECRET: &str = "8Rk2mZ0qVtC7xWb5nJd3yLg9sHf";
+
+/// The SHA-256 of the program.
+pub(super) fn program_sum() -> &'static str {
+    static SUM: OnceLock<String> = OnceLock::new();
+    SUM.get_or_init(|| {
+        let program = Path::new(env!("CARGO_BIN_EXE_ci-creds"));
+        let sum = Run::new(Path::new("sha256sum"), Path::new("/")).arg(&program.display().to_string()).run().ok();
+        sum.split(' ').next().unwrap_or_default().to_owned()
+    })
+}
 
 /// One such place, which is removed when it is dropped.
 pub(crate) struct Site {
@@ -33,6 +44,7 @@ impl Site {
         let link = |target: &Path, name: &str| symlink(target, folder.path().join("bin").join(name)).expect("a link");
         link(Path::new(env!("CARGO_BIN_EXE_ci-creds")), "ci-creds");
         link(&support.join("vault"), "vault");
+        link(&support.join("wget"), "wget");
         for name in ["exo", "aws", "terraform"] {
             link(&support.join("record"), name);
         }
@@ -83,6 +95,9 @@ impl Site {
         if let Some(name) = &job.environment {
             run = run.env("CI_ENVIRONMENT_NAME", name);
         }
+        // Where the project keeps the release's static file; this file's own sum.
+        let program = self.path("bin/ci-creds");
+        run = run.env("CI_CREDS_URL", &format!("file://{}", program.display())).env("CI_CREDS_SHA256", program_sum());
         let environment = job.environment.clone().unwrap_or_default();
         for (variable, audience) in &job.id_tokens {
             let token = GitlabToken::new().issuer(&self.gitlab.issuer_url()).audience(audience).project_id("365");

@@ -40,7 +40,7 @@ fn parse(text: &str) -> Workflow {
 }
 
 /// GitHub's issuer for this job: gives the ID token to whoever shows the job's own, as often as it is asked.
-fn issuer(token: &str) -> String {
+pub(super) fn issuer(token: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/token?api-version=2.0", listener.local_addr().expect("its address"));
     let answer = json!({ "value": token }).to_string();
@@ -95,7 +95,7 @@ fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_token: &str) 
 }
 
 /// A Vault that believes GitHub's tokens, here signed by the double's own key.
-fn site_that_believes_github() -> Option<(Site, GitlabToken)> {
+pub(super) fn site_that_believes_github() -> Option<(Site, GitlabToken)> {
     const ISSUER: &str = "https://token.actions.githubusercontent.com";
     tool::find("bash")?;
     let site = Site::set_up()?;
