@@ -165,8 +165,9 @@ impl<'a> Vault<'a> {
                 let outcome = Outcome::not_processed(error, None, Patience::Counted);
                 return Exchange { sent: self.host.now(), outcome, declined: tries.declined };
             };
-            let (body, spends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint && self.single_use.get());
-            let request = Request { method, path, query, token, body, spends, timeout };
+            let (body, lends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint);
+            let spends = lends && self.single_use.get();
+            let request = Request { method, path, query, token, body, spends, lends, timeout };
             let sent = self.host.now();
             let result = match step {
                 Step::Mint => self.send_to_its_end(&request).await,

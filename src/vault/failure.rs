@@ -53,6 +53,9 @@ fn patience_with_a_quota(raw: &str, path: &str) -> Patience {
 /// What Vault says when its own time for a request is over, or its client gone, and a Vault Agent that lost the answer.
 const CUT_OFF: [&str; 3] = ["context deadline exceeded", "context canceled", "failed to get the response: "];
 
+/// What stands in the answer when a lease could not be registered, and in that of some other failures.
+const NO_LEASE: &str = "1 error occurred:\n\t* internal error\n\n";
+
 /// Reads the answer of a failed request. `secrets` are those of the run, which no message repeats.
 pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     let unavailable = |text: String| Error::new(Kind::Unavailable, text);
@@ -89,6 +92,12 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
         502 => failed(
             unavailable(format!("{host} could not get an answer from behind it (502){said}"))
                 .hint("the cloud may be throttling Vault: re-run the job later"),
+            cut_off,
+        ),
+        500 if step == Step::Mint && raw == NO_LEASE => failed(
+            unavailable(format!("{host} failed on {path} (500){said}"))
+                .also("a standby of OpenBao answers so, which cannot register a lease: VAULT_ADDR must be the active node's")
+                .hint("Vault's own log says more"),
             cut_off,
         ),
         500..=599 => failed(

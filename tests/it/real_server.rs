@@ -1,4 +1,5 @@
 mod adapter;
+mod cluster;
 mod daemon;
 mod database;
 mod engine;
@@ -11,6 +12,7 @@ mod operator;
 mod server;
 mod site;
 mod slow;
+mod standby;
 mod state;
 mod wrapping;
 

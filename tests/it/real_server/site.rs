@@ -31,6 +31,19 @@ pub fn prepare(operator: &Operator) {
     operator.write("aws/sts/365-dev", &session);
 }
 
+/// Mounts an engine that lends: KV whose every read is a lease. It makes nothing in any cloud, and all else of a lease is
+/// real.
+pub fn mount_lender(operator: &Operator, mount: &str) {
+    let options = json!({ "version": "1", "leased_passthrough": "true" });
+    operator.write(&format!("sys/mounts/{mount}"), &json!({ "type": "kv", "options": options }));
+}
+
+/// What a lender lends for ten minutes at a path: a key of AWS's.
+pub fn lend(operator: &Operator, path: &str) {
+    let key = json!({ "access_key": "AKIARZKVVYOZ7ODGRLVU", "secret_key": SESSION.1, "ttl": "10m" });
+    operator.write(path, &key);
+}
+
 pub struct Site<'a> {
     pub operator: &'a Operator,
     name: String,
