@@ -197,6 +197,15 @@ fn a_locked_namespace_is_waited_for_and_else_told_as_locked() {
     }
     world.vault.inject(On::path("auth/gitlab/login").times(4), locked());
     world.command_as("id-token", EXOSCALE).run().ok();
+    // Behind a login too: no secret is spent for the time that a lock lasts.
+    for method in METHODS {
+        let before = minted(&world);
+        world.vault.inject(On::path("apikey/gitlab-ci-runner").times(4), locked());
+        let ran = world.command_as(method, EXOSCALE).run();
+        assert!(!ran.stderr.contains("was read twice"), "{method}: {ran:?}");
+        ran.ok();
+        assert_eq!(minted(&world), before + 1, "{method}");
+    }
 }
 
 /// `{"cluster":"dev","value":"18446744073709551615"}`: only a leader registers a lease.
@@ -219,6 +228,25 @@ fn a_standby_that_is_behind_has_its_leader_answer_for_what_a_login_has_just_made
                 assert_eq!(sent, if number == 0 { [None; 2] } else { expected }, "{dialect} {method} {number}");
             }
         }
+    }
+}
+
+#[test]
+fn a_standby_that_knows_no_leader_is_waited_for_and_else_told_as_that() {
+    let leaderless =
+        || Fault::answer(Reply::error(500, "local node not active but active cluster node not found"));
+    for method in METHODS {
+        let world = World::start();
+        let run = world.command_as(method, ONCE);
+        world.vault.inject(On::any().every(), leaderless());
+        let words = ["is a standby, and knows no leader (500)", "local node not active"];
+        run.run().refused(&world, 69, "unavailable", &words, &["has a leader"]);
+        world.vault.clear_faults();
+        // A read is sent again once only.
+        world.vault.inject(On::any().times(if method == "token" { 1 } else { 4 }), leaderless());
+        let mut patient = run.clone();
+        patient.arguments = EXOSCALE.split(' ').map(str::to_owned).collect();
+        patient.run().ok();
     }
 }
 
