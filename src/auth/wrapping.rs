@@ -116,7 +116,14 @@ fn creation(made: Timestamp, life: Duration, sent: Timestamp) -> Timestamp {
 /// least, whatever `--retries` says, for what is lost here cannot be had again.
 async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, Failed> {
     let exchange = vault.unwrap(token).await;
-    let Outcome::Ambiguous { error, mut transient, .. } = exchange.outcome else { return Ok(exchange) };
+    let (error, mut transient) = match exchange.outcome {
+        Outcome::Ambiguous { error, transient, .. } => (error, transient),
+        Outcome::Refused(refusal) if exchange.doubted && is_spent(&refusal) => {
+            let error = Error::new(Kind::Spent, format!("{} answered first that it had not acted", vault.name()));
+            return Err(Failed::after_spending(lost(error, login, true)));
+        }
+        _ => return Ok(exchange),
+    };
     let mut is_known_to_be_spent = false;
     for _ in 0..vault.retries(Step::Unwrap).max(1) {
         if !transient {

@@ -233,8 +233,7 @@ fn a_standby_that_is_behind_has_its_leader_answer_for_what_a_login_has_just_made
 
 #[test]
 fn a_standby_that_knows_no_leader_is_waited_for_and_else_told_as_that() {
-    let leaderless =
-        || Fault::answer(Reply::error(500, "local node not active but active cluster node not found"));
+    let leaderless = || Fault::answer(Reply::error(500, "local node not active but active cluster node not found"));
     for method in METHODS {
         let world = World::start();
         let run = world.command_as(method, ONCE);
@@ -247,6 +246,38 @@ fn a_standby_that_knows_no_leader_is_waited_for_and_else_told_as_that() {
         let mut patient = run.clone();
         patient.arguments = EXOSCALE.split(' ').map(str::to_owned).collect();
         patient.run().ok();
+    }
+}
+
+#[test]
+fn what_a_leader_did_before_it_was_lost_is_not_called_a_theft_and_costs_no_more_than_it_must() {
+    // A standby that has forwarded a request says so of a leader that dies over it.
+    let lost = |path: &str, world: &World| {
+        let reply = Reply::error(500, "local node not active but active cluster node not found");
+        world.vault.inject(On::path(path), Fault::answer_after(reply));
+    };
+    for (method, path, words) in [
+        ("wrapping-token", "sys/wrapping/unwrap", "is spent, most likely by this very request"),
+        ("secret-id", "auth/approle/login", "this run sent it before"),
+    ] {
+        let world = World::start();
+        lost(path, &world);
+        let ran = world.command_as(method, EXOSCALE).run();
+        let ran = ran.refused(&world, 79, "spent", &[words], &["re-run with a new"]);
+        assert!(!ran.stderr.contains("tampered") && !ran.stderr.contains("audit log"), "{ran:?}");
+        assert_eq!((world.count(path), minted(&world)), (2, 0), "{method}");
+    }
+    let world = World::start();
+    lost("auth/approle/login", &world);
+    world.command_as("generator-token", EXOSCALE).run().ok();
+    assert_eq!((world.count("/secret-id"), world.count("approle/login"), minted(&world)), (2, 3, 1));
+    for method in METHODS {
+        let world = World::start();
+        lost("apikey/gitlab-ci-runner", &world);
+        let ran = world.command_as(method, EXOSCALE).run();
+        assert!(ran.stderr.contains("was read twice"), "{method}: {ran:?}");
+        ran.ok();
+        assert_eq!(minted(&world), 2, "{method}");
     }
 }
 
