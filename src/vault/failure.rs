@@ -111,7 +111,7 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
         ),
         500 if step == Step::Mint && raw == NO_LEASE => failed(
             unavailable(format!("{host} failed on {path} (500){said}"))
-                .also("a standby of OpenBao answers so, which cannot register a lease: VAULT_ADDR must be the active node's")
+                .also("if it is a standby of OpenBao, it cannot register a lease: point VAULT_ADDR to the active node")
                 .hint("Vault's own log says more"),
             cut_off,
         ),

@@ -1,4 +1,5 @@
 mod adapter;
+mod chaos;
 mod cluster;
 mod daemon;
 mod database;
@@ -8,9 +9,9 @@ mod interrupted;
 mod lease;
 mod login;
 mod namespace;
-mod operator;
-mod server;
-mod site;
+pub mod operator;
+pub mod server;
+pub mod site;
 mod slow;
 mod standby;
 mod state;

@@ -70,7 +70,8 @@ fn a_plain_token_at_a_standby_is_told_where_to_go_and_its_child_is_served() {
     let site = Site::at(operator.address, &operator, "plain", &format!("{POLICY}\n{MAY_CREATE}"));
     let run = job(&site, "token", LINE, &cluster.url(cluster.standby()));
     cluster.wait_until_level();
-    let words = ["a lease under lender/creds/key may be left", "a standby of OpenBao", "VAULT_ADDR"];
+    let words =
+        ["a lease under lender/creds/key may be left", "a standby of OpenBao", "point VAULT_ADDR to the active node"];
     refused(run.run(), (80, "leak"), &words);
     assert_eq!(operator.list("sys/leases/lookup/lender/creds/key"), [""; 0]);
     run.clone().arg("--child-token").run().ok();
