@@ -160,6 +160,12 @@ mod tests {
             ),
             (500, JSON, failed("failed to create key: zone not configured"), ("ambiguous", Some(Kind::Unavailable))),
             (500, JSON, failed("missing role_id in x"), ("ambiguous", Some(Kind::Unavailable))),
+            (
+                500,
+                JSON,
+                failed("local node not active but active cluster node not found"),
+                ("not processed", Some(Kind::Unavailable)),
+            ),
             (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),
             (502, JSON, failed("Throttling"), ("ambiguous", Some(Kind::Unavailable))),
             (502, "text/html", "<html>".into(), ("cut off", Some(Kind::Unavailable))),

@@ -82,6 +82,8 @@ pub(crate) struct Exchange {
     /// Whether an answer said that Vault had not acted on a read that makes a credential: the last answer, or the one
     /// after which the read was sent again.
     pub declined: bool,
+    /// Whether it was sent again although an earlier attempt may have been acted on: a refusal can be our own doing.
+    pub doubted: bool,
 }
 
 impl<'a> Vault<'a> {
@@ -151,11 +153,12 @@ impl<'a> Vault<'a> {
                 )
                 .hint("--timeout allows more");
                 let outcome = Outcome::not_processed(error, None, Patience::Counted);
-                return Exchange { sent: self.host.now(), outcome, declined: tries.declined };
+                return Exchange { sent: self.host.now(), outcome, declined: tries.declined, doubted: tries.doubted };
             };
-            let (body, spends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint && self.single_use.get());
+            let (body, lends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint);
+            let spends = lends && self.single_use.get();
             let wraps = step == Step::LookupNamespace;
-            let request = Request { method, path, query, token, body, spends, wraps, timeout };
+            let request = Request { method, path, query, token, body, spends, wraps, lends, timeout };
             let (sent, asked) = (self.host.now(), self.host.elapsed());
             let result = match step {
                 Step::Mint => self.host.watch(step.name(), self.send_to_its_end(&request)).await,
@@ -178,7 +181,7 @@ impl<'a> Vault<'a> {
                 }
             }
             let outcome = outcome.after(tries.again + 1, self.host.elapsed().saturating_sub(begun));
-            return Exchange { sent, outcome, declined: tries.declined };
+            return Exchange { sent, outcome, declined: tries.declined, doubted: tries.doubted };
         }
     }
 

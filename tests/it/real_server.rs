@@ -1,4 +1,6 @@
 mod adapter;
+mod chaos;
+mod cluster;
 mod component;
 mod daemon;
 mod database;
@@ -8,10 +10,11 @@ mod interrupted;
 mod lease;
 mod login;
 mod namespace;
-mod operator;
-mod server;
-mod site;
+pub mod operator;
+pub mod server;
+pub mod site;
 mod slow;
+mod standby;
 mod state;
 mod wrapping;
 

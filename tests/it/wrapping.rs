@@ -356,6 +356,20 @@ fn a_wrapping_token_that_the_first_attempt_spent_late_is_not_called_stolen() {
 }
 
 #[test]
+fn a_wrapping_token_whose_fate_nobody_tells_is_not_called_spent() {
+    let world = World::start();
+    let run = world.command_as("wrapping-token", &format!("{EXOSCALE} --retries 0"));
+    world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::drop_request());
+    let sealed = Fault::answer(Reply::error(503, "Vault is sealed"));
+    world.vault.inject(On::path("sys/wrapping/lookup").nth(2).every(), sealed);
+    let ran = run.run();
+    assert_eq!(world.requests(), [LOOKUP, UNWRAP, LOOKUP]);
+    ran.refused(&world, 79, "spent", &["may be spent", "could not be asked"], &["if it is spent"]);
+    world.vault.clear_faults();
+    run.run().ok();
+}
+
+#[test]
 fn a_lookup_without_a_creation_path_stops_before_anything_is_spent() {
     let world = World::start();
     for path in [Value::Null, json!(7), json!(""), json!(["auth/approle/login"])] {
