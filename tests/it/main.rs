@@ -61,6 +61,8 @@ mod limit;
 mod memory;
 /// What a bug of ours, and the variables of Rust, may print.
 mod panic;
+/// The demo, and the picture of it in docs/.
+mod picture;
 /// The way through a proxy, and what never takes it.
 mod proxy;
 /// Waiting until AWS knows a new key.
