@@ -3,7 +3,7 @@
 //! Values are read in [`crate::config`]; what a provider sets or unsets stands with the provider. Nothing here
 //! reads anything.
 
-/// Declares the variables as constants and as [`ALL`], so that the README's table can be held against them.
+/// Declares the variables as constants and as [`ALL`], so that the table in docs/variables.md can be held against them.
 macro_rules! variables {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
         $($(#[doc = $doc])+ pub const $name: &str = stringify!($name);)+

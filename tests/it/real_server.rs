@@ -1,5 +1,5 @@
 mod adapter;
-mod daemon;
+pub(crate) mod daemon;
 mod database;
 mod engine;
 mod identity;

@@ -31,17 +31,20 @@ pub fn steady(text: &str) -> String {
     made
 }
 
-/// How often a busy server was asked depends on this machine.
+/// How often and how long a busy server is asked depends on this machine.
 fn with_steady_counts(text: &str) -> String {
-    const BEFORE: &str = "it was asked ";
-    let mut parts = text.split(BEFORE);
-    let mut made = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        made.push_str(BEFORE);
-        let count = part.split_once(" times in ").and_then(|(_, rest)| rest.split_once(" s"));
-        made.push_str(&count.map_or(part.to_owned(), |(_, rest)| format!("5 times in 30 s{rest}")));
-    }
-    made
+    let counts = [("it was asked ", "12 times in 80 s"), ("trying again for up to ", "80 s")];
+    let is_of_count = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit()) || ["times", "in"].contains(&word);
+    counts.iter().fold(text.to_owned(), |text, (before, count)| {
+        let mut parts = text.split(before);
+        let mut made = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(" s").filter(|end| part[..*end].split(' ').all(is_of_count));
+            made.push_str(before);
+            made.push_str(&end.map_or(part.to_owned(), |end| format!("{count}{}", &part[end + 2..])));
+        }
+        made
+    })
 }
 
 fn in_place_of(value: &str, before: &str, after: &str) -> String {
@@ -87,7 +90,9 @@ fn what_changes_from_run_to_run_is_replaced_and_nothing_else() {
             "lease exoscale/apikey/deploy/AbCdEfGhIjKlMnOpQrStUvWx",
             "lease exoscale/apikey/deploy/h4Zq8Lr1XsW0yTnC6vKd3BmE",
         ),
-        ("sealed; it was asked 2 times in 0 s\n", "sealed; it was asked 5 times in 30 s\n"),
+        ("sealed; it was asked 2 times in 0 s\n", "sealed; it was asked 12 times in 80 s\n"),
+        ("it was asked who is so", "it was asked who is so"),
+        ("trying again for up to 4 s, because", "trying again for up to 80 s, because"),
         ("127.0.0.1:1 says 12:30: EXO is in 365-dev", "127.0.0.1:1 says 12:30: EXO is in 365-dev"),
     ];
     for (text, expected) in cases {
