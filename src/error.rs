@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind but [`Kind::Ended`], in the order of the exit codes: what the tables of the documents are tested against.
+    /// Every kind but [`Kind::Ended`], in the order of the exit codes: what the table in docs/errors.md is tested against.
     pub const ALL: [Self; 16] = [
         Self::Usage,
         Self::Data,

@@ -13,7 +13,7 @@ pub struct Variable {
 }
 
 /// Declares the variables as constants, as [`ALL`], and as [`GROUPS`], from which the manual page and
-/// docs/configuration.md are made. The comment above a variable is what they print.
+/// docs/configuration.md are made, and docs/variables.md is held against. The comment above a variable is what they print.
 macro_rules! variables {
     ($($group:literal: { $($(#[doc = $doc:literal])+ $name:ident),+ $(,)? })+) => {
         $($($(#[doc = $doc])+ pub const $name: &str = stringify!($name);)+)+

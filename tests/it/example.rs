@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dev_vault::{DevVault, GitlabToken, Sink, Tls};
-use pipeline::Job;
+pub(crate) use pipeline::Job;
 pub(crate) use runner::Project;
 use serde_json::{Value, json};
 pub(crate) use site::Site;
@@ -236,16 +236,25 @@ fn kept(vault: &DevVault, paths: &[String]) -> BTreeMap<String, Value> {
     paths.iter().map(read).collect()
 }
 
+/// Applies this Terraform to the site's Vault, whose jobs come from this GitLab, and gives the paths that were written.
+pub(crate) fn apply_terraform(site: &Site, text: &str, gitlab: &str) -> Vec<String> {
+    let variables = [("gitlab_url", gitlab), ("exoscale_api_key", ROOT_KEY), ("exoscale_api_secret", ROOT_SECRET)];
+    terraform::apply(&site.vault, text, &variables)
+}
+
+/// What the site's Vault keeps of what another one was told so far.
+pub(crate) fn kept_of(site: &Site, told: &Site) -> BTreeMap<String, Value> {
+    let paths: Vec<_> = told.vault.requests().iter().map(|request| request.path.replacen("/v1/", "", 1)).collect();
+    kept(&site.vault, &paths)
+}
+
 #[test]
 fn terraform_sets_vault_up_as_the_script_does() {
     let Some(by_script) = Site::set_up() else { return };
     let written = by_script.vault.requests();
     let mut paths: Vec<_> = written.iter().map(|request| request.path.replacen("/v1/", "", 1)).collect();
     let by_terraform = Site::empty();
-    let url = by_script.gitlab.issuer_url();
-    let variables =
-        [("gitlab_url", url.as_str()), ("exoscale_api_key", ROOT_KEY), ("exoscale_api_secret", ROOT_SECRET)];
-    let mut applied = terraform::apply(&by_terraform.vault, &example("vault/main.tf"), &variables);
+    let mut applied = apply_terraform(&by_terraform, &example("vault/main.tf"), &by_script.issuer_url());
     paths.sort();
     applied.sort();
     assert_eq!(applied, paths, "main.tf and setup.sh write to different paths");

@@ -17,6 +17,8 @@ mod support;
 mod ancestor;
 /// What is said and taken back when the read is refused, or its answer cannot be used.
 mod answer;
+/// README and docs/ as one book: its links, its code blocks, what it quotes.
+mod book;
 /// What is kept between calls, for whom and how long, and what is given back.
 mod cache;
 /// Each identity and engine: what the job gets, and the exact requests.
@@ -35,7 +37,7 @@ mod consumer;
 mod corpus;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
-/// README and CHANGELOG against the program.
+/// README, docs/ and CHANGELOG against the program.
 mod document;
 /// What the engines are asked, and how long what they give lives.
 mod engine;
@@ -70,6 +72,8 @@ mod mistake;
 mod package;
 /// What a bug of ours, and the variables of Rust, may print.
 mod panic;
+/// The demo, and the picture of it in docs/.
+mod picture;
 /// The way through a proxy, and what never takes it.
 mod proxy;
 /// Waiting until AWS knows a new key.

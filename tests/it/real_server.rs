@@ -2,7 +2,7 @@ mod adapter;
 mod chaos;
 mod cluster;
 mod component;
-mod daemon;
+pub(crate) mod daemon;
 mod database;
 mod engine;
 mod identity;

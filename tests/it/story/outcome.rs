@@ -56,7 +56,7 @@ enum Use {
     Unknown,
 }
 
-/// README: due when less than 16 minutes are left, or less than a third of a shorter life.
+/// docs/cache.md: due when less than 16 minutes are left, or less than a third of a shorter life.
 fn how_to_use(entry: &Entry, login: Option<&Entry>, now: SystemTime) -> Use {
     let left = entry.expires.duration_since(now).unwrap_or_default();
     let life = entry.expires.duration_since(entry.issued).unwrap_or_default();

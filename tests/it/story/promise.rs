@@ -227,7 +227,7 @@ impl Promises {
         must(left.len() <= told, || format!("nobody has, keeps or tells of {left:?}"))
     }
 
-    /// README: once Vault has refused a secret that its job had used, it is not sent again for 15 minutes. What remembers
+    /// docs/cache.md: once Vault has refused a secret that its job had used, it is not sent again for 15 minutes. What remembers
     /// that is the entry of its login.
     fn a_refused_secret_rests(&mut self, seen: &Seen<'_>) -> Held {
         let number = seen.person.number;

@@ -8,6 +8,7 @@ pub mod moto;
 pub mod parallel;
 pub mod private_etc;
 pub mod shell;
+pub mod steady;
 pub mod tool;
 
 use std::collections::BTreeMap;
