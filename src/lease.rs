@@ -72,7 +72,7 @@ fn renewed(outcome: Outcome) -> Result<u64> {
             let life = envelope.auth.map(|auth| auth.lease_duration).filter(|life| *life > 0);
             life.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no lease_duration; {what}")))
         }
-        Outcome::Refused(refusal) if refusal.is_denied() => {
+        Outcome::Refused(refusal) if !refusal.is_without_renewal() => {
             Err(Error::new(Kind::Denied, format!("{what} ({})", refusal.because())).hint(format!(
                 "the token's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}, which the default policy \
                 has; or drop --child-token"

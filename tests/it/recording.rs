@@ -424,7 +424,11 @@ fn every_refusal_of_a_real_server_is_told_for_what_it_is() {
         let (method, path) = at.met_by();
         let errors: Vec<&str> = Some(text).filter(|text| !text.is_empty()).into_iter().collect();
         world.vault.inject(On::path(path).every(), Fault::answer(Reply::json(status, &json!({ "errors": errors }))));
-        let mut line = format!("exoscale --role {ROLE} --retries 0 --timeout 2 --connect-timeout 1");
+        let mut line = format!("exoscale --role {ROLE} --retries 0");
+        if matches!(status, 429 | 503) {
+            // No second attempt begins when there is not so much left to connect.
+            line += " --timeout 12 --connect-timeout 11";
+        }
         match at {
             At::Child | At::RenewSelf => {
                 let policy = "path \"auth/token/create\" { capabilities = [\"update\"] }";

@@ -192,6 +192,11 @@ impl DevVault {
         self.shared.clock.advance(by);
     }
 
+    /// From now on, no time passes but by [`Self::advance`].
+    pub fn hold_time(&self) {
+        self.shared.clock.hold();
+    }
+
     /// Arms a fault.
     pub fn inject(&self, on: On, fault: Fault) {
         lock(&self.shared.script).arm(on, fault);

@@ -30,15 +30,13 @@ pub struct Replay {
 impl Replay {
     pub fn start(dialect: Dialect, recorded_at: i64) -> Self {
         let vault = DevVault::start(dialect);
+        // The machine's load shall not decide what is a second later.
+        vault.hold_time();
         let client = Client::new(&vault);
-        Self {
-            vault,
-            keys: GitlabKeys::start(),
-            client,
-            epoch: SystemTime::UNIX_EPOCH,
-            recorded_at,
-            fresh: BTreeMap::new(),
-        }
+        let (keys, epoch, fresh) = (GitlabKeys::start(), SystemTime::UNIX_EPOCH, BTreeMap::new());
+        let mut replay = Self { vault, keys, client, epoch, recorded_at, fresh };
+        replay.begin_to_count();
+        replay
     }
 
     pub fn learn(&mut self, recorded: &str, fresh: String) {
@@ -56,7 +54,7 @@ impl Replay {
     /// Lets time pass until so long after [`Self::begin_to_count`].
     pub fn pass_to(&self, milliseconds: u64) {
         let then = self.epoch + Duration::from_millis(milliseconds);
-        self.vault.advance(then.duration_since(self.vault.now()).expect("the replay is faster than the recording was"));
+        self.vault.advance(then.duration_since(self.vault.now()).expect("time passes forwards"));
     }
 
     /// What is ours for a recorded secret or id.
@@ -105,7 +103,7 @@ impl Replay {
         if let Some(token) = recorded.strip_prefix("Bearer ") {
             return format!("Bearer {}", self.translate(token));
         }
-        if let Some(signed) = sign_again(recorded, self.recorded_at) {
+        if let Some(signed) = sign_again(recorded, self.recorded_at, self.vault.now()) {
             return signed;
         }
         self.fresh.get(recorded).cloned().unwrap_or_else(|| recorded.to_owned())
@@ -272,13 +270,13 @@ fn path_of(address: &str) -> &str {
 
 /// The claims of a recorded token in a token of today's date, signed with our key, or damaged as the recorded one was.
 /// `None`: it is not an ID token.
-fn sign_again(recorded: &str, recorded_at: i64) -> Option<String> {
+fn sign_again(recorded: &str, recorded_at: i64, now: SystemTime) -> Option<String> {
     use base64::Engine;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     let token = recorded.trim();
     let [_, payload, _] = token.split('.').collect::<Vec<_>>()[..] else { return None };
     let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    let mut fresh = GitlabToken::new();
+    let mut fresh = GitlabToken::new().at(now);
     for (name, value) in claims.as_object()? {
         fresh = match (name.as_str(), value.as_i64()) {
             ("iat", Some(time)) => fresh.issued_in(time - recorded_at),

@@ -66,6 +66,7 @@ pub fn before(replay: &mut Replay, name: &str) {
                 .vault
                 .write("sys/quotas/rate-limit/login", json!({ "path": "auth/gitlab", "rate": 1, "interval": "60s" }));
             let _ = replay.vault.request("POST", "auth/gitlab/login", None, &[], Some(&json!({})));
+            replay.vault.advance(Duration::from_millis(1));
         }
         "quota.exceeded.no_headers" => {
             replay.vault.write("sys/quotas/config", json!({ "enable_rate_limit_response_headers": false }));
