@@ -217,7 +217,9 @@ fn synopsis(page: &mut String, line: &str, command: &Command) {
         page.push_str(" [\\fIOPTION\\fR]...");
     }
     for argument in command.get_positionals() {
-        let name = italic(&setting::value_name(argument));
+        let many = argument.get_num_args().is_some_and(|count| count.max_values() > 1);
+        let separator = if argument.is_last_set() { "\\-\\- " } else { "" };
+        let name = format!("{separator}{}{}", italic(&setting::value_name(argument)), if many { "..." } else { "" });
         let _ = if argument.is_required_set() { write!(page, " {name}") } else { write!(page, " [{name}]") };
     }
     page.push('\n');

@@ -32,7 +32,8 @@ fn with_hints(command: Command) -> Command {
             (_, ValueHint::Unknown) if argument.get_possible_values().is_empty() => ValueHint::Other,
             (_, hint) => hint,
         };
-        if argument.get_action().takes_values() { argument.value_hint(hint) } else { argument }
+        let takes = argument.get_action().takes_values() && !argument.is_positional();
+        if takes { argument.value_hint(hint) } else { argument }
     });
     command.mut_subcommands(with_hints)
 }
@@ -119,7 +120,7 @@ fn mend_fish(script: &str) -> String {
     for command in Cli::command().get_subcommands_mut() {
         command.build();
         let name = command.get_name();
-        for argument in command.get_positionals() {
+        for argument in command.get_positionals().filter(|argument| !argument.get_possible_values().is_empty()) {
             let values = argument.get_possible_values();
             let values: Vec<_> = values.iter().map(clap::builder::PossibleValue::get_name).collect();
             let condition = format!("__fish_ci_creds_using_subcommand {name}");

@@ -63,18 +63,20 @@ pub fn value_name(argument: &Arg) -> String {
     names.first().map_or_else(|| argument.get_id().as_str().to_uppercase(), |name| name.as_str().to_owned())
 }
 
-/// The help of an argument as sentences, and the default, which the help has in brackets at its end.
+/// The help of an argument as sentences, and the default, which the help has in brackets at the end of a paragraph.
 pub fn meaning(argument: &Arg) -> (String, Option<String>) {
-    let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
-    let text = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (text, default) = match text.split_once(" [default: ") {
-        Some((before, rest)) => {
-            let (default, after) = rest.split_once(']').expect("a bracket that is closed");
-            (format!("{before}{after}"), Some(default.to_owned()))
-        }
-        None => (text, None),
-    };
-    (sentence(&text), default)
+    // clap's own long text of these speaks of its short one.
+    let long = argument.get_long_help().filter(|_| !["help", "version"].contains(&argument.get_id().as_str()));
+    let help = long.or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
+    let mut default = None;
+    let paragraphs = help.split("\n\n").map(|paragraph| {
+        let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+        let Some((before, rest)) = text.split_once(" [default: ") else { return sentence(&text) };
+        let (found, after) = rest.split_once(']').expect("a bracket that is closed");
+        default = Some(found.to_owned());
+        sentence(&format!("{before}{after}"))
+    });
+    (paragraphs.collect::<Vec<_>>().join(" "), default)
 }
 
 /// With a full stop at its end.
