@@ -111,11 +111,16 @@ fn every_method_format_and_placeholder_is_on_its_page_and_no_other_one_is() {
     assert_eq!(quoted(list), claims::PLACEHOLDERS.map(|(name, _)| name));
 }
 
+/// Other programs have flags of their own, and our name for an argument.
+const OTHERS: [&str; 9] =
+    ["cargo ", "buildkite-agent ", "COPY ", "tar ", "podman ", "--build-arg ", "sha256sum ", "skopeo ", "install -m "];
+
 /// The command lines of a text that call the program, each up to what the shell or the prose puts behind it.
 fn command_lines(text: &str) -> Vec<String> {
     let end =
         |rest: &str| ["||", "|", ")", "`", ";", "#", "2>", ">", ","].iter().filter_map(|end| rest.find(end)).min();
-    let lines = text.lines().flat_map(|line| line.split("ci-creds ").skip(1));
+    let ours = text.lines().filter(|line| !OTHERS.iter().any(|other| line.trim_start().starts_with(other)));
+    let lines = ours.flat_map(|line| line.split("ci-creds ").skip(1));
     lines.map(|rest| rest[..end(rest).unwrap_or(rest.len())].trim().to_owned()).collect()
 }
 
@@ -162,11 +167,9 @@ fn every_flag_in_the_pages_exists() {
         starts.map(word).filter(|flag| flag.len() > 2).collect()
     };
     let known: Vec<_> = help.lines().flat_map(flags_of).collect();
-    // Other programs have flags of their own.
-    let others = ["cargo ", "buildkite-agent "];
     let texts: Vec<_> = pages().iter().map(|text| without_quotes(text)).collect();
     let ours =
-        texts.iter().flat_map(|text| text.lines()).filter(|line| !others.iter().any(|other| line.contains(other)));
+        texts.iter().flat_map(|text| text.lines()).filter(|line| !OTHERS.iter().any(|other| line.contains(other)));
     let told: Vec<_> = ours.flat_map(flags_of).collect();
     assert!(told.contains(&"--role".to_owned()) && told.contains(&"--any-audience".to_owned()), "{told:?}");
     for flag in told {
