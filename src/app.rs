@@ -4,25 +4,54 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::cli::{self, CacheAction, Cli, Command, Intent, Stop};
-use crate::command::{cache, fetch, take_warnings, write_stderr};
+use crate::command::{cache, exec, fetch, take_warnings, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
+use crate::host::{Ended, Host, NotStarted, end_as};
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
 
-/// Runs one command line, the program's name first, and returns the exit code. Whatever is to be said is said.
+/// Runs one command line, the program's name first, and returns the exit code. Whatever is to be said is said. A run whose
+/// command was ended by a signal ends by it too, and does not return.
 #[must_use]
 pub fn run(arguments: &[OsString], host: &Host) -> u8 {
     let intent = cli::guess_intent(arguments);
-    let verbose = arguments.iter().any(|argument| argument == "-v" || argument == "--verbose");
+    let verbose = cli::own_words(arguments).iter().any(|argument| argument == "-v" || argument == "--verbose");
     match execute(arguments, host) {
-        Ok(()) => 0,
-        Err(error) => {
+        Ok(ended) => end_as(ended),
+        Err(Failed { error, code }) => {
             report(&error, intent.as_ref(), verbose, host);
-            error.kind().code()
+            let kind = error.kind();
+            match (code, cli::is_exec(arguments)) {
+                // As the command would have ended.
+                (_, true) if kind.is_signal() => end_as(Ended::Signal(kind.code() - 128)),
+                (Some(code), _) => code,
+                (None, true) => BEFORE_A_COMMAND,
+                (None, false) => kind.code(),
+            }
         }
+    }
+}
+
+/// The exit code of a run that starts no command, as `env`, `nice` and `timeout` have it.
+const BEFORE_A_COMMAND: u8 = 125;
+
+/// Why a run failed, and its exit code where that is not the kind's.
+struct Failed {
+    error: Error,
+    code: Option<u8>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, code: None }
+    }
+}
+
+impl From<NotStarted> for Failed {
+    fn from(NotStarted { error, code }: NotStarted) -> Self {
+        Self { error, code: Some(code) }
     }
 }
 
@@ -37,29 +66,34 @@ fn failure_of(intent: &Intent, kind: Kind) -> String {
     render::failure(intent.format, intent.shape, intent.keep_profile, kind)
 }
 
-fn execute(arguments: &[OsString], host: &Host) -> Result<()> {
-    host.restart_without_name_service_variables(arguments)?;
+fn execute(arguments: &[OsString], host: &Host) -> Result<Ended, Failed> {
+    host.restart_without_name_service_variables(arguments, cli::is_exec(arguments))?;
     let cli = match cli::parse_arguments(arguments) {
         Ok(cli) => cli,
-        Err(Stop::Text(text)) => return host.write_stdout(&Secret::new(text)),
-        Err(Stop::Mistake(error)) => return Err(error),
+        Err(Stop::Text(text)) => {
+            host.write_stdout(&Secret::new(text))?;
+            return Ok(Ended::Code(0));
+        }
+        Err(Stop::Mistake(error)) => return Err(error.into()),
     };
     let Cli { command } = cli;
     match command {
-        Command::Fetch(flags) => fetch::run(config::resolve_fetch(&flags, host)?, host),
+        Command::Exec(flags) => return Ok(exec::run(config::resolve_exec(flags, host)?, host)?),
+        Command::Fetch(flags) => fetch::run(config::resolve_fetch(&flags, host)?, host)?,
         Command::Cache(flags) => {
             let place = config::resolve_place(host)?;
             match flags.action {
-                None => cache::show(&place, host),
+                None => cache::show(&place, host)?,
                 Some(CacheAction::Clear(flags)) => {
                     let access = config::resolve_access(&flags.login, &flags.connection, host);
-                    cache::clear(&place, access, flags.all, host)
+                    cache::clear(&place, access, flags.all, host)?;
                 }
             }
         }
-        Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into())),
-        Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into())),
+        Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
+        Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into()))?,
     }
+    Ok(Ended::Code(0))
 }
 
 /// A reader who is only slow must get what makes his eval fail; one who reads nothing shall not keep a failed run.

@@ -4,7 +4,7 @@
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 
-use super::flag::{CACHE, COMPLETIONS, Cache, Completions, Fetch};
+use super::flag::{CACHE, COMPLETIONS, Cache, Completions, EXEC, Exec, Fetch};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -12,6 +12,8 @@ use crate::provider::cloud::Cloud;
 pub enum Command {
     /// `ci-creds exoscale`, `ci-creds aws`.
     Fetch(Fetch),
+    /// `ci-creds exec`.
+    Exec(Exec),
     /// `ci-creds cache`.
     Cache(Cache),
     /// `ci-creds completions`.
@@ -37,9 +39,18 @@ pub(super) enum Output {
     Credential(&'static Cloud),
     /// A text to read.
     Text,
+    /// What another command prints, which runs with the credential.
+    Command,
 }
 
-const OTHERS: [CommandRow; 3] = [
+const OTHERS: [CommandRow; 4] = [
+    CommandRow {
+        name: "exec",
+        about: EXEC,
+        output: Output::Command,
+        flags: Exec::augment_args,
+        parse: |_, matches| Exec::from_arg_matches(matches).map(Command::Exec),
+    },
     CommandRow {
         name: "cache",
         about: CACHE,
@@ -79,7 +90,7 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
         },
         parse: |row, matches| match row.output {
             Output::Credential(cloud) => Fetch::from_arg_matches(cloud, matches).map(Command::Fetch),
-            Output::Text => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+            Output::Text | Output::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
         },
     }
 }

@@ -16,9 +16,9 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::error::{Error, Kind, Result};
 
 pub use command::Command;
-pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Fetch, Login, Output, Shell};
+pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Exec, Fetch, Login, Output, Shell, Wanted};
 pub(crate) use word::looks_like_a_token;
-pub use word::{Intent, guess_intent};
+pub use word::{Intent, guess_intent, is_exec, own_words};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.
 #[derive(Parser)]

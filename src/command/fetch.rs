@@ -83,7 +83,7 @@ fn outlive_limits(host: &Host) -> Result<()> {
 }
 
 /// Says, when asked, where each value came from; never a value that is secret.
-fn explain(plan: &Plan, host: &Host) {
+pub(super) fn explain(plan: &Plan, host: &Host) {
     if !plan.output.verbose {
         return;
     }

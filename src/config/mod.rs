@@ -6,6 +6,7 @@ pub mod address;
 mod cache;
 mod connection;
 mod demand;
+mod exec;
 mod file;
 mod identity;
 mod input;
@@ -33,9 +34,10 @@ use std::borrow::Cow;
 use crate::origin::Sourced;
 pub use cache::Place;
 use demand::Demand;
+pub use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
-pub use plan::{Access, Plan};
+pub use plan::{Access, Plan, Wanted};
 pub(crate) use readiness::QUESTION;
 pub use readiness::Readiness;
 use source::Layers;
@@ -79,8 +81,8 @@ fn resolve_access_by(
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
 pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
-    let cloud = flags.cloud;
-    let is_said = |setting: &'static Setting| flags.said(setting).is_some();
+    let cloud = flags.wanted.cloud;
+    let is_said = |setting: &'static Setting| flags.wanted.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
     let demand = Demand {
         shape: Cow::Borrowed(shape),
@@ -94,10 +96,25 @@ pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
     let cache = cache::resolve_cache(&demand, format, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
+    let sets_variables = format.facts().sets_variables;
+    let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), &layers)?;
+    Ok(Plan::new(connection, login, wanted, cache, output))
+}
+
+/// Decides which credential is read, and from where.
+fn resolve_wanted(
+    flags: &cli::Wanted,
+    sets_variables: bool,
+    (login, claims): (&Login, Option<&Claims>),
+    layers: &Layers<'_>,
+) -> Result<Wanted> {
+    let cloud = flags.cloud;
+    let is_said = |setting: &'static Setting| flags.said(setting).is_some();
+    let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
     let variables = [cloud.role_variable, var::CI_CREDS_ROLE];
     let role = layers
         .text(("--role", flags.engine.role.as_deref()), &variables, |file| file.text_of(cloud.command, "role"))?;
-    let role = resolve_role(role, &login, cloud, shape, claims.as_ref(), &layers)?;
+    let role = resolve_role(role, login, cloud, shape, claims, layers)?;
     let mount = layers
         .text(("--mount", flags.engine.mount.as_deref()), &[cloud.mount_variable], |file| {
             file.text_of(cloud.command, "mount")
@@ -107,7 +124,7 @@ pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
     let said = Said {
         mount: &mount.value,
         role: &role.value,
-        sets_variables: format.facts().sets_variables,
+        sets_variables,
         text: &|setting| {
             layers.text((setting.flag, flags.said(setting)), setting.variables, |file| {
                 file.text_of(cloud.command, setting.key())
@@ -119,18 +136,15 @@ pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
         },
     };
     let Request { mint, companions, wait } = (cloud.request)(&said)?;
-    let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), &layers)).transpose()?;
-    Ok(Plan {
-        connection,
-        login,
-        shape: demand.shape,
+    let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), layers)).transpose()?;
+    Ok(Wanted {
+        shape: Cow::Borrowed(shape),
         role: role.value,
         role_origin: role.origin,
         mint,
         companions,
-        cache,
         readiness,
-        output,
+        keep_profile: cloud.keep_profile.is_some_and(is_said),
     })
 }
 

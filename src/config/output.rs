@@ -56,6 +56,8 @@ pub enum Delivery {
     },
     /// A masked summary: a person is looking.
     Summary,
+    /// The environment of a command that this run starts.
+    Environment,
 }
 
 /// Decides how the credential is handed over.

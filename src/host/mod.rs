@@ -5,14 +5,19 @@
 
 mod account;
 mod ancestor;
+mod canary;
 mod capture;
+mod ending;
 mod fake;
 mod file;
 mod folder;
+mod foreground;
 mod helper;
 mod lock;
 mod panic;
 mod process;
+mod program;
+mod relay;
 mod replace;
 mod restart;
 mod signal;
@@ -31,12 +36,16 @@ use crate::error::{Error, Kind, Result};
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
 pub use ancestor::{Exposed, Hand};
+pub use canary::{is_canary, wait_as_canary};
+pub use ending::end_as;
 pub use fake::Fake;
 pub use file::Document;
 pub use folder::{Folder, Locking};
+pub use foreground::{Ended, Foreground};
 pub use lock::Lock;
 pub use panic::on_panic;
 pub use process::{harden, with_stack};
+pub use program::{Environment, NotStarted, Program};
 pub use replace::{Standing, Target};
 pub use signal::{Interrupt, outlive_file_limit};
 pub use stream::Stdout;
@@ -93,7 +102,7 @@ impl Host {
     }
 
     /// Puts this program in its own place, without the variables that steer the name service, when one of them is set.
-    /// `arguments` are the whole command line.
+    /// `arguments` are the whole command line. With `for_a_command`, a command that we start has them again.
     ///
     /// Arguments, other variables, open files, ignored and blocked signals, limits and process id stay. The process's short
     /// name, which the kernel makes of the path, becomes `exe`. Security: before the first thread, and before any secret is
@@ -101,11 +110,11 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Os`] when the program cannot be started again: a lookup would see the variable.
-    pub fn restart_without_name_service_variables(&self, arguments: &[OsString]) -> Result<()> {
+    pub fn restart_without_name_service_variables(&self, arguments: &[OsString], for_a_command: bool) -> Result<()> {
         let library_path = cfg!(target_feature = "crt-static").then_some(LIBRARY_PATH);
         let names: Vec<_> = NAME_SERVICE.into_iter().chain(library_path).collect();
         match &self.world {
-            World::Real { .. } => restart::restart_without(&names, arguments),
+            World::Real { .. } => restart::restart_without(&names, arguments, for_a_command),
             World::Fake(_) => Ok(()),
         }
     }

@@ -126,6 +126,11 @@ impl<'a> Vault<'a> {
         self.single_use.set(true);
     }
 
+    /// The run goes on beside a command: what is asked from here on has so long.
+    pub fn extend(&self, most: Duration) {
+        self.deadline.set(Deadline::new(self.host.elapsed() + most));
+    }
+
     /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
     pub fn begin_clean_up(&self) {
         self.deadline.update(|mut deadline| {
@@ -296,7 +301,7 @@ impl<'a> Vault<'a> {
     pub fn retries(&self, step: Step) -> u32 {
         match step {
             Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.retries.max(RETRIES),
-            Step::LookupSelf => 0,
+            Step::LookupSelf | Step::KeepLogin | Step::RenewLease => 0,
             _ => self.retries,
         }
     }

@@ -24,11 +24,16 @@ const LONGEST: usize = 4096;
 pub(super) struct Secrets {
     key: RandomState,
     windows: RefCell<Vec<u64>>,
+    /// The secrets as a whole: the one that each request of a long run carries is noted once.
+    known: RefCell<HashSet<u64>>,
 }
 
 impl Secrets {
     /// Notes a secret. One that is shorter than eight characters is never found.
     pub(super) fn note(&self, secret: &str) {
+        if !self.known.borrow_mut().insert(self.key.hash_one(secret)) {
+            return;
+        }
         let mut windows = self.windows.borrow_mut();
         for text in [secret.as_bytes(), &alphanumeric(secret.as_bytes())] {
             windows.extend(text.windows(WINDOW).map(|window| self.key.hash_one(window)));

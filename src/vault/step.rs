@@ -20,6 +20,10 @@ pub enum Step {
     CreateChild,
     /// `auth/token/renew-self`, with the increment that the token shall live for.
     RenewSelf,
+    /// `auth/token/renew-self` while a command runs: who asks has a rule of his own for sending it again.
+    KeepLogin,
+    /// `sys/leases/renew`, likewise.
+    RenewLease,
     /// The read that makes a credential.
     Mint,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
@@ -68,6 +72,8 @@ impl Step {
             | Self::Prepare
             | Self::CreateChild
             | Self::RenewSelf
+            | Self::KeepLogin
+            | Self::RenewLease
             | Self::Login
             | Self::RevokeSelf
             | Self::QueueRevocation => Again::Yes,
@@ -79,7 +85,7 @@ impl Step {
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 12] = [
+pub(super) const STEPS: [Step; 14] = [
     Step::LookupWrapping,
     Step::Unwrap,
     Step::Prepare,
@@ -87,6 +93,8 @@ pub(super) const STEPS: [Step; 12] = [
     Step::Login,
     Step::CreateChild,
     Step::RenewSelf,
+    Step::KeepLogin,
+    Step::RenewLease,
     Step::Mint,
     Step::LookupSelf,
     Step::RevokeSelf,
@@ -106,6 +114,8 @@ mod tests {
             Again::AfterLookup,
             Again::Yes,
             Again::No,
+            Again::Yes,
+            Again::Yes,
             Again::Yes,
             Again::Yes,
             Again::Yes,
