@@ -1,5 +1,6 @@
 //! `exec`: what the command gets, how it ends, and what is left of its credentials.
 
+mod fault;
 mod kept;
 mod returned;
 mod signalled;
