@@ -2,6 +2,7 @@ mod adapter;
 mod daemon;
 mod database;
 mod engine;
+mod exec;
 mod identity;
 mod interrupted;
 mod lease;
