@@ -25,6 +25,8 @@ pub(crate) struct Custody<'a> {
     /// Held while we write into the cache, and until the job's login is revoked: nobody else shall make anything with it.
     lock: Option<Lock>,
     debt: Option<Debt>,
+    /// What the same session made before, and the paths that were asked.
+    earlier: Vec<(Leftover, String)>,
     /// What a read whose answer was lost may have made, and nobody can take back.
     stray: Option<Box<Stray>>,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Writer<'a> {
 impl<'a> Custody<'a> {
     /// Nothing is owed yet.
     pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host, interrupt: Interrupt) -> Self {
-        Self { vault, cache, host, interrupt, lock: None, debt: None, stray: None }
+        Self { vault, cache, host, interrupt, lock: None, debt: None, earlier: Vec::new(), stray: None }
     }
 
     /// Takes the lock of the cache, until [`Custody::unlock`].
@@ -72,6 +74,14 @@ impl<'a> Custody<'a> {
     /// From now on this is owed, and nothing else.
     pub(crate) fn hold(&mut self, debt: Debt) {
         self.debt = Some(debt);
+    }
+
+    /// What is owed stays owed beside what the same session makes next.
+    pub(crate) fn put_aside(&mut self) {
+        if let Some(debt) = &mut self.debt {
+            let leftover = std::mem::replace(&mut debt.leftover, Leftover::Nothing);
+            self.earlier.push((leftover, debt.path.clone()));
+        }
     }
 
     /// What is owed has left this.
@@ -142,12 +152,23 @@ impl<'a> Custody<'a> {
     /// [`Kind::Leak`] saying what may be left. Nothing is owed any more all the same.
     pub(crate) async fn revoke(&mut self) -> Result<()> {
         let Some(debt) = self.debt.take() else { return Ok(()) };
+        let earlier = std::mem::take(&mut self.earlier);
         let lock = self.lock.as_ref();
         let revoked = self.interrupt.race(debt.revoke(self.vault, self.cache, lock, self.host)).await;
-        match revoked {
+        let mut end = match revoked {
             Ok(end) => end,
             Err(_) => debt.revoke(self.vault, self.cache, lock, self.host).await,
+        };
+        // A token that was ours is gone by now, and these with it: Vault says so at once.
+        for (leftover, path) in earlier {
+            if let Err(leak) = lease::revoke(self.vault, &debt.session, &leftover, &path).await {
+                end = Err(match end {
+                    Ok(()) => leak,
+                    Err(first) => first.also(leak.message()),
+                });
+            }
         }
+        end
     }
 
     /// Gives back what is owed, and returns what to tell: `error`, or the signal that came meanwhile; that a new run needs
@@ -175,6 +196,21 @@ impl<'a> Custody<'a> {
         if let Some(stray) = self.stray {
             stray.warn(self.host);
         }
+    }
+
+    /// Ends the making, not the run: what is owed is given back by somebody else, who listens to the signals from here on.
+    ///
+    /// # Errors
+    /// What ends the run after a signal that came until now; nothing is owed any more.
+    pub(crate) async fn hand_on(mut self) -> Result<Interrupt> {
+        self.interrupt.look().await;
+        if let Some(kind) = self.signal() {
+            return Err(self.abandon(interruption(kind)).await);
+        }
+        if let Some(stray) = self.stray {
+            stray.warn(self.host);
+        }
+        Ok(self.interrupt)
     }
 
     /// Ends a run that failed with nothing owed. Returns the error, with what may live on that no lease ends.

@@ -49,7 +49,7 @@ pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Hos
     };
     let print = |text: Secret| host.write_stdout(&text);
     Some(match &plan.output.delivery {
-        Delivery::EditedFile { .. } | Delivery::Preview => return None,
+        Delivery::EditedFile { .. } | Delivery::Preview | Delivery::Environment => return None,
         Delivery::Stdout => text().and_then(print),
         Delivery::Masked => host.write_masks(&render::masks(credential)).and_then(|()| text()).and_then(print),
         Delivery::SourcedFile(folder) => text().and_then(|exports| {

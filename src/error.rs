@@ -90,6 +90,12 @@ impl Kind {
         }
     }
 
+    /// Whether a signal ended the run.
+    #[must_use]
+    pub const fn is_signal(self) -> bool {
+        matches!(self, Self::Interrupted | Self::Terminated | Self::Ended(_))
+    }
+
     /// The word between the brackets of `error[…]`.
     #[must_use]
     pub const fn name(self) -> &'static str {

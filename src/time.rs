@@ -22,6 +22,12 @@ pub fn expiry(sent: Timestamp, seconds: u64) -> Option<Timestamp> {
     (seconds > 0).then(|| sent.checked_add(life).unwrap_or(Timestamp::MAX))
 }
 
+/// As [`expiry`], without the margin: when Vault itself ends it.
+#[must_use]
+pub fn end_of(sent: Timestamp, seconds: u64) -> Option<Timestamp> {
+    (seconds > 0).then(|| sent.checked_add(Duration::from_secs(seconds)).unwrap_or(Timestamp::MAX))
+}
+
 /// The earlier of two ends, where `None` is no end.
 #[must_use]
 pub fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

@@ -151,6 +151,10 @@ variables! {
         GITHUB_RUN_ID,
         /// The build of a Jenkins job, likewise.
         BUILD_TAG,
+        /// When GitLab started the job, in RFC 3339. With CI_JOB_TIMEOUT it says how long a credential of `exec` must last.
+        CI_JOB_STARTED_AT,
+        /// How long GitLab lets the job run, in seconds.
+        CI_JOB_TIMEOUT,
     }
 
     "System": {
@@ -215,6 +219,9 @@ pub const SECRETS: [&str; 9] = [
     CI_JOB_JWT_V1,
     CI_JOB_JWT_V2,
 ];
+
+/// How our own variables begin.
+pub const OWN: &str = "CI_CREDS_";
 
 /// The variables by which we know that we run in a CI job. `false` in one of them does not count.
 pub(crate) const JOB: [&str; 4] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL];

@@ -5,7 +5,7 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
-use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags};
+use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, EXEC, ExecFlags, FetchFlags};
 use super::help;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
@@ -14,6 +14,8 @@ use crate::provider::cloud::Cloud;
 pub enum Command {
     /// `ci-creds exoscale`, `ci-creds aws`.
     Fetch(FetchFlags),
+    /// `ci-creds exec`.
+    Exec(ExecFlags),
     /// `ci-creds cache`.
     Cache(CacheFlags),
     /// `ci-creds completions`.
@@ -39,10 +41,19 @@ pub(super) enum CommandOutput {
     Credential(&'static Cloud),
     /// A text to read.
     Text,
+    /// What another command prints, which runs with the credential.
+    Command,
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 5] = [
+const OTHERS: [CommandRow; 6] = [
+    CommandRow {
+        name: "exec",
+        about: EXEC,
+        output: CommandOutput::Command,
+        flags: ExecFlags::augment_args,
+        parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
+    },
     CommandRow {
         name: "cache",
         about: CACHE,
@@ -122,7 +133,7 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
         },
         parse: |row, matches| match row.output {
             CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches(cloud, matches).map(Command::Fetch),
-            CommandOutput::Text => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+            CommandOutput::Text | CommandOutput::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
         },
     }
 }

@@ -202,6 +202,7 @@ impl Finding<'_> {
             }
             CommandOutput::Credential(_) => error.hint(format!("if it is the role: ci-creds {} --role NAME", row.name)),
             CommandOutput::Text => error.hint(format!("{} --help", self.command_line())),
+            CommandOutput::Command => error.hint("a command stands behind --: ci-creds exec PROVIDER -- COMMAND"),
         }
     }
 

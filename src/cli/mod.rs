@@ -19,11 +19,12 @@ use crate::error::{Error, Result};
 
 pub use command::Command;
 pub use flag::{
-    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, EngineFlags, FetchFlags, LoginFlags,
-    OutputFlags, Shell, Volume,
+    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, ExecFlags,
+    FetchFlags, LoginFlags, OutputFlags, Shell, Volume,
 };
 pub use question::{Question, parse_question};
-pub(crate) use word::{Intent, guess_intent, words_of};
+pub use word::is_exec;
+pub(crate) use word::{Intent, guess_intent, own_words, words_of};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.
 #[derive(Parser)]
@@ -226,8 +227,8 @@ mod tests {
         else {
             panic!("refused")
         };
-        assert!(volume.verbose && aws.engine.role.as_deref() == Some("deploy"));
-        assert_eq!((aws.connection.address.as_deref(), aws.engine.mount.as_deref()), (Some("x"), Some("y")));
+        assert!(volume.verbose && aws.wanted.engine.role.as_deref() == Some("deploy"));
+        assert_eq!((aws.connection.address.as_deref(), aws.wanted.engine.mount.as_deref()), (Some("x"), Some("y")));
         assert!(parse("ci-creds -q cache").is_ok_and(|cli| cli.volume.quiet));
         assert!(parse("ci-creds cache clear -q").is_ok_and(|cli| cli.volume.quiet));
         assert!(parse("ci-creds --all -v cache clear").is_ok_and(|cli| cli.volume.verbose));

@@ -102,7 +102,7 @@ pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     let command = words.iter().find(|word| !word.starts_with('-')).map(AsRef::as_ref).unwrap_or_default();
     let said = |setting: &Setting| words.iter().any(|word| *word == setting.flag);
     let cloud = match rows().find(|row| row.name == command).map(|row| row.output) {
-        Some(CommandOutput::Text) => return None,
+        Some(CommandOutput::Text | CommandOutput::Command) => return None,
         Some(CommandOutput::Credential(cloud)) => Some(cloud),
         None => None,
     };
@@ -123,6 +123,20 @@ pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     })
 }
 
+/// The words of ours: what stands behind `--` is another program's command line.
+#[must_use]
+pub(crate) fn own_words(arguments: &[OsString]) -> &[OsString] {
+    arguments.iter().position(|word| word == "--").map_or(arguments, |end| &arguments[..end])
+}
+
+/// Whether the line runs another program, as far as can be told before it is parsed.
+#[must_use]
+pub fn is_exec(arguments: &[OsString]) -> bool {
+    let word = own_words(arguments).iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'));
+    let output = rows().find(|row| word.is_some_and(|word| word == row.name)).map(|row| row.output);
+    matches!(output, Some(CommandOutput::Command))
+}
+
 /// Flags that other tools have and we refuse, with what to use instead.
 const SECRET_FLAGS: [(&str, &str); 8] = [
     ("--token", "set VAULT_TOKEN, or --token-file PATH"),
@@ -137,7 +151,7 @@ const SECRET_FLAGS: [(&str, &str); 8] = [
 
 /// Security: arguments stand in `/proc/<pid>/cmdline` for everybody on the machine to read, and in the job's log.
 pub(super) fn find_secret(arguments: &[OsString]) -> Option<Error> {
-    for argument in arguments.iter().skip(1) {
+    for argument in own_words(arguments).iter().skip(1) {
         let text = argument.to_string_lossy();
         let (flag, value) = text.split_once('=').unwrap_or((&text, &text));
         // `-rVALUE`
@@ -165,7 +179,9 @@ pub(super) fn find_secret(arguments: &[OsString]) -> Option<Error> {
 pub(super) fn find_empty(matches: &clap::ArgMatches) -> Option<String> {
     let is_empty = |id: &&str| {
         let values = matches.try_get_raw(id).ok().flatten();
-        matches.value_source(id) == Some(ValueSource::CommandLine)
+        // An empty argument of another program's is that program's business.
+        *id != "command"
+            && matches.value_source(id) == Some(ValueSource::CommandLine)
             && values
                 .is_some_and(|mut values| values.any(|value| value.to_str().is_some_and(|text| text.trim().is_empty())))
     };

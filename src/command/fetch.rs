@@ -108,7 +108,7 @@ fn receipt(credential: &Credential, plan: &Plan, host: &Host) -> String {
 }
 
 /// Says, when asked, where each value came from.
-fn explain(plan: &Plan, host: &Host) {
+pub(super) fn explain(plan: &Plan, host: &Host) {
     if plan.output.verbose {
         let lines = origins(plan).into_iter().map(|(name, text)| format!("ci-creds: {name}: {text}\n"));
         write_stderr(lines.collect(), host);

@@ -60,6 +60,8 @@ pub(crate) enum Delivery {
     },
     /// None: a person is looking, and is told what a call would do.
     Preview,
+    /// The environment of a command that this run starts.
+    Environment,
 }
 
 /// Decides how the credential is handed over.

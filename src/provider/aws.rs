@@ -117,6 +117,7 @@ pub static AWS: Shape = Shape {
     title: Cow::Borrowed("AWS"),
     fields: Cow::Borrowed(&FIELDS),
     aliases: &["AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"],
+    sources: &SOURCES,
     irrevocable: Some("session_token"),
     expiration: Some("AWS_CREDENTIAL_EXPIRATION"),
     emptied: &EMPTIED,
@@ -171,6 +172,17 @@ static FIELDS: [Field; 4] = [
         required: false,
         public: true,
     },
+];
+
+/// What the SDKs ask for credentials when there is no key: the endpoint of a container, and STS with a token of the web.
+pub(super) const SOURCES: [&str; 7] = [
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
 ];
 
 /// What every SDK takes for unset when it is empty.

@@ -87,6 +87,7 @@ pub static EXOSCALE: Shape = Shape {
         "CLOUDSTACK_SECRET",
         "CLOUDSTACK_SECRET_KEY",
     ],
+    sources: &[],
     irrevocable: None,
     expiration: None,
     // Terraform's provider looks at these first, and passes over empty ones. The exo CLI, which does not, looks at them
@@ -114,6 +115,7 @@ pub static SOS: Shape = Shape {
     title: Cow::Borrowed("Exoscale"),
     fields: Cow::Borrowed(&SOS_FIELDS),
     aliases: &aws::EMPTIED,
+    sources: &aws::SOURCES,
     irrevocable: None,
     expiration: None,
     emptied: &aws::EMPTIED,

@@ -259,6 +259,7 @@ pub(crate) mod tests {
                 id: Some("exoscale/x/ci/U6z5".into()),
                 renewable: true,
                 expires_at: Some("2026-11-20T13:18:17Z".parse().unwrap()),
+                granted_until: None,
                 life: Life::Leased,
             },
             keep_profile: false,

@@ -137,6 +137,11 @@ impl<'a> Vault<'a> {
         self.single_use.set(true);
     }
 
+    /// The run goes on beside a command: what is asked from here on has so long.
+    pub(crate) fn extend(&self, most: Duration) {
+        self.deadline.set(Deadline::new(self.host.elapsed() + most));
+    }
+
     /// Sends a request, and sends it again where that is allowed.
     pub(super) async fn exchange(&self, call: Call<'_>) -> Exchange {
         let Call { step, method, path, query, token, body, secrets } = call;

@@ -55,6 +55,21 @@ impl Vault<'_> {
         self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
     }
 
+    /// The same while a command runs.
+    pub(crate) async fn keep_login(&self, token: &Secret, increment: Duration) -> Exchange {
+        let call = Call::new(Step::KeepLogin, Method::Post, "auth/token/renew-self");
+        let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+    }
+
+    /// `POST sys/leases/renew {lease_id, increment}`; the default policy grants it. The lease ends so long from now, or at
+    /// its max_ttl. Never without an increment: after one with it, that would shorten the lease.
+    pub(crate) async fn renew_lease(&self, lease: &str, token: &Secret, increment: Duration) -> Exchange {
+        let call = Call::new(Step::RenewLease, Method::Post, "sys/leases/renew");
+        let body = object(&[("lease_id", lease), ("increment", &format!("{}s", increment.as_secs()))]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+    }
+
     /// `POST auth/<mount>/login`. No token goes with it.
     pub(crate) async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
         let secrets: Vec<_> = body.iter().filter(|(name, _)| *name != "role").map(|(_, value)| *value).collect();

@@ -22,6 +22,10 @@ pub(crate) enum Step {
     CreateChild,
     /// `auth/token/renew-self`, with the increment that the token shall live for.
     RenewSelf,
+    /// `auth/token/renew-self` while a command runs: who asks has a rule of his own for sending it again.
+    KeepLogin,
+    /// `sys/leases/renew`, likewise.
+    RenewLease,
     /// The read that makes a credential.
     Mint,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
@@ -58,7 +62,8 @@ impl Step {
             Self::Prepare => "make a secret ID",
             Self::LoginOnce | Self::Login => "log in",
             Self::CreateChild => "create a child token",
-            Self::RenewSelf => "renew the token",
+            Self::RenewSelf | Self::KeepLogin => "renew the token",
+            Self::RenewLease => "renew the lease",
             Self::Mint => "read the credential",
             Self::LookupSelf => "look up the token",
             Self::RevokeSelf => "revoke the token",
@@ -90,6 +95,8 @@ impl Step {
             | Self::Prepare
             | Self::CreateChild
             | Self::RenewSelf
+            | Self::KeepLogin
+            | Self::RenewLease
             | Self::Login
             | Self::RevokeSelf
             | Self::QueueRevocation => Again::Yes,
@@ -101,7 +108,7 @@ impl Step {
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 13] = [
+pub(super) const STEPS: [Step; 15] = [
     Step::LookupWrapping,
     Step::LookupNamespace,
     Step::Unwrap,
@@ -110,6 +117,8 @@ pub(super) const STEPS: [Step; 13] = [
     Step::Login,
     Step::CreateChild,
     Step::RenewSelf,
+    Step::KeepLogin,
+    Step::RenewLease,
     Step::Mint,
     Step::LookupSelf,
     Step::RevokeSelf,
@@ -130,6 +139,8 @@ mod tests {
             Again::AfterLookup,
             Again::Yes,
             Again::No,
+            Again::Yes,
+            Again::Yes,
             Again::Yes,
             Again::Yes,
             Again::Yes,

@@ -43,6 +43,8 @@ mod document;
 mod engine;
 /// Every file in examples/, parsed or run.
 mod example;
+/// A command with credentials: its environment, its signals, its end.
+mod exec;
 /// What goes wrong on the wire, at every step, with the exact code.
 mod fault;
 /// Credentials files: a private one for a job, or one of the user's, edited.

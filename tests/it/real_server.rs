@@ -5,6 +5,7 @@ mod component;
 pub(crate) mod daemon;
 mod database;
 mod engine;
+mod exec;
 mod identity;
 mod interrupted;
 mod lease;

@@ -11,7 +11,7 @@ use ci_creds::render::format::Format;
 use crate::wall;
 
 /// Where else an old one is named, and why no new one has to be.
-const EXCEPTIONS: [(&str, &str, &str); 28] = [
+const EXCEPTIONS: [(&str, &str, &str); 29] = [
     ("aws", "src/aws/", "--wait-ready asks AWS itself about a new key"),
     ("aws", "src/chain.rs", "--wait-ready"),
     ("aws", "src/config/output.rs", "a hint about the file that AWS's tools call config"),
@@ -36,6 +36,7 @@ const EXCEPTIONS: [(&str, &str, &str); 28] = [
     ("Token", "src/command/cache.rs", "a token that the user supplied is not revoked"),
     ("Shell", "src/cli/word.rs", "the default"),
     ("Shell", "src/config/mod.rs", "the default"),
+    ("Shell", "src/config/exec.rs", "a command gets the variables that a shell would get"),
     ("File", "src/", "--file names a file of the user's"),
     ("Process", "src/", "SDKs call it, keep what it prints and show what it says"),
     ("Github", "src/config/output.rs", "the runner must be there to take the masks out of the log"),

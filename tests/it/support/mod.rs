@@ -342,6 +342,13 @@ impl Run {
         self
     }
 
+    /// One argument before those of a command that `--` begins.
+    pub fn arg_before(mut self, argument: &str) -> Self {
+        let place = self.arguments.iter().position(|word| word == "--").expect("a command");
+        self.arguments.insert(place, argument.to_owned());
+        self
+    }
+
     /// The variables, for a shell that will run the tool itself.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables

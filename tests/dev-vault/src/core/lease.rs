@@ -57,8 +57,9 @@ impl Lease {
         self.last_renewal = Some(now);
         match self.renewal {
             Renewal::FullOrNothing if increment.is_zero() && ttl < self.ttl => return Ok(Vec::new()),
-            // The core keeps what it grants, and the engine goes on with that.
-            Renewal::FullOrNothing if !increment.is_zero() => self.ttl = ttl,
+            // The core counts by the increment, whatever the plugin says, and keeps what it came to: a renewal without one
+            // is held against that.
+            Renewal::FullOrNothing if ttl >= increment && !increment.is_zero() => self.ttl = ttl,
             Renewal::FullOrNothing | Renewal::Capped => {}
         }
         self.expires = now + ttl;

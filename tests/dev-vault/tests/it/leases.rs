@@ -92,6 +92,24 @@ fn an_exoscale_lease_is_renewed_in_full_or_not_at_all() {
     assert!((838..=840).contains(&left), "900 would not fit any more, 840 remain: {left}");
 }
 
+// Vault 1.8 and OpenBao 2.7.2 with plugin 0.4.3: the plugin does not look at the increment, and Vault's core counts by it.
+#[test]
+fn an_exoscale_lease_takes_the_wish_and_is_held_against_it_by_a_renewal_without_one() {
+    let team = Team::new(Dialect::Vault1_16);
+    let token = team.token();
+    let id = lend(&team, &token)["lease_id"].clone();
+    let renew = |body: serde_json::Value| team.client.put("sys/leases/renew", &token, &body).json();
+    let wish = |increment: &str| renew(json!({ "lease_id": id, "increment": increment }));
+    assert_eq!(wish("60s")["lease_duration"], 60);
+    assert_eq!(renew(json!({ "lease_id": id }))["lease_duration"], 60, "the short life sticks");
+    assert_eq!((&wish("15m")["lease_duration"], &wish("16m")["lease_duration"]), (&json!(900), &json!(960)));
+    let capped = wish("100h");
+    assert!((1_790..=1_800).contains(&capped["lease_duration"].as_u64().unwrap()), "{capped}");
+    assert!(text(&capped["warnings"][0]).contains("exceeded the effective max_ttl"), "{capped}");
+    let shortened = renew(json!({ "lease_id": id }))["lease_duration"].as_u64().unwrap();
+    assert!((950..=960).contains(&shortened), "{shortened}");
+}
+
 #[test]
 fn an_exoscale_lease_takes_a_wish_too_and_goes_on_with_it() {
     let team = Team::new(Dialect::OpenBao);
