@@ -16,8 +16,11 @@ use crate::support::{METHODS, Ran, Run, text};
 const NAMESPACE: &str = "chaos";
 const MOUNT: &str = "lender";
 
-/// Rounds of an ordinary run: one of each kind.
-const ROUNDS: u64 = 4;
+/// Rounds of an ordinary run, one of each kind, and how long its events last at most, in milliseconds.
+const ROUNDS: (u64, u64) = (4, 800);
+
+/// How long an event lasts at most when the rounds were asked for: until a wait is told, and some pauses more.
+const LONGEST: u64 = 2_500;
 
 /// A run of these tests takes some 100 ms where nothing happens.
 const RUN: u64 = 100;
@@ -93,7 +96,8 @@ fn whatever_a_cluster_goes_through_a_run_delivers_or_tells_the_truth_and_nothing
     let seed = number("CI_CREDS_TEST_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     let mut tally = BTreeMap::<_, usize>::new();
     let mut broken = Vec::new();
-    for round in 0..number("CI_CREDS_TEST_ROUNDS").unwrap_or(ROUNDS) {
+    let (rounds, longest) = number("CI_CREDS_TEST_ROUNDS").map_or(ROUNDS, |rounds| (rounds, LONGEST));
+    for round in 0..rounds {
         let mut random = fastrand::Rng::with_seed(seed ^ round << 32);
         let event = Event::draw(round, &mut random);
         let operator = Operator { namespace: format!("{NAMESPACE}/"), ..cluster.operator() };
@@ -104,7 +108,7 @@ fn whatever_a_cluster_goes_through_a_run_delivers_or_tells_the_truth_and_nothing
         cluster.wait_until_level();
         let leader = cluster.leader();
         let children = jobs.each_ref().map(|job| start(&job.run));
-        happen(event, &mut cluster, &mut random);
+        happen(event, &mut cluster, longest, &mut random);
         let ended = children.map(|child| Ran::from(child.wait_with_output().expect("its end")));
         cluster.cure();
         let operator = Operator { namespace: format!("{NAMESPACE}/"), ..cluster.operator() };
@@ -157,10 +161,9 @@ fn start(run: &Run) -> Child {
 }
 
 /// What happens while the jobs run, and ends while they still wait, or after they gave up.
-fn happen(event: Event, cluster: &mut Cluster, random: &mut fastrand::Rng) {
+fn happen(event: Event, cluster: &mut Cluster, longest: u64, random: &mut fastrand::Rng) {
     std::thread::sleep(Duration::from_millis(random.u64(..=RUN)));
-    // As long as nobody tells, as long as a few are asked again, or longer than anybody waits.
-    let while_it_lasts = Duration::from_millis(random.u64(..=2_500));
+    let while_it_lasts = Duration::from_millis(random.u64(..=longest));
     match event {
         Event::Nothing => {}
         Event::LeaderKilled => {
