@@ -18,7 +18,7 @@ use page::Page;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The languages of code blocks, each with the test that looks at them.
-const LANGUAGES: [(&str, &str); 9] = [
+const LANGUAGES: [(&str, &str); 10] = [
     ("sh", "shell: run"),
     ("fish", "shell: run"),
     ("powershell", "none: no PowerShell is at hand"),
@@ -27,6 +27,7 @@ const LANGUAGES: [(&str, &str); 9] = [
     ("ini", "shell: a part of examples/aws/config"),
     ("toml", "document: read by the program"),
     ("hcl", "shell: applied to a Vault"),
+    ("dockerfile", "none: a line of somebody's image"),
     ("mermaid", "this module: README's diagram"),
 ];
 
@@ -82,6 +83,21 @@ fn every_page_begins_with_its_title_and_every_block_has_a_language_that_a_test_k
         for block in page.blocks() {
             let known = LANGUAGES.iter().any(|(language, _)| *language == block.language);
             assert!(known, "{name}, line {}: no test looks at `{}`", block.line, block.language);
+        }
+    }
+}
+
+#[test]
+fn the_pages_have_no_contraction_and_no_word_that_says_nothing() {
+    let endings = ["n't", "'ll", "'re", "'ve", "'m", "it's", "that's", "let's", "there's"];
+    for name in page::names() {
+        for line in Page::read(&name).prose() {
+            let words = line.split(|c: char| !(c.is_alphanumeric() || c == '\'')).map(str::to_lowercase);
+            for word in words {
+                let is_contraction = endings.iter().any(|ending| word.ends_with(ending));
+                let is_empty = ["please", "simply", "obviously", "easily"].contains(&word.as_str());
+                assert!(!is_contraction && !is_empty, "{name}: `{word}` in: {line}");
+            }
         }
     }
 }

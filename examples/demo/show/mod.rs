@@ -140,7 +140,10 @@ fn stolen_wrapping_token(stage: &mut Stage, page: &mut Page) -> End {
 }
 
 fn failure(stage: &mut Stage, page: &mut Page) -> End {
-    page.say("The policy does not allow this role. The eval fails, and GitLab's `set -e` ends the job.");
+    page.say(
+        "This job is set up as in scene 3 and asks for a role that its policy does not allow. The eval fails, and the \
+         shell's `set -e`, which GitLab sets, ends the job.",
+    );
     let job = Job::new()
         .variable("VAULT_ID_TOKEN", &stage.id_token(), "")
         .variable("VAULT_AUTH_PATH", "gitlab", "")

@@ -76,7 +76,7 @@ impl Page {
     }
 
     /// The lines outside of code blocks.
-    fn prose(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn prose(&self) -> impl Iterator<Item = &str> {
         let mut inside = false;
         self.text.lines().filter(move |line| {
             let is_fence = line.starts_with("```");

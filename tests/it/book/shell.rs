@@ -55,6 +55,14 @@ pub(super) fn job_of(site: &Site, method: &str) -> (Job, Vec<(&'static str, Stri
     (job, outside)
 }
 
+/// Fails for a block that a test must not run: the machine would not be the same behind it.
+fn assert_leaves_the_machine_alone(text: &str, place: &str) {
+    for word in ["sudo", "apt", "apt-get", "install", "podman", "docker", "skopeo"] {
+        let is_named = text.lines().any(|line| line.split_whitespace().next() == Some(word));
+        assert!(!is_named && !text.contains("/usr/") && !text.contains("/etc/"), "{place}: mark it `skip=machine`");
+    }
+}
+
 #[test]
 fn every_shell_block_runs_in_a_job_or_says_why_it_does_not() {
     let Some(site) = Site::set_up() else { return };
@@ -71,6 +79,7 @@ fn every_shell_block_runs_in_a_job_or_says_why_it_does_not() {
             if !["sh", "fish"].contains(&block.language.as_str()) || block.has("server") || block.has("desk") {
                 continue;
             }
+            assert_leaves_the_machine_alone(&block.text, &place);
             if block.has("operator") {
                 let ran = empty.run_as_operator(&block.text, &empty.issuer_url());
                 assert_eq!(ran.code, 0, "{place}: {ran:?}");
@@ -102,7 +111,7 @@ fn every_pipeline_of_the_pages_runs_and_its_tools_have_a_credential() {
     let mut jobs = 0;
     for name in page::names() {
         for block in Page::read(&name).blocks().iter().filter(|block| block.language == "yaml") {
-            if block.has("github") || block.has("part") {
+            if block.has("github") || block.has("part") || block.value("skip").is_some() {
                 continue;
             }
             let place = format!("{name}, line {}", block.line);
