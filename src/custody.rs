@@ -255,8 +255,9 @@ pub(crate) fn interruption(kind: Kind) -> Error {
 /// A failure that could not be cleaned up: what may be left is what the user must act on.
 pub(crate) fn leaked(error: &Error, leak: Error) -> Error {
     let leak = leak.also(format!("what failed: {}", error.message()));
-    match error.change().filter(|_| error.kind() == Kind::Protocol) {
-        Some(change) => leak.hint_too(change),
-        None => leak,
+    // Who is no Vault has most likely made nothing: what to change about that comes first.
+    match (error.change().filter(|_| error.kind() == Kind::Protocol), leak.change().map(str::to_owned)) {
+        (Some(change), Some(end)) => leak.hint(format!("{change} If Vault got the request, {end}")),
+        _ => leak,
     }
 }

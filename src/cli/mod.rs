@@ -215,6 +215,7 @@ mod tests {
         assert_eq!(text("ci-creds help"), text("ci-creds --help"));
         assert_eq!(text("ci-creds help aws"), text("ci-creds aws --help"));
         assert_eq!(text("ci-creds help cache clear"), text("ci-creds cache clear --help"));
+        assert!(text("ci-creds help -h").contains("ci-creds help cache clear"));
         assert_eq!(text("ci-creds version"), text("ci-creds --version"));
         let version = text("ci-creds version");
         assert!(version.starts_with(concat!("ci-creds ", env!("CARGO_PKG_VERSION"))), "{version}");

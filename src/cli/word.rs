@@ -35,7 +35,9 @@ pub(crate) fn words_of(arguments: &[OsString]) -> Vec<String> {
 pub(super) fn flag_for_command(arguments: &[OsString]) -> Cow<'_, [OsString]> {
     let word = |at: usize| arguments.get(at).and_then(|word| word.to_str());
     match word(1) {
-        Some("help") => Cow::Owned([&arguments[..1], &arguments[2..], &["--help".into()]].concat()),
+        Some("help") if !arguments[2..].iter().any(|word| word.to_string_lossy().starts_with('-')) => {
+            Cow::Owned([&arguments[..1], &arguments[2..], &["--help".into()]].concat())
+        }
         Some("version") if word(2).is_none() => Cow::Owned([&arguments[..1], &["--version".into()]].concat()),
         _ => Cow::Borrowed(arguments),
     }

@@ -2,11 +2,12 @@
 
 use crate::cache::Cache;
 use crate::chain::{self, Chain};
+use crate::claims::Claims;
 use crate::config::{Delivery, Plan};
 use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::delivery;
-use crate::error::{Result, printable};
+use crate::error::{Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::render;
@@ -130,11 +131,23 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
         ("login", plan.login.describe()),
         ("path", format!("{} (role from {})", plan.mint.path, plan.role_origin)),
     ];
+    if let Some(claims) = plan.login.identity.claims() {
+        rows.insert(2, ("claims", tell(claims)));
+    }
     if let Some(readiness) = &plan.readiness {
         let (sts, proxy) = server(&readiness.connection);
         rows.push(("wait", format!("until {sts} knows a new key{proxy}")));
     }
     rows
+}
+
+/// The claims that roles of Vault are bound by, as far as the token has them.
+fn tell(claims: &Claims) -> String {
+    const BOUND: [&str; 6] = ["iss", "sub", "project_path", "ref", "ref_protected", "environment"];
+    let audiences = claims.audiences().join(" and ");
+    let others = BOUND.into_iter().filter_map(|name| Some((name, claims.text(name)?)));
+    let all = [("aud", audiences)].into_iter().chain(others).filter(|(_, value)| !value.is_empty());
+    all.map(|(name, value)| format!("{name} {}", sanitized(&value))).collect::<Vec<_>>().join(", ")
 }
 
 /// What a person at a terminal is told in place of a credential: what the call would do, and how to use it.

@@ -281,7 +281,7 @@ fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>)
 
 fn missing(method: AuthMethod, name: &str) -> Error {
     let way = method.needs().name;
-    let error = Error::new(Kind::Input, format!("{name} is not set, and the login by {way} needs it"));
+    let error = Error::new(Kind::Input, format!("{name} is not set, and the method {way} needs it"));
     match name {
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
         var::VAULT_ID_TOKEN => error.hint(

@@ -80,6 +80,8 @@ fn verbose_tells_each_request_and_the_policies_and_no_secret() {
         assert!(lines.iter().all(|line| line.starts_with("ci-creds: ") && line.ends_with(" ms")), "{ran:?}");
         let logged_in = ran.stderr.contains("ci-creds: token: for 15m, policies: default, job\n");
         assert_eq!(logged_in, method != "token", "{method}: {ran:?}");
+        let claims = "ci-creds: claims: aud https://vault.example.com, iss https://gitlab.example.com, sub ";
+        assert_eq!(ran.stderr.contains(claims), method == "id-token", "{method}: {ran:?}");
         world.assert_no_secret_in(&ran.stderr);
         ran.ok();
     }

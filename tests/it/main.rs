@@ -114,6 +114,8 @@ mod terminal;
 mod trace;
 /// Values of every kind through every format's real reader.
 mod value;
+/// What a build says of itself.
+mod version;
 mod wall;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;

@@ -18,7 +18,8 @@ use crate::support::{ROLE, Ran, World};
 struct Mistake {
     variables: Vec<(&'static str, &'static str)>,
     line: &'static str,
-    server: fn() -> World,
+    /// What is told of the server that it meets, and the server.
+    server: (&'static str, fn() -> World),
 }
 
 const TOKEN: &[(&str, &str)] = &[("VAULT_TOKEN", "<token>")];
@@ -30,7 +31,7 @@ fn at(line: &'static str) -> Mistake {
 }
 
 fn with(variables: &[(&'static str, &'static str)], line: &'static str) -> Mistake {
-    Mistake { variables: variables.to_vec(), line, server: World::start }
+    Mistake { variables: variables.to_vec(), line, server: ("", World::start) }
 }
 
 fn command_line() -> Vec<Mistake> {
@@ -118,12 +119,12 @@ fn server() -> Vec<Mistake> {
     let wrapped = |variables| with(variables, EXOSCALE);
     vec![
         with(&[("VAULT_ADDR", "http://127.0.0.1:1"), ("VAULT_TOKEN", "<token>")], EXOSCALE),
-        Mistake { server: over_tls, ..with(&[("VAULT_ADDR", "http://<host>"), TOKEN[0]], EXOSCALE) },
+        Mistake { server: OVER_TLS, ..with(&[("VAULT_ADDR", "http://<host>"), TOKEN[0]], EXOSCALE) },
         with(&[("VAULT_ADDR", "https://<host>"), TOKEN[0]], EXOSCALE),
-        Mistake { server: over_tls, ..at(EXOSCALE) },
-        Mistake { server: not_vault, ..at(EXOSCALE) },
-        Mistake { server: sealed, ..with(TOKEN, "exoscale --role gitlab-ci-runner --retries 0") },
-        Mistake { server: openbao, ..with(&[("VAULT_NAMESPACE", "team"), TOKEN[0]], EXOSCALE) },
+        Mistake { server: OVER_TLS, ..at(EXOSCALE) },
+        Mistake { server: NOT_VAULT, ..at(EXOSCALE) },
+        Mistake { server: SEALED, ..with(TOKEN, "exoscale --role gitlab-ci-runner --retries 0") },
+        Mistake { server: OPENBAO, ..with(&[("VAULT_NAMESPACE", "team"), TOKEN[0]], EXOSCALE) },
         with(&[("VAULT_TOKEN", "<generator token>"), ("VAULT_ROLE_ID", "<role id>")], EXOSCALE),
         with(&[("VAULT_TOKEN", "<generator token>")], EXOSCALE),
         with(&[("VAULT_TOKEN", "hvs.CAESIJlWh7dRz3kQ9xTn2bVpAAAA")], EXOSCALE),
@@ -151,6 +152,11 @@ fn server() -> Vec<Mistake> {
         with(&[("VAULT_TOKEN", "<wrapping token>")], EXOSCALE),
     ]
 }
+
+const OVER_TLS: (&str, fn() -> World) = ("# Vault speaks TLS, and its CA is its own\n", over_tls);
+const NOT_VAULT: (&str, fn() -> World) = ("# a page to sign in answers\n", not_vault);
+const SEALED: (&str, fn() -> World) = ("# Vault is sealed\n", sealed);
+const OPENBAO: (&str, fn() -> World) = ("# OpenBao without that namespace\n", openbao);
 
 fn over_tls() -> World {
     World::with(DevVault::builder().dialect(Dialect::Vault1_16).tls(Tls::Valid))
@@ -207,7 +213,8 @@ fn fill(world: &World, text: &str) -> String {
 
 /// The call as it was typed, what it printed, and its code.
 fn play(mistake: &Mistake) -> String {
-    let world = (mistake.server)();
+    let (note, start) = mistake.server;
+    let world = start();
     for (name, text) in [
         ("adress.toml", "adress = \"https://vault.example.com\"\n"),
         ("token.toml", "# ours\ntoken = \"hvs.CAESIJlWh7dRz3kQ9xTn2bVp\"\n"),
@@ -216,7 +223,7 @@ fn play(mistake: &Mistake) -> String {
         let path = world.file(name, text);
         std::fs::rename(path, world.path("work").join(name)).expect("a file in the job's folder");
     }
-    let mut told = String::from("$ ");
+    let mut told = format!("{note}$ ");
     let mut run = world.command("").env("VAULT_ADDR", &world.vault.address());
     for (name, text) in &mistake.variables {
         let is_quoted = text.contains([' ', '$', '"', '[']) && !text.starts_with('<');
@@ -272,7 +279,7 @@ fn every_message_of_the_snapshot_says_what_to_do() {
         assert!(mistake.contains("\n  hint: ") && !mistake.contains("\nexit 0"), "{mistake}");
         let errors = mistake.lines().filter(|line| line.starts_with("ci-creds: error["));
         assert!(errors.count() <= 1, "{mistake}");
-        for line in mistake.lines().filter(|line| !line.starts_with("$ ")) {
+        for line in mistake.lines().filter(|line| !line.starts_with(['$', '#'])) {
             assert!(line.len() <= 320, "{} characters: {line}", line.len());
         }
     }
