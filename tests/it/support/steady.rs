@@ -75,6 +75,10 @@ fn in_place_of(value: &str, before: &str, after: &str) -> String {
         return "127.0.0.1:8200".to_owned();
     }
     let shape: String = value.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    // How long a request took.
+    if after.starts_with(" ms") && before.ends_with(", ") && shape.chars().all(|c| c == '0') {
+        return "8".to_owned();
+    }
     match shape.as_str() {
         "0000-00-00T00:00:00Z" => "2026-03-14T15:36:00Z".to_owned(),
         "0000-00-00T00:00Z" => "2026-03-14T15:36Z".to_owned(),
@@ -104,6 +108,7 @@ fn what_changes_from_run_to_run_is_replaced_and_nothing_else() {
             "key EXO1216... for role ci, expires 13:18 UTC, lease exoscale/x/ci/U6z5\n",
             "key EXO4f1c... for role ci, expires 15:36 UTC, lease exoscale/x/ci/h4Zq\n",
         ),
+        ("auth/gitlab/login, status 200, 12 ms", "auth/gitlab/login, status 200, 8 ms"),
         ("key ASIARZK... for role ci", "key ASIA5K2... for role ci"),
         ("     lease exoscale/apikey/prod, expires", "     lease exoscale/apikey/prod, expires"),
         ("127.0.0.1:1 says 12:30: EXO is in 365-dev", "127.0.0.1:1 says 12:30: EXO is in 365-dev"),
