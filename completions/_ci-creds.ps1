@@ -197,7 +197,7 @@ Register-ArgumentCompleter -Native -CommandName 'ci-creds' -ScriptBlock {
             [CompletionResult]::new('--sos', '--sos', [CompletionResultType]::ParameterName, 'For the object storage: export the key for AWS tools')
             [CompletionResult]::new('--wait-ready', '--wait-ready', [CompletionResultType]::ParameterName, 'Wait until AWS knows the key of a new IAM user, 30 s at most')
             [CompletionResult]::new('--keep-profile', '--keep-profile', [CompletionResultType]::ParameterName, 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are')
-            [CompletionResult]::new('--strict-revoke', '--strict-revoke', [CompletionResultType]::ParameterName, 'Exit with 80 when a credential that can be revoked was not')
+            [CompletionResult]::new('--strict-revoke', '--strict-revoke', [CompletionResultType]::ParameterName, 'Exit with 80 if a revocation failed')
             [CompletionResult]::new('--any-audience', '--any-audience', [CompletionResultType]::ParameterName, 'Send the ID token although its audience is the URL of another host')
             [CompletionResult]::new('--child-token', '--child-token', [CompletionResultType]::ParameterName, 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked')
             [CompletionResult]::new('--allow-plaintext', '--allow-plaintext', [CompletionResultType]::ParameterName, 'Allow http:// to a host that is not this machine: everybody on the way can read the token')

@@ -191,7 +191,7 @@ set edit:completion:arg-completer[ci-creds] = {|@words|
             cand --sos 'For the object storage: export the key for AWS tools'
             cand --wait-ready 'Wait until AWS knows the key of a new IAM user, 30 s at most'
             cand --keep-profile 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
-            cand --strict-revoke 'Exit with 80 when a credential that can be revoked was not'
+            cand --strict-revoke 'Exit with 80 if a revocation failed'
             cand --any-audience 'Send the ID token although its audience is the URL of another host'
             cand --child-token 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
             cand --allow-plaintext 'Allow http:// to a host that is not this machine: everybody on the way can read the token'

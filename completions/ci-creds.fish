@@ -193,7 +193,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s q -l quiet -d
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sos -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l strict-revoke -d 'Exit with 80 when a credential that can be revoked was not'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l strict-revoke -d 'Exit with 80 if a revocation failed'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'

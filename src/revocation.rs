@@ -75,7 +75,9 @@ pub(crate) async fn give_back(
     let mut open = credentials.iter().filter(revocable).count();
     let mut done = Vec::new();
     for one in credentials {
-        let end = earlier(one.lease.granted_until, one.lease.expires_at.and(session.expires_at));
+        // What cannot be revoked does not end with its token either.
+        let of_the_token = session.expires_at.filter(|_| one.lease.life == Life::Leased);
+        let end = earlier(one.lease.granted_until, of_the_token);
         let fate = match (&one.lease.id, one.lease.life) {
             (Some(id), Life::Leased) => {
                 // A token whose requests are counted has one left for itself.

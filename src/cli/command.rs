@@ -5,7 +5,8 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
-use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, EXEC, ExecFlags, FetchFlags};
+use super::exec::{EXEC, ExecFlags};
+use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags};
 use super::help;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
@@ -51,7 +52,7 @@ const OTHERS: [CommandRow; 6] = [
         name: "exec",
         about: EXEC,
         output: CommandOutput::Command,
-        flags: ExecFlags::augment_args,
+        flags: |command| ExecFlags::augment_args(command).after_help(help::EXEC),
         parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
     },
     CommandRow {

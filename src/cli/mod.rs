@@ -4,6 +4,7 @@
 //! that was typed, so that [`crate::config`] can say where each of them came from.
 
 mod command;
+mod exec;
 mod flag;
 mod help;
 mod mistake;
@@ -18,9 +19,10 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::error::{Error, Result};
 
 pub use command::Command;
+pub use exec::ExecFlags;
 pub use flag::{
-    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, ExecFlags,
-    FetchFlags, LoginFlags, OutputFlags, Shell, Volume,
+    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
+    LoginFlags, OutputFlags, Shell, Volume,
 };
 pub use question::{Question, parse_question};
 pub use word::is_exec;
@@ -170,7 +172,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, cache, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, exec, cache, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),
