@@ -28,6 +28,7 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -s h -l help -d 'Print h
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -s V -l version -d 'Print version'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exoscale" -d 'Fetch an Exoscale API key and print it for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "aws" -d 'Fetch AWS credentials and print them for the shell'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "revoke" -d 'Revoke every credential and login of this job'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'Show what is kept for the next calls: who, which role, until when'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print the manual page'
@@ -76,6 +77,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sos -d 'F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l via-file -d 'Print only a line that sources a private file, which removes itself'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l cache -d 'Keep the credential, and what a single-use secret bought, for the next calls of this job'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l no-cache -d 'Neither look for a kept credential nor keep one [default: only --format process keeps]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l no-keep-state -d 'Do not note them'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l replace-profile -d 'Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l reveal -d 'Print the credential even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s v -l verbose -d 'Say on stderr where each value came from, and what lies behind an error'
@@ -135,6 +138,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l keep-profile -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via-file -d 'Print only a line that sources a private file, which removes itself'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l cache -d 'Keep the credential, and what a single-use secret bought, for the next calls of this job'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l no-cache -d 'Neither look for a kept credential nor keep one [default: only --format process keeps]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l no-keep-state -d 'Do not note them'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l replace-profile -d 'Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l reveal -d 'Print the credential even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s v -l verbose -d 'Say on stderr where each value came from, and what lies behind an error'
@@ -143,8 +148,43 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l child-token -d
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
+secret-id\t'A secret id and the role id'
+generator-token\t'A token that may only create one-time secret ids, and the role id'
+id-token\t'A GitLab ID token'
+token\t'A Vault token'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-mount -d 'Where the login is mounted [default: approle or jwt]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l secret-id-file -d 'The file that holds the secret id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l token-file -d 'The file that holds the Vault token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s n -l namespace -d 'The namespace' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l ca-path -d 'A folder of such files' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l client-cert -d 'The PEM file of our own certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l client-key -d 'The PEM file of its key' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l proxy -d 'A proxy for https, reached by CONNECT' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l redirect-host -d 'A host and port that a standby may send us to once' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l all-mine -d 'Revoke what this login made in any job, with any role, and at any mount'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s v -l verbose -d 'Say what lies behind an error'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l child-token -d 'Ask with a child of the Vault token, so that a key whose answer was lost can be taken back'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s h -l help -d 'Print help'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -f -a "clear" -d 'Give the leases back, and remove what is kept for this login'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -f -a "clear" -d 'Revoke every credential and login of this job, as ci-creds revoke does'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
 secret-id\t'A secret id and the role id'
 generator-token\t'A token that may only create one-time secret ids, and the role id'
@@ -173,7 +213,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l config -d 'The configuration file' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l all -d 'Remove what other logins keep too, and what Vault did not take back; those leases end by themselves'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l all -d 'Also remove what other logins cached, and what was not revoked; those leases expire by themselves'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l child-token -d 'Ask with a child of the Vault token, so that a key whose answer was lost can be taken back'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'

@@ -10,7 +10,7 @@
 //!
 //! `config` decides everything before the first request. A `command` is one flow. `chain` finds a credential in the `cache`,
 //! or has its `source` make one: `auth` logs in and `engine` asks. `custody` holds what is owed until the delivery, `lease`
-//! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
+//! revokes it, and `revocation` what a whole job made. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
 //! `render` are pure. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main`
 //! calls.
 
@@ -36,6 +36,7 @@ mod mint;
 mod origin;
 pub mod provider;
 pub mod render;
+mod revocation;
 pub mod secret;
 mod source;
 mod stray;

@@ -4,7 +4,7 @@
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 
-use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags};
+use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -12,6 +12,8 @@ use crate::provider::cloud::Cloud;
 pub enum Command {
     /// `ci-creds exoscale`, `ci-creds aws`.
     Fetch(FetchFlags),
+    /// `ci-creds revoke`.
+    Revoke(RevokeFlags),
     /// `ci-creds cache`.
     Cache(CacheFlags),
     /// `ci-creds completions`.
@@ -39,7 +41,14 @@ pub(super) enum CommandOutput {
     Text,
 }
 
-const OTHERS: [CommandRow; 3] = [
+const OTHERS: [CommandRow; 4] = [
+    CommandRow {
+        name: "revoke",
+        about: REVOKE,
+        output: CommandOutput::Text,
+        flags: RevokeFlags::augment_args,
+        parse: |_, matches| RevokeFlags::from_arg_matches(matches).map(Command::Revoke),
+    },
     CommandRow {
         name: "cache",
         about: CACHE,

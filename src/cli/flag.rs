@@ -101,14 +101,35 @@ pub struct CacheFlags {
 /// What to do with the cache.
 #[derive(Subcommand)]
 pub enum CacheAction {
-    /// Give the leases back, and remove what is kept for this login
+    /// Revoke every credential and login of this job, as ci-creds revoke does
     Clear(ClearFlags),
+}
+
+/// Likewise.
+pub(super) const REVOKE: &str = "Revoke every credential and login of this job";
+
+/// `ci-creds revoke`.
+#[derive(Args)]
+#[command(about = REVOKE)]
+pub struct RevokeFlags {
+    /// Revoke what this login made in any job, with any role, and at any mount
+    #[arg(long)]
+    pub all_mine: bool,
+    /// Say what lies behind an error
+    #[arg(short, long)]
+    pub verbose: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub login: LoginFlags,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub connection: ConnectionFlags,
 }
 
 /// `ci-creds cache clear`.
 #[derive(Args)]
 pub struct ClearFlags {
-    /// Remove what other logins keep too, and what Vault did not take back; those leases end by themselves
+    /// Also remove what other logins cached, and what was not revoked; those leases expire by themselves
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
@@ -147,6 +168,12 @@ pub struct OutputFlags {
     /// Neither look for a kept credential nor keep one [default: only --format process keeps]
     #[arg(long)]
     pub no_cache: bool,
+    /// Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]
+    #[arg(long, conflicts_with = "no_keep_state")]
+    pub keep_state: bool,
+    /// Do not note them
+    #[arg(long)]
+    pub no_keep_state: bool,
     /// Edit this credentials file in place of a private one; with --format file, which it implies
     #[arg(long, value_name = "PATH")]
     pub file: Option<PathBuf>,

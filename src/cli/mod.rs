@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 pub use command::Command;
 pub use flag::{
     CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, EngineFlags, FetchFlags, LoginFlags,
-    OutputFlags, Shell,
+    OutputFlags, RevokeFlags, Shell,
 };
 pub(crate) use word::looks_like_a_token;
 pub(crate) use word::{Intent, guess_intent};

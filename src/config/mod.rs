@@ -16,6 +16,7 @@ mod plan;
 mod proxy;
 mod readiness;
 mod source;
+mod state;
 mod stored;
 mod trust;
 
@@ -39,6 +40,7 @@ pub(crate) use plan::{Access, Plan};
 pub(crate) use readiness::QUESTION;
 pub(crate) use readiness::Readiness;
 use source::Layers;
+pub(crate) use state::StatePlace;
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
@@ -48,7 +50,15 @@ pub(crate) fn resolve_place(host: &Host) -> Result<CachePlace> {
     cache::resolve_place(&Layers { host, files: &file::Files::default() })
 }
 
-/// Decides who revokes what the cache holds, for `ci-creds cache clear`.
+/// Decides where the cache and the job's state lie, for `ci-creds revoke` and `ci-creds cache clear`.
+///
+/// # Errors
+/// As [`resolve_place`].
+pub(crate) fn resolve_state_place(host: &Host) -> Result<StatePlace> {
+    state::resolve_state_place(&Layers { host, files: &file::Files::default() }, false)
+}
+
+/// Decides who revokes, for `ci-creds revoke` and `ci-creds cache clear`.
 ///
 /// # Errors
 /// As [`resolve_fetch`].
@@ -96,6 +106,7 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan
     let layers = Layers { host, files: &files };
     let output = output::resolve_output(&demand, format, &layers)?;
     let cache = cache::resolve_cache(&demand, format, &layers)?;
+    let state = state::resolve_state(&flags.output, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
     let variables = [cloud.role_variable, var::CI_CREDS_ROLE];
@@ -133,6 +144,7 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan
         mint,
         companions,
         cache,
+        state,
         readiness,
         output,
     })

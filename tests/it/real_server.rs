@@ -1,4 +1,5 @@
 mod adapter;
+mod after_script;
 mod daemon;
 mod database;
 mod engine;
