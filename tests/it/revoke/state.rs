@@ -138,8 +138,7 @@ fn the_states_of_old_jobs_are_swept_a_day_after_their_end() {
     let old = Job::of(&world, world.command_as("id-token", ""), "1");
     old.call(USER).run().ok();
     let job = Job::of(&world, world.command_as("token", ""), "2");
-    // IAM users live for the 32 days of Vault's own default.
-    for (offset, left) in [("+768h", 2), ("+793h", 1)] {
+    for (offset, left) in [("+23h", 2), ("+25h", 1)] {
         let Some(ran) = crate::cache::later(&job.call(&format!("{USER} --format process --no-cache --reveal")), offset)
         else {
             return;
