@@ -6,6 +6,7 @@
 //! that is not noted. Who revokes holds the lock until he has done it; a call that made something meanwhile finds its note
 //! gone, and hands nothing over.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -206,6 +207,15 @@ pub(crate) struct JobState {
     patience: Duration,
 }
 
+/// Opens the folder of ours beside the checkout. `None` where there is none and none can be made: with
+/// `FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR`, the runner's folder is root's alone.
+fn open_beside(path: &Path, host: &Host) -> Result<Option<Folder>, String> {
+    host.open_job_folder(path).or_else(|problem| match host.find_job_folder(path) {
+        Ok(None) => Ok(None),
+        _ => Err(format!("{} {problem}", path.display())),
+    })
+}
+
 /// What noting came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Noting {
@@ -223,14 +233,12 @@ impl JobState {
     /// # Errors
     /// A text: there is no folder for it, or what lies there is refused.
     pub(crate) fn open(
-        (beside, folders): (Option<&std::path::Path>, &[std::path::PathBuf]),
+        (beside, folders): (Option<&Path>, &[PathBuf]),
         door: Door,
         identity: &Identity,
         host: &Host,
     ) -> Result<Self, String> {
-        let with_path = |path: &std::path::Path, problem: String| format!("{} {problem}", path.display());
-        let job_folder = beside.map(|path| host.open_job_folder(path).map_err(|problem| with_path(path, problem)));
-        let folder = match job_folder.transpose()?.flatten() {
+        let folder = match beside.map(|path| open_beside(path, host)).transpose()?.flatten() {
             Some(folder) => folder,
             None => open_folder(folders, host)?,
         };
