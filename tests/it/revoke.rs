@@ -338,6 +338,7 @@ fn what_is_noted_and_cached_is_revoked_once_and_cache_clear_does_the_same() {
     }
 }
 
+// check: 17
 #[test]
 fn nothing_of_another_job_is_touched() {
     let world = World::start();
