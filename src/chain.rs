@@ -114,7 +114,7 @@ impl<'a> Chain<'a> {
 }
 
 /// Where somebody asked for that. What becomes of a credential that is not known in time is the caller's business.
-async fn wait_until_known(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
+pub(crate) async fn wait_until_known(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
     let Some(readiness) = &plan.readiness else { return Ok(()) };
     let done = ready::wait(readiness, credential, plan.connection.timeout, host).await?;
     if plan.output.verbose {

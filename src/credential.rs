@@ -37,6 +37,8 @@ pub struct Lease {
     pub renewable: bool,
     /// When it is of no more use, by the local clock; `None` when Vault named no end.
     pub expires_at: Option<Timestamp>,
+    /// When Vault ends it if nobody renews it and the token lives on. `None` when Vault named no end, or out of the cache.
+    pub granted_until: Option<Timestamp>,
     /// What ends it.
     pub life: Life,
 }

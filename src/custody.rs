@@ -31,6 +31,8 @@ pub(crate) struct Custody<'a> {
     state: Option<StateLink<'a>>,
     /// The note of what is owed.
     note: Option<String>,
+    /// What the same session made before, and the paths that were asked.
+    earlier: Vec<(Leftover, String)>,
     /// What a read whose answer was lost may have made, and nobody can take back.
     stray: Option<Box<Stray>>,
 }
@@ -64,7 +66,18 @@ pub(crate) struct Writer<'a> {
 impl<'a> Custody<'a> {
     /// Nothing is owed yet.
     pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host, interrupt: Interrupt) -> Self {
-        Self { vault, cache, host, interrupt, lock: None, debt: None, state: None, note: None, stray: None }
+        Self {
+            vault,
+            cache,
+            host,
+            interrupt,
+            lock: None,
+            debt: None,
+            earlier: Vec::new(),
+            state: None,
+            note: None,
+            stray: None,
+        }
     }
 
     /// From now on, what is made is noted there. `required`: a run fails that cannot.
@@ -129,6 +142,14 @@ impl<'a> Custody<'a> {
                 .hint("--no-keep-state goes on without it"),
         };
         Err(self.clean_up(problem).await)
+    }
+
+    /// What is owed stays owed beside what the same session makes next.
+    pub(crate) fn put_aside(&mut self) {
+        if let Some(debt) = &mut self.debt {
+            let leftover = std::mem::replace(&mut debt.leftover, Leftover::Nothing);
+            self.earlier.push((leftover, debt.path.clone()));
+        }
     }
 
     /// What is owed has left this.
@@ -199,12 +220,22 @@ impl<'a> Custody<'a> {
     /// [`Kind::Leak`] saying what may be left. Nothing is owed any more all the same.
     pub(crate) async fn revoke(&mut self) -> Result<()> {
         let Some(debt) = self.debt.take() else { return Ok(()) };
+        let earlier = std::mem::take(&mut self.earlier);
         let lock = self.lock.as_ref();
         let revoked = self.interrupt.race(debt.revoke(self.vault, self.cache, lock, self.host)).await;
-        let end = match revoked {
+        let mut end = match revoked {
             Ok(end) => end,
             Err(_) => debt.revoke(self.vault, self.cache, lock, self.host).await,
         };
+        // A token that was ours is gone by now, and these with it: Vault says so at once.
+        for (leftover, path) in earlier {
+            if let Err(leak) = lease::revoke(self.vault, &debt.session, &leftover, &path).await {
+                end = Err(match end {
+                    Ok(()) => leak,
+                    Err(first) => first.also(leak.message()),
+                });
+            }
+        }
         if let (Ok(()), Some(StateLink { state, .. }), Some(note)) = (&end, &self.state, self.note.take()) {
             state.forget(&note, !debt.common, self.host).await;
         }
@@ -236,6 +267,21 @@ impl<'a> Custody<'a> {
         if let Some(stray) = self.stray {
             stray.warn(self.host);
         }
+    }
+
+    /// Ends the making, not the run: what is owed is given back by somebody else, who listens to the signals from here on.
+    ///
+    /// # Errors
+    /// What ends the run after a signal that came until now; nothing is owed any more.
+    pub(crate) async fn hand_on(mut self) -> Result<Interrupt> {
+        self.interrupt.look().await;
+        if let Some(kind) = self.signal() {
+            return Err(self.abandon(interruption(kind)).await);
+        }
+        if let Some(stray) = self.stray {
+            stray.warn(self.host);
+        }
+        Ok(self.interrupt)
     }
 
     /// Ends a run that failed with nothing owed. Returns the error, with what may live on that no lease ends.
@@ -279,5 +325,10 @@ pub(crate) fn interruption(kind: Kind) -> Error {
 
 /// A failure that could not be cleaned up: what may be left is what the user must act on.
 pub(crate) fn leaked(error: &Error, leak: Error) -> Error {
-    leak.also(format!("what failed: {}", error.message()))
+    let leak = leak.also(format!("what failed: {}", error.message()));
+    // Who is no Vault has most likely made nothing: what to change about that comes first.
+    match (error.change().filter(|_| error.kind() == Kind::Protocol), leak.change().map(str::to_owned)) {
+        (Some(change), Some(end)) => leak.hint(format!("{change} If Vault got the request, {end}")),
+        _ => leak,
+    }
 }

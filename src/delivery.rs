@@ -23,7 +23,7 @@ pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host)
     match &plan.output.delivery {
         Delivery::EditedFile { file, path, profile, replace, summary } => {
             let shown = match summary {
-                true => render::summary(credential, &plan.login.describe(), Some((file, path, profile))),
+                true => render::summary(credential, &plan.login.describe(), file, path, profile),
                 false => render::pointers(credential, file, path, profile),
             };
             let edit = |old: &str| render::edit(old, file, profile, *replace, credential);
@@ -49,10 +49,9 @@ pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Hos
     };
     let print = |text: Secret| host.write_stdout(&text);
     Some(match &plan.output.delivery {
-        Delivery::EditedFile { .. } => return None,
+        Delivery::EditedFile { .. } | Delivery::Preview | Delivery::Environment => return None,
         Delivery::Stdout => text().and_then(print),
         Delivery::Masked => host.write_masks(&render::masks(credential)).and_then(|()| text()).and_then(print),
-        Delivery::Summary => print(Secret::new(render::summary(credential, &plan.login.describe(), None))),
         Delivery::SourcedFile(folder) => text().and_then(|exports| {
             let path = host.create_private_file(folder, "exports", |path| render::untraced(format, path, &exports))?;
             let line = render::source_line(format, &path).unwrap_or_default();

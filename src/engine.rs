@@ -18,7 +18,7 @@ use crate::lease::{A_MOMENT, Leftover, warn_of_a_short_token};
 use crate::provider::shape::Field;
 use crate::secret::Secret;
 use crate::stray::Stray;
-use crate::time::{earlier, expiry, render_duration, render_time};
+use crate::time::{earlier, end_of, expiry, render_duration, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 use crate::vault::request::Form;
@@ -50,17 +50,8 @@ pub(crate) async fn obtain(
     plan: &Plan,
     host: &Host,
 ) -> Result<Credential, Failure> {
-    if session.uses == 1 {
-        return Err(Failure::clean(
-            Error::new(
-                Kind::Config,
-                format!(
-                    "the token of this login is good for one request: a credential from {} would come back revoked",
-                    plan.mint.path
-                ),
-            )
-            .hint("set token_num_uses of the role to 0, or to 3 and more"),
-        ));
+    if session.uses != 0 && session.uses <= plan.reads {
+        return Err(Failure::clean(too_few_uses(session, plan)));
     }
     let exchange = ask(vault, session, plan).await;
     let path = &plan.mint.path;
@@ -88,6 +79,21 @@ pub(crate) async fn obtain(
             Err(Failure { leftover: Leftover::Unknown, transient, stray, ..Failure::clean(error) })
         }
     }
+}
+
+/// A credential that is made with the last use of its token comes back revoked.
+fn too_few_uses(session: &Session, plan: &Plan) -> Error {
+    let text = match (session.uses, plan.reads) {
+        (_, 1) => format!(
+            "the token of this login is good for one request: a credential from {} would come back revoked",
+            plan.mint.path
+        ),
+        (uses, reads) => {
+            format!("the token of this login is good for {uses} requests: {reads} credentials would come back revoked")
+        }
+    };
+    let least = plan.reads + 2;
+    Error::new(Kind::Config, text).hint(format!("set token_num_uses of the role to 0, or to {least} and more"))
 }
 
 /// Reads, or writes when there are parameters, as people do by hand; and the other way when the policy grants only
@@ -140,7 +146,9 @@ fn build(
     let of_the_token = session.expires_at.filter(|_| life == Life::Leased && !plan.login.identity.facts().child);
     let expires_at = earlier(of_the_lease, of_the_token);
     warn_of_a_short_token(of_the_lease, of_the_token, host);
-    let lease = Lease { id: lease_id, renewable: envelope.renewable, expires_at, life };
+    let granted_until =
+        earlier(end_of(sent, envelope.lease_duration), parsed.seconds.and_then(|seconds| end_of(sent, seconds)));
+    let lease = Lease { id: lease_id, renewable: envelope.renewable, expires_at, granted_until, life };
     Ok(assemble(plan, parsed.values, lease))
 }
 

@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind but [`Kind::Ended`], in the order of the exit codes: what README's table is tested against.
+    /// Every kind but [`Kind::Ended`], in the order of the exit codes: what the table in docs/errors.md is tested against.
     pub const ALL: [Self; 16] = [
         Self::Usage,
         Self::Data,
@@ -90,6 +90,12 @@ impl Kind {
         }
     }
 
+    /// Whether a signal ended the run.
+    #[must_use]
+    pub const fn is_signal(self) -> bool {
+        matches!(self, Self::Interrupted | Self::Terminated | Self::Ended(_))
+    }
+
     /// The word between the brackets of `error[…]`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -111,6 +117,36 @@ impl Kind {
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
             Self::Ended(_) => "ended",
+        }
+    }
+
+    /// What the exit code means, in sentences: for the manual page, and for whoever writes it down elsewhere.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Usage => "The command line is wrong, it holds a secret, or nothing captures the output.",
+            Self::Data => "Vault's answer is unsafe or incomplete. The lease was revoked.",
+            Self::Input => "A token, secret ID or ID token is not set, or its file is missing, empty or unreadable.",
+            Self::Unavailable => {
+                "Vault cannot be reached, is sealed, or fails. Run it again: no single-use secret was used, unless the \
+                 message says so."
+            }
+            Self::Internal => "This is a bug in ci-creds. Report it.",
+            Self::Os => "The system refused an open file, an event queue, a thread, a lock, or a new process.",
+            Self::Create => "A private file cannot be created, or a credentials file cannot be edited.",
+            Self::Output => "The credential could not be delivered. The lease was revoked, or the cache has it.",
+            Self::Temporary => {
+                "Vault limits the rate of requests or is behind, another run holds a lock, or the cloud does not know the \
+                 new key yet. Run it again."
+            }
+            Self::Protocol => "TLS failed, a redirect or a proxy is in the way, or the server is not a Vault.",
+            Self::Denied => "Vault refused the login, or a policy does not allow the request.",
+            Self::Config => "A setting is missing, or it asks for something insecure.",
+            Self::Spent => "A single-use secret is used up, lost, or was tampered with. The job needs a new one.",
+            Self::Leak => "A lease, a token or a key may be left behind. The message says which one, and until when.",
+            Self::Interrupted => "SIGINT ended the run. It cleaned up first.",
+            Self::Terminated => "SIGTERM ended the run. It cleaned up first.",
+            Self::Ended(_) => "Another signal ended the run. The code is 128 and its number. It cleaned up first.",
         }
     }
 }
@@ -181,6 +217,12 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The hint, to be told inside another one.
+    #[must_use]
+    pub fn change(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// The text for stderr: one line, at most one hint line, causes when `verbose`.

@@ -335,6 +335,15 @@ impl Identity {
         }
     }
 
+    /// What the ID token says, where one is the proof.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        match self {
+            Self::IdToken { claims, .. } => Some(claims),
+            _ => None,
+        }
+    }
+
     /// Overwrites what the login was made with, once no other one will be: the read can take a minute.
     pub fn forget(&mut self) {
         match self {

@@ -10,8 +10,9 @@
 //!
 //! `config` decides everything before the first request. A `command` is one flow. `chain` finds a credential in the `cache`,
 //! or has its `source` make one: `auth` logs in and `engine` asks. `custody` holds what is owed until the delivery, `lease`
-//! revokes it, and `revocation` what a whole job made. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
-//! `render` are pure. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main`
+//! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
+//! `render` are pure. While a command runs with a credential, `renewal` renews it, and `revocation` revokes it, or all that
+//! a job made. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main`
 //! calls.
 
 mod app;
@@ -36,12 +37,15 @@ mod mint;
 mod origin;
 pub mod provider;
 pub mod render;
+mod renewal;
 mod revocation;
 pub mod secret;
 mod source;
 mod stray;
 pub mod time;
+pub mod typo;
 pub mod variables;
 pub mod vault;
 
 pub use app::{failure_text, run};
+pub use cli::is_exec;

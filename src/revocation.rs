@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::auth::Session;
-use crate::credential::Life;
-use crate::time::render_time;
+use crate::credential::{Credential, Life};
+use crate::time::{earlier, render_time};
 use crate::vault::client::Vault;
 use crate::vault::outcome::Outcome;
 
@@ -40,7 +40,7 @@ pub(crate) struct Holding {
 
 /// What became of a session and of all that it made.
 #[derive(Debug)]
-pub(crate) struct Revocation {
+pub(crate) struct SessionFate {
     /// What became of each credential, in the order in which they were given.
     pub fates: Vec<Fate>,
     /// Whether the token is gone. `None` when it is not ours: its owner revokes it.
@@ -51,11 +51,11 @@ pub(crate) struct Revocation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Its engine has revoked it.
-    Done,
+    Revoked,
     /// Vault has accepted the revocation, and goes on by itself.
-    Queue,
+    Queued,
     /// It lives until then. It could be revoked, and was not.
-    Leak(Option<Timestamp>),
+    Lives(Option<Timestamp>),
     /// It lives until then, and nobody can revoke it.
     Irrevocable(Option<Timestamp>),
 }
@@ -66,9 +66,9 @@ impl Fate {
     pub(crate) fn render(self, what: &str) -> String {
         let until = |end: Option<Timestamp>| end.map_or("it expires".into(), render_time);
         match self {
-            Self::Done => format!("revoked: {what}"),
-            Self::Queue => format!("queued: Vault revokes {what} by itself"),
-            Self::Leak(end) => format!("not revoked: {what} lives until {}", until(end)),
+            Self::Revoked => format!("revoked: {what}"),
+            Self::Queued => format!("queued: {what}, which Vault revokes by itself"),
+            Self::Lives(end) => format!("not revoked: {what} lives until {}", until(end)),
             Self::Irrevocable(end) => format!("cannot be revoked: {what} lives until {}", until(end)),
         }
     }
@@ -76,7 +76,7 @@ impl Fate {
     /// Whether it lives on, whoever's fault that is.
     #[must_use]
     pub(crate) fn lives(self) -> bool {
-        matches!(self, Self::Leak(_) | Self::Irrevocable(_))
+        matches!(self, Self::Lives(_) | Self::Irrevocable(_))
     }
 }
 
@@ -95,7 +95,7 @@ impl<'a> Revoker<'a> {
     }
 
     /// Revokes each lease, and then the token if it is ours.
-    pub(crate) async fn revoke(&self, session: &Session, holdings: &[Holding]) -> Revocation {
+    pub(crate) async fn revoke(&self, session: &Session, holdings: &[Holding]) -> SessionFate {
         let leases = holdings.iter().map(|holding| async {
             match (&holding.lease, holding.life) {
                 // A token whose requests are counted has one left for itself.
@@ -109,12 +109,12 @@ impl<'a> Revoker<'a> {
         let token = self.revoke_token(session).await;
         let settle = |(holding, fate): (&Holding, Option<Fate>)| {
             fate.unwrap_or(match token {
-                Some(true) => Fate::Queue,
+                Some(true) => Fate::Queued,
                 _ if session.batch && holding.lease.is_none() => Fate::Irrevocable(holding.expires),
-                _ => Fate::Leak(holding.expires),
+                _ => Fate::Lives(holding.expires),
             })
         };
-        Revocation { fates: holdings.iter().zip(leases).map(settle).collect(), token }
+        SessionFate { fates: holdings.iter().zip(leases).map(settle).collect(), token }
     }
 
     /// Has the engine revoke a lease, or Vault as soon as its engine can. `None` when Vault did neither.
@@ -122,13 +122,13 @@ impl<'a> Revoker<'a> {
         let _turn = self.width.acquire().await;
         let revoked = timeout(LEASE, self.vault.revoke_lease(lease, &session.token)).await;
         match revoked.map(|exchange| exchange.outcome) {
-            Ok(Outcome::Done(_)) => return Some(Fate::Done),
+            Ok(Outcome::Done(_)) => return Some(Fate::Revoked),
             // The policy does not grant it: only the token's end is left.
             Ok(Outcome::Refused(refusal)) if refusal.is_denied() => return None,
             _ => {}
         }
         let queue = timeout(QUEUE, self.vault.queue_revocation(lease, &session.token)).await;
-        matches!(queue.map(|exchange| exchange.outcome), Ok(Outcome::Done(_))).then_some(Fate::Queue)
+        matches!(queue.map(|exchange| exchange.outcome), Ok(Outcome::Done(_))).then_some(Fate::Queued)
     }
 
     async fn revoke_token(&self, session: &Session) -> Option<bool> {
@@ -146,6 +146,51 @@ impl<'a> Revoker<'a> {
             }
         }
     }
+}
+
+/// What became of one credential of a command, or of its login.
+pub(crate) struct Revocation {
+    /// What it is.
+    pub(crate) what: String,
+    /// What became of it.
+    pub(crate) fate: Fate,
+}
+
+impl Revocation {
+    /// A line for the user.
+    pub(crate) fn render(&self) -> String {
+        self.fate.render(&self.what)
+    }
+
+    /// Whether it lives on although it could have been revoked.
+    pub(crate) fn is_leak(&self) -> bool {
+        matches!(self.fate, Fate::Lives(_))
+    }
+}
+
+/// What revoking may take in all.
+const ALL: Duration = Duration::from_secs(10);
+
+/// Revokes what a command ran with: each lease, and then the login, if that is ours.
+pub(crate) async fn revoke_all(vault: &Vault<'_>, session: &Session, credentials: &[Credential]) -> Vec<Revocation> {
+    vault.extend(ALL);
+    let holding = |one: &Credential| {
+        // What cannot be revoked does not end with its token either.
+        let of_the_token = session.expires_at.filter(|_| one.lease.life == Life::Leased);
+        let expires = earlier(one.lease.granted_until, of_the_token);
+        Holding { lease: one.lease.id.clone(), life: one.lease.life, expires }
+    };
+    let holdings: Vec<_> = credentials.iter().map(holding).collect();
+    let SessionFate { fates, token } = Revoker::new(vault).revoke(session, &holdings).await;
+    let of_a_credential =
+        |(one, fate): (&Credential, Fate)| Revocation { what: format!("the credential of {}", one.path), fate };
+    let mut revocations: Vec<_> = credentials.iter().zip(fates).map(of_a_credential).collect();
+    if token == Some(false) {
+        let end = session.expires_at;
+        let fate = if session.batch { Fate::Irrevocable(end) } else { Fate::Lives(end) };
+        revocations.push(Revocation { what: "the token of this login".into(), fate });
+    }
+    revocations
 }
 
 /// Runs the futures at the same time. Returns their results in their order.
@@ -171,10 +216,10 @@ mod tests {
     fn each_fate_has_its_word_and_says_until_when() {
         let end = Timestamp::from_second(1_800_000_000).ok();
         for (fate, text, lives) in [
-            (Fate::Done, "revoked: X", false),
-            (Fate::Queue, "queued: Vault revokes X by itself", false),
-            (Fate::Leak(end), "not revoked: X lives until 2027-01-15T08:00:00Z", true),
-            (Fate::Leak(None), "not revoked: X lives until it expires", true),
+            (Fate::Revoked, "revoked: X", false),
+            (Fate::Queued, "queued: X, which Vault revokes by itself", false),
+            (Fate::Lives(end), "not revoked: X lives until 2027-01-15T08:00:00Z", true),
+            (Fate::Lives(None), "not revoked: X lives until it expires", true),
             (Fate::Irrevocable(end), "cannot be revoked: X lives until 2027-01-15T08:00:00Z", true),
         ] {
             assert_eq!((fate.render("X").as_str(), fate.lives()), (text, lives));

@@ -4,6 +4,7 @@
 //! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent. Every AppRole
 //! of a mount logs in by the same path, so a wrapped login must also name the expected AppRole.
 
+mod namespace;
 mod refusal;
 
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(super) async fn login(
     expected: Option<&str>,
 ) -> Result<Session, LoginFailure> {
     let WrappingInfo { creation_path, made } = lookup(vault, login, token).await?;
+    namespace::check(vault, login, token).await?;
     let content = check_creation_path(&creation_path, login, role_id.is_some(), expected).map_err(|path| {
         if expected.is_none() && is_of_an_approle(&creation_path) {
             of_another_approle(&vault.quote(&creation_path), &path, login)
@@ -115,29 +117,56 @@ fn creation(made: Timestamp, life: Duration, sent: Timestamp) -> Timestamp {
 /// least, whatever `--retries` says, for what is lost here cannot be had again.
 async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, LoginFailure> {
     let exchange = vault.unwrap(token).await;
-    let Outcome::Ambiguous { error, mut transient, .. } = exchange.outcome else { return Ok(exchange) };
+    let (error, mut transient) = match exchange.outcome {
+        Outcome::Ambiguous { error, transient, .. } => (error, transient),
+        Outcome::Refused(refusal) if exchange.doubted && is_spent(&refusal) => {
+            let error = Error::new(Kind::Spent, format!("{} answered first that it had not acted", vault.name()));
+            return Err(LoginFailure::after_spending(lost(error, login, true)));
+        }
+        _ => return Ok(exchange),
+    };
+    let mut is_known_to_be_spent = false;
     for _ in 0..vault.retries(Step::Unwrap).max(1) {
-        if !transient || !matches!(vault.lookup_wrapping(token).await.outcome, Outcome::Done(_)) {
+        if !transient {
             break;
+        }
+        match vault.lookup_wrapping(token).await.outcome {
+            Outcome::Done(_) => {}
+            outcome => {
+                is_known_to_be_spent = matches!(outcome, Outcome::Refused(refusal) if is_spent(&refusal));
+                break;
+            }
         }
         let again = vault.unwrap(token).await;
         transient = match &again.outcome {
             Outcome::Ambiguous { transient, .. } => *transient,
             // Spent between lookup and this attempt: by an earlier one, which was on its way all the time.
-            Outcome::Refused(refusal) if is_spent(refusal) => break,
+            Outcome::Refused(refusal) if is_spent(refusal) => {
+                is_known_to_be_spent = true;
+                break;
+            }
             _ => return Ok(again),
         };
     }
-    Err(LoginFailure::after_spending(
-        error
-            .with_kind(Kind::Spent)
-            .also(format!(
-                "the wrapping token (from {}) was sent to be unwrapped and is spent, most likely by this very \
-                request: its answer is lost",
-                login.origin
-            ))
-            .hint("re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL"),
-    ))
+    Err(LoginFailure::after_spending(lost(error, login, is_known_to_be_spent)))
+}
+
+/// The answer of an unwrapping is lost. The token is good where Vault never got the request.
+fn lost(error: Error, login: &Login, is_known_to_be_spent: bool) -> Error {
+    let (what, change) = if is_known_to_be_spent {
+        (
+            "is spent, most likely by this very request: its answer is lost",
+            "re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL",
+        )
+    } else {
+        (
+            "may be spent: its answer is lost, and Vault could not be asked",
+            "re-run the job, which asks before it unwraps; if it is spent, give the job a new one",
+        )
+    };
+    let origin = &login.origin;
+    let text = format!("the wrapping token (from {origin}) was sent to be unwrapped and {what}");
+    error.with_kind(Kind::Spent).also(text).hint(change)
 }
 
 /// What the token holds, by the path that made it. A wrapped login is expected where the user says so: by its path, or by

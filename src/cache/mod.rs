@@ -276,7 +276,8 @@ impl Hit {
         };
         let values = shape.fields.iter().filter_map(&mut take).collect();
         let life = content.life();
-        let lease = Lease { id: content.lease, renewable: content.renewable, expires_at: Some(label.expires), life };
+        let expires_at = Some(label.expires);
+        let lease = Lease { id: content.lease, renewable: content.renewable, expires_at, granted_until: None, life };
         (values, lease)
     }
 }

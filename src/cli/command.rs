@@ -1,10 +1,12 @@
 //! The commands as a table, one row each. What clap is told of a command, what comes of its flags, and whether a shell
 //! may be waiting for its output all follow from the row.
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
-use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
+use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, EXEC, ExecFlags, FetchFlags, REVOKE, RevokeFlags};
+use super::help;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -14,12 +16,14 @@ pub enum Command {
     Fetch(FetchFlags),
     /// `ci-creds revoke`.
     Revoke(RevokeFlags),
+    /// `ci-creds exec`.
+    Exec(ExecFlags),
     /// `ci-creds cache`.
     Cache(CacheFlags),
     /// `ci-creds completions`.
     Completions(CompletionsFlags),
-    /// `ci-creds man`.
-    Man,
+    /// `ci-creds man`, and the command whose page it prints.
+    Man(Option<String>),
 }
 
 /// A command.
@@ -39,9 +43,19 @@ pub(super) enum CommandOutput {
     Credential(&'static Cloud),
     /// A text to read.
     Text,
+    /// What another command prints, which runs with the credential.
+    Command,
 }
 
-const OTHERS: [CommandRow; 4] = [
+/// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
+const OTHERS: [CommandRow; 7] = [
+    CommandRow {
+        name: "exec",
+        about: EXEC,
+        output: CommandOutput::Command,
+        flags: ExecFlags::augment_args,
+        parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
+    },
     CommandRow {
         name: "revoke",
         about: REVOKE,
@@ -53,28 +67,68 @@ const OTHERS: [CommandRow; 4] = [
         name: "cache",
         about: CACHE,
         output: CommandOutput::Text,
-        flags: CacheFlags::augment_args,
+        flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
         parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
     },
     CommandRow {
         name: "completions",
         about: COMPLETIONS,
         output: CommandOutput::Text,
-        flags: CompletionsFlags::augment_args,
+        flags: |command| CompletionsFlags::augment_args(command).after_help(help::COMPLETIONS),
         parse: |_, matches| CompletionsFlags::from_arg_matches(matches).map(Command::Completions),
     },
     CommandRow {
         name: "man",
-        about: "Print the manual page",
+        about: "Print a manual page",
         output: CommandOutput::Text,
-        flags: |command| command,
-        parse: |_, _| Ok(Command::Man),
+        flags: |command| command.arg(page()).after_help(help::MAN),
+        parse: |_, matches| Ok(Command::Man(matches.get_one("page").cloned())),
+    },
+    CommandRow {
+        name: "help",
+        about: "Print the help of a command",
+        output: CommandOutput::Text,
+        flags: |command| command.arg(commands()).after_help(help::HELP),
+        parse: |_, _| Err(clap::Error::new(ErrorKind::DisplayHelp)),
+    },
+    CommandRow {
+        name: "version",
+        about: "Print the version",
+        output: CommandOutput::Text,
+        flags: |command| command.after_help(help::VERSION),
+        parse: |_, _| Err(clap::Error::new(ErrorKind::DisplayVersion)),
     },
 ];
+
+impl CommandRow {
+    /// What clap is told of it.
+    pub(super) fn definition(&self) -> clap::Command {
+        (self.flags)(clap::Command::new(self.name).about(self.about))
+    }
+
+    /// Its flags, and those of the commands below it.
+    pub(super) fn all_flags(&self) -> Vec<clap::Arg> {
+        let command = self.definition();
+        let inner = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        command.get_arguments().chain(inner).cloned().collect()
+    }
+}
 
 /// The table.
 pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
     CLOUDS.into_iter().map(fetch).chain(OTHERS)
+}
+
+/// What `man` takes.
+fn page() -> Arg {
+    let names = PossibleValuesParser::new(rows().map(|row| row.name));
+    Arg::new("page").value_name("COMMAND").value_parser(names).help("The command [default: all of them]")
+}
+
+/// What `help` takes.
+fn commands() -> Arg {
+    let names = PossibleValuesParser::new(rows().map(|row| row.name));
+    Arg::new("command").value_name("COMMAND").num_args(0..).value_parser(names).help("The command [default: all]")
 }
 
 fn fetch(cloud: &'static Cloud) -> CommandRow {
@@ -83,12 +137,12 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
         about: cloud.about,
         output: CommandOutput::Credential(cloud),
         flags: |command| match cloud_of(command.get_name()) {
-            Some(cloud) => FetchFlags::augment_args(cloud, command),
+            Some(cloud) => FetchFlags::augment_args(cloud, command).after_help(help::of_cloud(cloud)),
             None => command,
         },
         parse: |row, matches| match row.output {
             CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches(cloud, matches).map(Command::Fetch),
-            CommandOutput::Text => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+            CommandOutput::Text | CommandOutput::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
         },
     }
 }

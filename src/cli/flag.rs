@@ -1,18 +1,31 @@
 //! The flags of each command and their choices, as clap types.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
 
 use crate::identity::{AuthMethod, Input};
+use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Heading, Setting, Value};
 use crate::render::format::Format;
 
 /// What the command is for: in the list of commands, and at the head of its own help.
-pub(super) const CACHE: &str = "Show what is kept for the next calls: who, which role, until when";
+pub(super) const CACHE: &str = "List cached credentials: identity, role, expiry";
 /// Likewise.
 pub(super) const COMPLETIONS: &str = "Print the completion script of a shell";
+
+/// How much is said on stderr.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Volume {
+    /// Print requests, origins of values and causes on stderr
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
 
 /// `ci-creds completions`.
 #[derive(Args)]
@@ -22,14 +35,40 @@ pub struct CompletionsFlags {
     pub shell: Shell,
 }
 
-/// A command that fetches a cloud's credential. Its own settings are the cloud's table; the rest is the same for all.
-pub struct FetchFlags {
+/// One cloud's credential, as it stands on the command line.
+pub struct CredentialFlags {
     /// Whose credential.
     pub cloud: &'static Cloud,
     /// Which credential.
     pub engine: EngineFlags,
     /// The cloud's own settings that were given. The text of a switch is empty.
     pub settings: Vec<(&'static Setting, String)>,
+}
+
+impl CredentialFlags {
+    fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |setting: &&'static Setting| {
+            let text = match setting.value {
+                Value::Switch => matches.get_flag(setting.key()).then(String::new),
+                Value::Text(_) | Value::Choice(..) => matches.get_one::<String>(setting.key()).cloned(),
+            };
+            text.map(|text| (*setting, text))
+        };
+        let settings = cloud.settings.iter().filter_map(given).collect();
+        Ok(Self { cloud, engine: EngineFlags::from_arg_matches(matches)?, settings })
+    }
+
+    /// The text of a setting that was given on the command line.
+    #[must_use]
+    pub fn said(&self, setting: &Setting) -> Option<&str> {
+        self.settings.iter().find(|(given, _)| given.flag == setting.flag).map(|(_, text)| text.as_str())
+    }
+}
+
+/// A command that fetches a cloud's credential. Its own settings are the cloud's table; the rest is the same for all.
+pub struct FetchFlags {
+    /// Which credential.
+    pub wanted: CredentialFlags,
     /// How it is handed over.
     pub output: OutputFlags,
     /// Who the job is.
@@ -39,12 +78,6 @@ pub struct FetchFlags {
 }
 
 impl FetchFlags {
-    /// The text of a setting that was given on the command line.
-    #[must_use]
-    pub fn said(&self, setting: &Setting) -> Option<&str> {
-        self.settings.iter().find(|(given, _)| given.flag == setting.flag).map(|(_, text)| text.as_str())
-    }
-
     /// The flags of a cloud's command, in the order of the help.
     pub(super) fn augment_args(cloud: &'static Cloud, command: Command) -> Command {
         let of = |heading| cloud.settings.iter().filter(move |setting| setting.heading == heading);
@@ -55,17 +88,8 @@ impl FetchFlags {
     }
 
     pub(super) fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = |setting: &&'static Setting| {
-            let text = match setting.value {
-                Value::Switch => matches.get_flag(setting.key()).then(String::new),
-                Value::Text(_) | Value::Choice(..) => matches.get_one::<String>(setting.key()).cloned(),
-            };
-            text.map(|text| (*setting, text))
-        };
         Ok(Self {
-            cloud,
-            engine: EngineFlags::from_arg_matches(matches)?,
-            settings: cloud.settings.iter().filter_map(given).collect(),
+            wanted: CredentialFlags::from_arg_matches(cloud, matches)?,
             output: OutputFlags::from_arg_matches(matches)?,
             login: LoginFlags::from_arg_matches(matches)?,
             connection: ConnectionFlags::from_arg_matches(matches)?,
@@ -79,6 +103,7 @@ fn argument(setting: &Setting) -> Arg {
         Heading::Output => "Output",
     };
     let argument = Arg::new(setting.key()).long(setting.key()).help(setting.help).help_heading(heading);
+    let argument = argument.hide_short_help(!setting.common);
     match setting.value {
         Value::Switch => argument.action(ArgAction::SetTrue),
         Value::Text(name) => argument.value_name(name),
@@ -89,11 +114,118 @@ fn argument(setting: &Setting) -> Arg {
     }
 }
 
+/// Likewise.
+pub(super) const EXEC: &str = "Run a command with credentials that expire with it";
+
+/// The provider of `exec` that hands over the Vault token itself.
+const VAULT: &str = "vault";
+
+/// `ci-creds exec`.
+pub struct ExecFlags {
+    /// Which credentials.
+    pub wanted: Vec<CredentialFlags>,
+    /// Whether the command gets the Vault token.
+    pub vault: bool,
+    /// A cloud's setting that was given for none of the clouds that were named.
+    pub stray_setting: Option<(&'static Setting, &'static Cloud)>,
+    /// How long the credentials must last.
+    pub ttl: Option<String>,
+    /// How long they live when this process cannot end them.
+    pub leash: Option<String>,
+    /// Whether the exit code tells of what was not revoked.
+    pub strict_revoke: bool,
+    /// Who the job is.
+    pub login: LoginFlags,
+    /// How Vault is reached.
+    pub connection: ConnectionFlags,
+    /// The command, its arguments behind it.
+    pub command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct Providers {
+    /// Whose credentials the command gets
+    #[arg(value_name = "PROVIDER", required = true, num_args = 1.., value_parser = providers())]
+    providers: Vec<String>,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true, num_args = 1.., allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Lifetime")]
+struct Lifetime {
+    /// How long the credentials must last [default: what is left of a GitLab job]
+    #[arg(long, value_name = "DURATION")]
+    ttl: Option<String>,
+    /// How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]
+    #[arg(long, value_name = "DURATION")]
+    leash: Option<String>,
+    /// Exit with 80 when a credential that can be revoked was not
+    #[arg(long)]
+    strict_revoke: bool,
+}
+
+fn providers() -> PossibleValuesParser {
+    let cloud = |cloud: &'static Cloud| PossibleValue::new(cloud.command);
+    let vault = PossibleValue::new(VAULT).help("The Vault token itself, as VAULT_TOKEN");
+    PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([vault]))
+}
+
+impl ExecFlags {
+    /// The flags, in the order of the help.
+    pub(super) fn augment_args(command: Command) -> Command {
+        let mut known = vec!["ttl"];
+        let mut settings = Vec::new();
+        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
+            if !known.contains(&setting.key()) {
+                known.push(setting.key());
+                settings.push(argument(setting).help_heading("Credential"));
+            }
+        }
+        let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings);
+        ConnectionFlags::augment_args(LoginFlags::augment_args(Lifetime::augment_args(command))).about(EXEC)
+    }
+
+    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let Providers { providers, command } = Providers::from_arg_matches(matches)?;
+        let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
+        let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
+        let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
+        clouds.sort_by_key(|cloud| place(cloud));
+        let wanted: Vec<_> = clouds
+            .into_iter()
+            .map(|cloud| CredentialFlags::from_arg_matches(cloud, matches))
+            .collect::<Result<_, _>>()?;
+        let is_known = |setting: &Setting| {
+            setting.key() == "ttl"
+                || wanted.iter().any(|one| one.cloud.settings.iter().any(|own| own.key() == setting.key()))
+        };
+        let mut strays = Vec::new();
+        for cloud in others {
+            let CredentialFlags { settings, .. } = CredentialFlags::from_arg_matches(cloud, matches)?;
+            let given = settings.into_iter().map(|(setting, _)| setting);
+            strays.extend(given.filter(|setting| !is_known(setting)).map(|setting| (setting, cloud)));
+        }
+        Ok(Self {
+            stray_setting: strays.into_iter().next(),
+            wanted,
+            vault: providers.iter().any(|provider| provider == VAULT),
+            ttl,
+            leash,
+            strict_revoke,
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
+            command,
+        })
+    }
+}
+
 /// `ci-creds cache`.
 #[derive(Args)]
 #[command(about = CACHE)]
 pub struct CacheFlags {
-    /// What to do with it [default: show it]
+    /// What to do with it [default: list it]
     #[command(subcommand)]
     pub action: Option<CacheAction>,
 }
@@ -115,9 +247,6 @@ pub struct RevokeFlags {
     /// Revoke what this login made in any job, with any role, and at any mount
     #[arg(long)]
     pub all_mine: bool,
-    /// Say what lies behind an error
-    #[arg(short, long)]
-    pub verbose: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub login: LoginFlags,
@@ -128,8 +257,9 @@ pub struct RevokeFlags {
 
 /// `ci-creds cache clear`.
 #[derive(Args)]
+#[command(after_help = super::help::CLEAR)]
 pub struct ClearFlags {
-    /// Also remove what other logins cached, and what was not revoked; those leases expire by themselves
+    /// Also remove the entries of other logins, and those that Vault did not revoke; their leases expire on their own
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
@@ -144,11 +274,11 @@ pub struct ClearFlags {
 #[derive(Args)]
 #[command(next_help_heading = "Credential")]
 pub struct EngineFlags {
-    /// The engine's role; may hold placeholders such as {project_id}-{environment}
+    /// The engine's role, such as deploy or {project_id}-dev
     #[arg(short, long, value_name = "ROLE")]
     pub role: Option<String>,
-    /// Where the engine is mounted [default: the provider's name]
-    #[arg(short, long, value_name = "MOUNT")]
+    /// Where the engine is mounted [default: the name of the command]
+    #[arg(short, long, value_name = "MOUNT", hide_short_help = true)]
     pub mount: Option<String>,
 }
 
@@ -160,35 +290,34 @@ pub struct OutputFlags {
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// Print only a line that sources a private file, which removes itself
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub via_file: bool,
-    /// Keep the credential, and what a single-use secret bought, for the next calls of this job
-    #[arg(long, conflicts_with = "no_cache")]
+    /// Cache the credential, and the login of a single-use secret, for the next calls of this job
+    #[arg(long, conflicts_with = "no_cache", hide_short_help = true)]
     pub cache: bool,
-    /// Neither look for a kept credential nor keep one [default: only --format process keeps]
-    #[arg(long)]
+    /// Neither read nor write the cache [default: only --format process has one]
+    #[arg(long, hide_short_help = true)]
     pub no_cache: bool,
     /// Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]
-    #[arg(long, conflicts_with = "no_keep_state")]
+    #[arg(long, conflicts_with = "no_keep_state", hide_short_help = true)]
     pub keep_state: bool,
-    /// Do not note them
-    #[arg(long)]
+    /// Do not note the lease and the login
+    #[arg(long, hide_short_help = true)]
     pub no_keep_state: bool,
-    /// Edit this credentials file in place of a private one; with --format file, which it implies
+    /// Write the credential into this credentials file
+    ///
+    /// It is edited in place: other profiles stay. Implies --format file.
     #[arg(long, value_name = "PATH")]
     pub file: Option<PathBuf>,
     /// The name of the profile or account in the file [default: ci-creds]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub profile: Option<String>,
     /// Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub replace_profile: bool,
-    /// Print the credential even on a terminal or into a job's log
+    /// Print it even on a terminal or into a job's log
     #[arg(long)]
     pub reveal: bool,
-    /// Say on stderr where each value came from, and what lies behind an error
-    #[arg(short, long)]
-    pub verbose: bool,
 }
 
 /// Who the job is. The files of the secrets are the table of [`Input`]; the rest stands here.
@@ -221,17 +350,17 @@ impl LoginFlags {
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
 struct MethodFlags {
-    /// How to log in [default: the first whose inputs are present, in this order]
-    #[arg(long, value_enum, value_name = "METHOD")]
+    /// The authentication method [default: the first one whose inputs are set, in this order]
+    #[arg(long, value_enum, value_name = "METHOD", hide_short_help = true)]
     auth: Option<AuthMethod>,
-    /// Where the login is mounted [default: approle or jwt]
-    #[arg(long, value_name = "MOUNT")]
+    /// Where the method is mounted [default: approle or jwt]
+    #[arg(long, value_name = "MOUNT", hide_short_help = true)]
     auth_mount: Option<String>,
     /// The role of the login: the AppRole's name, or the JWT role
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", hide_short_help = true)]
     auth_role: Option<String>,
     /// The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     id_token_env: Option<String>,
 }
 
@@ -239,18 +368,18 @@ struct MethodFlags {
 #[command(next_help_heading = "Login")]
 struct AudienceFlags {
     /// Send the ID token although its audience is the URL of another host
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     any_audience: bool,
 }
 
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
 struct TokenFlags {
-    /// Ask with a child of the Vault token, so that a key whose answer was lost can be taken back
-    #[arg(long)]
+    /// Read with a child of the Vault token, so that a key whose answer was lost can be revoked
+    #[arg(long, hide_short_help = true)]
     child_token: bool,
     /// The creation path that a wrapping token must have [default: the AppRole's secret-id]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     creation_path: Option<String>,
 }
 
@@ -259,7 +388,8 @@ impl Args for LoginFlags {
     fn augment_args(command: Command) -> Command {
         let file = |input: Input| {
             let path = clap::value_parser!(PathBuf);
-            Arg::new(input.key()).long(input.key()).help(input.facts().help).value_name("PATH").value_parser(path)
+            let flag = Arg::new(input.key()).long(input.key()).help(input.facts().help);
+            flag.value_name("PATH").value_parser(path).hide_short_help(true)
         };
         let (id_token, others): (Vec<_>, Vec<_>) = Input::ALL.into_iter().partition(|input| *input == Input::IdToken);
         let command = MethodFlags::augment_args(command).args(id_token.into_iter().map(file));
@@ -292,52 +422,52 @@ impl FromArgMatches for LoginFlags {
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionFlags {
     /// Vault's address, for example `https://vault.example.com:8200`
-    #[arg(short, long, value_name = "URL")]
+    #[arg(short, long, value_name = "URL", hide_short_help = true)]
     pub address: Option<String>,
     /// The namespace
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", hide_short_help = true)]
     pub namespace: Option<String>,
     /// The PEM file of the CA that signed Vault's certificate, instead of the system's roots
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
     /// A folder of such files
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub ca_path: Option<PathBuf>,
-    /// The PEM file of our own certificate
-    #[arg(long, value_name = "PATH")]
+    /// The PEM file of the client certificate
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub client_cert: Option<PathBuf>,
     /// The PEM file of its key
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub client_key: Option<PathBuf>,
     /// The name that Vault's certificate must have
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub tls_server_name: Option<String>,
     /// A proxy for https, reached by CONNECT
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
     pub proxy: Option<String>,
-    /// A host and port that a standby may send us to once
-    #[arg(long, value_name = "HOST:PORT")]
+    /// A host and port to which a standby may redirect
+    #[arg(long, value_name = "HOST:PORT", hide_short_help = true)]
     pub redirect_host: Vec<String>,
     /// Allow http:// to a host that is not this machine: everybody on the way can read the token
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub allow_plaintext: bool,
     /// Do not check the certificate of a server on this machine
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub insecure_skip_verify: bool,
     /// The deadline of a connection attempt [default: 5s]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub connect_timeout: Option<String>,
     /// The deadline of one request, but for the read that makes the credential [default: 20s]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub request_timeout: Option<String>,
     /// The deadline of the whole run [default: 90s, 45s with --format process]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub timeout: Option<String>,
-    /// How often a lost request is sent again; with 0 nothing is repeated [default: 2]
-    #[arg(long, value_name = "N")]
+    /// How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub retries: Option<String>,
     /// The configuration file
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub config: Option<PathBuf>,
 }
 

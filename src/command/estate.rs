@@ -310,7 +310,7 @@ impl Estate {
                 }
                 ItemOrigin::State(..) => {}
                 ItemOrigin::Cache(folder, name, lock) => {
-                    let leaks = lives && matches!(fate, Some(Fate::Leak(_)));
+                    let leaks = lives && matches!(fate, Some(Fate::Lives(_)));
                     if let Some(lock) =
                         self.locks[*lock].1.as_ref().filter(|_| !leaks || caller.breadth == Breadth::Everybody)
                     {

@@ -7,7 +7,7 @@ use crate::auth::Session;
 use crate::config::{Access, StatePlace};
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
-use crate::revocation::{Fate, Holding, Revocation, Revoker, join_all};
+use crate::revocation::{Fate, Holding, Revoker, SessionFate, join_all};
 use crate::vault::client::Vault;
 
 pub(crate) use super::estate::Breadth;
@@ -25,11 +25,15 @@ pub(crate) fn run(
     access: Result<Access>,
     breadth: Breadth,
     quiet: bool,
+    verbose: bool,
     host: &Host,
 ) -> Result<()> {
     let owner = access.and_then(|mut access| {
         access.connection.read_roots(host)?;
         let vault = Vault::new(&access.connection, host)?;
+        if verbose {
+            vault.tell_requests();
+        }
         Ok((access, vault))
     });
     let Report { text, error } = start_runtime(host)?.block_on(revoke(place, owner, breadth, quiet, host))?;
@@ -69,7 +73,7 @@ async fn revoke(
     let lines: Vec<_> = std::mem::take(&mut estate.lines).into_iter().chain(lines).collect();
     let refusals = std::mem::take(&mut estate.refusals);
     let others = estate.others.len();
-    let leaks = fates.iter().any(|fate| matches!(fate, Some(Fate::Leak(_))));
+    let leaks = fates.iter().any(|fate| matches!(fate, Some(Fate::Lives(_))));
     estate.settle(&fates, &caller);
     Ok(report(Findings { lines, lives, leaks, refusals, others, quiet }, owner.err()))
 }
@@ -113,26 +117,26 @@ fn position(holdings: &[Holding], wanted: &Holding) -> Option<usize> {
 }
 
 /// What became of an item. `None` when there was nothing to revoke.
-fn fate_of(item: &Item, groups: &[Group<'_>], revocations: &[Revocation]) -> Option<Fate> {
+fn fate_of(item: &Item, groups: &[Group<'_>], revocations: &[SessionFate]) -> Option<Fate> {
     let session = item.session.as_ref();
     let found =
         groups.iter().zip(revocations).find(|(group, _)| session.is_some_and(|one| is_same(group.session, one)));
     let Some((group, revocation)) = found else {
         // A token that the caller does not give any more.
-        return item.holding.as_ref().map(|holding| Fate::Leak(holding.expires));
+        return item.holding.as_ref().map(|holding| Fate::Lives(holding.expires));
     };
     match (&item.holding, revocation.token) {
         (Some(holding), _) => position(&group.holdings, holding).map(|place| revocation.fates[place]),
-        (None, Some(true)) => Some(Fate::Done),
+        (None, Some(true)) => Some(Fate::Revoked),
         (None, Some(false)) if group.session.batch => Some(Fate::Irrevocable(group.session.expires_at)),
-        (None, _) => Some(Fate::Leak(group.session.expires_at)),
+        (None, _) => Some(Fate::Lives(group.session.expires_at)),
     }
 }
 
 /// The token of a login that lives on although all that it made is revoked. Where that lives too, it tells as much.
-fn render_token(group: &Group<'_>, revocation: &Revocation) -> Option<String> {
+fn render_token(group: &Group<'_>, revocation: &SessionFate) -> Option<String> {
     let Session { batch, expires_at, .. } = group.session;
-    let fate = if *batch { Fate::Irrevocable(*expires_at) } else { Fate::Leak(*expires_at) };
+    let fate = if *batch { Fate::Irrevocable(*expires_at) } else { Fate::Lives(*expires_at) };
     let tells = revocation.token == Some(false)
         && !revocation.fates.is_empty()
         && !revocation.fates.iter().any(|fate| fate.lives());
@@ -147,7 +151,7 @@ fn tell(items: &[Item], fates: &[Option<Fate>]) -> (Vec<String>, Vec<String>) {
         let (list, text) = match fate {
             None => (&mut lines, format!("removed: {what}; it had ended")),
             Some(fate) if fate.lives() && item.is_past => (&mut lines, format!("removed: {what}; it had ended")),
-            Some(fate @ Fate::Leak(_)) => {
+            Some(fate @ Fate::Lives(_)) => {
                 let lease = item.holding.as_ref().and_then(|holding| holding.lease.as_ref());
                 let lease = lease.map_or(String::new(), |lease| format!(", the lease {lease},"));
                 (&mut lives, fate.render(&format!("{what}{lease}")))

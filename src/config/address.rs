@@ -3,11 +3,11 @@
 use url::Url;
 
 use super::job::trimmed;
-use crate::cli::looks_like_a_token;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, SOCKET, Server, is_bare, parse_server};
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
+use crate::typo::looks_like_a_token;
 
 /// Reads Vault's address.
 ///

@@ -46,13 +46,11 @@ pub(super) fn resolve_connection(
 ) -> Result<Connection> {
     refuse_skip_verify(layers)?;
     let text = layers
-        .text(("--address", flags.address.as_deref()), &[var::VAULT_ADDR, var::VAULT_SERVER_URL], |file| {
-            file.address.as_deref()
-        })?
+        .text(("--address", flags.address.as_deref()), var::of_flag("--address"), |file| file.address.as_deref())?
         .ok_or_else(|| {
             Error::new(
                 Kind::Config,
-                "no address of Vault: VAULT_ADDR, VAULT_SERVER_URL and the configuration file name none",
+                "Vault's address is not set (VAULT_ADDR, VAULT_SERVER_URL, --address, or address in the configuration file)",
             )
             .hint("set VAULT_ADDR=https://vault.example.com:8200 for the job, or --address URL")
         })?;
@@ -60,7 +58,9 @@ pub(super) fn resolve_connection(
     let unchecked = flags.insecure_skip_verify || layers.files.all(|file| file.insecure_skip_verify).any(|yes| yes);
     check_plaintext(&address, &text, flags, layers)?;
     let namespace = layers
-        .text(("--namespace", flags.namespace.as_deref()), &[var::VAULT_NAMESPACE], |file| file.namespace.as_deref())?
+        .text(("--namespace", flags.namespace.as_deref()), var::of_flag("--namespace"), |file| {
+            file.namespace.as_deref()
+        })?
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
     let list = trust::find_list(&address, layers.files);
@@ -146,7 +146,7 @@ fn resolve_server_name(
     layers: &Layers<'_>,
 ) -> Result<Option<WithOrigin<String>>> {
     let flag = ("--tls-server-name", flags.tls_server_name.as_deref());
-    let named = layers.text(flag, &[var::VAULT_TLS_SERVER_NAME], |file| file.tls_server_name.as_deref())?;
+    let named = layers.text(flag, var::of_flag(flag.0), |file| file.tls_server_name.as_deref())?;
     let Some(name) = named else { return Ok(None) };
     let text = name.value.trim();
     if matches!(address, Address::Tcp(ours) if ours.host.eq_ignore_ascii_case(text)) {
@@ -311,10 +311,10 @@ fn read_pem(path: &WithOrigin<PathBuf>, what: &str, layers: &Layers<'_>) -> Resu
 
 fn resolve_identity(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Option<(String, Secret)>> {
     let certificate =
-        layers.path(("--client-cert", flags.client_cert.as_deref()), &[var::VAULT_CLIENT_CERT], |file| {
+        layers.path(("--client-cert", flags.client_cert.as_deref()), var::of_flag("--client-cert"), |file| {
             file.client_cert.as_deref()
         })?;
-    let key = layers.path(("--client-key", flags.client_key.as_deref()), &[var::VAULT_CLIENT_KEY], |file| {
+    let key = layers.path(("--client-key", flags.client_key.as_deref()), var::of_flag("--client-key"), |file| {
         file.client_key.as_deref()
     })?;
     match (certificate, key) {
@@ -355,10 +355,9 @@ fn resolve_deadlines(flags: &cli::ConnectionFlags, process: bool, layers: &Layer
     let connect = ("--connect-timeout", flags.connect_timeout.as_deref());
     let connect = resolve_duration(connect, &[], layers, |file| file.connect_timeout.as_deref())?.unwrap_or(CONNECT);
     let request = ("--request-timeout", flags.request_timeout.as_deref());
-    let request =
-        resolve_duration(request, &[var::VAULT_CLIENT_TIMEOUT], layers, |file| file.request_timeout.as_deref())?;
+    let request = resolve_duration(request, var::of_flag(request.0), layers, |file| file.request_timeout.as_deref())?;
     let run = ("--timeout", flags.timeout.as_deref());
-    let run = resolve_duration(run, &[var::CI_CREDS_TIMEOUT], layers, |file| file.timeout.as_deref())?
+    let run = resolve_duration(run, var::of_flag(run.0), layers, |file| file.timeout.as_deref())?
         .unwrap_or(if process { RUN_PROCESS } else { RUN });
     let longest = request.unwrap_or(REQUEST).min(run) * 3 / 4;
     Ok(Deadlines { connect: connect.min(longest), request, run })
@@ -374,7 +373,7 @@ fn resolve_duration(
 }
 
 fn resolve_retries(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<u32> {
-    let text = layers.text(("--retries", flags.retries.as_deref()), &[var::VAULT_MAX_RETRIES], |_| None)?;
+    let text = layers.text(("--retries", flags.retries.as_deref()), var::of_flag("--retries"), |_| None)?;
     match text {
         Some(text) => text.value.trim().parse::<u32>().ok().filter(|number| *number <= 10).ok_or_else(|| {
             Error::new(Kind::Usage, format!("{} is not a number from 0 to 10", text.origin)).hint("--retries 2")

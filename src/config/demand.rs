@@ -9,5 +9,6 @@ use crate::provider::shape::Shape;
 pub(super) struct Demand<'a> {
     pub(super) shape: Cow<'static, Shape>,
     pub(super) output: &'a cli::OutputFlags,
+    pub(super) volume: cli::Volume,
     pub(super) keep_profile: bool,
 }

@@ -136,7 +136,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let flag = ("--creation-path", flags.creation_path.as_deref());
-        let path = self.layers.text(flag, &[var::CI_CREDS_CREATION_PATH], |file| file.creation_path.as_deref())?;
+        let path = self.layers.text(flag, var::of_flag(flag.0), |file| file.creation_path.as_deref())?;
         Ok(path.map(|path| parse_path(path, "creation path")).transpose()?.map(|path| path.value))
     }
 
@@ -154,7 +154,7 @@ fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMet
     if flags.auth.is_some() {
         return Ok(flags.auth);
     }
-    let Some(text) = layers.text(("", None), &[var::CI_CREDS_AUTH], |file| file.auth.as_deref())? else {
+    let Some(text) = layers.text(("", None), var::of_flag("--auth"), |file| file.auth.as_deref())? else {
         return Ok(None);
     };
     AuthMethod::ALL.into_iter().find(|method| method.needs().name == text.value.trim()).map(Some).ok_or_else(|| {
@@ -173,7 +173,7 @@ fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
         secrets.extend(source.map(|source| (input, source)));
     }
     let flag = ("--auth-role", flags.auth_role.as_deref());
-    let role = layers.text(flag, &[var::CI_CREDS_AUTH_ROLE], |file| file.auth_role.as_deref())?;
+    let role = layers.text(flag, var::of_flag(flag.0), |file| file.auth_role.as_deref())?;
     Ok(Inputs { secrets, stored: None, role })
 }
 
@@ -235,30 +235,42 @@ fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
     if found.stored.is_some() {
         return Ok(AuthMethod::Token);
     }
-    let half = match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
-        (Some(_), None) => " (VAULT_SECRET_ID is set, but not VAULT_ROLE_ID)",
-        (None, Some(_)) => " (VAULT_ROLE_ID is set, but neither VAULT_SECRET_ID nor VAULT_TOKEN)",
-        _ => "",
-    };
-    let inputs = AuthMethod::ALL.map(|method| {
-        let needs = method.needs();
-        let companion = if needs.companion == Companion::RoleId { "VAULT_ROLE_ID with " } else { "" };
-        let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
-        format!("{companion}{}{role}", needs.secret.variable())
-    });
-    Err(Error::new(
-        Kind::Config,
-        format!(
-            "nothing to log in with{half}: looked for {}, their _FILE twins, a token helper in ~/.vault, ~/.vault-token",
-            inputs.join(", ")
-        ),
-    )
-    .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
+    Err(nothing_to_log_in_with(found))
+}
+
+/// What to set, by what is there already: half of an AppRole, or nothing.
+fn nothing_to_log_in_with(found: &Inputs) -> Error {
+    let error = |text: &str| Error::new(Kind::Config, format!("nothing to log in with: {text}"));
+    match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
+        (Some(_), None) => error("VAULT_SECRET_ID is set, but not VAULT_ROLE_ID")
+            .hint("set VAULT_ROLE_ID for this job; vault read auth/approle/role/NAME/role-id shows it"),
+        (None, Some(_)) => error(
+            "VAULT_ROLE_ID is set, but not what goes with it: VAULT_SECRET_ID, VAULT_WRAPPING_TOKEN or VAULT_TOKEN",
+        )
+        .hint("set one of them for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id"),
+        _ => {
+            let inputs = AuthMethod::ALL.map(|method| {
+                let needs = method.needs();
+                let companion = if needs.companion == Companion::RoleId { " with VAULT_ROLE_ID" } else { "" };
+                let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
+                format!("{}{companion}{role}", needs.secret.variable())
+            });
+            error(&format!(
+                "looked for {}, the same with _FILE at the end, a token helper in ~/.vault, and ~/.vault-token",
+                inputs.join(", ")
+            ))
+            .hint(
+                "in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, \
+                run vault login",
+            )
+        }
+    }
 }
 
 fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<String> {
     let needs = method.needs();
-    let variables: Vec<_> = [var::CI_CREDS_AUTH_MOUNT].into_iter().chain(needs.mount_variable).collect();
+    let common = var::of_flag("--auth-mount").iter().copied();
+    let variables: Vec<_> = common.chain(needs.mount_variable).collect();
     let mount = layers
         .text(("--auth-mount", flags.auth_mount.as_deref()), &variables, |file| file.auth_mount.as_deref())?
         .unwrap_or_else(|| WithOrigin::default(needs.mount.to_owned()));
@@ -269,7 +281,7 @@ fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>)
 
 fn missing(method: AuthMethod, name: &str) -> Error {
     let way = method.needs().name;
-    let error = Error::new(Kind::Input, format!("{name} is not set, and the login by {way} needs it"));
+    let error = Error::new(Kind::Input, format!("{name} is not set, and the method {way} needs it"));
     match name {
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
         var::VAULT_ID_TOKEN => error.hint(

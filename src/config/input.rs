@@ -13,10 +13,9 @@ pub(super) struct InputMistake {
 }
 
 const ALONE: &str = "it must be the bare value: one line, without quotes, a name or anything else around it";
-const EMPTY: &str =
-    "did the step that makes it fail? jq -er and vault -field=… end with an error where nothing is found";
+const EMPTY: &str = "did the step that makes it fail? jq -er and vault read -field=NAME fail where nothing is found";
 const ELSEWHERE: &str =
-    "a wrapping token is VAULT_WRAPPING_TOKEN, a Vault token is VAULT_TOKEN, an ID token is VAULT_ID_TOKEN";
+    "a Vault token goes into VAULT_TOKEN, a wrapping token into VAULT_WRAPPING_TOKEN, an ID token into VAULT_ID_TOKEN";
 
 /// Finds out what a text is that cannot be this secret. A role id, a secret id and a Vault token can be of a person's
 /// own choice, so only what nobody chooses is told of those.
@@ -39,14 +38,17 @@ pub(super) fn find_mistake(input: Input, text: &str) -> Option<InputMistake> {
     if text.starts_with(['{', '<']) {
         return mistake(
             "is a whole document and not the value in it",
-            "take the field alone: jq -er or vault -field=…",
+            "take the field alone, by jq -er or vault read -field=NAME",
         );
     }
     if text.starts_with("https://") || text.starts_with("http://") {
         return mistake("is a URL", ALONE);
     }
     if ["/", "~/", "./", "../"].iter().any(|start| text.starts_with(start)) {
-        return mistake("is a path", "name the file in the variable with _FILE at its end, or by the --…-file flag");
+        return mistake(
+            "is a path",
+            "name the file in the variable with _FILE at its end, or by the flag that ends in -file",
+        );
     }
     if is_named(text) {
         return mistake("has a name or a header in front of it", ALONE);
@@ -54,7 +56,7 @@ pub(super) fn find_mistake(input: Input, text: &str) -> Option<InputMistake> {
     match (input, SecretForm::of(text)) {
         (Input::WrappingToken, SecretForm::Uuid) => mistake(
             "is a UUID, as role ids and secret ids are, and no token",
-            "VAULT_SECRET_ID and VAULT_ROLE_ID take these; a wrapping token is what vault write -wrap-ttl=… answers",
+            "VAULT_SECRET_ID and VAULT_ROLE_ID take these; a wrapping token is what vault write -wrap-ttl=60s prints",
         ),
         (Input::WrappingToken, SecretForm::OtherToken) => {
             mistake("is a batch or a recovery token, which wraps nothing", "set VAULT_TOKEN, if it is the job's token")

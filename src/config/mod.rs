@@ -6,13 +6,16 @@ mod address;
 mod cache;
 mod connection;
 mod demand;
+mod exec;
 mod file;
 mod identity;
 mod input;
 mod job;
+mod key;
 pub mod name;
 mod output;
 mod plan;
+mod profile;
 mod proxy;
 mod readiness;
 mod source;
@@ -30,13 +33,17 @@ use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::variables as var;
 use std::borrow::Cow;
+use std::iter;
 
 use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
 use demand::Demand;
+pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
+pub use file::keys;
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
-pub(crate) use plan::{Access, Plan};
+pub(crate) use plan::{Access, CredentialPlan, Plan};
+pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
 pub(crate) use readiness::Readiness;
 use source::Layers;
@@ -92,13 +99,14 @@ fn resolve_access_by(
 ///
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
-pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan> {
-    let cloud = flags.cloud;
-    let is_said = |setting: &'static Setting| flags.said(setting).is_some();
+pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: &Host) -> Result<Plan> {
+    let cloud = flags.wanted.cloud;
+    let is_said = |setting: &'static Setting| flags.wanted.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
     let demand = Demand {
         shape: Cow::Borrowed(shape),
         output: &flags.output,
+        volume,
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
     let format = format_of(demand.output);
@@ -109,10 +117,25 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan
     let state = state::resolve_state(&flags.output, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
-    let variables = [cloud.role_variable, var::CI_CREDS_ROLE];
+    let sets_variables = format.facts().sets_variables;
+    let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), &layers)?;
+    Ok(Plan { state, ..Plan::new(connection, login, wanted, cache, output) })
+}
+
+/// Decides which credential is read, and from where.
+fn resolve_wanted(
+    flags: &cli::CredentialFlags,
+    sets_variables: bool,
+    (login, claims): (&Login, Option<&Claims>),
+    layers: &Layers<'_>,
+) -> Result<CredentialPlan> {
+    let cloud = flags.cloud;
+    let is_said = |setting: &'static Setting| flags.said(setting).is_some();
+    let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
+    let variables: Vec<_> = iter::once(cloud.role_variable).chain(var::of_flag("--role").iter().copied()).collect();
     let role = layers
         .text(("--role", flags.engine.role.as_deref()), &variables, |file| file.text_of(cloud.command, "role"))?;
-    let role = resolve_role(role, &login, cloud, shape, claims.as_ref(), &layers)?;
+    let role = resolve_role(role, login, cloud, shape, claims, layers)?;
     let mount = layers
         .text(("--mount", flags.engine.mount.as_deref()), &[cloud.mount_variable], |file| {
             file.text_of(cloud.command, "mount")
@@ -122,7 +145,7 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan
     let said = Choices {
         mount: &mount.value,
         role: &role.value,
-        sets_variables: format.facts().sets_variables,
+        sets_variables,
         text: &|setting| {
             layers.text((setting.flag, flags.said(setting)), setting.variables, |file| {
                 file.text_of(cloud.command, setting.key())
@@ -134,19 +157,15 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, host: &Host) -> Result<Plan
         },
     };
     let EngineRequest { mint, companions, wait } = (cloud.request)(&said)?;
-    let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), &layers)).transpose()?;
-    Ok(Plan {
-        connection,
-        login,
-        shape: demand.shape,
+    let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), layers)).transpose()?;
+    Ok(CredentialPlan {
+        shape: Cow::Borrowed(shape),
         role: role.value,
         role_origin: role.origin,
         mint,
         companions,
-        cache,
-        state,
         readiness,
-        output,
+        keep_profile: cloud.keep_profile.is_some_and(is_said),
     })
 }
 
@@ -171,8 +190,9 @@ fn resolve_role(
             return Err(Error::new(
                 Kind::Config,
                 format!(
-                    "no {} role: --role, {}, CI_CREDS_ROLE and the configuration file name none",
-                    shape.title, cloud.role_variable
+                    "the {} role is not set (--role, {}, CI_CREDS_ROLE, role under [{}] in the configuration file; or \
+                    the role of the login: VAULT_APPROLE_ROLE, VAULT_AUTH_ROLE)",
+                    shape.title, cloud.role_variable, cloud.command
                 ),
             )
             .hint(format!("ci-creds {} --role NAME, or set {}", shape.command, cloud.role_variable)));

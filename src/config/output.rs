@@ -19,6 +19,10 @@ pub(crate) struct Output {
     pub delivery: Delivery,
     /// Whether to say where each value came from.
     pub verbose: bool,
+    /// Whether to say nothing but errors.
+    pub quiet: bool,
+    /// Whether a job runs us, whose log is told what was handed over.
+    pub in_a_job: bool,
     /// Whether `AWS_PROFILE` and the like stay.
     pub keep_profile: bool,
 }
@@ -54,8 +58,10 @@ pub(crate) enum Delivery {
         /// Whether a person is looking.
         summary: bool,
     },
-    /// A masked summary: a person is looking.
-    Summary,
+    /// None: a person is looking, and is told what a call would do.
+    Preview,
+    /// The environment of a command that this run starts.
+    Environment,
 }
 
 /// Decides how the credential is handed over.
@@ -72,7 +78,14 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
     }
     check_flags(demand, format)?;
     let delivery = resolve_delivery(demand, format, layers)?;
-    Ok(Output { format, delivery, verbose: demand.output.verbose, keep_profile: demand.keep_profile })
+    Ok(Output {
+        format,
+        delivery,
+        verbose: demand.volume.verbose,
+        quiet: demand.volume.quiet,
+        in_a_job: layers.job().is_in_a_job()?,
+        keep_profile: demand.keep_profile,
+    })
 }
 
 /// The flags of `--format file`, and those that contradict the format: one that was passed over without a word could be
@@ -128,7 +141,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
         return Ok(Delivery::EditedFile { file, path, profile, replace, summary });
     }
     if stdout.terminal && !demand.output.reveal {
-        return Ok(Delivery::Summary);
+        return Ok(Delivery::Preview);
     }
     if stdout.null {
         return Err(Error::new(Kind::Output, "stdout is closed or /dev/null: the credential would be lost")
@@ -143,7 +156,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
             Kind::Usage,
             "stdout and stderr are the same: the credential would stand in the log, or messages in the eval",
         )
-        .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
+        .hint(format!("put ci-creds {name} into an eval that captures stdout alone: stderr must go elsewhere")));
     }
     if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {

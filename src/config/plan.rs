@@ -37,6 +37,61 @@ pub(crate) struct Plan {
     pub readiness: Option<Readiness>,
     /// How it is handed over.
     pub output: Output,
+    /// How many credentials the login must be good for.
+    pub reads: u64,
+}
+
+/// Which credential is read.
+#[derive(Debug)]
+pub(crate) struct CredentialPlan {
+    /// See [`Plan::shape`], as the other ones.
+    pub shape: Cow<'static, Shape>,
+    /// The engine's role.
+    pub role: String,
+    /// Where the role came from.
+    pub role_origin: Origin,
+    /// The request that makes the credential.
+    pub mint: Mint,
+    /// Variables beside the credential.
+    pub companions: Vec<(&'static str, String)>,
+    /// Where a new key is tried.
+    pub readiness: Option<Readiness>,
+    /// Whether `AWS_PROFILE` and the like stay.
+    pub keep_profile: bool,
+}
+
+impl Plan {
+    /// A plan for this credential.
+    pub(super) fn new(
+        connection: Connection,
+        login: Login,
+        wanted: CredentialPlan,
+        cache: Option<CachePlace>,
+        output: Output,
+    ) -> Self {
+        let CredentialPlan { shape, role, role_origin, mint, companions, readiness, .. } = wanted;
+        Self {
+            connection,
+            login,
+            shape,
+            role,
+            role_origin,
+            mint,
+            companions,
+            cache,
+            state: None,
+            readiness,
+            output,
+            reads: 1,
+        }
+    }
+
+    /// Goes on to another credential, by the same login.
+    pub(crate) fn go_on_to(&mut self, wanted: CredentialPlan) {
+        let CredentialPlan { shape, role, role_origin, mint, companions, readiness, keep_profile } = wanted;
+        (self.shape, self.role, self.role_origin, self.mint) = (shape, role, role_origin, mint);
+        (self.companions, self.readiness, self.output.keep_profile) = (companions, readiness, keep_profile);
+    }
 }
 
 /// Where Vault is and who the caller is: what it takes to give something back.

@@ -25,7 +25,7 @@ pub(super) fn resolve_proxy(
         return Ok(None);
     }
     let named =
-        layers.text(("--proxy", flags.proxy.as_deref()), &[var::VAULT_PROXY_ADDR], |file| file.proxy.as_deref())?;
+        layers.text(("--proxy", flags.proxy.as_deref()), var::of_flag("--proxy"), |file| file.proxy.as_deref())?;
     match named {
         Some(proxy) => check_proxy(&proxy, NoProxy::default(), address).map(Some),
         None => resolve_general_proxy(address, layers),

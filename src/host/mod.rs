@@ -5,23 +5,29 @@
 
 mod account;
 mod ancestor;
+mod canary;
 mod capture;
+mod ending;
 #[cfg(test)]
 mod fake;
 mod file;
 mod folder;
+mod foreground;
 mod helper;
 mod lock;
 mod panic;
 mod process;
+mod program;
+mod relay;
 mod replace;
 mod restart;
 mod signal;
 mod stream;
 mod system;
+mod terminal;
 mod trust;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -31,13 +37,17 @@ use jiff::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
+pub use canary::{is_canary, wait_as_canary};
+pub(crate) use ending::end_as;
 #[cfg(test)]
 pub(crate) use fake::Fake;
 pub(crate) use file::Document;
 pub(crate) use folder::{Folder, LockAttempt};
+pub(crate) use foreground::{Ending, Foreground};
 pub(crate) use lock::Lock;
 pub use panic::on_panic;
 pub use process::{harden, with_stack};
+pub(crate) use program::{Environment, Program, StartFailure};
 pub(crate) use replace::EditTarget;
 pub(crate) use signal::{Interrupt, outlive_file_limit};
 #[cfg(test)]
@@ -50,6 +60,10 @@ pub struct Host {
     warnings: RefCell<Vec<String>>,
     /// Said on stderr when the run ends, whatever the format.
     alarms: RefCell<Vec<String>>,
+    /// Whether a step that takes long is shown on stderr.
+    progress: Cell<bool>,
+    /// Whether such a line stands there.
+    drawn: Cell<bool>,
 }
 
 enum World {
@@ -65,17 +79,23 @@ impl Host {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock's one door")]
     pub fn real() -> Self {
-        Self {
-            world: World::Real { started: Instant::now() },
-            warnings: RefCell::default(),
-            alarms: RefCell::default(),
-        }
+        Self::of(World::Real { started: Instant::now() })
     }
 
     /// A world made of values.
     #[cfg(test)]
     pub(crate) fn fake(fake: Fake) -> Self {
-        Self { world: World::Fake(fake), warnings: RefCell::default(), alarms: RefCell::default() }
+        Self::of(World::Fake(fake))
+    }
+
+    fn of(world: World) -> Self {
+        Self {
+            world,
+            warnings: RefCell::default(),
+            alarms: RefCell::default(),
+            progress: Cell::default(),
+            drawn: Cell::default(),
+        }
     }
 
     /// The variable's text as it stands; `None` when it is not set. What blank means is the caller's business.
@@ -98,7 +118,7 @@ impl Host {
     }
 
     /// Puts this program in its own place, without the variables that steer the name service, when one of them is set.
-    /// `arguments` are the whole command line.
+    /// `arguments` are the whole command line. With `for_a_command`, a command that we start has them again.
     ///
     /// Arguments, other variables, open files, ignored and blocked signals, limits and process id stay. The process's short
     /// name, which the kernel makes of the path, becomes `exe`. Security: before the first thread, and before any secret is
@@ -106,11 +126,15 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Os`] when the program cannot be started again: a lookup would see the variable.
-    pub(crate) fn restart_without_name_service_variables(&self, arguments: &[OsString]) -> Result<()> {
+    pub(crate) fn restart_without_name_service_variables(
+        &self,
+        arguments: &[OsString],
+        for_a_command: bool,
+    ) -> Result<()> {
         let library_path = cfg!(target_feature = "crt-static").then_some(LIBRARY_PATH);
         let names: Vec<_> = NAME_SERVICE.into_iter().chain(library_path).collect();
         match &self.world {
-            World::Real { .. } => restart::restart_without(&names, arguments),
+            World::Real { .. } => restart::restart_without(&names, arguments, for_a_command),
             #[cfg(test)]
             World::Fake(_) => Ok(()),
         }

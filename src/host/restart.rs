@@ -8,13 +8,17 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::error::{Error, Kind, Result};
-use crate::variables::RESTARTED;
+use crate::variables::{LIBRARY_PATH, NAME_SERVICE, RESTARTED};
+
+use super::process::with_callers_limits;
 
 /// The running program, also when its file was moved or deleted.
-const OURSELVES: &str = "/proc/self/exe";
+pub(super) const OURSELVES: &str = "/proc/self/exe";
 
+/// With `for_a_command`, the variables are put away for a command that the new process starts.
+///
 /// Returns when none of the variables is set, which costs a look at each, or when the program cannot be started again.
-pub(super) fn restart_without(names: &[&str], arguments: &[OsString]) -> Result<()> {
+pub(super) fn restart_without(names: &[&str], arguments: &[OsString], for_a_command: bool) -> Result<()> {
     let Some(name) = names.iter().find(|name| is_set(name)) else { return Ok(()) };
     let failed =
         |problem: &str| Error::new(Kind::Os, format!("{name} is set, which steers the name service, and {problem}"));
@@ -29,7 +33,7 @@ pub(super) fn restart_without(names: &[&str], arguments: &[OsString]) -> Result<
     if !is_ourselves() {
         return Err(failed(&format!("{OURSELVES} is not this program, or cannot be read")));
     }
-    let cause = command(names, arguments).exec();
+    let cause = with_callers_limits(|| command(names, arguments, for_a_command).exec());
     Err(failed(&format!("{OURSELVES} was not started")).cause(cause))
 }
 
@@ -40,7 +44,7 @@ fn is_set(name: &str) -> bool {
 
 /// The same command line, with what is left of the environment.
 #[expect(clippy::disallowed_methods, reason = "the whole environment is handed on")]
-fn command(names: &[&str], arguments: &[OsString]) -> Command {
+fn command(names: &[&str], arguments: &[OsString], for_a_command: bool) -> Command {
     let mut command = Command::new(OURSELVES);
     if let Some((program, arguments)) = arguments.split_first() {
         command.arg0(program).args(arguments);
@@ -48,8 +52,23 @@ fn command(names: &[&str], arguments: &[OsString]) -> Command {
     // Of two entries with one name the first one counts, and in a `Command` the last one.
     let mut kept: Vec<_> = std::env::vars_os().filter(|(name, _)| !names.iter().any(|other| name == other)).collect();
     kept.reverse();
-    command.env_clear().envs(kept).env(RESTARTED, "1");
+    // A command that we run gets them back, under their own names.
+    let put_away =
+        names.iter().filter(|_| for_a_command).filter_map(|name| Some((put_away(name), std::env::var_os(name)?)));
+    command.env_clear().envs(kept).envs(put_away).env(RESTARTED, "1");
     command
+}
+
+/// The name under which a variable's value is out of the name service's sight.
+fn put_away(name: &str) -> String {
+    format!("{RESTARTED}_{name}")
+}
+
+/// What this process was started again without.
+#[expect(clippy::disallowed_methods, reason = "the environment is handed on")]
+pub(super) fn removed_by_restart() -> impl Iterator<Item = (OsString, OsString)> {
+    let names = NAME_SERVICE.into_iter().chain([LIBRARY_PATH]);
+    names.filter_map(|name| Some((name.into(), std::env::var_os(put_away(name))?)))
 }
 
 /// Whether [`OURSELVES`] is the file that this code was loaded from. A program that was started by way of its loader

@@ -38,10 +38,22 @@ impl Interrupt {
     /// # Errors
     /// [`Kind::Os`] when the system has no more of what that takes.
     pub(crate) fn listen() -> Result<Self> {
+        Self::listen_to(|kind| matches!(kind, Kind::Ended(_)))
+    }
+
+    /// As [`Interrupt::listen`], but every signal that the caller ignores stays ignored, here and in each child of ours.
+    ///
+    /// # Errors
+    /// As [`Interrupt::listen`].
+    pub(crate) fn listen_unless_ignored() -> Result<Self> {
+        Self::listen_to(|_| true)
+    }
+
+    fn listen_to(stays_ignored: impl Fn(Kind) -> bool) -> Result<Self> {
         let ignored = ignored();
         let mut listeners = Vec::with_capacity(ENDING.len());
         for (signal, kind) in ENDING {
-            if matches!(kind, Kind::Ended(_)) && ignored & (1 << (signal.as_raw() - 1)) != 0 {
+            if stays_ignored(kind) && ignored & (1 << (signal.as_raw() - 1)) != 0 {
                 continue;
             }
             listeners.push((listen(signal)?, kind));
@@ -60,16 +72,36 @@ impl Interrupt {
         if self.kind.is_some() {
             return std::future::pending().await;
         }
+        let kind = self.next_kind().await;
+        self.kind = Some(kind);
+        kind
+    }
+
+    /// Notes a signal that has come by now.
+    pub(crate) async fn look(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.wait() => {}
+            // Lets the event queue deliver what the handler has seen.
+            () = tokio::task::yield_now() => {}
+        }
+    }
+
+    /// Resolves to the next signal, whichever came before.
+    pub(super) async fn next(&mut self) -> Signal {
+        let kind = self.next_kind().await;
+        ENDING.iter().find(|(_, known)| *known == kind).map_or(Signal::TERM, |(signal, _)| *signal)
+    }
+
+    async fn next_kind(&mut self) -> Kind {
         let listeners = &mut self.listeners;
-        let kind = poll_fn(|context| {
+        poll_fn(|context| {
             let came = listeners
                 .iter_mut()
                 .find_map(|(listener, kind)| listener.poll_recv(context).is_ready().then_some(*kind));
             came.map_or(Poll::Pending, Poll::Ready)
         })
-        .await;
-        self.kind = Some(kind);
-        kind
+        .await
     }
 
     /// What the work comes to. The first signal drops it.
@@ -94,7 +126,7 @@ pub(crate) fn outlive_file_limit() -> Result<()> {
     listen(Signal::XFSZ).map(drop)
 }
 
-fn listen(signal: Signal) -> Result<unix::Signal> {
+pub(super) fn listen(signal: Signal) -> Result<unix::Signal> {
     unix::signal(SignalKind::from_raw(signal.as_raw()))
         .map_err(|cause| Error::new(Kind::Os, "cannot install a signal handler").cause(cause))
 }

@@ -6,6 +6,7 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Stat, fstat};
 
 use super::capture::same_file;
+use super::terminal::{stderr_is_terminal, stdout_is_terminal};
 use super::{Host, World};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -57,10 +58,7 @@ impl Host {
     pub(crate) fn is_stderr_read(&self) -> bool {
         let kind = || fstat(rustix::stdio::stderr()).map(|err| FileType::from_raw_mode(err.st_mode));
         match &self.world {
-            World::Real { .. } => {
-                matches!(kind(), Ok(FileType::Fifo | FileType::Socket))
-                    || rustix::termios::isatty(rustix::stdio::stderr())
-            }
+            World::Real { .. } => matches!(kind(), Ok(FileType::Fifo | FileType::Socket)) || stderr_is_terminal(),
             #[cfg(test)]
             World::Fake(_) => true,
         }
@@ -98,6 +96,7 @@ impl Host {
 
     /// Writes to stderr; when that fails there is nobody left to tell.
     pub(crate) fn write_stderr(&self, text: &str) {
+        self.erase_progress();
         let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
     }
 }
@@ -120,7 +119,7 @@ fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), rustix::io::Err
 }
 
 fn look_at_stdout() -> Stdout {
-    let terminal = rustix::termios::isatty(rustix::stdio::stdout());
+    let terminal = stdout_is_terminal();
     let Ok(out) = fstat(rustix::stdio::stdout()) else {
         return Stdout { terminal, null: true, ..Stdout::default() };
     };

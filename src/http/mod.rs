@@ -9,6 +9,7 @@ pub mod address;
 mod certificate;
 pub(crate) mod cloud;
 mod fault;
+mod index;
 mod keepalive;
 pub(crate) mod no_proxy;
 mod p521;
@@ -19,7 +20,6 @@ mod tls;
 pub(crate) mod transport;
 mod verifier;
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
@@ -32,6 +32,7 @@ use transport::Connection;
 
 use fault::Peer;
 pub(crate) use fault::{Stage, TransportError};
+use index::Index;
 use keepalive::Connections;
 use setup::builder;
 
@@ -46,16 +47,11 @@ pub(crate) struct Client {
     pub(crate) peer: Peer,
     address: Address,
     redirect_hosts: Vec<Server>,
-    /// How far the cluster's storage was at the newest answer, as it says itself.
-    index: RefCell<Option<HeaderValue>>,
+    index: Index,
 }
 
-/// Vault Enterprise and OpenBao answer with it. A node that is behind, and gets it back, must not answer from what it has.
-const INDEX: &str = "X-Vault-Index";
-/// What such a node does instead; without it, the answer is 412 or 429.
-const INCONSISTENT: (&str, &str) = ("X-Vault-Inconsistent", "forward-active-node");
-/// Longer than any index: a header that is sent back shall not grow without a bound.
-const LONGEST_INDEX: usize = 1024;
+/// A second: nobody opens such a token, and Vault forgets it.
+const WRAP_TTL: (&str, &str) = ("X-Vault-Wrap-TTL", "1s");
 
 /// One request.
 pub(crate) struct Request<'a> {
@@ -71,6 +67,10 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Option<Secret>,
     /// Whether a lost one costs something that is not had again.
     pub(crate) spends: bool,
+    /// Whether the answer is asked for inside a wrapping token.
+    pub(crate) wraps: bool,
+    /// Whether its answer is a lease.
+    pub(crate) lends: bool,
     /// Its deadline.
     pub(crate) timeout: Duration,
 }
@@ -108,7 +108,7 @@ impl Client {
             peer: Peer::of(connection),
             address: connection.address.clone(),
             redirect_hosts: connection.redirect_hosts.clone(),
-            index: RefCell::default(),
+            index: Index::default(),
         })
     }
 
@@ -156,9 +156,7 @@ impl Client {
         }
         let response = answer.map_err(|error| fault::describe(&error, peer, request.timeout))?;
         self.connections.note_answer(base, &response);
-        if let Some(index) = response.headers().get(INDEX).filter(|index| index.len() <= LONGEST_INDEX) {
-            self.index.replace(Some(index.clone()));
-        }
+        self.index.note(response.headers());
         let status = response.status().as_u16();
         let text =
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -204,9 +202,10 @@ impl Client {
         if let Some(token) = request.token {
             builder = builder.header("X-Vault-Token", token_header(token)?);
         }
-        if let Some(index) = &*self.index.borrow() {
-            builder = builder.header(INDEX, index).header(INCONSISTENT.0, INCONSISTENT.1);
+        if request.wraps {
+            builder = builder.header(WRAP_TTL.0, WRAP_TTL.1);
         }
+        builder = self.index.demand(request.lends, builder);
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.expose().to_owned());
         }

@@ -18,6 +18,10 @@ use crate::variables as var;
 pub static CLOUD: Cloud = Cloud {
     command: "aws",
     about: "Fetch AWS credentials and print them for the shell",
+    examples: [
+        "eval $(ci-creds aws --role deploy --ttl 1h || echo false)",
+        "credential_process = ci-creds aws --role deploy --format process",
+    ],
     role_variable: var::CI_CREDS_AWS_ROLE,
     mount_variable: var::CI_CREDS_AWS_MOUNT,
     settings: &[&VIA, &TTL, &ROLE_ARN, &SESSION_NAME, &REGION, &WAIT_READY, &KEEP_PROFILE],
@@ -26,26 +30,29 @@ pub static CLOUD: Cloud = Cloud {
     request,
 };
 
-const fn text(flag: &'static str, name: &'static str, help: &'static str) -> Setting {
-    Setting { flag, value: Value::Text(name), help, heading: Heading::Credential, variables: &[], in_file: true }
+const fn text(flag: &'static str, name: &'static str, help: &'static str, common: bool) -> Setting {
+    let value = Value::Text(name);
+    Setting { flag, value, help, heading: Heading::Credential, common, variables: &[], in_file: true }
 }
 
 const fn switch(flag: &'static str, help: &'static str, heading: Heading, in_file: bool) -> Setting {
-    Setting { flag, value: Value::Switch, help, heading, variables: &[], in_file }
+    Setting { flag, value: Value::Switch, help, heading, common: false, variables: &[], in_file }
 }
 
 static VIA: Setting = Setting {
     flag: "--via",
     value: Value::Choice("PATH", &[("sts", "Temporary credentials"), ("creds", "The role's own type: an IAM user")]),
-    help: "The engine's path: `sts` for temporary credentials, `creds` for an IAM user",
+    help: "The engine's path: sts for temporary credentials, creds for an IAM user [default: sts]",
     heading: Heading::Credential,
+    common: false,
     variables: &[],
     in_file: true,
 };
-static TTL: Setting = text("--ttl", "DURATION", "How long STS credentials shall live: seconds, or 20m, 1h");
-static ROLE_ARN: Setting = text("--role-arn", "ARN", "The role to assume, when the Vault role allows more than one");
-static SESSION_NAME: Setting = text("--session-name", "NAME", "The session's name in CloudTrail");
-static REGION: Setting = text("--region", "REGION", "Also export AWS_REGION and AWS_DEFAULT_REGION");
+static TTL: Setting = text("--ttl", "DURATION", "Lifetime of STS credentials, 15m at least: 20m, 1h, 1d", true);
+static ROLE_ARN: Setting =
+    text("--role-arn", "ARN", "The role to assume, when the Vault role allows more than one", false);
+static SESSION_NAME: Setting = text("--session-name", "NAME", "The session's name in CloudTrail", false);
+static REGION: Setting = text("--region", "REGION", "Also export AWS_REGION and AWS_DEFAULT_REGION", true);
 static WAIT_READY: Setting =
     switch("--wait-ready", "Wait until AWS knows the key of a new IAM user, 30 s at most", Heading::Credential, true);
 static KEEP_PROFILE: Setting =
@@ -110,6 +117,7 @@ pub static AWS: Shape = Shape {
     title: Cow::Borrowed("AWS"),
     fields: Cow::Borrowed(&FIELDS),
     aliases: &["AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"],
+    sources: &SOURCES,
     irrevocable: Some("session_token"),
     expiration: Some("AWS_CREDENTIAL_EXPIRATION"),
     emptied: &EMPTIED,
@@ -166,12 +174,24 @@ static FIELDS: [Field; 4] = [
     },
 ];
 
+/// What the SDKs ask for credentials when there is no key: the endpoint of a container, and STS with a token of the web.
+pub(super) const SOURCES: [&str; 7] = [
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+];
+
 /// What every SDK takes for unset when it is empty.
 pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];
 
 /// What every SDK reads, and by which variables it finds it.
 pub(super) const FILE: CredentialsFile = CredentialsFile {
     name: "credentials",
+    below_home: ".aws/credentials",
     syntax: Syntax::Profiles,
     path_variable: "AWS_SHARED_CREDENTIALS_FILE",
     profile_variable: "AWS_PROFILE",

@@ -14,6 +14,8 @@ pub struct Cloud {
     pub command: &'static str,
     /// What the command is for, in the list of commands and at the head of its own help.
     pub about: &'static str,
+    /// What people use it for, in its help: a line that they can paste, each.
+    pub examples: [&'static str; 2],
     /// The variables that name the engine's role and its mount.
     pub role_variable: &'static str,
     /// See [`Cloud::role_variable`].
@@ -38,6 +40,8 @@ pub struct Setting {
     pub help: &'static str,
     /// Where it stands in the help.
     pub heading: Heading,
+    /// Whether it is of use to most, so that the short help shows it.
+    pub common: bool,
     /// Variables that say the same, the first that is set counts.
     pub variables: &'static [&'static str],
     /// Whether a configuration file may say it.
@@ -123,6 +127,7 @@ pub(crate) fn parse_place(place: &WithOrigin<String>, what: &str) -> Result<Stri
     {
         return Ok(text.to_owned());
     }
-    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not one", place.origin))
-        .hint("lower-case letters, digits and hyphens: eu-central-1, ch-gva-2"))
+    let example = if what == "zone" { "ch-gva-2" } else { "eu-central-1" };
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not the name of one", place.origin))
+        .hint(format!("a {what} is lower-case letters, digits and hyphens, such as {example}")))
 }

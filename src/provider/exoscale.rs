@@ -15,6 +15,10 @@ use crate::variables as var;
 pub static CLOUD: Cloud = Cloud {
     command: "exoscale",
     about: "Fetch an Exoscale API key and print it for the shell",
+    examples: [
+        "eval $(ci-creds exoscale --role deploy || echo false)",
+        "eval $(ci-creds exoscale --role deploy --sos --zone ch-gva-2 || echo false)",
+    ],
     role_variable: var::CI_CREDS_EXOSCALE_ROLE,
     mount_variable: var::CI_CREDS_EXOSCALE_MOUNT,
     settings: &[&ZONE, &STORAGE],
@@ -31,8 +35,9 @@ const fn zone(variables: &'static [&'static str]) -> Setting {
     Setting {
         flag: "--zone",
         value: Value::Text("ZONE"),
-        help: "Also export EXOSCALE_ZONE; with --sos, the zone of the storage",
+        help: "Also export EXOSCALE_ZONE; with --sos, the storage's zone",
         heading: Heading::Credential,
+        common: true,
         variables,
         in_file: true,
     }
@@ -41,8 +46,9 @@ const fn zone(variables: &'static [&'static str]) -> Setting {
 static STORAGE: Setting = Setting {
     flag: "--sos",
     value: Value::Switch,
-    help: "For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone's S3 endpoint",
+    help: "For the object storage: export the key for AWS tools",
     heading: Heading::Credential,
+    common: true,
     variables: &[],
     in_file: false,
 };
@@ -56,7 +62,7 @@ fn request(said: &Choices<'_>) -> Result<EngineRequest> {
         None if storage_wanted && said.sets_variables => {
             return Err(Error::new(
                 Kind::Config,
-                "no zone of the object storage: --zone, EXOSCALE_ZONE and the configuration file name none",
+                "the zone of the object storage is not set (--zone, EXOSCALE_ZONE, or zone in the configuration file)",
             )
             .hint("ci-creds exoscale --sos --zone ch-gva-2, or set EXOSCALE_ZONE"));
         }
@@ -81,6 +87,7 @@ pub static EXOSCALE: Shape = Shape {
         "CLOUDSTACK_SECRET",
         "CLOUDSTACK_SECRET_KEY",
     ],
+    sources: &[],
     irrevocable: None,
     expiration: None,
     // Terraform's provider looks at these first, and passes over empty ones. The exo CLI, which does not, looks at them
@@ -89,6 +96,7 @@ pub static EXOSCALE: Shape = Shape {
     profiles: &[],
     file: Some(CredentialsFile {
         name: "exoscale.toml",
+        below_home: ".config/exoscale/exoscale.toml",
         syntax: Syntax::Accounts,
         path_variable: "EXOSCALE_CONFIG",
         profile_variable: "EXOSCALE_ACCOUNT",
@@ -107,6 +115,7 @@ pub static SOS: Shape = Shape {
     title: Cow::Borrowed("Exoscale"),
     fields: Cow::Borrowed(&SOS_FIELDS),
     aliases: &aws::EMPTIED,
+    sources: &aws::SOURCES,
     irrevocable: None,
     expiration: None,
     emptied: &aws::EMPTIED,

@@ -23,6 +23,9 @@ pub struct Shape {
     pub fields: Cow<'static, [Field]>,
     /// Other names by which the cloud's tools find a credential. A stale one may win over ours, so each is unset.
     pub aliases: &'static [&'static str],
+    /// Variables by which the cloud's tools find other sources of credentials: what a command has no use for that is run
+    /// with one.
+    pub sources: &'static [&'static str],
     /// The field that only a credential has which nobody can take back: it lives until it expires.
     pub irrevocable: Option<&'static str>,
     /// The variable that tells the cloud's tools when such a credential ends.
@@ -52,6 +55,8 @@ pub struct CloudObject {
 pub struct CredentialsFile {
     /// What it is usually called.
     pub name: &'static str,
+    /// Where the tools look below the home directory, when no variable names another file.
+    pub below_home: &'static str,
     /// How it is written.
     pub syntax: Syntax,
     /// The variable that names it.

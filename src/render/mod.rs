@@ -28,7 +28,7 @@ use crate::time::render_time;
 use format::Format;
 use pairs::Pairs;
 
-pub(crate) use summary::summary;
+pub(crate) use summary::{receipt, summary};
 
 /// The text that hands the credential over. `delimiter` is a word that nobody could know before, for the formats that
 /// need one.
@@ -113,6 +113,18 @@ pub fn check(shape: &Shape, file: &CredentialsFile, text: &str, profile: &str, r
     let keys = shape.fields.iter().filter_map(|field| field.in_file).chain([optional]);
     let pairs: Vec<_> = keys.map(|key| (key, "x")).collect();
     edit_pairs(file.syntax, String::new(), text, profile, replace, &pairs).map(drop)
+}
+
+/// The profiles or accounts in a credentials file, or in AWS's config file, as far as `--profile` takes their names. None
+/// where the file cannot be parsed.
+#[must_use]
+pub fn profiles(syntax: Syntax, text: &str) -> Vec<String> {
+    let mut names = match syntax {
+        Syntax::Profiles => profile::names(text),
+        Syntax::Accounts => account::names(text),
+    };
+    names.retain(|name| is_profile(name));
+    names
 }
 
 /// What in an AWS config file makes the SDKs pass over the keys of this profile, and in which line.
@@ -247,6 +259,7 @@ pub(crate) mod tests {
                 id: Some("exoscale/x/ci/U6z5".into()),
                 renewable: true,
                 expires_at: Some("2026-11-20T13:18:17Z".parse().unwrap()),
+                granted_until: None,
                 life: Life::Leased,
             },
             keep_profile: false,

@@ -41,15 +41,27 @@ fn is_ours(key: &str) -> bool {
 /// cannot parse says nothing.
 pub(super) fn find_rival(config: &str, profile: &str) -> Option<String> {
     let outline = Outline::parse(config).ok()?;
-    // botocore takes `[profile "ci"]` and any blanks between the words.
-    let is_of_it = |section: &str| match section.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])) {
-        Some(rest) => rest.trim().trim_matches(['"', '\'']) == profile,
+    let is_of_it = |section: &str| match named_in_config(section) {
+        Some(name) => name == profile,
         None => profile == "default" && section.trim() == profile,
     };
     let rival = outline.entries.iter().find(|entry| {
         is_rival(&entry.key) && (outline.is_default(entry) || is_of_it(outline.sections[entry.section].name))
     })?;
     Some(format!("{} in line {}", rival.key, rival.line + 1))
+}
+
+/// The name of a profile in the config file. botocore takes `[profile "ci"]` and any blanks between the words.
+fn named_in_config(section: &str) -> Option<&str> {
+    let rest = section.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t']))?;
+    Some(rest.trim().trim_matches(['"', '\'']))
+}
+
+/// The profiles of either file. The config file has other sections too, which are no profiles: `[sso-session x]`. They
+/// have a blank in their names, so no flag takes them.
+pub(super) fn names(text: &str) -> Vec<String> {
+    let Ok(outline) = Outline::parse(text) else { return Vec::new() };
+    outline.sections.iter().map(|section| named_in_config(section.name).unwrap_or(section.name).to_owned()).collect()
 }
 
 /// The profile as it stands alone.

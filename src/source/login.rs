@@ -3,37 +3,34 @@
 
 use crate::auth::{self, Session};
 use crate::cache::LoginEnd;
-use crate::config::Plan;
 use crate::custody::{Custody, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::identity::Spend;
+use crate::identity::{Login, Spend};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
-/// Logs in, and notes for the job's other calls what became of a secret for one use.
+/// Logs in, and notes for the job's other calls what became of a secret for one use. `cached` and `lost` as in
+/// [`explain`].
 pub(super) async fn log_in(
     vault: &Vault<'_>,
-    plan: &Plan,
-    lost: bool,
+    login: &Login,
+    (cached, lost): (bool, bool),
     custody: &mut Custody<'_>,
     host: &Host,
 ) -> Result<Session> {
     let paused = custody.writer().and_then(|writer| writer.cache.login_paused(host));
     if let Some(until) = paused {
-        let text = format!(
-            "Vault refused the {} before; it is not sent again until {}",
-            plan.login.describe(),
-            render_time(until)
-        );
-        return Err(explain(Error::new(Kind::Denied, text), plan, lost, custody, host));
+        let text =
+            format!("Vault refused the {} before; it is not sent again until {}", login.describe(), render_time(until));
+        return Err(explain(Error::new(Kind::Denied, text), login, (cached, lost), custody, host));
     }
-    let auth::LoginFailure { error, spent } = match custody.race(auth::login(vault, &plan.login)).await? {
+    let auth::LoginFailure { error, spent } = match custody.race(auth::login(vault, login)).await? {
         Ok(session) => return Ok(session),
         Err(failed) => failed,
     };
     let refused = error.kind() == Kind::Denied;
-    let error = explain(error, plan, lost, custody, host);
+    let error = explain(error, login, (cached, lost), custody, host);
     match custody.writer() {
         Some(Writer { cache, lock }) if spent => cache.end_login(Some(lock), host),
         Some(Writer { cache, lock }) if refused => cache.pause_login(lock, host),
@@ -43,8 +40,8 @@ pub(super) async fn log_in(
 }
 
 /// The login failed. If that is because the secret was for one use, what this job did with it says more than Vault.
-/// `lost`: Vault did not know the login that was kept.
-fn explain(error: Error, plan: &Plan, lost: bool, custody: &Custody<'_>, host: &Host) -> Error {
+/// `cached`: the run was to keep it. `lost`: Vault did not know the login that was kept.
+fn explain(error: Error, login: &Login, (cached, lost): (bool, bool), custody: &Custody<'_>, host: &Host) -> Error {
     if !matches!(error.kind(), Kind::Spent | Kind::Denied) {
         return error;
     }
@@ -54,7 +51,7 @@ fn explain(error: Error, plan: &Plan, lost: bool, custody: &Custody<'_>, host: &
         );
     }
     let Some(Writer { cache, .. }) = custody.writer() else {
-        let in_vain = plan.cache.is_some() && !plan.login.identity.facts().repeatable;
+        let in_vain = cached && !login.identity.facts().repeatable;
         return if in_vain { kept_in_vain(error) } else { error };
     };
     match cache.login_ended(host) {

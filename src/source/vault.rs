@@ -10,7 +10,7 @@ use crate::custody::{Custody, Debt, Writer, interruption, leaked};
 use crate::engine::{self, Failure};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::identity::Spend;
+use crate::identity::{Login, Spend};
 use crate::lease::{self, Leftover};
 use crate::vault::client::Vault;
 
@@ -31,7 +31,10 @@ impl VaultSource<'_> {
         loop {
             let (session, of_before) = match cached.take() {
                 Some(session) => (session, true),
-                None => (login::log_in(self.vault, plan, lost, custody, self.host).await?, false),
+                None => {
+                    let cached = plan.cache.is_some();
+                    (login::log_in(self.vault, &plan.login, (cached, lost), custody, self.host).await?, false)
+                }
             };
             if !again && !of_before {
                 plan.login.identity.forget();
@@ -54,6 +57,36 @@ impl VaultSource<'_> {
             recover(failure, spent, common, again, custody).await?;
             again = false;
         }
+    }
+
+    /// Logs in, and reads nothing.
+    pub(super) async fn log_in(&self, login: &Login, custody: &mut Custody<'_>) -> Result<Session> {
+        let session = login::log_in(self.vault, login, (false, false), custody, self.host).await?;
+        custody.hold(Debt {
+            session: session.duplicate(),
+            leftover: Leftover::Nothing,
+            path: String::new(),
+            common: false,
+            spends: login.identity.facts().spends,
+        });
+        Ok(session)
+    }
+
+    /// Reads another credential with the session of an earlier one. A read that fails is the failure of the run: what a
+    /// new login could make better would end the other credentials.
+    pub(super) async fn obtain_more(
+        &self,
+        session: Session,
+        plan: &Plan,
+        custody: &mut Custody<'_>,
+    ) -> Result<(Credential, Session)> {
+        custody.put_aside();
+        let failure = match self.read(session, plan, false, custody).await? {
+            Ok(made) => return Ok(made),
+            Err(failure) => failure,
+        };
+        recover(failure, plan.login.identity.facts().spends, false, false, custody).await?;
+        Err(Error::new(Kind::Internal, "a read that failed is not the failure of the run"))
     }
 
     /// Asks the engine with this session. The inner failure is the read's own: what it may have left is owed until

@@ -60,7 +60,7 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
             .hint("is a proxy or a login page in between? curl the address from this runner");
         return Outcome::unusable(error);
     };
-    if envelope.wrap_info.is_some() {
+    if envelope.wrap_info.is_some() && step != Step::LookupNamespace {
         let error = Error::new(Kind::Data, format!("the answer of {path} is wrapped, which was not asked for"))
             .hint("does a proxy add X-Vault-Wrap-TTL? does the policy demand a wrapped answer (min_wrapping_ttl)?");
         return Outcome::unusable(error);
@@ -69,7 +69,8 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
     // rest of it is the server's, and is told.
     let drawn = envelope.lease_id.strip_prefix(path).unwrap_or(&envelope.lease_id);
     let drawn = drawn.rsplit_once('.').map_or(drawn, |(drawn, _)| drawn);
-    if secrets.stand_in(drawn) {
+    // What renews a lease names it, and the key's own name can stand in its path.
+    if step != Step::RenewLease && secrets.stand_in(drawn) {
         let error = Error::new(Kind::Data, format!("the lease id in the answer of {path} repeats a secret"));
         return Outcome::unusable(error);
     }
@@ -152,8 +153,20 @@ mod tests {
                 failed("1 error occurred:\\n\\t* Exoscale secret engine not configured\\nhint: x"),
                 ("refused", None),
             ),
+            (
+                500,
+                JSON,
+                failed("1 error occurred:\\n\\t* error converting input soon for field \\\"ttl\\\": x\\n\\n"),
+                ("refused", None),
+            ),
             (500, JSON, failed("failed to create key: zone not configured"), ("ambiguous", Some(Kind::Unavailable))),
             (500, JSON, failed("missing role_id in x"), ("ambiguous", Some(Kind::Unavailable))),
+            (
+                500,
+                JSON,
+                failed("local node not active but active cluster node not found"),
+                ("not processed", Some(Kind::Unavailable)),
+            ),
             (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),
             (502, JSON, failed("Throttling"), ("ambiguous", Some(Kind::Unavailable))),
             (502, "text/html", "<html>".into(), ("cut off", Some(Kind::Unavailable))),

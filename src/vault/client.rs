@@ -17,13 +17,14 @@ use super::echo::Secrets;
 use super::outcome::{Outcome, Patience};
 use super::retry::{self, Tries};
 use super::step::Step;
-use super::wire::Envelope;
+use super::wire::{Auth, Envelope};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::transport::Connection;
 use crate::http::{Client, Method, Reply, Request, TransportError};
 use crate::mint::Datum;
 use crate::secret::Secret;
+use crate::time::render_duration;
 
 /// After so long somebody who waits for us to end is told why we do not.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -43,6 +44,8 @@ pub(crate) struct Vault<'a> {
     warnings: RefCell<Vec<String>>,
     /// Whether a wait is not told, or not any more.
     silent: Cell<bool>,
+    /// Whether each request is told.
+    verbose: Cell<bool>,
     /// Whether the read that makes a credential is under way.
     minting: Cell<bool>,
     /// Wakes who waits for its answer, when a signal came.
@@ -79,6 +82,8 @@ pub(crate) struct Exchange {
     /// Whether an answer said that Vault had not acted on a read that makes a credential: the last answer, or the one
     /// after which the read was sent again.
     pub declined: bool,
+    /// Whether it was sent again although an earlier attempt may have been acted on: a refusal can be our own doing.
+    pub doubted: bool,
 }
 
 impl<'a> Vault<'a> {
@@ -98,10 +103,17 @@ impl<'a> Vault<'a> {
             secrets: Secrets::default(),
             warnings: RefCell::default(),
             silent: Cell::new(false),
+            verbose: Cell::new(false),
             minting: Cell::new(false),
             interrupt: Notify::new(),
             single_use: Cell::new(false),
         })
+    }
+
+    /// The namespace that every request names, if any.
+    #[must_use]
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 
     /// The server, as messages name it.
@@ -115,9 +127,19 @@ impl<'a> Vault<'a> {
         self.silent.set(true);
     }
 
+    /// Each request is told: its step, path, status and time; and what a login brought. Nothing of it is secret.
+    pub(crate) fn tell_requests(&self) {
+        self.verbose.set(true);
+    }
+
     /// The run logs in with something that is not had again.
     pub(crate) fn note_single_use(&self) {
         self.single_use.set(true);
+    }
+
+    /// The run goes on beside a command: what is asked from here on has so long.
+    pub(crate) fn extend(&self, most: Duration) {
+        self.deadline.set(Deadline::new(self.host.elapsed() + most));
     }
 
     /// Sends a request, and sends it again where that is allowed.
@@ -136,16 +158,19 @@ impl<'a> Vault<'a> {
                 )
                 .hint("--timeout allows more");
                 let outcome = Outcome::not_processed(error, None, Patience::Counted);
-                return Exchange { sent: self.host.now(), outcome, declined: tries.declined };
+                return Exchange { sent: self.host.now(), outcome, declined: tries.declined, doubted: tries.doubted };
             };
-            let (body, spends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint && self.single_use.get());
-            let request = Request { method, path, query, token, body, spends, timeout };
-            let sent = self.host.now();
+            let (body, lends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint);
+            let spends = lends && self.single_use.get();
+            let wraps = step == Step::LookupNamespace;
+            let request = Request { method, path, query, token, body, spends, wraps, lends, timeout };
+            let (sent, asked) = (self.host.now(), self.host.elapsed());
             let result = match step {
-                Step::Mint => self.send_to_its_end(&request).await,
-                _ => self.http.send(&request).await,
+                Step::Mint => self.host.watch(step.name(), self.send_to_its_end(&request)).await,
+                _ => self.host.watch(step.name(), self.http.send(&request)).await,
             };
             let answered = result.is_ok();
+            self.tell(step, &request, result.as_ref().ok().map(|reply| reply.status), asked);
             let outcome = self.name_namespace(classify(step, result, self.name(), path, &self.secrets));
             if let Outcome::Done(envelope) = &outcome {
                 self.note(step, path, envelope);
@@ -161,8 +186,34 @@ impl<'a> Vault<'a> {
                 }
             }
             let outcome = outcome.after(tries.again + 1, self.host.elapsed().saturating_sub(begun));
-            return Exchange { sent, outcome, declined: tries.declined };
+            return Exchange { sent, outcome, declined: tries.declined, doubted: tries.doubted };
         }
+    }
+
+    /// Tells a request, where somebody asked for that. Security: joined with stdout, the line may be what a shell
+    /// evaluates; a path has been checked and has no character that acts there.
+    fn tell(&self, step: Step, request: &Request<'_>, status: Option<u16>, asked: Duration) {
+        if !self.verbose.get() {
+            return;
+        }
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        };
+        let came = status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
+        let took = self.host.elapsed().saturating_sub(asked).as_millis();
+        self.host.write_stderr(&format!("ci-creds: {}: {method} {}, {came}, {took} ms\n", step.name(), request.path));
+    }
+
+    /// Tells what a login brought: the policies of the token, and how long it lives.
+    fn tell_login(&self, auth: &Auth) {
+        let policies: Vec<_> = auth.policies.iter().map(|policy| self.quote(policy)).collect();
+        let life = match auth.lease_duration {
+            0 => "without an end".to_owned(),
+            seconds => format!("for {}", render_duration(Duration::from_secs(seconds))),
+        };
+        let policies = if policies.is_empty() { "none that it names".to_owned() } else { policies.join(", ") };
+        self.host.write_stderr(&format!("ci-creds: token: {life}, policies: {policies}\n"));
     }
 
     /// A namespace that is not there is no wrong mount or role: it is told by its name.
@@ -198,6 +249,9 @@ impl<'a> Vault<'a> {
             _ => None,
         });
         token.into_iter().chain(texts).for_each(|secret| self.secrets.note(secret.expose()));
+        if let Some(auth) = envelope.auth.as_ref().filter(|_| self.verbose.get()) {
+            self.tell_login(auth);
+        }
         let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
         self.warnings.borrow_mut().extend(warnings);
     }

@@ -51,6 +51,19 @@ impl Refusal {
         self.status == 400 && self.reason.contains("wrapping token is not valid or does not exist")
     }
 
+    /// AppRole's words for a secret ID that is spent, expired or was never valid.
+    #[must_use]
+    pub fn is_secret_id_invalid(&self) -> bool {
+        self.status == 400 && ["invalid secret id", "invalid role or secret ID"].contains(&self.reason.as_str())
+    }
+
+    /// The token is of a kind that is not renewed: batch, root, or made so.
+    #[must_use]
+    pub(crate) fn is_without_renewal(&self) -> bool {
+        const TEXTS: [&str; 3] = ["batch tokens cannot be renewed", "lease is not renewable", "invalid lease ID"];
+        self.status == 400 && TEXTS.contains(&self.reason.as_str())
+    }
+
     /// There is no namespace of that name.
     #[must_use]
     pub fn is_namespace_unknown(&self) -> bool {

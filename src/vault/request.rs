@@ -12,13 +12,19 @@ use crate::secret::Secret;
 impl Vault<'_> {
     /// `POST sys/wrapping/lookup {token}`, without a token of our own: spends nothing.
     pub(crate) async fn lookup_wrapping(&self, token: &Secret) -> Exchange {
+        self.ask_about(Step::LookupWrapping, token).await
+    }
+
+    /// The same, answered inside a wrapping token: that one is made in the namespace of the request, and its end says
+    /// which that is.
+    pub(crate) async fn lookup_namespace(&self, token: &Secret) -> Exchange {
+        self.ask_about(Step::LookupNamespace, token).await
+    }
+
+    async fn ask_about(&self, step: Step, token: &Secret) -> Exchange {
         let body = object(&[("token", token.expose())]);
-        self.exchange(Call {
-            body: Some(body),
-            secrets: &[token.expose()],
-            ..Call::new(Step::LookupWrapping, Method::Post, "sys/wrapping/lookup")
-        })
-        .await
+        let call = Call::new(step, Method::Post, "sys/wrapping/lookup");
+        self.exchange(Call { body: Some(body), secrets: &[token.expose()], ..call }).await
     }
 
     /// `POST sys/wrapping/unwrap` with the wrapping token in the header and no body: the only form that needs no
@@ -46,6 +52,21 @@ impl Vault<'_> {
     pub(crate) async fn renew_self(&self, token: &Secret, increment: Duration) -> Exchange {
         let call = Call::new(Step::RenewSelf, Method::Post, "auth/token/renew-self");
         let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+    }
+
+    /// The same while a command runs.
+    pub(crate) async fn keep_login(&self, token: &Secret, increment: Duration) -> Exchange {
+        let call = Call::new(Step::KeepLogin, Method::Post, "auth/token/renew-self");
+        let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
+        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+    }
+
+    /// `POST sys/leases/renew {lease_id, increment}`; the default policy grants it. The lease ends so long from now, or at
+    /// its max_ttl. Never without an increment: after one with it, that would shorten the lease.
+    pub(crate) async fn renew_lease(&self, lease: &str, token: &Secret, increment: Duration) -> Exchange {
+        let call = Call::new(Step::RenewLease, Method::Post, "sys/leases/renew");
+        let body = object(&[("lease_id", lease), ("increment", &format!("{}s", increment.as_secs()))]);
         self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
     }
 

@@ -8,6 +8,8 @@ use super::deadline::Phase;
 pub(crate) enum Step {
     /// `sys/wrapping/lookup`: reads, spends nothing.
     LookupWrapping,
+    /// The same, answered inside a wrapping token, which is never opened: where it is made is all that it tells.
+    LookupNamespace,
     /// `sys/wrapping/unwrap`: spends the wrapping token before it answers.
     Unwrap,
     /// Makes one half of what a login takes, which is idle without the other.
@@ -20,6 +22,10 @@ pub(crate) enum Step {
     CreateChild,
     /// `auth/token/renew-self`, with the increment that the token shall live for.
     RenewSelf,
+    /// `auth/token/renew-self` while a command runs: who asks has a rule of his own for sending it again.
+    KeepLogin,
+    /// `sys/leases/renew`, likewise.
+    RenewLease,
     /// The read that makes a credential.
     Mint,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
@@ -46,6 +52,26 @@ pub(crate) enum Again {
 }
 
 impl Step {
+    /// What it does, for a person who waits for it.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LookupWrapping => "look up the wrapping token",
+            Self::LookupNamespace => "look up the namespace of the wrapping token",
+            Self::Unwrap => "unwrap the wrapping token",
+            Self::Prepare => "make a secret ID",
+            Self::LoginOnce | Self::Login => "log in",
+            Self::CreateChild => "create a child token",
+            Self::RenewSelf | Self::KeepLogin => "renew the token",
+            Self::RenewLease => "renew the lease",
+            Self::Mint => "read the credential",
+            Self::LookupSelf => "look up the token",
+            Self::RevokeSelf => "revoke the token",
+            Self::RevokeLease => "revoke the lease",
+            Self::QueueRevocation => "queue the revocation of the lease",
+        }
+    }
+
     /// Whether Vault has nothing to say when it did what it was asked.
     pub(super) fn may_be_silent(self) -> bool {
         matches!(self, Self::RevokeSelf | Self::RevokeLease | Self::QueueRevocation)
@@ -65,9 +91,12 @@ impl Step {
     pub(crate) fn when_ambiguous(self) -> Again {
         match self {
             Self::LookupWrapping
+            | Self::LookupNamespace
             | Self::Prepare
             | Self::CreateChild
             | Self::RenewSelf
+            | Self::KeepLogin
+            | Self::RenewLease
             | Self::Login
             | Self::RevokeSelf
             | Self::QueueRevocation => Again::Yes,
@@ -79,14 +108,17 @@ impl Step {
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 12] = [
+pub(super) const STEPS: [Step; 15] = [
     Step::LookupWrapping,
+    Step::LookupNamespace,
     Step::Unwrap,
     Step::Prepare,
     Step::LoginOnce,
     Step::Login,
     Step::CreateChild,
     Step::RenewSelf,
+    Step::KeepLogin,
+    Step::RenewLease,
     Step::Mint,
     Step::LookupSelf,
     Step::RevokeSelf,
@@ -103,9 +135,12 @@ mod tests {
         let again = STEPS.map(Step::when_ambiguous);
         let expected = [
             Again::Yes,
+            Again::Yes,
             Again::AfterLookup,
             Again::Yes,
             Again::No,
+            Again::Yes,
+            Again::Yes,
             Again::Yes,
             Again::Yes,
             Again::Yes,

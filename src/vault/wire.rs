@@ -33,10 +33,18 @@ pub struct Envelope {
     /// The token of a login.
     pub auth: Option<Auth>,
     /// Present when the answer is wrapped.
-    pub wrap_info: Option<IgnoredAny>,
+    pub wrap_info: Option<WrapInfo>,
     /// For people.
     #[serde(deserialize_with = "null_is_default")]
     pub warnings: Vec<String>,
+}
+
+/// The `wrap_info` block of a wrapped answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WrapInfo {
+    /// The wrapping token.
+    pub token: Option<Secret>,
 }
 
 /// The `auth` block of a login.

@@ -1,17 +1,22 @@
 mod adapter;
 mod after_script;
-mod daemon;
+mod chaos;
+mod cluster;
+mod component;
+pub(crate) mod daemon;
 mod database;
 mod engine;
+mod exec;
 mod identity;
 mod interrupted;
 mod lease;
 mod login;
 mod namespace;
-mod operator;
-mod server;
-mod site;
+pub mod operator;
+pub mod server;
+pub mod site;
 mod slow;
+mod standby;
 mod state;
 mod wrapping;
 

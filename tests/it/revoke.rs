@@ -175,7 +175,7 @@ fn a_job_that_fails_or_is_cancelled_leaves_nothing_alive() {
         job.lose_container();
         let ran = job.after_script();
         assert_eq!(ran.code, 0, "{how}: {ran:?}");
-        assert_eq!(ran.stdout.matches("queued: Vault revokes the credential of ").count(), 2, "{how}: {ran:?}");
+        assert_eq!(ran.stdout.matches("queued: the credential of ").count(), 2, "{how}: {ran:?}");
         assert_eq!(world.vault.live_leases().len(), 0, "{how}");
     }
 }
@@ -299,7 +299,7 @@ fn an_engine_that_fails_has_its_lease_queued() {
     let ran = job.after_script();
     assert_eq!(
         (ran.code, ran.stdout.as_str()),
-        (0, "queued: Vault revokes the credential of aws/creds/user by itself\n"),
+        (0, "queued: the credential of aws/creds/user, which Vault revokes by itself\n"),
         "{ran:?}"
     );
     let asked: Vec<_> = world.requests().into_iter().rev().take(3).collect();
@@ -381,7 +381,7 @@ fn at_a_desk_a_state_is_kept_where_it_is_asked_for_and_removed_with_what_it_name
     assert_eq!(states_in(&folder).len(), 1);
     assert_eq!(world.command("cache").run().ok(), "nothing is kept\n", "a state is no entry of the cache");
     let text = with("revoke --all-mine").run().ok();
-    assert_eq!(text, "queued: Vault revokes the credential of aws/creds/user by itself\n");
+    assert_eq!(text, "queued: the credential of aws/creds/user, which Vault revokes by itself\n");
     assert_eq!((states_in(&folder), world.vault.live_leases().len()), (Vec::new(), 1));
 }
 

@@ -67,6 +67,7 @@ fn credential(shape: &'static Shape) -> impl Strategy<Value = Credential> {
                 id: Some("x/y".into()),
                 renewable: true,
                 expires_at: "2099-12-31T23:59:59Z".parse().ok(),
+                granted_until: None,
                 life: Life::Leased,
             },
             keep_profile: false,

@@ -81,7 +81,8 @@ fn a_job_whose_policy_revokes_no_lease_ends_it_with_its_login_or_says_how_long_i
             assert!(ran.stderr.contains(&told) && ran.stderr.contains(", lives until 20"), "{ran:?}");
             assert_eq!(engine.leases(&role).len(), 1);
         } else {
-            let expected = format!("queued: Vault revokes the credential of afterlogin/creds/{role} by itself\n");
+            let expected =
+                format!("queued: the credential of afterlogin/creds/{role}, which Vault revokes by itself\n");
             assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, expected.as_str(), ""), "{method}");
             engine.wait_until_revoked(&role);
             assert_eq!(engine.users(&role), [""; 0], "{method}");

@@ -42,7 +42,7 @@ impl Lease {
         if !self.renewable {
             return Err(Failure::bad_request("lease is not renewable"));
         }
-        let mut lifetime = Lifetime {
+        let lifetime = Lifetime {
             increment,
             ttl: self.ttl,
             period: Duration::ZERO,
@@ -52,23 +52,18 @@ impl Lease {
             mount_max_ttl: defaults.1,
             started: self.issued,
         };
-        if self.renewal == Renewal::FullOrNothing {
-            lifetime.increment = Duration::ZERO;
-        }
         let (ttl, warnings) =
             lifetime.calculate(now).map_err(|_| Failure::bad_request("past the max TTL, cannot renew"))?;
         self.last_renewal = Some(now);
         match self.renewal {
-            Renewal::FullOrNothing if ttl < self.ttl => Ok(Vec::new()),
-            Renewal::FullOrNothing => {
-                self.expires = now + ttl;
-                Ok(Vec::new())
-            }
-            Renewal::Capped => {
-                self.expires = now + ttl;
-                Ok(warnings)
-            }
+            Renewal::FullOrNothing if increment.is_zero() && ttl < self.ttl => return Ok(Vec::new()),
+            // The core counts by the increment, whatever the plugin says, and keeps what it came to: a renewal without one
+            // is held against that.
+            Renewal::FullOrNothing if ttl >= increment && !increment.is_zero() => self.ttl = ttl,
+            Renewal::FullOrNothing | Renewal::Capped => {}
         }
+        self.expires = now + ttl;
+        Ok(warnings)
     }
 }
 

@@ -79,9 +79,9 @@ fn an_exoscale_lease_is_renewed_in_full_or_not_at_all() {
     let team = Team::new(Dialect::Vault1_16);
     let token = team.token();
     let id = lend(&team, &token)["lease_id"].clone();
-    let renew = || team.client.put("sys/leases/renew", &token, &json!({ "lease_id": id, "increment": "1m" })).json();
+    let renew = || team.client.put("sys/leases/renew", &token, &json!({ "lease_id": id })).json();
     team.vault.advance(Duration::from_secs(600));
-    assert_eq!(renew()["lease_duration"], 900, "the wish is not heard");
+    assert_eq!(renew()["lease_duration"], 900);
     assert_eq!(team.client.put("auth/token/renew-self", &token, &json!({ "increment": "1h" })).status, 200);
     team.vault.advance(Duration::from_secs(295));
     assert_eq!(renew()["lease_duration"], 900, "900 more still fit");
@@ -90,6 +90,40 @@ fn an_exoscale_lease_is_renewed_in_full_or_not_at_all() {
     assert!(refused["warnings"].is_null());
     let left = refused["lease_duration"].as_u64().unwrap();
     assert!((838..=840).contains(&left), "900 would not fit any more, 840 remain: {left}");
+}
+
+// Vault 1.8 and OpenBao 2.7.2 with plugin 0.4.3: the plugin does not look at the increment, and Vault's core counts by it.
+#[test]
+fn an_exoscale_lease_takes_the_wish_and_is_held_against_it_by_a_renewal_without_one() {
+    let team = Team::new(Dialect::Vault1_16);
+    let token = team.token();
+    let id = lend(&team, &token)["lease_id"].clone();
+    let renew = |body: serde_json::Value| team.client.put("sys/leases/renew", &token, &body).json();
+    let wish = |increment: &str| renew(json!({ "lease_id": id, "increment": increment }));
+    assert_eq!(wish("60s")["lease_duration"], 60);
+    assert_eq!(renew(json!({ "lease_id": id }))["lease_duration"], 60, "the short life sticks");
+    assert_eq!((&wish("15m")["lease_duration"], &wish("16m")["lease_duration"]), (&json!(900), &json!(960)));
+    let capped = wish("100h");
+    assert!((1_790..=1_800).contains(&capped["lease_duration"].as_u64().unwrap()), "{capped}");
+    assert!(text(&capped["warnings"][0]).contains("exceeded the effective max_ttl"), "{capped}");
+    let shortened = renew(json!({ "lease_id": id }))["lease_duration"].as_u64().unwrap();
+    assert!((950..=960).contains(&shortened), "{shortened}");
+}
+
+#[test]
+fn an_exoscale_lease_takes_a_wish_too_and_goes_on_with_it() {
+    let team = Team::new(Dialect::OpenBao);
+    let token = team.token();
+    let id = lend(&team, &token)["lease_id"].clone();
+    let renew = |increment: &str| {
+        team.client.put("sys/leases/renew", &token, &json!({ "lease_id": id, "increment": increment })).json()
+    };
+    for (increment, granted) in [("", 900), ("60s", 60), ("", 60), ("15m", 900), ("16m", 960), ("0", 960)] {
+        assert_eq!(renew(increment)["lease_duration"], granted, "{increment:?}");
+    }
+    let capped = renew("48h");
+    assert!((1_795..=1_800).contains(&capped["lease_duration"].as_u64().unwrap()), "{capped}");
+    assert!(text(&capped["warnings"][0]).starts_with("TTL of \"48h\" exceeded the effective max_ttl of "), "{capped}");
 }
 
 #[test]

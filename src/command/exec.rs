@@ -1,0 +1,163 @@
+//! `ci-creds exec`: a command that runs with credentials, which are renewed while it runs and revoked when it has ended.
+
+use crate::auth::Session;
+use crate::chain;
+use crate::config::{Exec, Plan, Task, removed_variables};
+use crate::credential::Credential;
+use crate::custody::Custody;
+use crate::error::{Error, Kind, Result, printable};
+use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
+use crate::renewal::Renewal;
+use crate::revocation::{self, Revocation};
+use crate::secret::Secret;
+use crate::source::{Source, VaultSource};
+use crate::variables as var;
+use crate::vault::client::Vault;
+
+use super::{fetch, start_runtime, take_warnings, write_stderr};
+
+/// The exit code of what goes wrong before the command starts, as `env`, `nice` and `timeout` have it.
+const BEFORE: u8 = 125;
+
+/// Runs the command. Returns how it ended, which is how this process shall end too.
+///
+/// # Errors
+/// Why it was not started, and the exit code of that.
+pub(crate) fn run(mut exec: Exec, host: &Host) -> Result<Ending, StartFailure> {
+    // Nothing is made for a command that cannot run.
+    let program = host.find_program(&exec.command)?;
+    prepare(&mut exec, host).map_err(before)?;
+    let vault = Vault::new(exec.task.connection(), host).map_err(before)?;
+    start_runtime(host).map_err(before)?.block_on(run_with(exec, &program, &vault, host))
+}
+
+fn before(error: Error) -> StartFailure {
+    StartFailure { error, code: BEFORE }
+}
+
+/// Says, when asked, where each value came from, and reads the certificates to believe.
+fn prepare(exec: &mut Exec, host: &Host) -> Result<()> {
+    if let Task::Read(plan, others) = &mut exec.task {
+        fetch::explain(plan, host);
+        let readiness = plan.readiness.iter_mut().chain(others.iter_mut().filter_map(|one| one.readiness.as_mut()));
+        for readiness in readiness {
+            readiness.read_roots(host)?;
+        }
+    }
+    exec.task.connection_mut().read_roots(host)
+}
+
+async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &Host) -> Result<Ending, StartFailure> {
+    let signals = Interrupt::listen_unless_ignored().map_err(before)?;
+    let mut custody = Custody::new(vault, None, host, signals);
+    let (session, mut credentials) = match obtain(&mut exec.task, vault, &mut custody, host).await {
+        Ok(made) => made,
+        Err(error) => return Err(before(custody.fail(error))),
+    };
+    let mut renewal = Renewal::new(vault, &session, &credentials, exec.want.as_ref(), exec.verbose, host);
+    match custody.race(renewal.begin(&session, exec.leash)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(before(custody.abandon(error).await)),
+        Err(signal) => return Err(before(custody.fail(signal))),
+    }
+    let environment = environment(&exec, &session, &credentials);
+    // The values are in the environment now, and of no more use here.
+    credentials.iter_mut().for_each(|one| one.values.clear());
+    let signals = custody.hand_on().await.map_err(before)?;
+    write_stderr(take_warnings(host), host);
+    vault.keep_silent();
+    let ended = match Foreground::start(program, environment, signals, host) {
+        Ok(mut command) => tokio::select! {
+            biased;
+            ended = command.wait() => Ok(ended),
+            never = keep(&mut renewal) => match never {},
+        },
+        Err(error) => Err(error),
+    };
+    let returned = revocation::revoke_all(vault, &session, &credentials).await;
+    let leaks = tell(&returned, &exec, host);
+    match ended {
+        Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),
+        ended => ended,
+    }
+}
+
+/// Renews for as long as the command runs.
+async fn keep(renewal: &mut Renewal<'_>) -> std::convert::Infallible {
+    renewal.run().await;
+    std::future::pending().await
+}
+
+/// One login, and one read a credential. All of it is owed.
+async fn obtain(
+    task: &mut Task,
+    vault: &Vault<'_>,
+    custody: &mut Custody<'_>,
+    host: &Host,
+) -> Result<(Session, Vec<Credential>)> {
+    let source = Source::Vault(VaultSource { vault, host });
+    match task {
+        Task::LogIn(access) => Ok((source.log_in(&access.login, custody).await?, Vec::new())),
+        Task::Read(plan, others) => {
+            let (first, mut session) = source.obtain(plan, custody).await?;
+            wait_until_known(&first, plan, custody, host).await?;
+            let mut credentials = vec![first];
+            for wanted in std::mem::take(others) {
+                plan.go_on_to(wanted);
+                let (next, renewed) = source.obtain_more(session, plan, custody).await?;
+                wait_until_known(&next, plan, custody, host).await?;
+                session = renewed;
+                credentials.push(next);
+            }
+            plan.login.identity.forget();
+            Ok((session, credentials))
+        }
+    }
+}
+
+/// Waits until the credential works, where somebody asked for that.
+async fn wait_until_known(one: &Credential, plan: &Plan, custody: &mut Custody<'_>, host: &Host) -> Result<()> {
+    match custody.race(chain::wait_until_known(one, plan, host)).await? {
+        Ok(()) => Ok(()),
+        Err(error) => Err(custody.clean_up(error).await),
+    }
+}
+
+/// What the command gets beside what we have: the credentials. And what it does not get: whatever its tools would use in
+/// their place, and everything that is ours alone.
+fn environment(exec: &Exec, session: &Session, credentials: &[Credential]) -> Environment {
+    let (mut removed, removed_prefixes) = removed_variables(exec.id_token_variable.as_deref());
+    let mut set = Vec::new();
+    for one in credentials {
+        removed.extend(one.stale_variables().into_iter().map(str::to_owned));
+        removed.extend(one.shape.sources.iter().map(|name| (*name).to_owned()));
+        set.extend(one.variables().map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned()))));
+    }
+    // What one credential sets, another one's list does not take away.
+    removed.retain(|name| !set.iter().any(|(known, _)| known == name));
+    if let Some(beside) = &exec.vault {
+        let twin = |name: &str| name.strip_prefix(var::VAULT).map(|rest| format!("{}{rest}", var::BAO));
+        removed.extend(beside.iter().filter_map(|(name, _)| twin(name)));
+        set.extend(beside.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(value.clone()))));
+        set.push((var::VAULT_TOKEN.to_owned(), session.token.duplicate()));
+    }
+    Environment { removed, removed_prefixes, set }
+}
+
+/// Tells what became of everything, as far as somebody asked or must act. Returns whether something lives on that could
+/// have been revoked.
+fn tell(returned: &[Revocation], exec: &Exec, host: &Host) -> bool {
+    for one in returned {
+        let text = printable(&one.render());
+        if one.is_leak() && exec.strict_revoke {
+            let error = Error::new(Kind::Leak, text)
+                .hint("vault lease revoke or vault token revoke ends it; the policy of a job needs sys/leases/revoke for that");
+            host.write_stderr(&error.render(exec.verbose));
+        } else if one.is_leak() {
+            host.write_stderr(&format!("ci-creds: warning: {text}\n"));
+        } else if exec.verbose {
+            host.write_stderr(&format!("ci-creds: {text}\n"));
+        }
+    }
+    returned.iter().any(Revocation::is_leak)
+}

@@ -1,0 +1,266 @@
+//! What `ci-creds exec` does: which credentials the command gets, for how long, and what else is in its environment.
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::output::{Delivery, Output};
+use super::plan::{Access, CredentialPlan, Plan};
+use super::source::Layers;
+use super::{file, resolve_access_by, resolve_wanted};
+use crate::cli;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::http::address::Address;
+use crate::http::transport::Connection;
+use crate::origin::Origin;
+use crate::origin::WithOrigin;
+use crate::render::format::Format;
+use crate::time::parse_duration;
+use crate::variables as var;
+
+/// A run of a command.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    /// What is asked of Vault.
+    pub task: Task,
+    /// Whether the command gets the Vault token, and the variables beside it.
+    pub vault: Option<Vec<(&'static str, String)>>,
+    /// How long the credentials must last, counted from now, and who says so. `None` when nobody knows.
+    pub want: Option<WithOrigin<Duration>>,
+    /// How long the login lives when nobody renews it, and whether the user insists on that.
+    pub leash: Option<Leash>,
+    /// Whether the exit code tells of what was not revoked.
+    pub strict_revoke: bool,
+    /// Whether to say what is done.
+    pub verbose: bool,
+    /// A variable that this job's own flags call a secret.
+    pub id_token_variable: Option<String>,
+    /// The command, its arguments behind it.
+    pub command: Vec<OsString>,
+}
+
+/// A login, and what is read by it.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// One credential, and others after it.
+    Read(Box<Plan>, Vec<CredentialPlan>),
+    /// The login alone.
+    LogIn(Box<Access>),
+}
+
+impl Task {
+    /// How Vault is reached.
+    pub(crate) fn connection_mut(&mut self) -> &mut Connection {
+        match self {
+            Self::Read(plan, _) => &mut plan.connection,
+            Self::LogIn(access) => &mut access.connection,
+        }
+    }
+
+    /// How Vault is reached.
+    #[must_use]
+    pub(crate) fn connection(&self) -> &Connection {
+        match self {
+            Self::Read(plan, _) => &plan.connection,
+            Self::LogIn(access) => &access.connection,
+        }
+    }
+}
+
+/// The leash: how long a login lives that nobody renews.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leash {
+    /// So long.
+    pub length: Duration,
+    /// Whether a flag asks for it, so that a login which knows none is an error.
+    pub demanded: bool,
+}
+
+/// The leash of a job.
+const LEASH: Duration = Duration::from_secs(300);
+/// A shorter one would end with a slow server or a busy machine.
+const SHORTEST_LEASH: Duration = Duration::from_secs(30);
+
+/// Decides everything about a run of a command.
+///
+/// # Errors
+/// As [`super::resolve_fetch`].
+pub(crate) fn resolve_exec(flags: cli::ExecFlags, volume: cli::Volume, host: &Host) -> Result<Exec> {
+    check_flags(&flags)?;
+    let files = file::read_files(host, flags.connection.config.as_deref())?;
+    let layers = Layers { host, files: &files };
+    let want = resolve_want(&flags, &layers)?;
+    let leash = resolve_leash(&flags, &layers)?;
+    let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
+    let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
+    let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
+    let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
+    let id_token_variable = layers
+        .text(("", flags.login.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?
+        .map(|name| name.value);
+    let task = match wanted.next() {
+        Some(first) => {
+            let output = Output {
+                format: Format::Shell,
+                delivery: Delivery::Environment,
+                verbose: volume.verbose,
+                quiet: volume.quiet,
+                in_a_job: false,
+                keep_profile: first.keep_profile,
+            };
+            let mut plan = Plan::new(connection, login, first, None, output);
+            plan.reads = flags.wanted.len() as u64;
+            Task::Read(Box::new(plan), wanted.collect())
+        }
+        None => Task::LogIn(Box::new(Access { connection, login })),
+    };
+    let (strict_revoke, verbose, command) = (flags.strict_revoke, volume.verbose, flags.command);
+    Ok(Exec { task, vault, want, leash, strict_revoke, verbose, id_token_variable, command })
+}
+
+fn check_flags(flags: &cli::ExecFlags) -> Result<()> {
+    if let Some((setting, cloud)) = flags.stray_setting {
+        let text =
+            format!("{} is for {}, and no credential of {} is asked for", setting.flag, cloud.command, cloud.command);
+        return Err(
+            Error::new(Kind::Usage, text).hint(format!("ci-creds exec {} …, or drop {}", cloud.command, setting.flag))
+        );
+    }
+    if flags.wanted.len() > 1 && flags.wanted.iter().any(|one| one.engine.mount.is_some()) {
+        let variables: Vec<_> = flags.wanted.iter().map(|one| one.cloud.mount_variable).collect();
+        return Err(Error::new(Kind::Usage, "--mount names the mount of one engine, and more than one is asked")
+            .hint(format!("set {}, or `mount` in the configuration file", variables.join(" and "))));
+    }
+    Ok(())
+}
+
+/// How long the credentials must last: what the user says, or what is left of a GitLab job.
+fn resolve_want(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<WithOrigin<Duration>>> {
+    if let Some(text) = &flags.ttl {
+        let text = WithOrigin { value: text.clone(), origin: Origin::Flag("--ttl") };
+        return Ok(Some(WithOrigin { value: parse_duration(&text)?, origin: text.origin }));
+    }
+    let (Some(started), Some(timeout)) =
+        (layers.variable(var::CI_JOB_STARTED_AT)?, layers.variable(var::CI_JOB_TIMEOUT)?)
+    else {
+        return Ok(None);
+    };
+    let left = parse_left(&started.value, &timeout.value, layers.host.now());
+    Ok(left.map(|value| WithOrigin { value, origin: timeout.origin }))
+}
+
+/// What is left of a job that began at `started` and may run for so many seconds. `None` when that cannot be read, or
+/// when nothing is left.
+fn parse_left(started: &str, timeout: &str, now: Timestamp) -> Option<Duration> {
+    let started: Timestamp = started.parse().ok()?;
+    let timeout = Duration::from_secs(timeout.parse().ok()?);
+    let left = started.checked_add(timeout).ok()?.duration_since(now);
+    Duration::try_from(left).ok().filter(|left| !left.is_zero())
+}
+
+fn resolve_leash(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<Leash>> {
+    match flags.leash.as_deref().map(str::trim) {
+        Some("off") => Ok(None),
+        Some(text) => {
+            let text = WithOrigin { value: text.to_owned(), origin: Origin::Flag("--leash") };
+            let length = parse_duration(&text)?;
+            if length < SHORTEST_LEASH {
+                return Err(Error::new(Kind::Usage, "--leash is shorter than 30s").hint("--leash 30s, or --leash off"));
+            }
+            Ok(Some(Leash { length, demanded: true }))
+        }
+        None => Ok(layers.job().is_in_a_job()?.then_some(Leash { length: LEASH, demanded: false })),
+    }
+}
+
+/// By what the command finds the Vault that its token is for.
+fn vault_variables(
+    connection: &Connection,
+    flags: &cli::ExecFlags,
+    layers: &Layers<'_>,
+) -> Result<Vec<(&'static str, String)>> {
+    let address = match &connection.address {
+        Address::Tcp(server) => server.base(),
+        Address::Unix(path) => format!("unix://{}", path.display()),
+    };
+    let mut variables = vec![(var::VAULT_ADDR, address)];
+    variables.extend(connection.namespace.clone().map(|name| (var::VAULT_NAMESPACE, name)));
+    variables.extend(connection.server_name.clone().map(|name| (var::VAULT_TLS_SERVER_NAME, name)));
+    let flag = &flags.connection;
+    for (name, path) in [
+        (
+            var::VAULT_CACERT,
+            layers
+                .path(("--ca-file", flag.ca_file.as_deref()), &[var::VAULT_CACERT], |file| file.ca_file.as_deref())?,
+        ),
+        (
+            var::VAULT_CAPATH,
+            layers
+                .path(("--ca-path", flag.ca_path.as_deref()), &[var::VAULT_CAPATH], |file| file.ca_path.as_deref())?,
+        ),
+    ] {
+        variables.extend(path.and_then(|path| Some((name, path.value.to_str()?.to_owned()))));
+    }
+    Ok(variables)
+}
+
+/// The variables of ours that no command gets: what proves who the job is, and what only we read. Their names, and how the
+/// others begin.
+#[must_use]
+pub(crate) fn removed_variables(id_token: Option<&str>) -> (Vec<String>, Vec<&'static str>) {
+    let mut names = Vec::new();
+    for name in var::SECRETS.into_iter().chain(id_token).map(Cow::Borrowed) {
+        let twin = name.strip_prefix(var::VAULT).map(|rest| format!("{}{rest}", var::BAO));
+        for name in std::iter::once(name.into_owned()).chain(twin) {
+            names.extend([format!("{name}_FILE"), name]);
+        }
+    }
+    (names, vec![var::OWN])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_job_is_its_start_and_its_timeout_less_what_has_passed() {
+        let now: Timestamp = "2026-11-20T12:10:00Z".parse().unwrap();
+        let left = |started, timeout| parse_left(started, timeout, now).map(|left| left.as_secs());
+        assert_eq!(left("2026-11-20T12:00:00Z", "3600"), Some(3000));
+        assert_eq!(left("2026-11-20T13:00:00+01:00", "3600"), Some(3000));
+        for (started, timeout) in [
+            ("2026-11-20T12:00:00Z", "600"),
+            ("2026-11-20T10:00:00Z", "3600"),
+            ("soon", "3600"),
+            ("2026-11-20T12:00:00Z", "1h"),
+            ("2026-11-20T12:00:00Z", "99999999999999999999"),
+        ] {
+            assert_eq!(left(started, timeout), None, "{started} {timeout}");
+        }
+    }
+
+    #[test]
+    fn no_command_gets_a_secret_of_ours_under_any_of_its_names() {
+        let (names, prefixes) = removed_variables(Some("MY_TOKEN"));
+        for name in [
+            "VAULT_TOKEN",
+            "BAO_TOKEN",
+            "VAULT_TOKEN_FILE",
+            "BAO_TOKEN_FILE",
+            "VAULT_SECRET_ID",
+            "BAO_SECRET_ID_FILE",
+            "VAULT_WRAPPING_TOKEN",
+            "VAULT_ID_TOKEN",
+            "VAULT_ROLE_ID",
+            "CI_JOB_JWT_V2",
+            "MY_TOKEN",
+        ] {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+        assert!(!names.iter().any(|name| ["VAULT_ADDR", "VAULT_NAMESPACE"].contains(&name.as_str())));
+        assert_eq!(prefixes, ["CI_CREDS_"]);
+    }
+}

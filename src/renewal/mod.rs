@@ -1,0 +1,292 @@
+//! What keeps a credential alive while a command runs: its lease is renewed, and so is the login that it hangs on.
+//!
+//! Nothing here makes a credential. What cannot be renewed expires, and the user is told in time.
+
+mod term;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::auth::Session;
+use crate::config::Leash;
+use crate::credential::{Credential, Life};
+use crate::error::{Error, Kind, Result, printable};
+use crate::host::Host;
+use crate::origin::{Origin, WithOrigin};
+use crate::secret::Secret;
+use crate::time::{MARGIN, end_of, render_time};
+use crate::vault::client::{Exchange, Vault};
+use crate::vault::outcome::Outcome;
+use crate::vault::wire::Envelope;
+
+use term::{Goal, Term, TermLimit};
+
+/// So long one renewal may take.
+const REQUEST: Duration = Duration::from_secs(20);
+/// So long the first ones may take together, which the command waits for.
+const START: Duration = Duration::from_secs(10);
+/// How Vault says that a TTL is longer than the engine or the mount allows.
+const CAPPED: &str = "exceeded the effective max_ttl";
+/// What limits a lease, and what to change.
+const MAX_TTL: &str = "raise max_ttl of the engine's role, or of its mount";
+/// A login that was to live for so long, and lives longer by more than this, has a period of its own.
+const A_MOMENT: Duration = Duration::from_secs(5);
+
+/// The leases of a run and its login.
+pub(crate) struct Renewal<'a> {
+    vault: &'a Vault<'a>,
+    host: &'a Host,
+    token: Secret,
+    held: Vec<Held>,
+    /// Whether the user himself says how long the credentials must last.
+    demanded: bool,
+    verbose: bool,
+}
+
+/// One of them.
+struct Held {
+    what: What,
+    term: Term,
+}
+
+enum What {
+    /// The token of the login.
+    Login,
+    /// A lease: its id and its path.
+    Lease(String, String),
+    /// A credential that no lease ends: its path.
+    Unleased(String),
+}
+
+/// What one renewal came to.
+enum RenewalAnswer {
+    /// It lives until then, and whether Vault says that it gives no more.
+    Until(Timestamp, Timestamp, bool),
+    /// Vault does not renew it.
+    Refused(String),
+    /// It may fare better later.
+    Failed(Error),
+}
+
+impl<'a> Renewal<'a> {
+    /// Nothing is asked yet. `want` is how long the credentials must last from now on, when that is known.
+    pub(crate) fn new(
+        vault: &'a Vault<'a>,
+        session: &Session,
+        credentials: &[Credential],
+        want: Option<&WithOrigin<Duration>>,
+        verbose: bool,
+        host: &'a Host,
+    ) -> Self {
+        let now = host.now();
+        let goal = want.and_then(|want| now.checked_add(want.value).ok());
+        let demanded = want.is_some_and(|want| matches!(want.origin, Origin::Flag(_)));
+        let mut held: Vec<_> = credentials.iter().filter_map(|one| hold_credential(one, session, goal, now)).collect();
+        held.extend(hold_login(session, goal, now));
+        Self { vault, host, token: session.token.duplicate(), held, demanded, verbose }
+    }
+
+    /// Renews, before the command starts, what must live longer than Vault granted, and puts the login on its leash.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when a leash is demanded of a login that knows none.
+    pub(crate) async fn begin(&mut self, session: &Session, leash: Option<Leash>) -> Result<()> {
+        self.vault.extend(START);
+        for index in 0..self.held.len() {
+            let held = &self.held[index];
+            let goal = matches!(held.term.goal, Goal::Until(_)) && held.term.fate.is_none();
+            if goal && matches!(held.what, What::Lease(..)) {
+                self.renew(index).await;
+                self.tell_what_was_given(index);
+            }
+        }
+        match leash {
+            Some(leash) => self.put_on_leash(session, leash).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Renews whatever needs it, and tells of what ends. Returns when nothing is left to do.
+    pub(crate) async fn run(&mut self) {
+        while let Some(next) = self.held.iter().filter_map(Held::next).min() {
+            let pause = Duration::try_from(next.duration_since(self.host.now())).unwrap_or_default();
+            tokio::time::sleep(pause).await;
+            let now = self.host.now();
+            for index in 0..self.held.len() {
+                if self.held[index].term.due.is_some_and(|due| due <= now) {
+                    self.vault.extend(REQUEST);
+                    self.renew(index).await;
+                }
+                self.tell_of_the_end(index);
+            }
+        }
+    }
+
+    async fn renew(&mut self, index: usize) {
+        let increment = self.held[index].term.increment(self.host.now());
+        let renewed = match &self.held[index].what {
+            What::Lease(id, _) => read_answer(self.vault.renew_lease(id, &self.token, increment).await, |envelope| {
+                envelope.lease_duration
+            }),
+            What::Login => {
+                let login = |envelope: &Envelope| envelope.auth.as_ref().map_or(0, |auth| auth.lease_duration);
+                read_answer(self.vault.keep_login(&self.token, increment).await, login)
+            }
+            What::Unleased(_) => return,
+        };
+        let (now, jitter) = (self.host.now(), fastrand::f64());
+        let term = &mut self.held[index].term;
+        match renewed {
+            RenewalAnswer::Until(sent, end, capped) => term.renew(sent, end, capped, jitter),
+            RenewalAnswer::Refused(because) => term.refuse(because),
+            RenewalAnswer::Failed(error) => {
+                term.fail(now, jitter);
+                if self.verbose {
+                    let name = self.held[index].what.name();
+                    self.say(&format!("not renewed: {name}: {}", error.message()));
+                }
+            }
+        }
+    }
+
+    async fn put_on_leash(&mut self, session: &Session, leash: Leash) -> Result<()> {
+        let because = match self.held.iter().position(|held| matches!(held.what, What::Login)) {
+            None => why_none(session).to_owned(),
+            Some(index) => {
+                let now = self.host.now();
+                let end = self.held[index].term.end;
+                self.held[index].term = Term::new(Goal::Leash(leash.length), end, now, 0.0);
+                self.renew(index).await;
+                let term = &mut self.held[index].term;
+                let left = Duration::try_from(term.end.duration_since(now)).unwrap_or_default();
+                match &term.fate {
+                    Some(TermLimit::Refused(because)) => format!("Vault does not renew its token ({because})"),
+                    None if term.due.is_some() && left > leash.length + A_MOMENT && term.end != end => {
+                        *term = Term::new(Goal::For(left), term.end, now, fastrand::f64());
+                        "its token is periodic, and Vault renews it for its period alone".to_owned()
+                    }
+                    _ => return Ok(()),
+                }
+            }
+        };
+        if leash.demanded {
+            let text = format!("--leash cannot hold this login: {because}");
+            return Err(Error::new(Kind::Config, text).hint("drop --leash, or pass --leash off"));
+        }
+        if self.verbose {
+            self.say(&format!("no leash: {because}"));
+        }
+        Ok(())
+    }
+
+    /// Says that Vault gave less than the user asked for. What a job merely may need is told when its end is near.
+    fn tell_what_was_given(&mut self, index: usize) {
+        let Held { what, term } = &mut self.held[index];
+        let (name, end) = (what.name(), render_time(term.end));
+        if self.demanded && term.fate == Some(TermLimit::Capped) {
+            term.told = true;
+            self.say(&format!("warning: {name} expires at {end}, before --ttl is over; {MAX_TTL}"));
+        } else if self.verbose && matches!(term.fate, Some(TermLimit::Capped | TermLimit::Reached)) {
+            self.say(&format!("renewed: {name}, until {end}"));
+        }
+    }
+
+    fn tell_of_the_end(&mut self, index: usize) {
+        let now = self.host.now();
+        let Held { what, term } = &mut self.held[index];
+        if term.warn_at().is_none_or(|when| when > now) {
+            return;
+        }
+        term.told = true;
+        let why = match (&term.fate, &*what) {
+            (Some(TermLimit::Reached), _) => "that is as long as it was asked to last: --ttl asks for more".to_owned(),
+            (Some(TermLimit::Fixed), What::Login) => "nobody can renew that token".to_owned(),
+            (Some(TermLimit::Fixed), _) => "nobody can renew it: --ttl asks for a longer one".to_owned(),
+            (Some(TermLimit::Capped), What::Login) => {
+                "raise token_max_ttl or token_explicit_max_ttl of the login's role".to_owned()
+            }
+            (Some(TermLimit::Capped), _) => MAX_TTL.to_owned(),
+            (Some(TermLimit::Refused(because)), _) => format!("Vault does not renew it ({because})"),
+            (None, _) => "Vault does not answer its renewal, which is sent again".to_owned(),
+        };
+        let text = format!("{} expires at {}, and the command still runs; {why}", what.name(), render_time(term.end));
+        self.say(&format!("warning: {text}"));
+    }
+
+    fn say(&self, text: &str) {
+        self.host.write_stderr(&format!("ci-creds: {}\n", printable(text)));
+    }
+}
+
+impl Held {
+    /// When something is to be done about it.
+    fn next(&self) -> Option<Timestamp> {
+        let ends = [self.term.due, self.term.warn_at()];
+        ends.into_iter().flatten().min()
+    }
+}
+
+impl What {
+    fn name(&self) -> String {
+        match self {
+            Self::Login => "the token of this login".into(),
+            Self::Lease(_, path) | Self::Unleased(path) => format!("the credential of {path}"),
+        }
+    }
+}
+
+fn hold_credential(one: &Credential, session: &Session, goal: Option<Timestamp>, now: Timestamp) -> Option<Held> {
+    let end = one.lease.granted_until?;
+    let path = one.path.clone();
+    let (what, term) = match (&one.lease.id, one.lease.life) {
+        (Some(id), Life::Leased) if one.lease.renewable && session.uses == 0 => {
+            let given = Duration::try_from(end.duration_since(now)).unwrap_or_default();
+            // Whole seconds, as Vault granted them a moment ago.
+            let given = Duration::from_secs(given.as_secs() + 1);
+            let term = Term::new(goal.map_or(Goal::For(given), Goal::Until), end, now, fastrand::f64());
+            (What::Lease(id.clone(), path), term)
+        }
+        _ => (What::Unleased(path), Term::fixed(end, now)),
+    };
+    Some(Held { what, term })
+}
+
+/// The login, where it is ours to renew.
+fn hold_login(session: &Session, goal: Option<Timestamp>, now: Timestamp) -> Option<Held> {
+    let end = session.expires_at?.checked_add(MARGIN).ok()?;
+    if !session.own || session.batch || session.uses != 0 {
+        return None;
+    }
+    let given = Duration::try_from(end.duration_since(now)).unwrap_or_default();
+    let given = Duration::from_secs(given.as_secs() + 1);
+    let term = Term::new(goal.map_or(Goal::For(given), Goal::Until), end, now, fastrand::f64());
+    Some(Held { what: What::Login, term })
+}
+
+/// Why a login that is not held cannot be put on a leash.
+fn why_none(session: &Session) -> &'static str {
+    match session {
+        Session { own: false, .. } => {
+            "ci-creds never shortens a token that you supply (--child-token uses a child of it)"
+        }
+        Session { batch: true, .. } => "its token is a batch token, which nobody can renew or shorten",
+        Session { uses: 1.., .. } => "its token is good for a counted number of requests, and each renewal is one",
+        _ => "its token has no TTL",
+    }
+}
+
+fn read_answer(exchange: Exchange, seconds: impl Fn(&Envelope) -> u64) -> RenewalAnswer {
+    match exchange.outcome {
+        Outcome::Done(envelope) => {
+            let capped = envelope.warnings.iter().any(|text| text.contains(CAPPED));
+            // Zero is less than a second: it has all but ended.
+            let end = end_of(exchange.sent, seconds(&envelope)).unwrap_or(exchange.sent);
+            RenewalAnswer::Until(exchange.sent, end, capped)
+        }
+        Outcome::Refused(refusal) => RenewalAnswer::Refused(refusal.because()),
+        Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
+            RenewalAnswer::Failed(error)
+        }
+    }
+}
