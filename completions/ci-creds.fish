@@ -31,6 +31,7 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -s V -l version -d 'Prin
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exoscale" -d 'Fetch an Exoscale API key and print it for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "aws" -d 'Fetch AWS credentials and print them for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exec" -d 'Run a command with credentials that expire with it'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "revoke" -d 'Revoke every credential and login of this job'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'List cached credentials: identity, role, expiry'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print a manual page'
@@ -83,6 +84,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sos -d 'F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l via-file -d 'Print only a line that sources a private file, which removes itself'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l cache -d 'Cache the credential, and the login of a single-use secret, for the next calls of this job'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l no-cache -d 'Neither read nor write the cache [default: only --format process has one]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l no-keep-state -d 'Do not note the lease and the login'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l replace-profile -d 'Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l reveal -d 'Print it even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
@@ -143,6 +146,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l keep-profile -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via-file -d 'Print only a line that sources a private file, which removes itself'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l cache -d 'Cache the credential, and the login of a single-use secret, for the next calls of this job'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l no-cache -d 'Neither read nor write the cache [default: only --format process has one]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l no-keep-state -d 'Do not note the lease and the login'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l replace-profile -d 'Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l reveal -d 'Print it even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
@@ -199,10 +204,46 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l child-token -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
+secret-id\t'A secret id and the role id'
+generator-token\t'A token that may only create one-time secret ids, and the role id'
+id-token\t'A GitLab ID token'
+token\t'A Vault token'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l secret-id-file -d 'The file that holds the secret id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l token-file -d 'The file that holds the Vault token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s n -l namespace -d 'The namespace' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l client-cert -d 'The PEM file of the client certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l client-key -d 'The PEM file of its key' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l all-mine -d 'Revoke what this login made in any job, with any role, and at any mount'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s h -l help -d 'Print help'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -f -a "clear" -d 'Revoke the leases that this login can revoke, and remove its entries'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -f -a "clear" -d 'Revoke every credential and login of this job, as ci-creds revoke does'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
 secret-id\t'A secret id and the role id'
 generator-token\t'A token that may only create one-time secret ids, and the role id'
@@ -253,5 +294,5 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s q -l quiet
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale aws vault"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws exec cache completions man help version"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws exec cache completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws exec revoke cache completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws exec revoke cache completions man help version"

@@ -124,8 +124,26 @@ pub struct CacheFlags {
 /// What to do with the cache.
 #[derive(Subcommand)]
 pub enum CacheAction {
-    /// Revoke the leases that this login can revoke, and remove its entries
+    /// Revoke every credential and login of this job, as ci-creds revoke does
     Clear(ClearFlags),
+}
+
+/// Likewise.
+pub(super) const REVOKE: &str = "Revoke every credential and login of this job";
+
+/// `ci-creds revoke`.
+#[derive(Args)]
+#[command(about = REVOKE)]
+pub struct RevokeFlags {
+    /// Revoke what this login made in any job, with any role, and at any mount
+    #[arg(long)]
+    pub all_mine: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub login: LoginFlags,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub connection: ConnectionFlags,
 }
 
 /// `ci-creds cache clear`.
@@ -171,6 +189,12 @@ pub struct OutputFlags {
     /// Neither read nor write the cache [default: only --format process has one]
     #[arg(long, hide_short_help = true)]
     pub no_cache: bool,
+    /// Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]
+    #[arg(long, conflicts_with = "no_keep_state", hide_short_help = true)]
+    pub keep_state: bool,
+    /// Do not note the lease and the login
+    #[arg(long, hide_short_help = true)]
+    pub no_keep_state: bool,
     /// Write the credential into this credentials file
     ///
     /// It is edited in place: other profiles stay. Implies --format file.

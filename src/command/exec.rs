@@ -79,7 +79,7 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
         Err(error) => Err(error),
     };
     renewal.note_ends(&mut session, &mut credentials);
-    let returned = revocation::give_back(vault, &session, &credentials, host).await;
+    let returned = revocation::revoke_all(vault, &session, &credentials).await;
     let leaks = tell(&returned, &exec, host);
     match ended {
         Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),

@@ -258,8 +258,10 @@ fn a_text_that_repeats_what_was_sent_is_withheld() {
     });
 }
 
+type Encoding = (&'static str, fn(&str) -> String);
+
 /// How a server might write a text.
-const ENCODINGS: [(&str, fn(&str) -> String); 10] = [
+const ENCODINGS: [Encoding; 10] = [
     ("plain", str::to_owned),
     ("in two lines", |text| {
         let (first, rest) = text.split_at(text.len() / 2);
