@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::auth::Session;
 use crate::cache::{CacheFolder, Contents, Door, JobContent, Keys, Label, StateFolder, is_stale};
 use crate::config::{Access, StatePlace};
+use crate::credential::Life;
 use crate::error::Result;
 use crate::host::{Host, Lock};
 use crate::identity::Identity;
@@ -42,6 +43,13 @@ pub(super) struct Item {
     /// Whether it has expired by the local clock.
     pub is_past: bool,
     origin: ItemOrigin,
+}
+
+impl Item {
+    /// Whether it is a credential that expires by itself, and that nobody can revoke.
+    pub(super) fn is_expiring(&self) -> bool {
+        self.holding.as_ref().is_some_and(|holding| holding.life == Life::Expiring)
+    }
 }
 
 /// Where an item was found.
@@ -301,7 +309,7 @@ impl Estate {
     /// could still be revoked stays in the cache unless everything goes.
     pub(super) fn settle(mut self, fates: &[Option<Fate>], caller: &Caller<'_>) {
         for (item, fate) in self.items.iter().zip(fates) {
-            let lives = fate.is_some_and(Fate::lives) && !item.is_past;
+            let lives = fate.is_some_and(Fate::lives) && !item.is_past && !item.is_expiring();
             match &item.origin {
                 ItemOrigin::State(number, id) if !lives => {
                     if let Some(state) = self.states.get_mut(*number) {

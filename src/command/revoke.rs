@@ -18,7 +18,7 @@ use super::{finish, start_runtime};
 /// do, nor of what other jobs cached.
 ///
 /// # Errors
-/// [`Kind::Leak`] for what lives on, also for what nobody can revoke, and for a state that is refused. [`Kind::Config`]
+/// [`Kind::Leak`] for what lives on and does not expire by itself, and for a state that is refused. [`Kind::Config`]
 /// when something is there and nobody says who the caller is, which is `access`. When a lock cannot be waited for.
 pub(crate) fn run(
     place: &StatePlace,
@@ -156,7 +156,8 @@ fn tell(items: &[Item], fates: &[Option<Fate>]) -> (Vec<String>, Vec<String>) {
                 let lease = lease.map_or(String::new(), |lease| format!(", the lease {lease},"));
                 (&mut lives, fate.render(&format!("{what}{lease}")))
             }
-            Some(fate) if fate.lives() => (&mut lives, fate.render(what)),
+            // An STS session expires by itself and nobody can revoke it: in every job with one, an error would be noise.
+            Some(fate) if fate.lives() && !item.is_expiring() => (&mut lives, fate.render(what)),
             Some(fate) => (&mut lines, fate.render(what)),
         };
         if !list.contains(&text) {

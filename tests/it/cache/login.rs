@@ -232,12 +232,9 @@ fn an_answer_that_is_lost_ends_the_kept_login_with_the_lease_that_it_may_have_ma
     assert!(
         world.command("cache").run().ok().lines().any(|line| line.contains("the login") && line.ends_with("ended"))
     );
-    let cleared = with(&run, "cache clear").run().failed(80, "leak");
-    assert_eq!(cleared.stdout, "removed: the login; it had ended\n", "{cleared:?}");
-    assert!(
-        cleared.stderr.contains(&format!("cannot be revoked: the credential of {READ} lives until")),
-        "{cleared:?}"
-    );
+    let cleared = with(&run, "cache clear").run().ok();
+    let told = format!("removed: the login; it had ended\ncannot be revoked: the credential of {READ} lives until");
+    assert!(cleared.starts_with(&told), "{cleared}");
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 
