@@ -76,7 +76,7 @@ pub(crate) fn assert_tools_had_credentials(site: &Site, lines: &[String], contex
     let alive = site.vault.live_keys();
     // What revokes the keys stands behind the tools.
     let given_back = lines.iter().any(|line| line == "ci-creds revoke");
-    assert!(!expected.is_empty() || (given_back && alive.is_empty()), "{context}: no tool is called");
+    assert!(!expected.is_empty() || given_back, "{context}: no tool is called");
     for (line, variables) in calls {
         let needed: &[&str] = match line.split(' ').next() {
             Some("exo") => &["EXOSCALE_API_KEY"],
