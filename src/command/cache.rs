@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
-use super::{start_runtime, take_warnings, write_stderr};
+use super::{start_runtime, take_warnings, write_message};
 
 /// `ci-creds cache`: prints a line for each entry, the values left out.
 ///
@@ -48,7 +48,7 @@ pub(crate) fn clear(place: &CachePlace, access: Result<Access>, all: bool, verbo
 
 fn finish(text: String, host: &Host) -> Result<()> {
     host.write_stdout(&Secret::new(text))?;
-    write_stderr(take_warnings(host), host);
+    write_message(take_warnings(host), host);
     Ok(())
 }
 
