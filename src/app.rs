@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop};
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, exec, fetch, take_warnings, write_stderr};
+use crate::command::{cache, exec, fetch, take_warnings, write_message, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Ending, Host, StartFailure, end_as};
@@ -143,5 +143,6 @@ fn report(error: &Error, intent: Option<&Intent>, verbose: bool, host: &Host) {
         text.clear();
     }
     text.push_str(&error.render(verbose));
-    write_stderr(text, host);
+    let write = if intent.is_some() { write_stderr } else { write_message };
+    write(text, host);
 }

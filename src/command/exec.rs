@@ -14,7 +14,7 @@ use crate::source::{Source, VaultSource};
 use crate::variables as var;
 use crate::vault::client::Vault;
 
-use super::{fetch, start_runtime, take_warnings, write_stderr};
+use super::{fetch, start_runtime, take_warnings, write_message};
 
 /// The exit code of what goes wrong before the command starts, as `env`, `nice` and `timeout` have it.
 const BEFORE: u8 = 125;
@@ -68,7 +68,7 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
     let signals = custody.hand_on().await.map_err(before)?;
-    write_stderr(take_warnings(host), host);
+    write_message(take_warnings(host), host);
     vault.keep_silent();
     let ended = match Foreground::start(program, environment, signals, host) {
         Ok(mut command) => tokio::select! {

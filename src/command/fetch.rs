@@ -180,7 +180,7 @@ fn preview(plan: &Plan, words: &[String]) -> String {
     };
     let rows = origins(plan).into_iter().map(|(name, text)| format!("  {name:6} {}\n", printable(&text)));
     format!(
-        "Nothing was fetched: a terminal would show the secret. This call would read an {} credential:\n\n{}\n\
+        "Nothing was fetched: a terminal would show the secret.\nThis call would read an {} credential:\n\n{}\n\
         To use it:   {}\nTo see it:   {}\n",
         plan.shape.title,
         rows.collect::<String>(),

@@ -29,7 +29,7 @@ pub(crate) fn take_warnings(host: &Host) -> String {
 /// Ends a command that prints a text to read.
 fn finish(text: String, host: &Host) -> Result<()> {
     host.write_stdout(&Secret::new(text))?;
-    write_stderr(take_warnings(host), host);
+    write_message(take_warnings(host), host);
     Ok(())
 }
 
@@ -38,11 +38,17 @@ fn lines(warnings: &[String]) -> String {
     warnings.iter().map(line).collect()
 }
 
-/// Security: joined with stdout, the text may be what a shell evaluates.
+/// Writes what a run says that prints for a shell. Security: joined with stdout, the text may be what that evaluates.
 pub(crate) fn write_stderr(mut text: String, host: &Host) {
     if host.stdout().shared_with_stderr {
         text.retain(|c| !";|&$`<>\"'\\#!*?".contains(c));
     }
+    write_message(text, host);
+}
+
+/// Writes what a run says whose output no shell evaluates. In a job stdout and stderr are one pipe, and a hint is to be
+/// copied from there.
+pub(crate) fn write_message(mut text: String, host: &Host) {
     if host.has_colour() {
         text = text.split_inclusive('\n').map(paint).collect();
     }

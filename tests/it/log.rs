@@ -102,3 +102,13 @@ fn verbose_tells_the_requests_of_a_run_that_failed() {
     let line = "read the credential: GET exoscale/apikey/x, no answer, ";
     assert!(ran.failed(69, "unavailable").stderr.contains(line));
 }
+
+#[test]
+fn a_hint_in_a_jobs_log_is_whole_where_no_shell_evaluates_the_output() {
+    let world = World::start();
+    let policy = r#"path "exoscale/apikey/nope" { capabilities = ["read"] }"#;
+    let ran = in_a_job(&world, "$CI_CREDS exec exoscale --role nope -- true 2>&1");
+    assert!(ran.code == 125 && ran.stdout.contains(policy), "{ran:?}");
+    let ran = in_a_job(&world, "$CI_CREDS cache lear 2>&1");
+    assert!(ran.code == 64 && ran.stdout.contains("no such command: \"lear\""), "{ran:?}");
+}

@@ -46,6 +46,7 @@ fn somebody_at_a_terminal_sees_what_a_call_would_do_and_nothing_is_fetched() {
     ] {
         assert!(text.contains(expected), "{expected:?} is not in: {text}");
     }
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     world.assert_no_secret_in(&text);
     assert_eq!(world.requests(), [""; 0]);
 

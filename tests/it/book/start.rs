@@ -1,7 +1,7 @@
 //! docs/quick-start.md, followed to the letter on a fresh OpenBao.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::page::Page;
@@ -11,12 +11,13 @@ use crate::support::{Run, tool};
 /// Where the page's server listens; here it is another port.
 const ADDRESS: &str = "127.0.0.1:8200";
 
-/// The server that the page starts, on a port of its own, and its address.
-fn start(line: &str, binary: &str) -> (Daemon, String) {
+/// The server that the page starts, on a port and in a home of its own; its address and that home.
+fn start(line: &str, binary: &str) -> (Daemon, String, PathBuf) {
     let mut said = String::new();
     // A port that was free a moment ago may be taken.
     for _ in 0..3 {
         let folder = tempfile::Builder::new().prefix("bao.").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let home = folder.path().to_owned();
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("its address").to_string();
         drop(free);
@@ -24,9 +25,9 @@ fn start(line: &str, binary: &str) -> (Daemon, String) {
         let mut command: Vec<_> = line.split_whitespace().collect();
         assert_eq!(command[0], "bao", "the page starts another program");
         command[0] = binary;
-        command.extend([listen.as_str(), "-dev-no-store-token"]);
+        command.push(&listen);
         match Daemon::start(&command, folder, "KILL", "server started") {
-            Ok(daemon) => return (daemon, address),
+            Ok(daemon) => return (daemon, address, home),
             Err(last) => said = last,
         }
     }
@@ -42,7 +43,8 @@ fn the_quick_start_leads_to_a_credential_on_a_fresh_openbao() {
     let blocks = Page::read("docs/quick-start.md").blocks();
     let begun = Instant::now();
     let server = blocks.iter().find(|block| block.has("server")).expect("a server");
-    let (_server, address) = start(server.text.trim(), &binary);
+    let (_server, address, home) = start(server.text.trim(), &binary);
+    assert!(!home.join(".vault-token").exists(), "the page's server replaces the token of vault login");
     let desk: String = blocks.iter().filter(|block| block.has("desk")).map(|block| block.text.as_str()).collect();
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let bin = folder.path().join("bin");

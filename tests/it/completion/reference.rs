@@ -23,7 +23,7 @@ that is set counts.
 * For each `VAULT_X`, `BAO_X` is read first.
 * No flag and no key takes a secret. They name a file that holds it, or the variable that does. Setting both `VAULT_TOKEN`
   and `VAULT_TOKEN_FILE` is an error.
-* A duration is a number of seconds, or `90s`, `20m`, `1h`.
+* A duration is a number of seconds, or `90s`, `20m`, `1h30m`, `1d`.
 ";
 
 const FILE: &str = "
