@@ -71,7 +71,7 @@ pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Hos
 /// A `write` into a full pipe waits for ever, whatever the deadline, and for no signal.
 async fn wait_for_reader(deadline: Duration, host: &Host) -> Result<()> {
     let room = host.wait_for(deadline, || Ok(host.has_room(Duration::ZERO).then_some(()))).await?;
-    room.ok_or_else(|| Error::new(Kind::Output, "stdout did not take the output: it is full, and nobody reads it"))
+    room.ok_or_else(|| Error::new(Kind::Output, "cannot write to stdout: it is full, and nothing reads it"))
 }
 
 /// Edits a file of the user's. Another run may have changed it since it was looked at, so all is looked at again.
@@ -96,7 +96,7 @@ async fn wait_for_lock(place: &EditTarget, deadline: Duration, host: &Host) -> R
     let end = deadline.min(host.elapsed() + LOCK_PATIENCE);
     host.wait_for(end, || host.try_lock(place)).await?.ok_or_else(|| {
         let lock = place.lock_path();
-        Error::new(Kind::Temporary, format!("another process holds {} all the time", lock.display()))
-            .hint(format!("look who it is: fuser {}; the lock ends with its process", lock.display()))
+        Error::new(Kind::Temporary, format!("another process keeps the lock {}", lock.display()))
+            .hint(format!("find the process with fuser {}; the lock ends with it", lock.display()))
     })
 }

@@ -15,7 +15,7 @@ pub enum Kind {
     /// A token, secret-id or ID-token file is missing, empty or unreadable.
     Input,
     /// Vault cannot be reached, is sealed, or fails. Nothing single-use was spent, unless it
-    /// was a secret id: nobody but Vault knows whether that is for one use.
+    /// was a secret ID: nobody but Vault knows whether that is for one use.
     Unavailable,
     /// A bug of ours.
     Internal,

@@ -28,16 +28,16 @@ impl Stray {
         let (path, role, title) = (&plan.mint.path, &plan.role, &plan.shape.title);
         let temporary = plan.mint.temporary;
         let may_live = if temporary {
-            format!("credentials of STS expire by themselves; {what}, where the role makes one, may live on")
+            format!("STS credentials expire on their own; {what} may remain, if the role makes one")
         } else {
-            format!("{what} of {title} may live on that no lease ends")
+            format!("{what} of {title} may remain that no lease revokes")
         };
         let time = render_time(sent);
         Self {
             text: format!(
                 "the answer to {path} was lost: {may_live}, made after {time} under a name with vault- and {role} in it"
             ),
-            hint: format!("{list} shows it, if it was made: delete it there"),
+            hint: format!("if {list} shows it, delete it there"),
             temporary,
         }
     }

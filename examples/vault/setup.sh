@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")"
 
 : "${GITLAB_URL:=https://gitlab.example.com}"         # the issuer of the jobs' ID tokens
-: "${VAULT_AUDIENCE:=https://vault.example.com}"      # the `aud:` in the pipelines, to the letter
+: "${VAULT_AUDIENCE:=https://vault.example.com}"      # the `aud:` in the pipelines, exactly
 : "${EXOSCALE_API_KEY:?a key that may make IAM keys}" # the engine's own, and its secret
 : "${EXOSCALE_API_SECRET:?the secret of that key}"
 
@@ -33,7 +33,7 @@ for environment in dev production; do
         role_arns="arn:aws:iam::123456789012:role/ci-365-$environment" default_sts_ttl=1h max_sts_ttl=1h
 done
 
-# AppRole: the role id stays with the runners, each secret id opens one login within ten minutes.
+# AppRole: the role ID stays with the runners, each secret ID opens one login within ten minutes.
 vault auth enable -path=approle approle
 vault write auth/approle/role/deploy token_policies=exoscale-deploy token_ttl=1h token_max_ttl=1h \
     secret_id_num_uses=1 secret_id_ttl=10m

@@ -164,7 +164,7 @@ async fn clear_entry(
         Some((entry, label, vault)) => {
             let revoked = match revoke(vault, label, entry).await {
                 // Vault was asked all the same: our clock may be wrong.
-                Err(_) if label.expires <= host.now() => Ok(format!("removed: {what}; it had ended")),
+                Err(_) if label.expires <= host.now() => Ok(format!("removed: {what}; it had expired")),
                 done => done,
             };
             if all || revoked.is_ok() {
@@ -187,7 +187,7 @@ async fn clear_entry(
 async fn revoke(vault: &Vault<'_>, label: &Label, entry: Contents) -> Result<String> {
     vault.begin_clean_up();
     let what = what(label);
-    let Some(session) = &entry.session else { return Ok(format!("removed: {what}; it had ended")) };
+    let Some(session) = &entry.session else { return Ok(format!("removed: {what}; it had expired")) };
     let gone = match &label.target {
         None => lease::end_login(vault, session).await?,
         Some(_) => {
@@ -197,13 +197,13 @@ async fn revoke(vault: &Vault<'_>, label: &Label, entry: Contents) -> Result<Str
         }
     };
     Ok(if gone {
-        format!("given back: {what}")
+        format!("revoked: {what}")
     } else {
-        format!("removed: {what}; it cannot be taken back, and lives until {}", render_time(label.expires))
+        format!("removed: {what}; it cannot be revoked, and expires at {}", render_time(label.expires))
     })
 }
 
-const NOTHING: &str = "nothing is kept\n";
+const NOTHING: &str = "the cache is empty\n";
 
 fn settle(tally: Tally, stranger: Option<Error>) -> Report {
     let mut text: String = tally.lines.iter().map(|line| format!("{}\n", printable(line))).collect();
@@ -213,14 +213,14 @@ fn settle(tally: Tally, stranger: Option<Error>) -> Report {
         match stranger {
             Some(stranger) if text.is_empty() => {
                 error = Some(
-                    Error::new(Kind::Config, format!("nothing was given back, {rest} stay: {}", stranger.message()))
+                    Error::new(Kind::Config, format!("nothing was revoked, {rest} remain: {}", stranger.message()))
                         .hint(
-                            "give the flags and variables of the calls that are kept; --all removes the entries, and \
+                            "pass the flags and variables of the calls that filled the cache; --all removes the entries, and \
                             leaves their leases to end",
                         ),
                 );
             }
-            _ => text.push_str(&format!("kept: {rest}; --all removes them, and leaves their leases to end\n")),
+            _ => text.push_str(&format!("left: {rest}; --all removes them, and their leases expire on their own\n")),
         }
     }
     if text.is_empty() && error.is_none() {

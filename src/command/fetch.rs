@@ -31,7 +31,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
     if let (Some(credential), true) = (&kept, plan.output.verbose) {
         let end = credential.lease.expires_at.map(render_time).unwrap_or_default();
-        write_stderr(format!("ci-creds: kept: of an earlier call, until {end}; Vault is not asked\n"), host);
+        write_stderr(format!("ci-creds: cached: from an earlier call, until {end}; Vault is not asked\n"), host);
     }
     let at_once = kept.as_ref().and_then(|credential| delivery::hand_over_at_once(credential, &plan, host));
     let receipt = match (at_once, kept) {
@@ -80,7 +80,7 @@ async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> R
             Ok(receipt(&credential, plan, host))
         }
         Ok(Err(error)) if custody.is_empty() => {
-            Err(custody.fail(error.also("the credential is kept for the next call")))
+            Err(custody.fail(error.also("the cache has the credential for the next call")))
         }
         Ok(Err(error)) => Err(custody.abandon(error).await),
         Err(signal) => Err(custody.fail(signal)),

@@ -214,11 +214,7 @@ mod tests {
         for undefined in ["$VAULT_PROD_ADDR", "${VAULT_PROD_ADDR}", " $VAULT_PROD_ADDR "] {
             let error = variable(undefined).unwrap_err();
             assert_eq!(error.kind(), Kind::Config);
-            assert!(
-                error.render(false).contains("GitLab knows no variable VAULT_PROD_ADDR"),
-                "{}",
-                error.render(false)
-            );
+            assert!(error.render(false).contains("GitLab has no variable VAULT_PROD_ADDR"), "{}", error.render(false));
         }
         assert_eq!(variable("$1,000 x").unwrap().unwrap().value, "$1,000 x");
     }

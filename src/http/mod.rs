@@ -163,14 +163,14 @@ impl Client {
         let location = text(LOCATION).filter(|_| (300..400).contains(&status));
         if (300..400).contains(&status) && location.is_none() {
             return Err(TransportError::astray(redirect::refusal(format!(
-                "{} answers {status} without saying where to go",
+                "{} answers {status} without a new address",
                 peer.host
             ))));
         }
         if text(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             let error = Error::new(
                 Kind::Protocol,
-                format!("the answer of {} is compressed, which was not asked for", peer.host),
+                format!("the answer from {} is compressed, which ci-creds did not ask for", peer.host),
             );
             return Err(TransportError { stage: Stage::Sent, error });
         }
@@ -248,7 +248,7 @@ async fn read_body(
         if body.len() + chunk.len() > LARGEST_BODY {
             let error = Error::new(
                 Kind::Protocol,
-                format!("the answer of {} is larger than 1 MiB: it was not read to its end", peer.host),
+                format!("the answer from {} is larger than 1 MiB: it was not read to its end", peer.host),
             );
             return Err(TransportError { stage: Stage::Sent, error });
         }

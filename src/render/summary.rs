@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_key_id_is_shown_and_the_secrets_are_not() {
-        let text = summary(&aws(true), "id token at auth/gitlab", &file(&AWS), Path::new("/c"), "ci");
+        let text = summary(&aws(true), "ID token at auth/gitlab", &file(&AWS), Path::new("/c"), "ci");
         assert!(text.contains("ASIARZKVVYOZ7ODGRLVU"));
         assert!(!text.contains("8+8U") && !text.contains("FQoG"), "{text}");
         assert!(text.contains("secret_key     ********\nsession_token  ********\n"), "{text}");

@@ -46,7 +46,7 @@ impl VaultSource<'_> {
             };
             again &= self.why_it_is_over(plan, custody).is_none();
             if of_before && failure.token_gone && custody.signal().is_none() {
-                // It was revoked, or ended before its time: a secret id may be good for another one.
+                // It was revoked, or ended before its time: a secret ID may be good for another one.
                 if let Some(Writer { cache, lock }) = custody.writer() {
                     cache.end_login(Some(lock), self.host);
                 }

@@ -61,7 +61,7 @@ impl Outcome {
     pub(super) fn after(self, times: u32, waited: Duration) -> Self {
         match self {
             Self::NotProcessed { error, retry_after, patience } if patience != Patience::Counted && times > 1 => {
-                let error = error.also(format!("it was asked {times} times in {} s", waited.as_secs()));
+                let error = error.also(format!("ci-creds tried {times} times in {} s", waited.as_secs()));
                 Self::not_processed(error, retry_after, patience)
             }
             other => other,

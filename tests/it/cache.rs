@@ -60,7 +60,7 @@ fn the_second_call_gets_the_same_credential_and_asks_vault_nothing() {
         assert_eq!((second.stdout.as_str(), second.stderr.as_str(), second.code), (first.as_str(), "", 0), "{method}");
         assert_eq!(world.requests(), asked, "{method}");
         let told = with(&run, &format!("{PROCESS} -v")).run();
-        assert!(told.stderr.contains("ci-creds: kept: of an earlier call, until 20"), "{told:?}");
+        assert!(told.stderr.contains("ci-creds: cached: from an earlier call, until 20"), "{told:?}");
         assert_eq!(world.vault.live_leases().len(), 1, "{method}");
     }
 }
@@ -136,7 +136,7 @@ fn what_cannot_be_printed_stays_for_the_next_call_and_is_given_back_without_a_ca
     let output = run.to_command().stdout(full()).stderr(Stdio::piped()).output().expect("it runs");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(74), "{stderr}");
-    assert!(stderr.contains("the credential is kept for the next call"), "{stderr}");
+    assert!(stderr.contains("the cache has the credential for the next call"), "{stderr}");
     assert_eq!(world.vault.live_leases().len(), 1);
     run.run().ok();
     assert_eq!(world.count(READ), 1);

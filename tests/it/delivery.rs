@@ -26,7 +26,7 @@ fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_given_back() {
         // With somebody else's token only the lease could be revoked, which the usual policy does not allow.
         let (code, kind) = if leases == 0 { (74, "output") } else { (80, "leak") };
         let ran = ran.failed(code, kind);
-        assert!(ran.stderr.contains("stdout did not take the output: no space left"), "{ran:?}");
+        assert!(ran.stderr.contains("cannot write to stdout: no space left"), "{ran:?}");
         assert_eq!((world.vault.minted().len(), world.vault.live_leases().len()), (1, leases), "{method}");
         world.assert_no_secret_in(&ran.stderr);
     }
@@ -271,7 +271,7 @@ fn a_signal_during_a_read_of_sts_says_that_its_credentials_expire_by_themselves(
     let world = World::start();
     world.vault.inject(On::path("aws/sts/365-dev"), Fault::hang_before());
     let ran = interrupt_the_read(&world, "id-token", "aws --role 365-dev", "TERM").failed(143, "terminated");
-    assert!(ran.stderr.contains("credentials of STS expire by themselves"), "{ran:?}");
+    assert!(ran.stderr.contains("STS credentials expire on their own"), "{ran:?}");
 }
 
 // check: 5
@@ -361,7 +361,7 @@ fn a_signal_while_the_key_is_given_back_does_not_leave_it() {
     let mut command = world.command_as("secret-id", EXOSCALE).to_command();
     let full = File::options().write(true).open("/dev/full").unwrap();
     let child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-    assert!(world.vault.wait_for_requests(3, PATIENCE), "nothing was given back");
+    assert!(world.vault.wait_for_requests(3, PATIENCE), "nothing was revoked");
     kill("TERM", child.id());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143), "{output:?}");

@@ -81,7 +81,7 @@ fn a_token_for_one_request_is_refused_before_the_read_and_given_back() {
         let world = World::with(DevVault::builder().dialect(dialect));
         world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_num_uses": 1 }));
         let ran = world.command_as("secret-id", EXOSCALE).run();
-        let ran = ran.refused(&world, 78, "config", &["good for one request"], &["token_num_uses"]);
+        let ran = ran.refused(&world, 78, "config", &["limited to one request"], &["token_num_uses"]);
         assert_eq!((world.count(&format!("apikey/{ROLE}")), world.vault.minted().len()), (0, 0), "{dialect}");
         world.assert_nothing_left(&ran);
     }

@@ -182,9 +182,9 @@ fn where_the_runner_would_not_take_the_masks_or_the_file_not_the_variables_it_is
     let again = |value: &str| step(&world, &line).env("GITHUB_ACTIONS", value);
     for value in ["", "false", "1"] {
         let ran = into_file(&world, &again(value)).0;
-        refused(&ran, "this is no job of GitHub Actions", "GITHUB_ACTIONS=true");
+        refused(&ran, "this is not a GitHub Actions job", "GITHUB_ACTIONS=true");
         let ran = again(value).arg("--reveal").run();
-        refused(&ran, "this is no job of GitHub Actions", "GITHUB_ACTIONS=true");
+        refused(&ran, "this is not a GitHub Actions job", "GITHUB_ACTIONS=true");
     }
     let redirect = "ci-creds exoscale --format github >> \"$GITHUB_ENV\"";
     refused(&run.run(), "stdout is not a file", redirect);

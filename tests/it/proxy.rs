@@ -115,7 +115,7 @@ fn no_proxy_covers_an_address_by_a_star_a_network_and_itself() {
 #[test]
 fn an_ipv6_address_behind_a_proxy_is_refused_before_anything_is_sent() {
     let (world, proxy) = behind_a_proxy();
-    for (name, hint) in [("HTTPS_PROXY", "NO_PROXY=[2001:db8::1]"), ("VAULT_PROXY_ADDR", "by a name")] {
+    for (name, hint) in [("HTTPS_PROXY", "NO_PROXY=[2001:db8::1]"), ("VAULT_PROXY_ADDR", "use a host name")] {
         let run = remote(&world, "token", EXOSCALE).env("VAULT_ADDR", "https://[2001:db8::1]:8200");
         let ran = run.env(name, &proxy.address()).run();
         ran.refused(&world, 78, "config", &["IPv6", &format!("from {name}")], &[hint]);
@@ -172,7 +172,7 @@ fn a_proxy_that_refuses_is_named_without_its_password() {
     let pages = [
         (
             76,
-            "wants to know who we are (407)",
+            "requires a login (407)",
             Reply::html(407, "<html>who are you</html>").header("Proxy-Authenticate", "Basic realm=\"corp\""),
         ),
         (69, "through the proxy from HTTPS_PROXY, which refuses", Reply::html(502, "<html>Bad Gateway</html>")),

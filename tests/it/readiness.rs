@@ -58,7 +58,7 @@ fn a_key_that_aws_never_knows_does_not_let_a_job_run_again_with_a_wrapping_token
         let sts = sts(vec![unknown()]);
         let run = world.command_as("wrapping-token", &line).env("AWS_ENDPOINT_URL_STS", &sts.address());
         let ran = run.run().failed(79, "spent");
-        assert!(ran.stderr.contains("; the wrapping token was spent on the way: a new run needs a new one"), "{ran:?}");
+        assert!(ran.stderr.contains("; the wrapping token is spent: a new run needs a new one"), "{ran:?}");
         world.assert_nothing_left(&ran);
         // Nobody stole it.
         let next = run.run().failed(79, "spent");
@@ -141,7 +141,7 @@ fn a_key_that_aws_never_knows_is_given_back_with_75() {
 
 #[test]
 fn a_key_that_aws_never_knows_has_spent_a_wrapping_token_and_a_kept_login_is_told() {
-    let spent = "; the wrapping token was spent on the way: a new run needs a new one";
+    let spent = "; the wrapping token is spent: a new run needs a new one";
     let kept = format!("{spent}; the login is kept for the job's next call\n");
     each(vec![("", format!("{spent}\n")), ("--cache", kept)], |(cache, words)| {
         let world = World::start();
@@ -240,7 +240,10 @@ fn a_kept_key_that_aws_does_not_know_is_not_handed_over_and_not_taken_from_the_o
     let untried = "aws --via creds --role user --format process";
     let first = call(untried).run().ok();
     let ran = call(&format!("{untried} --wait-ready --timeout 2s")).run().failed(75, "temporary");
-    assert!(ran.stderr.contains("it is kept, of an earlier call: ci-creds cache clear gives it back"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("it is in the cache, from an earlier call: ci-creds cache clear revokes it"),
+        "{ran:?}"
+    );
     assert_eq!(ran.stdout, "");
     assert_eq!(call(untried).run().ok(), first);
     assert_eq!((world.vault.minted()["aws/creds/user"], world.vault.live_leases().len()), (1, 1));
@@ -306,7 +309,7 @@ fn an_endpoint_or_region_that_is_none_ends_the_run_before_any_request() {
         ("https://sts.amazonaws.com?x=Sw0rdfish", "has a query"),
         ("unix:///run/sts.sock", "does not begin with https://"),
         ("sts.amazonaws.com", "is not a URL"),
-        ("$STS", "GitLab knows no variable STS"),
+        ("$STS", "GitLab has no variable STS"),
     ] {
         for name in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"] {
             let world = World::start();
@@ -349,13 +352,7 @@ fn the_region_names_the_endpoint_and_everybodys_proxy_leads_there() {
         let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
         // What Vault is reached with is of no use for AWS.
         let run = run.env("VAULT_PROXY_ADDR", &vaults.address()).env("VAULT_CACERT_BYTES", stranger.ca_pem().unwrap());
-        given_back(
-            &world,
-            &run,
-            (76, "protocol"),
-            &[host, "signed by a CA that is not known here"],
-            &["system's roots"],
-        );
+        given_back(&world, &run, (76, "protocol"), &[host, "signed by an unknown CA"], &["system's roots"]);
         let seen: Vec<_> = proxy.requests().iter().map(Recorded::line).collect();
         let port = if host.contains(':') { "" } else { ":443" };
         assert_eq!(seen, [format!("CONNECT {host}{port}")]);
@@ -379,7 +376,7 @@ fn no_proxy_speaks_of_sts_too_and_a_proxy_that_refuses_is_told_at_the_end() {
     let proxy = Proxy::refuse(Reply::html(407, "no"));
     let run = world.command_as("id-token", IN_VAIN).env("AWS_ENDPOINT_URL", "https://sts.invalid");
     let run = run.env("HTTPS_PROXY", &proxy.address());
-    let words = ["the proxy from HTTPS_PROXY wants to know who we are"];
+    let words = ["the proxy from HTTPS_PROXY requires a login"];
     given_back(&world, &run, (76, "protocol"), &words, &["USER:PASSWORD@"]);
     assert_eq!(proxy.connections(), 1);
 }
@@ -414,8 +411,8 @@ fn what_will_not_change_ends_the_wait_at_once() {
         (error(403, "SignatureDoesNotMatch").header("Date", past), &["the clock here is", "s ahead"], "clock"),
         (error(400, "RequestExpired").header("Date", "Fri, 20 Nov 2099 12:00:00 GMT"), &["s behind"], "clock"),
         (error(403, "OptInRequired"), &["answers 403 OptInRequired"], "AWS_ENDPOINT_URL_STS"),
-        (Reply::html(403, "<html>blocked</html>"), &["answers 403, which says nothing"], "AWS_ENDPOINT_URL_STS"),
-        (Reply::html(200, "<html>log in first</html>"), &["answers 200, which says nothing"], "AWS_ENDPOINT_URL_STS"),
+        (Reply::html(403, "<html>blocked</html>"), &["answers 403, which does not tell"], "AWS_ENDPOINT_URL_STS"),
+        (Reply::html(200, "<html>log in first</html>"), &["answers 200, which does not tell"], "AWS_ENDPOINT_URL_STS"),
         (Reply::status(307).header("Location", &elsewhere.address()), &["answers 307"], "AWS_ENDPOINT_URL_STS"),
         (Reply::status(200).body(vec![b' '; (1 << 20) + 1]), &["larger than 1 MiB"], ""),
     ];

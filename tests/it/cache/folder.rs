@@ -41,7 +41,7 @@ fn entries_that_have_ended_are_cleaned_away_by_the_next_one() {
 #[test]
 fn the_list_says_who_and_what_and_how_long_and_no_value() {
     let world = World::start();
-    assert_eq!(world.command("cache").run().ok(), "nothing is kept\n");
+    assert_eq!(world.command("cache").run().ok(), "the cache is empty\n");
     let run = world.command_as("wrapping-token", "").env("CI_JOB_ID", "77");
     with(&run, PROCESS).run().ok();
     with(&run, "aws --role 365-dev --ttl 20m --cache").run().ok();
@@ -74,10 +74,13 @@ fn clear_gives_back_what_this_login_has_and_leaves_the_rest() {
         let kept = other.run().ok();
         let clear = with(&run, "cache clear");
         let text = clear.run().ok();
-        assert!(text.contains("given back: ") && text.contains("kept: 1 of other logins"), "{method}: {text}");
+        assert!(text.contains("revoked: ") && text.contains("left: 1 of other logins"), "{method}: {text}");
         assert_eq!(world.vault.live_leases().len(), 1, "{method}");
         assert_eq!(other.run().ok(), kept);
-        assert_eq!(clear.run().ok(), "kept: 1 of other logins; --all removes them, and leaves their leases to end\n");
+        assert_eq!(
+            clear.run().ok(),
+            "left: 1 of other logins; --all removes them, and their leases expire on their own\n"
+        );
         with(&run, "cache clear --all").run().ok();
         assert_eq!(entries(&world), Vec::<PathBuf>::new());
         assert_eq!(world.vault.live_leases().len(), 1, "nobody here could give that one back");
@@ -87,11 +90,11 @@ fn clear_gives_back_what_this_login_has_and_leaves_the_rest() {
 #[test]
 fn clear_needs_to_know_the_caller_only_where_something_is_kept() {
     let world = World::start();
-    assert_eq!(world.command("cache clear").run().ok(), "nothing is kept\n");
+    assert_eq!(world.command("cache clear").run().ok(), "the cache is empty\n");
     world.command_as("token", PROCESS).run().ok();
     let ran = world.command("cache clear").run().failed(78, "config");
     assert!(
-        ran.stderr.contains("1 of other logins stay: nothing to log in with") && ran.stderr.contains("--all"),
+        ran.stderr.contains("1 of other logins remain: nothing to log in with") && ran.stderr.contains("--all"),
         "{ran:?}"
     );
     assert_eq!(ran.stdout, "");
@@ -106,7 +109,7 @@ fn clear_with_a_borrowed_token_gives_the_lease_back_and_not_the_token() {
     world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
     let run = world.command_as("token", "aws --role user --via creds --format process");
     run.run().ok();
-    assert_eq!(with(&run, "cache clear").run().ok(), "given back: aws/creds/user\n");
+    assert_eq!(with(&run, "cache clear").run().ok(), "revoked: aws/creds/user\n");
     assert_eq!(world.vault.live_leases().len(), 0);
     run.run().ok();
 }
@@ -126,12 +129,12 @@ fn clear_that_reaches_no_vault_names_every_lease_and_leaves_the_login_to_the_job
         assert!(ran.stderr.contains(word), "{word}: {ran:?}");
     }
     // Nothing helps against what STS made: that is told as ever, and no reason to keep it.
-    assert!(ran.stdout.starts_with(&format!("removed: {READ}; it cannot be taken back")), "{ran:?}");
+    assert!(ran.stdout.starts_with(&format!("removed: {READ}; it cannot be revoked")), "{ran:?}");
     assert_eq!(entries(&world).len(), 3);
     world.vault.clear_faults();
     with(&run, PROCESS).run().ok();
     let text = clear.run().ok();
-    assert_eq!(text.matches("given back: ").count(), 3, "{text}");
+    assert_eq!(text.matches("revoked: ").count(), 3, "{text}");
     assert_eq!(world.count("sys/wrapping/unwrap"), 1);
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
@@ -148,9 +151,9 @@ fn clear_that_reaches_no_vault_does_not_call_a_leak_what_has_ended() {
     // The login lives on, and the key does not.
     let ran = ran.failed(80, "leak");
     assert!(!ran.stderr.contains("exoscale/apikey") && ran.stderr.contains("the token of the login"), "{ran:?}");
-    assert_eq!(ran.stdout, format!("removed: exoscale/apikey/{ROLE}; it had ended\n"));
+    assert_eq!(ran.stdout, format!("removed: exoscale/apikey/{ROLE}; it had expired\n"));
     let text = later(&clear, "+16m").expect("faketime").ok();
-    assert_eq!(text, "removed: the login; it had ended\n");
+    assert_eq!(text, "removed: the login; it had expired\n");
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 
@@ -161,7 +164,7 @@ fn a_batch_login_lives_on_and_is_not_called_given_back() {
     let run = world.command_as("secret-id", PROCESS);
     run.run().ok();
     let text = with(&run, "cache clear").run().ok();
-    assert!(text.contains("removed: the login; it cannot be taken back, and lives until 20"), "{text}");
+    assert!(text.contains("removed: the login; it cannot be revoked, and expires at 20"), "{text}");
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 

@@ -288,7 +288,7 @@ fn a_single_use_secret_that_is_spent_because_nothing_can_be_kept_is_told_as_that
         let ran = run.run();
         assert!(ran.code == 79 || ran.code == 77, "{ran:?}");
         assert!(
-            ran.stderr.contains("; nothing can be kept here, so an earlier call of this job may have spent it"),
+            ran.stderr.contains("; the cache cannot be used here, so an earlier call of this job may have spent it"),
             "{ran:?}"
         );
         assert!(ran.stderr.contains("XDG_RUNTIME_DIR"), "{ran:?}");

@@ -192,7 +192,7 @@ fn a_lock_that_is_never_given_back_ends_the_run_by_its_name_and_gives_the_lease_
     let run = job(&world).arg("--timeout").arg("2s");
     let held = lock(&world);
     let path = folder(&world).join("credentials.lock").display().to_string();
-    let ran = run.run().refused(&world, 75, "temporary", &[&path, "another process holds"], &["fuser", &path]);
+    let ran = run.run().refused(&world, 75, "temporary", &[&path, "another process keeps the lock"], &["fuser", &path]);
     assert_eq!(world.vault.minted().len(), 1);
     world.assert_nothing_left(&ran);
     assert!(!is_new(&std::fs::read_to_string(folder(&world).join("credentials")).expect("the file")));

@@ -40,7 +40,7 @@ fn a_quota_that_is_used_up_is_named_with_its_path_and_nothing_is_spent() {
     refused(ran, (75, "temporary"), &["429", "auth/approle/login", "rate limit quota exceeded"]);
     let (status, _) = server.operator.send("DELETE", "sys/quotas/rate-limit/limited", &[], &json!(null));
     assert_eq!(status, 204);
-    // The secret id was for one use, and still is.
+    // The secret ID was for one use, and still is.
     run.run().ok();
 }
 
