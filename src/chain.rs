@@ -67,7 +67,7 @@ impl<'a> Chain<'a> {
         Ok(credential)
     }
 
-    /// Waits for our turn, or for what another call makes for us. Without a cache there is nobody to wait for.
+    /// Waits for our turn, or for what another call makes for us. Without a cache it does not wait.
     async fn take_turn(&mut self, plan: &Plan) -> Result<Option<Credential>> {
         let Some(cache) = self.cache else { return Ok(None) };
         match self.custody.race(cache.take_turn(plan, self.host)).await?? {

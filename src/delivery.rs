@@ -1,7 +1,6 @@
-//! A credential on its way to the caller: to stdout, into a private file, or into a file of his own.
+//! Delivers a credential to the caller: to stdout, into a private file, or into a file of the user's.
 //!
-//! It joins `render` and `host`, and decides nothing: how it goes stands in the plan. What is delivered in part is
-//! taken away again, and said.
+//! It joins `render` and `host`. The plan says how. If a delivery fails in part, it is removed again and reported.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::secret::Secret;
 /// Hands the credential over; waits for who reads stdout, and where another run edits the same file.
 ///
 /// # Errors
-/// [`Kind::Output`], [`Kind::Create`], [`Kind::Temporary`]: nobody has the credential then.
+/// [`Kind::Output`], [`Kind::Create`], [`Kind::Temporary`]: the credential was not delivered then.
 pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
     wait_for_reader(plan.connection.timeout, host).await?;
     match &plan.output.delivery {
@@ -36,7 +35,7 @@ pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host)
     }
 }
 
-/// Hands the credential over where nobody has to be waited for; `None` where somebody may have to be.
+/// Delivers the credential if there is nothing to wait for; `None` if there may be.
 ///
 /// # Errors
 /// As [`hand_over`].

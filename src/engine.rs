@@ -1,7 +1,7 @@
-//! The secrets engine: one credential out of it, and none left behind when something fails.
+//! Reads one credential from the secrets engine, and leaves none behind if something fails.
 //!
-//! The read that makes a credential is never repeated blindly: what an unclear answer may have made is taken back
-//! first, by revoking the token that asked for it. What Vault itself does not know of is a [`Stray`].
+//! The read that makes a credential is never repeated blindly: after an unclear answer, what it may have made is
+//! revoked first, with the token that asked for it. A key that Vault does not know of is a [`Stray`].
 
 mod refusal;
 

@@ -22,7 +22,7 @@ pub struct Login {
     pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
-    /// A plain token beside which a role ID is set: it may be a generator token whose AppRole nobody named.
+    /// A plain token beside which a role ID is set: it may be a generator token without the name of its AppRole.
     pub perhaps_generator: bool,
 }
 
@@ -145,7 +145,7 @@ pub struct Needs {
     pub role: Option<&'static str>,
     /// Whether there is no login without that role.
     pub role_required: bool,
-    /// Where the login is mounted, when nobody says so.
+    /// The default mount of the login.
     pub mount: &'static str,
     /// Another variable than the common one that names the mount.
     pub mount_variable: Option<&'static str>,
@@ -268,7 +268,7 @@ pub enum Identity {
     },
     /// The role ID of an AppRole that asks for no secret ID (`bind_secret_id=false`).
     RoleId {
-        /// What proves it: whoever knows it is in, from an address that the role allows.
+        /// The proof: it alone logs in, from an address that the role allows.
         role_id: Secret,
     },
     /// A token that may only create one-time secret IDs of one AppRole; the role is in [`Login::role`].
@@ -373,7 +373,7 @@ impl Login {
 pub enum Spend {
     /// Nothing: the same inputs log in again.
     Nothing,
-    /// A secret ID, if it was for one use; nobody but Vault knows.
+    /// A secret ID, if it is single-use; only Vault knows.
     PerhapsSecretId,
     /// A wrapping token.
     WrappingToken,

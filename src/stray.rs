@@ -1,7 +1,8 @@
-//! What may live on in a cloud that no lease ends: what an engine may have made when its Vault was cut off.
+//! Keys that may remain in a cloud without a lease, because Vault was cut off from the engine that made them.
 //!
-//! Vault registers a lease for what an engine answers. It cancels a request whose client is gone or that takes too long,
-//! and an engine that is cut off in the middle has made a key that Vault knows nothing of. Only the cloud can end that.
+//! Vault registers a lease for what an engine answers. It cancels a request whose client is gone or that takes too
+//! long. An engine that is cut off in the middle may have made a key that Vault does not know of. Only the cloud can
+//! delete that key.
 
 use jiff::Timestamp;
 
@@ -17,7 +18,7 @@ pub(crate) struct Stray {
     text: String,
     /// How to find it.
     hint: String,
-    /// Whether it expires by itself all the same.
+    /// Whether it expires on its own.
     temporary: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A Vault token and what is known of it, read off the answer of a login.
+//! A Vault token, and what the answer to its login says about it.
 
 use jiff::Timestamp;
 

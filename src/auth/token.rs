@@ -1,4 +1,4 @@
-//! A token that somebody else got: used as it is, or to make a child of it.
+//! A token that the user supplies: used as it is, or to create a child token.
 
 use super::session::{Session, revoke, session, settle};
 use crate::error::{Error, Kind, Result};

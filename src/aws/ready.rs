@@ -1,7 +1,7 @@
-//! Waiting until AWS knows a new key: one signed question, asked until it is answered well several times in a row.
+//! Waits until AWS knows a new key: sends one signed request until it succeeds several times in a row.
 //!
-//! IAM is eventually consistent: the key of a new user fails for some seconds, here and not there. It happens between
-//! the read and the delivery, so that whatever goes wrong gives the lease back. STS credentials work at once.
+//! IAM is eventually consistent: the key of a new user fails for some seconds, on some servers and not on others. The
+//! wait is between the read and the delivery, so a failure revokes the lease. STS credentials work at once.
 
 use std::time::Duration;
 

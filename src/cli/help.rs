@@ -1,4 +1,4 @@
-//! What stands below the flags in each help: lines to paste, and the variables that matter.
+//! The text below the flags in each help: examples, and the variables that matter.
 
 use std::fmt::Write;
 

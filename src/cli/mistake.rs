@@ -1,4 +1,4 @@
-//! What clap found wrong, in our words.
+//! Clap's errors as messages of `ci-creds`.
 
 use std::ffi::OsString;
 

@@ -1,7 +1,7 @@
-//! `ci-creds cache`: what is kept, and giving it back.
+//! `ci-creds cache`: lists the cache, and revokes what is in it.
 //!
-//! Everybody may see what is kept and until when; only who logs in with the same secret can open it, and so take the
-//! lease back.
+//! Every caller can list the entries and when they expire. Only a caller with the same login secret can decrypt an
+//! entry, and so revoke its lease.
 
 use std::time::Duration;
 

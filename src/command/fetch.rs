@@ -1,4 +1,4 @@
-//! `ci-creds exoscale` and its like: a credential out of the cache or from its source, delivered.
+//! `ci-creds exoscale` and `ci-creds aws`: deliver a credential from the cache or from its source.
 
 use crate::cache::Cache;
 use crate::chain::{self, Chain};
@@ -98,7 +98,7 @@ fn outlive_limits(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// What a job's log is told of what was handed over. Nothing where that log is what the caller reads.
+/// The line in a job's log about what was delivered. None if the caller reads that log.
 fn receipt(credential: &Credential, plan: &Plan, host: &Host) -> String {
     let output = &plan.output;
     let is_told = output.in_a_job && !output.quiet && output.format != Format::Process;
@@ -150,7 +150,7 @@ fn tell(claims: &Claims) -> String {
     all.map(|(name, value)| format!("{name} {}", sanitized(&value))).collect::<Vec<_>>().join(", ")
 }
 
-/// What a person at a terminal is told in place of a credential: what the call would do, and how to use it.
+/// What a terminal shows in place of a credential: what the call would do, and how to use it.
 fn preview(plan: &Plan, words: &[String]) -> String {
     let call = |more: &[&str]| {
         let words = words.iter().map(String::as_str).chain(more.iter().copied());

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::render::format::Format;
 use crate::variables as var;
 
-/// Where credentials are kept between calls.
+/// Where credentials are cached between calls.
 #[derive(Debug)]
 pub(crate) struct CachePlace {
     /// The folders to choose from, the best first.

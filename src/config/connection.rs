@@ -97,7 +97,7 @@ pub(super) fn resolve_connection(
     })
 }
 
-/// Security: whoever can set a CI variable must not be able to switch the check of certificates off.
+/// Security: a CI variable must not turn certificate checks off.
 fn refuse_skip_verify(layers: &Layers<'_>) -> Result<()> {
     let Some(found) = layers.variable(var::VAULT_SKIP_VERIFY)? else { return Ok(()) };
     match found.value.trim() {
@@ -160,7 +160,7 @@ fn resolve_server_name(
     Ok(Some(WithOrigin { value, origin: name.origin }))
 }
 
-/// Whom to believe, and where it was said, if it was.
+/// Which CA to trust, and where it was set, if it was.
 fn resolve_roots(
     address: &Address,
     unchecked: bool,

@@ -52,7 +52,7 @@ pub(super) struct Settings {
     /// What each cloud's own table says.
     #[serde(skip)]
     clouds: Vec<Table>,
-    /// The servers that may have this runner's secrets; believed, like a downgrade, from root only.
+    /// The servers that may have this runner's secrets; like a downgrade, it is read from root's files only.
     pub allowed_origins: Option<Vec<String>>,
     /// Downgrade: counts only where an environment variable cannot have chosen the file.
     pub redirect_hosts: Vec<String>,
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_wrong_place_is_told_its_own() {
+    fn a_key_in_the_wrong_place_is_reported_with_its_place() {
         for (text, words) in [
             ("adress = 'x'", "line 1: there is no key \"adress\"\n  hint: did you mean address?"),
             ("colour = 'x'", "there is no key \"colour\"\n  hint: the keys are the names of the flags without --"),

@@ -1,7 +1,7 @@
-//! Who the job is: which of the ways to log in, and with what.
+//! The job's identity: which method to log in, and with which secret.
 //!
-//! Detect first, then commit: the first way whose inputs are present is taken, and its failure is the failure of
-//! the run. A secret is read only when its way has been chosen.
+//! The first method whose inputs are set is used, and its failure is the failure of the run. A secret is read only
+//! after its method has been chosen.
 
 use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};

@@ -1,4 +1,4 @@
-//! What surrounds a run: the job's variables, its checkout, and whether a CI system runs us at all.
+//! The job around a run: its variables, its checkout, and whether a CI system runs it.
 
 use std::path::{Path, PathBuf};
 

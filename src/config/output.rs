@@ -21,7 +21,7 @@ pub(crate) struct Output {
     pub verbose: bool,
     /// Whether to say nothing but errors.
     pub quiet: bool,
-    /// Whether a job runs us, whose log is told what was handed over.
+    /// Whether a job runs us, whose log gets a line about what was delivered.
     pub in_a_job: bool,
     /// Whether `AWS_PROFILE` and the like stay.
     pub keep_profile: bool,
@@ -58,7 +58,7 @@ pub(crate) enum Delivery {
         /// Whether a person is looking.
         summary: bool,
     },
-    /// None: a person is looking, and is told what a call would do.
+    /// None: a person at a terminal gets a description of what the call would do.
     Preview,
     /// The environment of a command that this run starts.
     Environment,
@@ -128,7 +128,7 @@ fn resolve_profile(demand: &Demand<'_>) -> Result<String> {
         .hint("use at most 128 letters, digits and _.-:/@+%, without blanks, and not DEFAULT"))
 }
 
-/// Where the text may go. Nothing is minted for an output that nobody could use, or that everybody could read.
+/// Where the text may go. Nothing is fetched for an output that no one could use, or that everyone could read.
 fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Delivery> {
     let stdout = layers.host.stdout();
     let name = &demand.shape.command;

@@ -1,4 +1,5 @@
-//! Where a value comes from: flag, environment, file, default, in this order; and the memory of it, for messages.
+//! Where a value comes from: flag, environment, file or default, in this order. The origin stays with the value, for
+//! messages.
 
 use std::path::{Path, PathBuf};
 

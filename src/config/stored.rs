@@ -1,4 +1,4 @@
-//! What `vault login` left on a desk: a token helper's token, or the one in `~/.vault-token`. Read, never written.
+//! The token that `vault login` stored: from a token helper, or in `~/.vault-token`. It is read and never written.
 
 use std::path::PathBuf;
 

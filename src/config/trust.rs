@@ -1,7 +1,7 @@
 //! Whether the address may have the job's secrets at all.
 //!
 //! Security: CI variables are set by many people. Who can set `VAULT_ADDR` could have an ID token sent to a server
-//! of his own, and log in with it at the real one. Two things speak against that: the administrator's list of
+//! of his own, and log in with it at the real one. Two things prevent that: the administrator's list of
 //! origins, and the token's own audience.
 
 use url::Url;

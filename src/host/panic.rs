@@ -1,4 +1,4 @@
-//! How the process ends when we have a bug.
+//! How the process ends after a bug in `ci-creds`.
 
 use super::Host;
 use crate::secret::Secret;

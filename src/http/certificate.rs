@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_told_by_its_own_name_and_with_what_to_change() {
+    fn every_reason_is_reported_by_name_and_with_what_to_change() {
         use CertificateError as Problem;
         let other = |cause: webpki::Error| Problem::Other(OtherError(Arc::new(cause)));
         let refused = |cause: CertificateFlaw| Problem::Other(OtherError(Arc::new(cause)));

@@ -64,7 +64,7 @@ pub enum Value {
 pub enum Heading {
     /// What the credential is.
     Credential,
-    /// How it is handed over.
+    /// How it is delivered.
     Output,
 }
 

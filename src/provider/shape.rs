@@ -26,7 +26,7 @@ pub struct Shape {
     /// Variables by which the cloud's tools find other sources of credentials: what a command has no use for that is run
     /// with one.
     pub sources: &'static [&'static str],
-    /// The field that only a credential has which nobody can take back: it lives until it expires.
+    /// The field that marks a credential that cannot be revoked: it lives until it expires.
     pub irrevocable: Option<&'static str>,
     /// The variable that tells the cloud's tools when such a credential ends.
     pub expiration: Option<&'static str>,

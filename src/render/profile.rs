@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_some_reader_takes_otherwise_is_refused_by_its_line() {
+    fn a_file_that_some_reader_reads_differently_is_refused_by_its_line() {
         for (old, expected) in [
             ("[ci]\n[ci]\n", "has the section of line 2 twice"),
             ("[a]\nk=1\nK = 2\n", "has the key of line 3 twice"),

@@ -1,4 +1,4 @@
-//! What is told of a credential in place of it: to a person at a terminal, and to the log of a job.
+//! The summary of a credential, without its secrets: for a person at a terminal, and for the log of a job.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ pub(crate) fn summary(
     format!("{lines}\nTo use it: export {path_variable}={path} {profile_variable}={profile}\n")
 }
 
-/// What the log of a job is told of what it got, in one line: which key, of which role, until when.
+/// One line for the log of a job about its credential: which key, of which role, until when.
 ///
 /// Security: a key's id is no secret, but a log's masks and its readers take it for one, so only its beginning is told.
 #[must_use]

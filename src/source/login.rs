@@ -1,5 +1,5 @@
-//! A login, and what the cache knows of it: what a single-use secret bought serves every call of its job, and says what became
-//! of the secret.
+//! Logs in, with the cache: the login of a single-use secret serves every call of its job, and its entry says what
+//! became of the secret.
 
 use crate::auth::{self, Session};
 use crate::cache::LoginEnd;

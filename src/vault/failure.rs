@@ -1,4 +1,4 @@
-//! What a status other than 2xx means: Vault's own, and that of what stands before it.
+//! What a status other than 2xx means: Vault's own, and that of a proxy in front of it.
 
 use super::echo::Secrets;
 use super::outcome::{Outcome, Patience};

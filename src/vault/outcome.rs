@@ -43,7 +43,7 @@ pub(crate) enum Outcome {
 /// How long to go on asking a server that did not act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// As often as `--retries` allows: the request was lost, or nobody says that the reason passes.
+    /// As often as `--retries` allows: the request was lost, or the reason may be permanent.
     Counted,
     /// As long as the run has time: the server will act later. A proxy or a Vault Agent can say the same before a Vault
     /// that has acted.
@@ -68,7 +68,7 @@ impl Outcome {
         }
     }
 
-    /// An answer that is nobody's Vault. Whoever gave it may stand before a Vault that has done its work, which matters
+    /// An answer that is not from Vault. Its sender may be in front of a Vault that has done its work, which matters
     /// where that makes something.
     pub(super) fn foreign(step: Step, error: Error) -> Self {
         match step {

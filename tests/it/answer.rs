@@ -118,7 +118,7 @@ fn what_the_cloud_says_is_shown_in_part_and_cannot_act() {
 }
 
 #[test]
-fn throttling_by_the_cloud_is_temporary_and_what_it_may_have_made_is_taken_back() {
+fn throttling_by_the_cloud_is_temporary_and_what_it_may_have_made_is_revoked() {
     let world = World::start();
     world.vault.inject(On::path("aws/sts/365-dev").every(), Fault::upstream_throttles());
     let ran = world.command_as("secret-id", "aws --role 365-dev").run();
@@ -128,7 +128,7 @@ fn throttling_by_the_cloud_is_temporary_and_what_it_may_have_made_is_taken_back(
 }
 
 #[test]
-fn a_missing_mistyped_or_doubled_field_is_named_and_the_key_given_back() {
+fn a_missing_mistyped_or_doubled_field_is_named_and_the_key_is_revoked() {
     let read = || On::get(&format!("apikey/{ROLE}"));
     type Case = (fn(&mut Value), &'static [&'static str]);
     let cases: [Case; 8] = [
@@ -173,7 +173,7 @@ fn a_value_with_any_character_of_a_shell_is_refused_by_its_place_and_never_escap
 }
 
 #[test]
-fn a_key_that_stands_twice_is_not_chosen_from() {
+fn an_answer_with_a_duplicate_key_is_refused() {
     let world = World::start();
     let change = |body: Vec<u8>| {
         let text = String::from_utf8(body).unwrap();
@@ -186,7 +186,7 @@ fn a_key_that_stands_twice_is_not_chosen_from() {
 }
 
 #[test]
-fn a_lease_id_that_is_none_is_refused() {
+fn an_invalid_lease_id_is_refused() {
     let world = World::start();
     rewrite(&world, On::get(&format!("apikey/{ROLE}")), |answer| answer["lease_id"] = json!("x; rm -rf /"));
     unusable(world.command_as("secret-id", EXOSCALE).run(), &world, &["the lease ID"]);
@@ -388,7 +388,7 @@ fn an_unusable_answer_to_somebody_elses_token_gives_the_lease_back_or_names_it()
 
 // check: 5
 #[test]
-fn an_answer_to_the_read_that_is_nobodys_vault_tells_of_the_lease_behind_it() {
+fn an_answer_to_the_read_that_is_not_from_vault_reports_the_lease_that_may_be_left() {
     const JSON: &str = "application/json";
     let page = |status| Reply::html(status, "<html>blocked</html>");
     let json = |status, body: &str| Reply::status(status).header("Content-Type", JSON).body(body);

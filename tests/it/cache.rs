@@ -129,7 +129,7 @@ fn fifty_callers_at_once_make_one_login_and_one_lease_and_get_the_same_answer() 
 }
 
 #[test]
-fn what_cannot_be_printed_stays_for_the_next_call_and_is_given_back_without_a_cache() {
+fn what_cannot_be_printed_stays_for_the_next_call_and_is_revoked_without_a_cache() {
     let world = World::start();
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     let run = world.command_as("id-token", PROCESS);

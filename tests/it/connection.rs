@@ -27,7 +27,7 @@ fn refused(ran: Ran, world: &World, code: i32, words: &[&str], hint: &[&str]) {
 
 // check: 12
 #[test]
-fn a_certificate_that_is_not_to_be_believed_ends_the_run_before_any_request() {
+fn an_untrusted_certificate_ends_the_run_before_any_request() {
     let world = tls(Tls::Valid);
     let other = tls(Tls::Valid);
     let foreign = trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", &world.vault.client_identity().cert_pem);

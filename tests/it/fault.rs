@@ -263,7 +263,7 @@ fn a_connection_attempt_that_hangs_has_spent_nothing_and_left_nothing() {
 }
 
 #[test]
-fn a_run_without_retries_still_gives_back_when_a_revocation_is_lost_once() {
+fn a_run_without_retries_still_revokes_if_a_revocation_is_lost_once() {
     each(vec![Fault::drop_request(), Fault::hang_before()], |fault| {
         let world = World::start();
         world.vault.inject(On::get(READ), Fault::cut_answer(0));
@@ -312,7 +312,7 @@ fn a_connection_that_is_closed_before_it_says_anything_is_tried_again() {
 }
 
 #[test]
-fn a_read_that_outlives_the_run_is_still_given_back() {
+fn a_key_whose_read_outlives_the_run_is_still_revoked() {
     each(vec![(Fault::hang_after(), 1), (Fault::hang_before(), 0)], |(fault, minted)| {
         let world = World::start();
         world.vault.inject(On::path(READ).every(), fault);

@@ -195,7 +195,7 @@ fn the_file_is_private_under_any_umask_and_never_in_the_checkout() {
 }
 
 #[test]
-fn what_nobody_would_learn_of_is_not_made() {
+fn a_file_that_no_tool_would_find_is_not_made() {
     let world = World::start();
     let line = "aws --role 365-dev --format file";
     let script = format!("exec {} {line} >/dev/null", env!("CARGO_BIN_EXE_ci-creds"));

@@ -139,7 +139,7 @@ fn the_delimiter_is_another_one_in_every_run_and_in_no_value() {
 }
 
 #[test]
-fn without_the_masks_nothing_is_written_and_the_key_is_given_back() {
+fn without_the_masks_nothing_is_written_and_the_key_is_revoked() {
     let world = World::start();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);

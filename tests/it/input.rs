@@ -240,7 +240,7 @@ fn line_ends_and_blanks_around_a_value_do_not_count_wherever_it_comes_from() {
 }
 
 #[test]
-fn an_empty_value_is_told_by_its_flag() {
+fn an_empty_value_is_reported_by_its_flag() {
     let world = World::start();
     for flag in [
         "--role",
@@ -272,7 +272,7 @@ fn an_empty_value_is_told_by_its_flag() {
 }
 
 #[test]
-fn a_gitlab_variable_that_does_not_exist_is_told_by_name() {
+fn a_gitlab_variable_that_does_not_exist_is_reported_by_name() {
     let world = World::start();
     for (name, value) in
         [("VAULT_ADDR", "$VAULT_PROD_ADDR"), ("VAULT_TOKEN", "${DEPLOY_TOKEN}"), ("CI_CREDS_ROLE", "$ROLE")]
@@ -305,7 +305,7 @@ fn no_role_and_a_placeholder_without_a_value_say_what_to_set() {
 }
 
 #[test]
-fn a_value_that_is_no_duration_region_or_name_is_told_by_its_flag() {
+fn an_invalid_duration_region_or_name_is_reported_by_its_flag() {
     let world = World::start();
     for bad in ["soon", "0", "-1", "1.5h", "1x", "99999999999999999999", "1h30"] {
         for flag in ["--timeout", "--request-timeout", "--connect-timeout"] {

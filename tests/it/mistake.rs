@@ -251,7 +251,7 @@ fn snapshot() -> PathBuf {
 }
 
 #[test]
-fn the_most_likely_mistakes_are_told_as_the_snapshot_says() {
+fn the_most_likely_mistakes_print_what_the_snapshot_says() {
     let mistakes: Vec<_> = [command_line(), variables(), server()].into_iter().flatten().enumerate().collect();
     assert!(mistakes.len() >= 60, "{}", mistakes.len());
     let told = Mutex::new(vec![String::new(); mistakes.len()]);

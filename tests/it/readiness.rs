@@ -125,7 +125,7 @@ fn who_is_denied_is_known() {
 }
 
 #[test]
-fn a_key_that_aws_never_knows_is_given_back_with_75() {
+fn a_key_that_aws_never_knows_is_revoked_with_75() {
     let world = World::start();
     let sts = sts(vec![unknown()]);
     let begun = Instant::now();
@@ -299,7 +299,7 @@ fn the_endpoint_of_sts_wins_over_the_general_one_and_blank_is_none() {
 
 // check: 13
 #[test]
-fn an_endpoint_or_region_that_is_none_ends_the_run_before_any_request() {
+fn an_invalid_endpoint_or_region_ends_the_run_before_any_request() {
     for (url, word) in [
         ("http://sts.amazonaws.com", "everybody on the way"),
         ("http://127.0.0.1.evil.tld", "everybody on the way"),
@@ -382,7 +382,7 @@ fn no_proxy_speaks_of_sts_too_and_a_proxy_that_refuses_is_told_at_the_end() {
 }
 
 #[test]
-fn what_says_nothing_of_the_key_is_asked_again_and_told_at_the_end() {
+fn an_answer_that_says_nothing_about_the_key_is_asked_again_and_reported_at_the_end() {
     let cases = [
         (error(400, "Throttling"), "answers 400 Throttling"),
         (Reply::status(429), "answers 429"),
@@ -428,7 +428,7 @@ fn what_will_not_change_ends_the_wait_at_once() {
 
 // check: 5
 #[test]
-fn a_signal_during_the_wait_ends_the_run_with_its_code_and_gives_the_key_back() {
+fn a_signal_during_the_wait_ends_the_run_with_its_code_and_revokes_the_key() {
     for (signal, code, kind) in [("TERM", 143, "terminated"), ("INT", 130, "interrupted")] {
         for method in ["id-token", "token"] {
             let world = World::start();

@@ -424,7 +424,7 @@ fn every_refusal_of_a_real_server_that_a_run_can_meet_has_its_row() {
 }
 
 #[test]
-fn every_refusal_of_a_real_server_is_told_for_what_it_is() {
+fn every_refusal_of_a_real_server_is_reported_for_what_it_is() {
     each(ROWS.to_vec(), |row| {
         let (at, status, text, code, kind, words) = row;
         let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));

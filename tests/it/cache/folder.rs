@@ -61,7 +61,7 @@ fn the_list_says_who_and_what_and_how_long_and_no_value() {
 }
 
 #[test]
-fn clear_gives_back_what_this_login_has_and_leaves_the_rest() {
+fn clear_revokes_what_this_login_has_and_leaves_the_rest() {
     for (method, line) in [
         ("wrapping-token", EXOSCALE),
         ("id-token", EXOSCALE),
@@ -158,7 +158,7 @@ fn clear_that_reaches_no_vault_does_not_call_a_leak_what_has_ended() {
 }
 
 #[test]
-fn a_batch_login_lives_on_and_is_not_called_given_back() {
+fn a_batch_login_lives_on_and_is_not_reported_as_revoked() {
     let world = World::start();
     world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_type": "batch" }));
     let run = world.command_as("secret-id", PROCESS);
@@ -169,7 +169,7 @@ fn a_batch_login_lives_on_and_is_not_called_given_back() {
 }
 
 #[test]
-fn clear_all_removes_also_what_it_could_not_give_back_and_what_it_cannot_read() {
+fn clear_all_also_removes_what_it_could_not_revoke_and_what_it_cannot_read() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::start();
     let run = world.command_as("token", "aws --role user --via creds --format process");
@@ -195,7 +195,7 @@ fn clear_all_removes_also_what_it_could_not_give_back_and_what_it_cannot_read() 
 }
 
 #[test]
-fn what_was_kept_in_another_sessions_folder_is_shown_and_given_back_too() {
+fn what_is_cached_in_another_sessions_folder_is_listed_and_revoked_too() {
     let world = World::start();
     let session = world.path("session");
     std::fs::create_dir(&session).expect("a folder");
@@ -210,7 +210,7 @@ fn what_was_kept_in_another_sessions_folder_is_shown_and_given_back_too() {
 }
 
 #[test]
-fn what_cannot_be_given_back_is_told_and_stays_in_the_list() {
+fn what_cannot_be_revoked_is_reported_and_stays_in_the_list() {
     let world = World::start();
     let run = world.command_as("token", "aws --role user --via creds --format process");
     run.run().ok();
@@ -226,7 +226,7 @@ fn what_cannot_be_given_back_is_told_and_stays_in_the_list() {
 }
 
 #[test]
-fn everything_that_cannot_be_given_back_is_told_and_the_login_too() {
+fn everything_that_cannot_be_revoked_is_reported_and_the_login_too() {
     let world = World::start();
     // Neither the token nor a lease may be revoked.
     world.vault.write("sys/policies/acl/default", json!({ "policy": "path \"none\" { capabilities = [\"read\"] }" }));

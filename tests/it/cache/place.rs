@@ -235,7 +235,7 @@ fn a_link_that_is_swapped_in_a_thousand_times_while_we_run_leads_nobody_to_its_v
 
 // check: 9
 #[test]
-fn a_folder_that_others_can_enter_or_own_is_not_used_and_not_mended() {
+fn a_folder_that_others_can_enter_or_own_is_not_used_and_not_changed() {
     let cases = vec!["open", "symlink", "file", "foreign"];
     each(cases, |what| {
         let world = World::start();
@@ -279,7 +279,7 @@ fn a_folder_that_others_can_enter_or_own_is_not_used_and_not_mended() {
 }
 
 #[test]
-fn a_single_use_secret_that_is_spent_because_nothing_can_be_kept_is_told_as_that() {
+fn a_single_use_secret_that_is_spent_without_a_cache_is_reported_as_that() {
     for method in ["wrapping-token", "secret-id"] {
         let world = World::start();
         std::fs::write(world.home().join(".cache"), "").expect("a file where the folder would be");

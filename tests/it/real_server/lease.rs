@@ -10,7 +10,7 @@ use super::engine::Engine;
 use crate::support::{METHODS, Ran, Run, exports, text};
 
 #[test]
-fn a_key_of_a_real_engine_opens_its_cloud_until_it_is_given_back() {
+fn a_key_of_a_real_engine_opens_its_cloud_until_it_is_revoked() {
     let Some(engine) = Engine::start("opened", true) else { return };
     for method in METHODS {
         let role = format!("opened{}", method.replace('-', ""));

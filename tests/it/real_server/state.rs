@@ -12,7 +12,7 @@ use crate::state::{run_at_once, storm};
 use crate::support::{METHODS, ROLE, Ran, Run, parallel};
 
 #[test]
-fn a_sealed_server_is_told_by_name_to_every_identity() {
+fn a_sealed_server_is_reported_as_that_to_every_identity() {
     // Nobody else could go on with it.
     let Some(server) = Server::start() else { return };
     prepare(&server.operator);
