@@ -122,7 +122,7 @@ resource "vault_approle_auth_backend_role" "deploy" {
   secret_id_ttl      = 600
 }
 
-# GitLab: who the job is, as GitLab says. Without bound_claims every project there could log in.
+# GitLab: the job logs in with GitLab's ID token. Without bound_claims every project there could log in.
 
 resource "vault_jwt_auth_backend" "gitlab" {
   path               = "gitlab"
