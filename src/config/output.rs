@@ -164,9 +164,8 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
             Format::File => "nothing captures the output: no tool would find the file",
             _ => "nothing captures the output: the credential would appear in the job's log",
         };
-        return Err(Error::new(Kind::Usage, lost).hint(format!(
-            "put it into an eval in the script, around ci-creds {name}; --reveal prints it all the same"
-        )));
+        return Err(Error::new(Kind::Usage, lost)
+            .hint(format!("put ci-creds {name} into an eval in the script; --reveal prints it anyway")));
     }
     if format == Format::File {
         let file = find_file(demand)?;
@@ -224,7 +223,7 @@ fn check_github(demand: &Demand<'_>, layers: &Layers<'_>) -> Result<()> {
         } else if !stdout.file && !demand.output.reveal {
             "stdout is not a file: the credential would appear in the job's log"
         } else if !layers.host.is_stderr_read() {
-            "stderr leads to a file or nowhere: the masks would not reach the runner"
+            "stderr is a file or closed: the masks would not reach the runner"
         } else {
             return Ok(());
         };

@@ -274,7 +274,7 @@ fn default_headers(connection: &Connection) -> Result<HeaderMap> {
     headers.insert("X-Vault-Request", HeaderValue::from_static("true"));
     let value = |text: &str, what: &str| {
         HeaderValue::from_str(text)
-            .map_err(|_| Error::new(Kind::Config, format!("the {what} cannot stand in a header")))
+            .map_err(|_| Error::new(Kind::Config, format!("the {what} cannot be sent in a header")))
     };
     if let Some(namespace) = &connection.namespace {
         headers.insert("X-Vault-Namespace", value(namespace, "namespace")?);
@@ -288,7 +288,7 @@ fn default_headers(connection: &Connection) -> Result<HeaderMap> {
 /// Security: not marked sensitive, the header would stand in the `Debug` of a request.
 fn token_header(token: &Secret) -> Result<HeaderValue, TransportError> {
     let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
-        TransportError::last(Error::new(Kind::Input, "the token has a character that cannot stand in a header"))
+        TransportError::last(Error::new(Kind::Input, "the token has a character that cannot be sent in a header"))
     })?;
     value.set_sensitive(true);
     Ok(value)

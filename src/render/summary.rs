@@ -32,7 +32,7 @@ pub(crate) fn summary(
     let endless = if lease.life == Life::Static { "never" } else { "when its token expires" };
     rows.push(("expires", lease.expires_at.map_or_else(|| endless.into(), render_time)));
     if lease.life == Life::Expiring {
-        rows.push(("note", "nobody can revoke STS credentials: they live until they expire".into()));
+        rows.push(("note", "STS credentials cannot be revoked: they live until they expire".into()));
     }
     rows.push(("file", path.display().to_string()));
     rows.push(("profile", profile.to_owned()));

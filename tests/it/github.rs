@@ -196,7 +196,7 @@ fn where_the_runner_would_not_take_the_masks_or_the_file_not_the_variables_it_is
     assert_eq!(command.stdout(open()).stderr(open()).status().expect("its end").code(), Some(64));
     let text = std::fs::read_to_string(&path).expect("the file");
     assert!(text.contains("error[usage]: stdout and stderr are the same"), "{text}");
-    for (name, word) in [("stderr", "stderr leads to a file or nowhere"), ("/dev/null", "")] {
+    for (name, word) in [("stderr", "stderr is a file or closed"), ("/dev/null", "")] {
         let stderr = if name == "stderr" { world.file(name, "") } else { name.into() };
         let (stdout, stderr_file) = (world.file("github-env", ""), File::create(&stderr).expect("stderr"));
         let status = run.to_command().stdout(File::create(&stdout).expect("stdout")).stderr(stderr_file).status();

@@ -301,9 +301,9 @@ fn the_endpoint_of_sts_wins_over_the_general_one_and_blank_is_none() {
 #[test]
 fn an_invalid_endpoint_or_region_ends_the_run_before_any_request() {
     for (url, word) in [
-        ("http://sts.amazonaws.com", "everybody on the way"),
-        ("http://127.0.0.1.evil.tld", "everybody on the way"),
-        ("http://0.0.0.0:4566", "everybody on the way"),
+        ("http://sts.amazonaws.com", "anyone on the network path"),
+        ("http://127.0.0.1.evil.tld", "anyone on the network path"),
+        ("http://0.0.0.0:4566", "anyone on the network path"),
         ("https://sts.amazonaws.com/path", "has a path"),
         ("https://user:Sw0rdfish@sts.amazonaws.com", "has a user name"),
         ("https://sts.amazonaws.com?x=Sw0rdfish", "has a query"),
