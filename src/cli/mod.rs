@@ -198,7 +198,7 @@ mod tests {
             ("ci-creds aws --role a --role b", "--role is given twice", "keep one of them"),
             ("ci-creds aws --cache --no-cache", "--cache and --no-cache exclude each other", "keep one of them"),
             ("ci-creds aws -v -q", "--verbose and --quiet exclude each other", "keep one of them"),
-            ("ci-creds aws --reveal=yes", "--reveal takes no value", "--reveal alone"),
+            ("ci-creds aws --reveal=yes", "--reveal takes no value", "write --reveal alone"),
         ];
         for (line, message, hint) in cases {
             let Err(text) = parse(line) else { panic!("{line} is accepted") };
