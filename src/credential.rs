@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::provider::shape::{Field, Shape};
 use crate::secret::Secret;
@@ -43,7 +44,7 @@ pub struct Lease {
 }
 
 /// What ends a credential.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Life {
     /// Its lease: Vault revokes it then, or earlier on request, or when the token that asked for it expires.
     Leased,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::auth::Session;
-use crate::config::Plan;
+use crate::config::{Delivery, Plan};
 use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -147,7 +147,10 @@ fn build(
     // A lease dies with the token that asked for it. What cannot be taken back does not. A child is still renewed.
     let of_the_token = session.expires_at.filter(|_| life == Life::Leased && !plan.login.identity.facts().child);
     let expires_at = earlier(of_the_lease, of_the_token);
-    warn_of_a_short_token(of_the_lease, of_the_token, host);
+    // Beside a command, the login is renewed.
+    if plan.output.delivery != Delivery::Environment {
+        warn_of_a_short_token(of_the_lease, of_the_token, host);
+    }
     let granted_until =
         earlier(end_of(sent, envelope.lease_duration), parsed.seconds.and_then(|seconds| end_of(sent, seconds)));
     let lease = Lease { id: lease_id, renewable: envelope.renewable, expires_at, granted_until, life };

@@ -4,6 +4,7 @@
 //! that was typed, so that [`crate::config`] can say where each of them came from.
 
 mod command;
+mod exec;
 mod flag;
 mod help;
 mod mistake;
@@ -18,9 +19,10 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::error::{Error, Result};
 
 pub use command::Command;
+pub use exec::ExecFlags;
 pub use flag::{
-    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, ExecFlags,
-    FetchFlags, LoginFlags, OutputFlags, Shell, Volume,
+    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
+    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume,
 };
 pub use question::{Question, parse_question};
 pub use word::is_exec;

@@ -1,13 +1,13 @@
 //! `ci-creds exoscale` and `ci-creds aws`: deliver a credential from the cache or from its source.
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Door, JobState};
 use crate::chain::{self, Chain};
 use crate::claims::Claims;
-use crate::config::{Delivery, Plan};
+use crate::config::{Delivery, Plan, StatePlace};
 use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::delivery;
-use crate::error::{Result, printable, sanitized};
+use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::render;
@@ -51,6 +51,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
 
 /// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was revoked.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<String> {
+    let state = open_state(plan, host)?;
     let vault = Vault::new(&plan.connection, host)?;
     let is_silent = plan.output.quiet || plan.output.format == Format::Process && !plan.output.verbose;
     if is_silent {
@@ -62,7 +63,8 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<Stri
         vault.tell_requests();
     }
     start_runtime(host)?.block_on(async {
-        let custody = Custody::new(&vault, cache, host, Interrupt::listen()?);
+        let required = plan.state.as_ref().is_some_and(|place| place.required);
+        let custody = Custody::new(&vault, cache, host, Interrupt::listen()?).with_state(state.as_ref(), required);
         let source = Source::Vault(VaultSource { vault: &vault, host });
         let end = obtain_and_deliver(Chain::new(source, cache, host, custody), plan, host).await;
         if plan.output.verbose {
@@ -70,6 +72,26 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<Stri
         }
         end
     })
+}
+
+/// Opens the state of the job, where one is kept.
+///
+/// # Errors
+/// [`Kind::Create`] when it cannot be kept and the user asked for it.
+fn open_state(plan: &Plan, host: &Host) -> Result<Option<JobState>> {
+    let Some(StatePlace { beside, cache, required }) = &plan.state else { return Ok(None) };
+    let door = Door::new(&plan.connection, &plan.login, cache.job.as_deref());
+    match JobState::open((beside.as_deref(), &cache.folders), door, &plan.login.identity, host) {
+        Ok(state) => Ok(Some(state)),
+        Err(problem) if *required => {
+            Err(Error::new(Kind::Create, format!("the state of the job is refused: {problem}"))
+                .hint("--no-keep-state goes on without it"))
+        }
+        Err(problem) => {
+            host.warn(format!("ci-creds revoke will not know this credential: {problem}"));
+            Ok(None)
+        }
+    }
 }
 
 async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> Result<String> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::cache::CachePlace;
 use super::output::Output;
 use super::readiness::Readiness;
+use super::state::StatePlace;
 use crate::http::transport::Connection;
 use crate::identity::Login;
 use crate::mint::Mint;
@@ -30,6 +31,8 @@ pub(crate) struct Plan {
     pub companions: Vec<(&'static str, String)>,
     /// Where credentials are cached between calls, if this one may be.
     pub cache: Option<CachePlace>,
+    /// Where what is made is noted for `ci-creds revoke`, when it is.
+    pub state: Option<StatePlace>,
     /// Where a new key is tried before it is handed over, when somebody asked for that.
     pub readiness: Option<Readiness>,
     /// How it is delivered.
@@ -67,7 +70,20 @@ impl Plan {
         output: Output,
     ) -> Self {
         let CredentialPlan { shape, role, role_origin, mint, companions, readiness, .. } = wanted;
-        Self { connection, login, shape, role, role_origin, mint, companions, cache, readiness, output, reads: 1 }
+        Self {
+            connection,
+            login,
+            shape,
+            role,
+            role_origin,
+            mint,
+            companions,
+            cache,
+            state: None,
+            readiness,
+            output,
+            reads: 1,
+        }
     }
 
     /// Goes on to another credential, by the same login.

@@ -117,6 +117,11 @@ impl Interrupt {
     }
 }
 
+/// Whether the signal is one of those that [`Interrupt`] hears.
+pub(super) fn is_ending(signal: Signal) -> bool {
+    ENDING.iter().any(|(known, _)| *known == signal)
+}
+
 /// Lets a limit on the size of files be an error of the write, and not the end of the process. Inside a runtime.
 ///
 /// # Errors

@@ -108,6 +108,8 @@ impl VaultSource<'_> {
             common,
             spends: plan.login.identity.facts().spends,
         };
+        custody.hold(debt(&session, Leftover::Nothing));
+        custody.note(&session, &plan.mint.path, None).await?;
         custody.hold(debt(&session, Leftover::Unknown));
         let read = engine::obtain(self.vault, &session, plan, self.host);
         let mut credential = match custody.race_read(read).await? {
@@ -126,6 +128,7 @@ impl VaultSource<'_> {
         match over {
             None => {
                 self.note_use(&mut credential, &session, plan, common, custody).await?;
+                custody.note(&session, &plan.mint.path, Some(&credential.lease)).await?;
                 Ok(Ok((credential, session)))
             }
             Some(error) => Err(custody.clean_up(error).await),

@@ -27,7 +27,7 @@ fn with(run: &Run, line: &str) -> Run {
 }
 
 /// The same call so much later, by its own clock: Vault's stands still.
-fn later(run: &Run, offset: &str) -> Option<Ran> {
+pub(crate) fn later(run: &Run, offset: &str) -> Option<Ran> {
     later_command(run, offset).map(Ran::of)
 }
 

@@ -1,4 +1,4 @@
-//! `ci-creds cache` and `cache clear`: what is kept is shown, given back, and cleaned away.
+//! `ci-creds cache` and `cache clear`: what is kept is shown, revoked, and cleaned away.
 
 use std::path::PathBuf;
 
@@ -74,7 +74,7 @@ fn clear_revokes_what_this_login_has_and_leaves_the_rest() {
         let kept = other.run().ok();
         let clear = with(&run, "cache clear");
         let text = clear.run().ok();
-        assert!(text.contains("revoked: ") && text.contains("left: 1 of other logins"), "{method}: {text}");
+        assert!(text.contains("queued: the ") && text.contains("left: 1 of other logins"), "{method}: {text}");
         assert_eq!(world.vault.live_leases().len(), 1, "{method}");
         assert_eq!(other.run().ok(), kept);
         assert_eq!(
@@ -109,7 +109,7 @@ fn clear_with_a_borrowed_token_gives_the_lease_back_and_not_the_token() {
     world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
     let run = world.command_as("token", "aws --role user --via creds --format process");
     run.run().ok();
-    assert_eq!(with(&run, "cache clear").run().ok(), "revoked: aws/creds/user\n");
+    assert_eq!(with(&run, "cache clear").run().ok(), "revoked: the credential of aws/creds/user\n");
     assert_eq!(world.vault.live_leases().len(), 0);
     run.run().ok();
 }
@@ -125,16 +125,18 @@ fn clear_that_reaches_no_vault_names_every_lease_and_leaves_the_login_to_the_job
     world.vault.inject(On::any().every(), Fault::answer(Reply::error(503, "Vault is sealed")));
     let clear = with(&run, "cache clear --retries 0");
     let ran = clear.run().failed(80, "leak");
-    for word in ["the lease exoscale/apikey/", "the lease aws/creds/user/", "the token of the login may be left"] {
+    for word in ["the lease exoscale/apikey/", "the lease aws/creds/user/", "not revoked: the login lives until 20"] {
         assert!(ran.stderr.contains(word), "{word}: {ran:?}");
     }
     // Nothing helps against what STS made: that is told as ever, and no reason to keep it.
-    assert!(ran.stdout.starts_with(&format!("removed: {READ}; it cannot be revoked")), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("cannot be revoked: the credential of {READ} lives until 20")), "{ran:?}");
     assert_eq!(entries(&world).len(), 3);
     world.vault.clear_faults();
     with(&run, PROCESS).run().ok();
-    let text = clear.run().ok();
-    assert_eq!(text.matches("revoked: ").count(), 3, "{text}");
+    let ran = clear.run().failed(80, "leak");
+    assert!(ran.stderr.contains(READ) && !ran.stderr.contains("not revoked"), "{ran:?}");
+    assert_eq!(ran.stdout.matches("queued: the ").count(), 2, "{ran:?}");
+    assert!(ran.stdout.contains("revoked: the login\n"), "{ran:?}");
     assert_eq!(world.count("sys/wrapping/unwrap"), 1);
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
@@ -150,21 +152,21 @@ fn clear_that_reaches_no_vault_does_not_call_a_leak_what_has_ended() {
     let Some(ran) = later(&clear, "+6m") else { return };
     // The login lives on, and the key does not.
     let ran = ran.failed(80, "leak");
-    assert!(!ran.stderr.contains("exoscale/apikey") && ran.stderr.contains("the token of the login"), "{ran:?}");
-    assert_eq!(ran.stdout, format!("removed: exoscale/apikey/{ROLE}; it had expired\n"));
+    assert!(!ran.stderr.contains("exoscale/apikey") && ran.stderr.contains("the login lives until"), "{ran:?}");
+    assert_eq!(ran.stdout, format!("removed: the credential of exoscale/apikey/{ROLE}; it had expired\n"));
     let text = later(&clear, "+16m").expect("faketime").ok();
     assert_eq!(text, "removed: the login; it had expired\n");
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn a_batch_login_lives_on_and_is_not_reported_as_revoked() {
+fn a_batch_login_lives_on_and_is_not_called_revoked() {
     let world = World::start();
     world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_type": "batch" }));
     let run = world.command_as("secret-id", PROCESS);
     run.run().ok();
-    let text = with(&run, "cache clear").run().ok();
-    assert!(text.contains("removed: the login; it cannot be revoked, and expires at 20"), "{text}");
+    let ran = with(&run, "cache clear").run().failed(80, "leak");
+    assert!(ran.stderr.contains("cannot be revoked: the login lives until 20"), "{ran:?}");
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 
@@ -221,7 +223,8 @@ fn what_cannot_be_revoked_is_reported_and_stays_in_the_list() {
     run.run().ok();
     let text = with(&run, "cache clear").run();
     assert_eq!(text.code, 80);
-    // STS credentials cannot be taken back by anybody: that is said, and no error.
+    // STS credentials cannot be revoked by anybody: that is said, and no reason to keep them.
+    assert!(text.stderr.contains(&format!("cannot be revoked: the credential of {READ}")), "{text:?}");
     assert_eq!(entries(&world).len(), 1, "{text:?}");
 }
 
@@ -236,11 +239,14 @@ fn everything_that_cannot_be_revoked_is_reported_and_the_login_too() {
         with(&run, line).run().ok();
     }
     let ran = with(&run, "cache clear").run().failed(80, "leak");
-    for what in
-        ["the token of the login may be left, until 20", "the lease aws/creds/user/", "the lease exoscale/apikey/"]
-    {
+    for what in [
+        "not revoked: the login lives until 20",
+        "cannot be revoked: the credential of aws/sts/365-dev",
+        "the lease aws/creds/user/",
+        "the lease exoscale/apikey/",
+    ] {
         assert!(ran.stderr.contains(what), "{what}: {ran:?}");
     }
-    assert!(ran.stdout.starts_with("removed: aws/sts/365-dev") && ran.stdout.lines().count() == 1, "{ran:?}");
+    assert_eq!(ran.stdout, "", "{ran:?}");
     assert_eq!((entries(&world).len(), world.vault.live_leases().len()), (3, 3));
 }

@@ -232,8 +232,12 @@ fn an_answer_that_is_lost_ends_the_kept_login_with_the_lease_that_it_may_have_ma
     assert!(
         world.command("cache").run().ok().lines().any(|line| line.contains("the login") && line.ends_with("ended"))
     );
-    let cleared = with(&run, "cache clear").run().ok();
-    assert!(cleared.contains("removed: the login; it had expired\n"), "{cleared}");
+    let cleared = with(&run, "cache clear").run().failed(80, "leak");
+    assert_eq!(cleared.stdout, "removed: the login; it had expired\n", "{cleared:?}");
+    assert!(
+        cleared.stderr.contains(&format!("cannot be revoked: the credential of {READ} lives until")),
+        "{cleared:?}"
+    );
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 

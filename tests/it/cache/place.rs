@@ -17,9 +17,10 @@ pub(super) fn folder(world: &World) -> PathBuf {
     world.home().join(".cache/ci-creds")
 }
 
-/// What is kept: every file but the locks.
+/// What is kept: every file but the locks and the states of jobs.
 pub(super) fn entries(world: &World) -> Vec<PathBuf> {
-    files(world).into_iter().filter(|path| !name(path).starts_with("lock-")).collect()
+    let is_entry = |path: &PathBuf| !["lock-", "job-"].iter().any(|start| name(path).starts_with(start));
+    files(world).into_iter().filter(is_entry).collect()
 }
 
 pub(super) fn files(world: &World) -> Vec<PathBuf> {

@@ -8,13 +8,15 @@ use super::{PROCESS, READ, with};
 use crate::support::parallel::each;
 use crate::support::{Ran, Run, World, tool};
 
-/// Runs it with these calls of the system failing.
+/// Runs it with these calls of the system failing, stopped at no other.
 fn broken(world: &World, run: &Run, inject: &str) -> Option<Ran> {
     if !tool::is_root("the program's memory is closed to strace") {
         return None;
     }
     let mut command = Command::new(tool::find("strace")?);
-    command.args(["-f", "-e", &format!("inject={inject}"), "-o"]).arg(world.path("strace"));
+    let calls = inject.split(':').next().unwrap_or(inject);
+    command.args(["--seccomp-bpf", "-f", "-e", &format!("trace={calls}"), "-e", &format!("inject={inject}"), "-o"]);
+    command.arg(world.path("strace"));
     command.arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments).env_clear().envs(run.variables());
     Some(Ran::of(command))
 }

@@ -33,10 +33,14 @@ fn job(world: &World) -> Run {
     world.command_as("id-token", &format!("aws --role user --via creds --file {}", path.display()))
 }
 
-/// The run under strace, which lets its calls end as told.
-fn injected(world: &World, run: &Run, strace: &Path, inject: &str) -> Ran {
+/// The run under strace, which lets these calls end as told and stops it at no other.
+fn injected(world: &World, run: &Run, strace: &Path, calls: &str, how: &str) -> Ran {
     let mut command = Command::new(strace);
-    command.args(["-f", "-e", inject, "-o"]).arg(world.path("strace"));
+    let calls = optional(calls);
+    // With the filter strace sends no signal.
+    let filter: &[&str] = if how.starts_with("signal=") { &[] } else { &["--seccomp-bpf"] };
+    command.args(filter).args(["-f", "-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:{how}"), "-o"]);
+    command.arg(world.path("strace"));
     command.arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments);
     command.env_clear().envs(run.variables()).stdin(Stdio::null());
     Ran::of(command)
@@ -81,7 +85,7 @@ fn whichever_call_fails_the_file_is_old_or_new_and_the_credential_is_revoked() {
     each(cases, |((calls, error, _), number)| {
         let world = World::start();
         let run = job(&world);
-        let ran = injected(&world, &run, &strace, &format!("inject={}:error={error}:when={number}", optional(calls)));
+        let ran = injected(&world, &run, &strace, calls, &format!("error={error}:when={number}"));
         let told = format!("{calls} {error} {number}: {ran:?}");
         // The runtime wakes itself by a counter of the kernel's, which no disk can fail.
         let log = std::fs::read_to_string(world.path("strace")).expect("the calls");
@@ -125,7 +129,7 @@ fn killed_at_any_call_of_the_edit_a_run_leaves_the_old_file_or_the_new_one() {
     each(cases, |(calls, number)| {
         let world = World::start();
         let run = job(&world);
-        let ran = injected(&world, &run, &strace, &format!("inject={}:signal=KILL:when={number}", optional(calls)));
+        let ran = injected(&world, &run, &strace, calls, &format!("signal=KILL:when={number}"));
         let path = folder(&world).join("credentials");
         let new = is_new(&std::fs::read_to_string(&path).expect("the file"));
         let left = names(&folder(&world)).len() > 2;

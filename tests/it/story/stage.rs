@@ -225,7 +225,8 @@ impl Stage {
             (false, true) => self.ground.patience(),
             (false, false) => "",
         };
-        let line = format!("{}{cache} --retries {}{limit}", request.line, call.retries);
+        // The stories are the cache's: what a job's state notes is revoked although it is not cached.
+        let line = format!("{}{cache} --no-keep-state --retries {}{limit}", request.line, call.retries);
         let mut run = self.people[call.who].run.clone();
         run.arguments = line.split_whitespace().map(str::to_owned).collect();
         let mut command = self.clock.set(run.to_command(), self.passed, self.lag);
