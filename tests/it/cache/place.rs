@@ -100,7 +100,7 @@ fn the_sessions_own_folder_is_taken_where_there_is_one_and_nothing_is_kept_in_th
         .command_as("token", &format!("{PROCESS} -v"))
         .env("CI_PROJECT_DIR", &world.path("checkout").display().to_string());
     let ran = run.run();
-    assert!(ran.stderr.contains("the cache folder lies in the checkout"), "{ran:?}");
+    assert!(ran.stderr.contains("the cache folder is in the checkout"), "{ran:?}");
     run.run().ok();
     // A link that leads into it is no way around.
     let checkout = world.home().display().to_string();
