@@ -1,4 +1,4 @@
-//! The only place where the rooms meet: a command line, what it asks for, the command that does it, and how it ends.
+//! Connects the modules: from the command line to the exit code.
 
 use std::ffi::OsString;
 use std::time::Duration;

@@ -61,7 +61,7 @@ const OTHERS: [CommandRow; 7] = [
         name: "revoke",
         about: REVOKE,
         output: CommandOutput::Text,
-        flags: RevokeFlags::augment_args,
+        flags: |command| RevokeFlags::augment_args(command).after_help(help::REVOKE),
         parse: |_, matches| RevokeFlags::from_arg_matches(matches).map(Command::Revoke),
     },
     CommandRow {

@@ -35,7 +35,7 @@ pub struct CompletionsFlags {
 
 /// One cloud's credential, as it stands on the command line.
 pub struct CredentialFlags {
-    /// Whose credential.
+    /// The cloud.
     pub cloud: &'static Cloud,
     /// Which credential.
     pub engine: EngineFlags,
@@ -67,9 +67,9 @@ impl CredentialFlags {
 pub struct FetchFlags {
     /// Which credential.
     pub wanted: CredentialFlags,
-    /// How it is handed over.
+    /// How it is delivered.
     pub output: OutputFlags,
-    /// Who the job is.
+    /// The job's identity.
     pub login: LoginFlags,
     /// How Vault is reached.
     pub connection: ConnectionFlags,
@@ -173,7 +173,7 @@ pub struct EngineFlags {
     pub mount: Option<String>,
 }
 
-/// How it is handed over.
+/// How it is delivered.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputFlags {
@@ -211,7 +211,7 @@ pub struct OutputFlags {
     pub reveal: bool,
 }
 
-/// Who the job is. The files of the secrets are the table of [`Input`]; the rest stands here.
+/// The job's identity. The files of the secrets are the table of [`Input`]; the rest is here.
 pub struct LoginFlags {
     /// The method.
     pub auth: Option<AuthMethod>,
@@ -339,7 +339,7 @@ pub struct ConnectionFlags {
     /// A host and port to which a standby may redirect
     #[arg(long, value_name = "HOST:PORT", hide_short_help = true)]
     pub redirect_host: Vec<String>,
-    /// Allow http:// to a host that is not this machine: everybody on the way can read the token
+    /// Allow http:// to a host that is not this machine: anyone on the network path can read the token
     #[arg(long, hide_short_help = true)]
     pub allow_plaintext: bool,
     /// Do not check the certificate of a server on this machine
@@ -373,7 +373,7 @@ pub enum Shell {
     Zsh,
 }
 
-/// The names stand in the table of [`AuthMethod`].
+/// The names are in the table of [`AuthMethod`].
 impl ValueEnum for AuthMethod {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
@@ -385,7 +385,7 @@ impl ValueEnum for AuthMethod {
     }
 }
 
-/// The names follow `aws configure export-credentials`, and stand in the table of [`Format`].
+/// The names follow `aws configure export-credentials`, and are in the table of [`Format`].
 impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL

@@ -159,17 +159,20 @@ pub(super) fn find_secret(arguments: &[OsString]) -> Option<Error> {
         let value = value.strip_prefix('-').and_then(|short| short.get(1..)).unwrap_or(value);
         if let Some((flag, instead)) = SECRET_FLAGS.iter().find(|(name, _)| *name == flag) {
             return Some(
-                Error::new(Kind::Usage, format!("{flag} does not exist: no secret is taken from the command line"))
+                Error::new(Kind::Usage, format!("there is no {flag}: ci-creds takes no secret from the command line"))
                     .hint(*instead),
             );
         }
         if looks_like_a_token(value) {
             return Some(
-                Error::new(Kind::Usage, "an argument looks like a token: no secret is taken from the command line")
-                    .hint(
-                        "everybody on the machine can read it there: revoke it, and give the new one by VAULT_TOKEN, \
+                Error::new(
+                    Kind::Usage,
+                    "an argument looks like a token: ci-creds takes no secret from the command line",
+                )
+                .hint(
+                    "every user of this machine can read it there: revoke it, and pass the new one by VAULT_TOKEN, \
                         VAULT_WRAPPING_TOKEN, VAULT_SECRET_ID, VAULT_ID_TOKEN or a file",
-                    ),
+                ),
             );
         }
     }

@@ -1,6 +1,7 @@
-//! `ci-creds cache`: what is cached.
+//! `ci-creds cache`: lists the cache.
 //!
-//! Everybody may see it and until when; only who logs in with the same secret can open it, and so revoke the lease.
+//! Every caller can list the entries and when they expire. Only a caller with the same login secret can decrypt an
+//! entry, and so revoke its lease.
 
 use crate::cache::{CacheFolder, Door};
 use crate::config::CachePlace;
@@ -48,4 +49,4 @@ fn who(door: &Door) -> String {
     format!("{}{place}{role}{job}", door.method)
 }
 
-const NOTHING: &str = "nothing is kept\n";
+const NOTHING: &str = "the cache is empty\n";

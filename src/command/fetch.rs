@@ -1,4 +1,4 @@
-//! `ci-creds exoscale` and its like: a credential out of the cache or from its source, delivered.
+//! `ci-creds exoscale` and `ci-creds aws`: deliver a credential from the cache or from its source.
 
 use crate::cache::{Cache, Door, JobState};
 use crate::chain::{self, Chain};
@@ -31,7 +31,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
     if let (Some(credential), true) = (&kept, plan.output.verbose) {
         let end = credential.lease.expires_at.map(render_time).unwrap_or_default();
-        write_stderr(format!("ci-creds: kept: of an earlier call, until {end}; Vault is not asked\n"), host);
+        write_stderr(format!("ci-creds: cached: from an earlier call, until {end}; Vault is not asked\n"), host);
     }
     let at_once = kept.as_ref().and_then(|credential| delivery::hand_over_at_once(credential, &plan, host));
     let receipt = match (at_once, kept) {
@@ -102,7 +102,7 @@ async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> R
             Ok(receipt(&credential, plan, host))
         }
         Ok(Err(error)) if custody.is_empty() => {
-            Err(custody.fail(error.also("the credential is kept for the next call")))
+            Err(custody.fail(error.also("the cache has the credential for the next call")))
         }
         Ok(Err(error)) => Err(custody.abandon(error).await),
         Err(signal) => Err(custody.fail(signal)),
@@ -120,7 +120,7 @@ fn outlive_limits(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// What a job's log is told of what was handed over. Nothing where that log is what the caller reads.
+/// The line in a job's log about what was delivered. None if the caller reads that log.
 fn receipt(credential: &Credential, plan: &Plan, host: &Host) -> String {
     let output = &plan.output;
     let is_told = output.in_a_job && !output.quiet && output.format != Format::Process;
@@ -172,7 +172,7 @@ fn tell(claims: &Claims) -> String {
     all.map(|(name, value)| format!("{name} {}", sanitized(&value))).collect::<Vec<_>>().join(", ")
 }
 
-/// What a person at a terminal is told in place of a credential: what the call would do, and how to use it.
+/// What a terminal shows in place of a credential: what the call would do, and how to use it.
 fn preview(plan: &Plan, words: &[String]) -> String {
     let call = |more: &[&str]| {
         let words = words.iter().map(String::as_str).chain(more.iter().copied());

@@ -19,7 +19,7 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|cause| Error::new(Kind::Os, "the system gives no event queue").cause(cause))
+        .map_err(|cause| Error::new(Kind::Os, "the system refused an event queue").cause(cause))
 }
 
 pub(crate) fn take_warnings(host: &Host) -> String {

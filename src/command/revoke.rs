@@ -149,8 +149,8 @@ fn tell(items: &[Item], fates: &[Option<Fate>]) -> (Vec<String>, Vec<String>) {
     for (item, fate) in items.iter().zip(fates) {
         let what = &item.what;
         let (list, text) = match fate {
-            None => (&mut lines, format!("removed: {what}; it had ended")),
-            Some(fate) if fate.lives() && item.is_past => (&mut lines, format!("removed: {what}; it had ended")),
+            None => (&mut lines, format!("removed: {what}; it had expired")),
+            Some(fate) if fate.lives() && item.is_past => (&mut lines, format!("removed: {what}; it had expired")),
             Some(fate @ Fate::Lives(_)) => {
                 let lease = item.holding.as_ref().and_then(|holding| holding.lease.as_ref());
                 let lease = lease.map_or(String::new(), |lease| format!(", the lease {lease},"));
@@ -180,7 +180,7 @@ struct Findings {
     quiet: bool,
 }
 
-const NOTHING: &str = "nothing is kept\n";
+const NOTHING: &str = "the cache is empty\n";
 
 fn report(findings: Findings, stranger: Option<Error>) -> Report {
     let Findings { lines, lives, leaks, refusals, others, quiet } = findings;
@@ -193,7 +193,7 @@ fn report(findings: Findings, stranger: Option<Error>) -> Report {
         let error = Error::new(Kind::Leak, texts.join("; "));
         match leaks {
             true => error.hint(
-                "run it again when Vault can be reached; where the policy refuses, it needs: path \"sys/leases/revoke\" \
+                "run it again when Vault can be reached; if the policy refuses, it needs: path \"sys/leases/revoke\" \
                  { capabilities = [\"update\"] }, or by hand: vault lease revoke",
             ),
             false => error,
@@ -205,14 +205,14 @@ fn report(findings: Findings, stranger: Option<Error>) -> Report {
             Some(stranger) if text.is_empty() => {
                 let why = stranger.message();
                 error = error.or_else(|| {
-                    Some(Error::new(Kind::Config, format!("nothing was revoked, {rest} stay: {why}")).hint(
-                        "give the flags and variables of the calls that made them; ci-creds cache clear --all removes \
+                    Some(Error::new(Kind::Config, format!("nothing was revoked, {rest} remain: {why}")).hint(
+                        "pass the flags and variables of the calls that made them; ci-creds cache clear --all removes \
                          them without revoking their leases",
                     ))
                 });
             }
-            _ if quiet => text.push_str(&format!("kept: {rest}: run it with their variables and flags\n")),
-            _ => text.push_str(&format!("kept: {rest}; --all removes them, and leaves their leases to end\n")),
+            _ if quiet => text.push_str(&format!("left: {rest}: run it with their variables and flags\n")),
+            _ => text.push_str(&format!("left: {rest}; --all removes them, and their leases expire on their own\n")),
         }
     }
     if text.is_empty() && error.is_none() && !quiet {

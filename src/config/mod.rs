@@ -174,7 +174,7 @@ fn format_of(output: &cli::OutputFlags) -> Format {
     output.format.unwrap_or(implied)
 }
 
-/// The engine's role; where nobody names one, the login's: most set-ups give both the same name.
+/// The engine's role; if it is not set, the login's: most set-ups give both the same name.
 fn resolve_role(
     role: Option<WithOrigin<String>>,
     login: &Login,

@@ -157,7 +157,7 @@ fn open_in(above: &OwnedFd, name: &OsStr, path: &Path) -> Result<Option<Folder>,
         return Err("belongs to another user".into());
     }
     if stat.st_mode & 0o077 != 0 {
-        return Err(format!("lets other users in: chmod 700 {}", path.display()));
+        return Err(format!("is open to other users: chmod 700 {}", path.display()));
     }
     Ok(Some(Folder { descriptor, path: path.to_owned() }))
 }

@@ -1,4 +1,4 @@
-//! The signals that end a process, noted where the run waits for something, so that it can take back what it made.
+//! The signals that end a process, noted where the run waits for something, so that it can revoke what it made.
 
 use std::future::poll_fn;
 use std::task::Poll;

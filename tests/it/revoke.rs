@@ -334,7 +334,7 @@ fn what_is_noted_and_cached_is_revoked_once_and_cache_clear_does_the_same() {
         assert!(lines.iter().all(|line| line.starts_with("revoked: the ")), "{command}: {ran:?}");
         let count = |path: &str| world.requests().iter().filter(|request| request.ends_with(path)).count();
         assert_eq!((count("sys/leases/revoke"), count("revoke-self")), (2, 1), "{command}");
-        assert_eq!(world.command("cache").run().ok(), "nothing is kept\n", "{command}");
+        assert_eq!(world.command("cache").run().ok(), "the cache is empty\n", "{command}");
         assert_eq!(world.vault.live_leases().len(), 0, "{command}");
     }
 }
@@ -380,7 +380,7 @@ fn at_a_desk_a_state_is_kept_where_it_is_asked_for_and_removed_with_what_it_name
     assert_eq!((states_in(&folder), world.vault.live_leases().len()), (Vec::new(), 1));
     with(&format!("{USER} --keep-state")).run().ok();
     assert_eq!(states_in(&folder).len(), 1);
-    assert_eq!(world.command("cache").run().ok(), "nothing is kept\n", "a state is no entry of the cache");
+    assert_eq!(world.command("cache").run().ok(), "the cache is empty\n", "a state is no entry of the cache");
     let text = with("revoke --all-mine").run().ok();
     assert_eq!(text, "queued: the credential of aws/creds/user, which Vault revokes by itself\n");
     assert_eq!((states_in(&folder), world.vault.live_leases().len()), (Vec::new(), 1));
@@ -397,7 +397,7 @@ fn revoke_without_a_login_is_quiet_where_nothing_is_and_an_error_where_something
     assert_eq!(job.states(), Vec::<PathBuf>::new());
     job.call(USER).run().ok();
     let ran = stranger.run().failed(78, "config");
-    assert!(ran.stderr.contains("nothing was revoked, 1 of other logins stay: nothing to log in with"), "{ran:?}");
+    assert!(ran.stderr.contains("nothing was revoked, 1 of other logins remain: nothing to log in with"), "{ran:?}");
     assert!(world.requests().iter().all(|request| !request.contains("revoke")));
 }
 

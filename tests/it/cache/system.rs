@@ -78,7 +78,7 @@ fn whichever_call_fails_the_credential_is_delivered_and_the_old_entry_is_whole()
 
 // check: 23
 #[test]
-fn on_a_disk_that_is_full_nothing_is_kept_and_nothing_of_it_left() {
+fn on_a_full_disk_nothing_is_cached_and_no_part_of_a_file_left() {
     let world = World::start();
     let script = format!("ulimit -f 0; exec \"$0\" {PROCESS} -v");
     let run = world.command_as("token", PROCESS);

@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 7] = [
+const DESCRIPTIONS: [(&str, &str); 8] = [
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -93,10 +93,16 @@ const DESCRIPTIONS: [(&str, &str); 7] = [
          The command keeps the terminal and the process group of ci-creds, and gets each signal once. It gets no secret and no \
          setting of ci-creds.",
     ),
+    (
+        "revoke",
+        "ci-creds revoke revokes every credential and every login that the calls of this job noted or cached: in after_script, in \
+         another shell or another container. It never revokes a Vault token that you supply. It prints nothing if there is \
+         nothing to do.",
+    ),
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 16] = [
+const EXAMPLES: [(&str, &str, &str); 18] = [
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
@@ -141,6 +147,8 @@ const EXAMPLES: [(&str, &str, &str); 16] = [
         "Run a command with an API key that is revoked when it ends.",
     ),
     ("exec", "ci-creds exec vault -- vault kv get secret/app", "Run a command with the Vault token of the login."),
+    ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
+    ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
 ];
 
 /// The files that are read or written, and when.

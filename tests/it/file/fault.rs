@@ -78,7 +78,7 @@ fn is_new(text: &str) -> bool {
 
 // check: 23
 #[test]
-fn whichever_call_fails_the_file_is_old_or_new_and_what_was_minted_is_given_back() {
+fn whichever_call_fails_the_file_is_old_or_new_and_the_credential_is_revoked() {
     let Some(strace) = strace() else { return };
     let cases: Vec<_> = FAILING.into_iter().flat_map(|call| (1..=call.2).map(move |number| (call, number))).collect();
     let failed = std::sync::Mutex::new(std::collections::BTreeSet::new());
@@ -191,12 +191,12 @@ fn lock(world: &World) -> File {
 }
 
 #[test]
-fn a_lock_that_is_never_given_back_ends_the_run_by_its_name_and_gives_the_lease_back() {
+fn a_lock_that_is_never_released_ends_the_run_names_itself_and_revokes_the_lease() {
     let world = World::start();
     let run = job(&world).arg("--timeout").arg("2s");
     let held = lock(&world);
     let path = folder(&world).join("credentials.lock").display().to_string();
-    let ran = run.run().refused(&world, 75, "temporary", &[&path, "another process holds"], &["fuser", &path]);
+    let ran = run.run().refused(&world, 75, "temporary", &[&path, "another process keeps the lock"], &["fuser", &path]);
     assert_eq!(world.vault.minted().len(), 1);
     world.assert_nothing_left(&ran);
     assert!(!is_new(&std::fs::read_to_string(folder(&world).join("credentials")).expect("the file")));
@@ -208,7 +208,7 @@ fn a_lock_that_is_never_given_back_ends_the_run_by_its_name_and_gives_the_lease_
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_lock_that_is_given_back_is_waited_for_and_a_signal_ends_the_wait() {
+fn a_lock_that_is_released_is_waited_for_and_a_signal_ends_the_wait() {
     for signal in [None, Some("TERM")] {
         let world = World::start();
         let run = job(&world);

@@ -62,7 +62,7 @@ const DEEDS: [Deed; 10] = [
         "has a second name",
     ),
     ("it is another user's", |_, state| chown(state, Some(NOBODY), None).expect("root"), "belongs to another user"),
-    ("its folder lets others in", |folder, _| set_mode(folder, 0o755), "lets other users in"),
+    ("its folder lets others in", |folder, _| set_mode(folder, 0o755), "is open to other users"),
     (
         "its folder is another user's",
         |folder, _| chown(folder, Some(NOBODY), None).expect("root"),

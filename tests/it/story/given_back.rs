@@ -22,7 +22,7 @@ impl Promises {
     pub fn list_what_is_kept(&self, ran: &Ran, now: &Moment) -> Held {
         let kept = now.files.iter().filter(|(name, _)| !name.starts_with("draft-"));
         let kept: Vec<_> = kept.filter_map(|(_, entry)| entry.as_ref()).collect();
-        let lines: Vec<_> = ran.stdout.lines().filter(|line| *line != "nothing is kept").collect();
+        let lines: Vec<_> = ran.stdout.lines().filter(|line| *line != "the cache is empty").collect();
         must(ran.code == 0 && lines.len() == kept.len(), || format!("{} are kept: {ran:?}", kept.len()))?;
         for entry in kept {
             let what = entry.path.as_deref().unwrap_or("the login");

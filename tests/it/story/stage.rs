@@ -194,7 +194,7 @@ impl Stage {
             all[before.requests..].iter().map(|request| format!("{} {}", request.method, request.path)).collect();
         let _ = write!(self.notes, " {asked:?}");
         let person = &self.people[call.who];
-        // Five wrong secret ids, of whomever, and the role is locked for everybody.
+        // Five wrong secret IDs, of whomever, and the role is locked for everybody.
         let is_locked = all[before.requests..]
             .iter()
             .any(|request| request.path.ends_with("approle/login") && request.status == Some(403));
