@@ -229,6 +229,6 @@ fn a_token_for_too_few_requests_reads_nothing() {
     let run = exec(&world, "secret-id", "exec aws exoscale", &["true"]);
     let run = run.env("CI_CREDS_AWS_ROLE", "365-dev").env("CI_CREDS_EXOSCALE_ROLE", ROLE);
     let ran = run.run().failed(125, "config");
-    assert!(ran.stderr.contains("good for 2 requests") && ran.stderr.contains("4 and more"), "{ran:?}");
+    assert!(ran.stderr.contains("limited to 2 requests") && ran.stderr.contains("4 and more"), "{ran:?}");
     assert_eq!(world.vault.minted().values().sum::<usize>(), 0);
 }

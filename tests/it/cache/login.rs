@@ -139,7 +139,7 @@ fn a_single_use_secret_whose_login_somebody_revoked_is_not_reported_as_stolen() 
         revoke_logins(&world);
         let ran = with(&run, EXOSCALE).run().failed(code, kind);
         assert!(ran.stderr.contains("; the login that this job had for it is no longer known to Vault"), "{ran:?}");
-        assert!(ran.stderr.contains("hint: was it revoked, or Vault restored?"), "{ran:?}");
+        assert!(ran.stderr.contains("hint: it was revoked, or Vault was restored"), "{ran:?}");
         // What outlives its login is still good.
         with(&run, PROCESS).run().ok();
     }
@@ -156,7 +156,7 @@ fn a_secret_that_somebody_else_spent_is_told_alike_to_every_call_of_the_job() {
     let login = world.vault.request("POST", "auth/approle/login", None, &[], Some(&secrets));
     assert_eq!((unwrapped.status, login.status), (200, 200));
     for (run, (code, kind), hint) in
-        [(wrapped, (79, "spent"), "somebody else did"), (plain, (77, "denied"), "used up: make a new one")]
+        [(wrapped, (79, "spent"), "someone else used it"), (plain, (77, "denied"), "used up: make a new one")]
     {
         for _ in 0..2 {
             let ran = run.run().failed(code, kind);
@@ -221,7 +221,7 @@ fn an_answer_that_is_lost_ends_the_kept_login_with_the_lease_that_it_may_have_ma
     with(&run, EXOSCALE).run().ok();
     world.vault.inject(On::path("aws/creds/user"), Fault::cut_answer(40));
     let lost = with(&run, "aws --role user --via creds --cache").run().failed(80, "leak");
-    assert!(lost.stderr.contains("no lease ends") && lost.stderr.contains("needs a new one"), "{lost:?}");
+    assert!(lost.stderr.contains("no lease revokes") && lost.stderr.contains("needs a new one"), "{lost:?}");
     // STS credentials are not the token's: they outlive it, and stay in the cache. The Exoscale key is dead.
     assert!(world.vault.live_leases().iter().all(|lease| lease.path.starts_with("aws/sts/")));
     with(&run, PROCESS).run().ok();

@@ -79,6 +79,24 @@ impl Terminal {
         }
         panic!("there is no {word}");
     }
+
+    /// Waits until the process goes on in the foreground. A shell shows the line of a job before it puts it there: a key
+    /// that is pressed in between is the shell's, which ignores it.
+    fn wait_for_foreground(&self, pid: Pid) {
+        let begun = Instant::now();
+        loop {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+            if let [state, _parent, group, _session, _terminal, foreground, ..] = fields[..]
+                && state != "T"
+                && group == foreground
+            {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not go on: {stat}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 /// Hangs up: the kernel ends what still runs at the terminal.
@@ -166,6 +184,7 @@ fn ctrl_z_stops_us_with_the_command_and_fg_goes_on_with_both() {
     terminal.press(&typed(&run));
     terminal.expect("begun");
     for _ in 0..2 {
+        terminal.wait_for_foreground(terminal.process("ci-creds"));
         terminal.press("\x1a");
         terminal.expect("Stopped");
         terminal.expect("caller> ");
