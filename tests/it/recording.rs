@@ -134,7 +134,7 @@ const ROWS: [Row; 82] = [
     (At::SecretId, 400, "invalid role ID", 77, "denied", &["VAULT_ROLE_ID is not a role ID of auth/approle"]),
     (At::SecretId, 400, "invalid role or secret ID", 77, "denied", &["VAULT_SECRET_ID", "VAULT_ROLE_ID"]),
     (At::SecretId, 400, "invalid secret id", 77, "denied", &["VAULT_SECRET_ID", "expired or used up"]),
-    (At::SecretId, 400, "missing client token", 77, "denied", &["there is no AppRole at auth/approle"]),
+    (At::SecretId, 400, "missing client token", 77, "denied", &["AppRole is not mounted at auth/approle"]),
     (At::SecretId, 400, "missing jwt", 78, "config", &["is not an AppRole mount", "--auth-mount"]),
     (At::SecretId, 400, "missing role", 78, "config", &["is not an AppRole mount", "--auth-mount"]),
     (At::SecretId, 400, "missing secret_id", 77, "denied", &["VAULT_SECRET_ID"]),
