@@ -50,17 +50,17 @@ github\t'Variables for the later steps of a GitHub Actions job'
 file\t'A private credentials file, and the shell exports that point to it'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l file -d 'Write the credential into this credentials file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r -f -a "(command ci-creds __complete profile (commandline -opc)[2..] 2>/dev/null)"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
-secret-id\t'A secret id and the role id'
-generator-token\t'A token that may only create one-time secret ids, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l secret-id-file -d 'The file that holds the secret id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l token-file -d 'The file that holds the Vault token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
@@ -90,7 +90,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l replace-p
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l reveal -d 'Print it even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
@@ -111,17 +111,17 @@ github\t'Variables for the later steps of a GitHub Actions job'
 file\t'A private credentials file, and the shell exports that point to it'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l file -d 'Write the credential into this credentials file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r -f -a "(command ci-creds __complete profile (commandline -opc)[2..] 2>/dev/null)"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
-secret-id\t'A secret id and the role id'
-generator-token\t'A token that may only create one-time secret ids, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l secret-id-file -d 'The file that holds the secret id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l token-file -d 'The file that holds the Vault token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
@@ -152,7 +152,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l replace-profil
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l reveal -d 'Print it even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
@@ -165,17 +165,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l session-name 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ttl -d 'How long the credentials must last [default: what is left of a GitLab job]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l leash -d 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
-secret-id\t'A secret id and the role id'
-generator-token\t'A token that may only create one-time secret ids, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l secret-id-file -d 'The file that holds the secret id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l token-file -d 'The file that holds the Vault token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
@@ -201,20 +201,20 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-profile 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l strict-revoke -d 'Exit with 80 if a revocation failed'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
-secret-id\t'A secret id and the role id'
-generator-token\t'A token that may only create one-time secret ids, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l secret-id-file -d 'The file that holds the secret id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l token-file -d 'The file that holds the Vault token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
@@ -237,24 +237,24 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s q -l quiet 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l all-mine -d 'Revoke what this login made in any job, with any role, and at any mount'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -f -a "clear" -d 'Revoke every credential and login of this job, as ci-creds revoke does'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
-secret-id\t'A secret id and the role id'
-generator-token\t'A token that may only create one-time secret ids, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l secret-id-file -d 'The file that holds the secret id' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l token-file -d 'The file that holds the Vault token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
@@ -275,7 +275,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l all -d 'Also remove the entries of other logins, and those that Vault did not revoke; their leases expire on their own'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s q -l quiet -d 'Print nothing on stderr but errors'
