@@ -133,7 +133,7 @@ fn code_of(text: &str) -> String {
 #[test]
 fn every_command_line_in_the_pages_and_the_examples_is_one_that_the_program_takes() {
     let mut texts: Vec<_> = pages().iter().map(|text| code_of(&without_quotes(text))).collect();
-    texts.extend([file("CHANGELOG.md"), file("examples/aws/config")]);
+    texts.extend([code_of(&file("CHANGELOG.md")), file("examples/aws/config")]);
     let pipelines = |folder| std::fs::read_dir(Path::new(ROOT).join(folder)).expect("the pipelines");
     for entry in pipelines("examples/gitlab").chain(pipelines("examples/github")) {
         texts.push(std::fs::read_to_string(entry.expect("an entry").path()).expect("a pipeline"));

@@ -134,7 +134,7 @@ const ROWS: [Row; 82] = [
     (At::SecretId, 400, "invalid role ID", 77, "denied", &["VAULT_ROLE_ID is not a role ID of auth/approle"]),
     (At::SecretId, 400, "invalid role or secret ID", 77, "denied", &["VAULT_SECRET_ID", "VAULT_ROLE_ID"]),
     (At::SecretId, 400, "invalid secret id", 77, "denied", &["VAULT_SECRET_ID", "expired or used up"]),
-    (At::SecretId, 400, "missing client token", 77, "denied", &["there is no AppRole at auth/approle"]),
+    (At::SecretId, 400, "missing client token", 77, "denied", &["AppRole is not mounted at auth/approle"]),
     (At::SecretId, 400, "missing jwt", 78, "config", &["is not an AppRole mount", "--auth-mount"]),
     (At::SecretId, 400, "missing role", 78, "config", &["is not an AppRole mount", "--auth-mount"]),
     (At::SecretId, 400, "missing secret_id", 77, "denied", &["VAULT_SECRET_ID"]),
@@ -304,7 +304,7 @@ const ROWS: [Row; 82] = [
         &["none of iat, nbf and exp"],
     ),
     (At::IdToken, 400, "invalid role name \"x\"", 78, "config", &["Kubernetes method"]),
-    (At::IdToken, 400, "missing client token", 77, "denied", &["is the JWT method mounted at auth/gitlab?"]),
+    (At::IdToken, 400, "missing client token", 77, "denied", &["check that the JWT method is mounted at auth/gitlab"]),
     (At::IdToken, 400, "missing role", 77, "denied", &["VAULT_AUTH_ROLE"]),
     (At::IdToken, 400, "role \"nope\" could not be found", 77, "denied", &["there is no role"]),
     (
@@ -313,7 +313,7 @@ const ROWS: [Row; 82] = [
         "permission denied",
         77,
         "denied",
-        &["is the JWT method mounted at auth/gitlab?", "bound_cidrs"],
+        &["check that the JWT method is mounted at auth/gitlab", "bound_cidrs"],
     ),
     (
         At::IdToken,

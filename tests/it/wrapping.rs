@@ -29,7 +29,7 @@ fn a_spent_wrapping_token_is_reported_as_possible_theft() {
             79,
             "spent",
             &["VAULT_WRAPPING_TOKEN", "already used, or tampered with"],
-            &["somebody else did", "sys/wrapping/unwrap in Vault's audit log", "new token"],
+            &["someone else used it", "sys/wrapping/unwrap in Vault's audit log", "new token"],
         );
         assert_eq!(world.requests(), [LOOKUP]);
     });

@@ -156,7 +156,7 @@ fn a_secret_that_somebody_else_spent_is_told_alike_to_every_call_of_the_job() {
     let login = world.vault.request("POST", "auth/approle/login", None, &[], Some(&secrets));
     assert_eq!((unwrapped.status, login.status), (200, 200));
     for (run, (code, kind), hint) in
-        [(wrapped, (79, "spent"), "somebody else did"), (plain, (77, "denied"), "used up: make a new one")]
+        [(wrapped, (79, "spent"), "someone else used it"), (plain, (77, "denied"), "used up: make a new one")]
     {
         for _ in 0..2 {
             let ran = run.run().failed(code, kind);
