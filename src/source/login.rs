@@ -74,7 +74,7 @@ pub(super) fn keep(spent: Spend, session: &Session, custody: &Custody<'_>, host:
 
 fn kept_in_vain(error: Error) -> Error {
     error.also("the cache cannot be used here, so an earlier call of this job may have spent it").hint(
-        "-v says why; XDG_RUNTIME_DIR can name a private folder for it. If no earlier call used it, somebody else did: \
+        "-v says why; XDG_RUNTIME_DIR can name a private folder for it. If no earlier call used it, someone else used it: \
         read Vault's audit log",
     )
 }
