@@ -22,11 +22,12 @@ fn section(title: &str) -> String {
     rest.split("\n#").next().unwrap_or_default().to_owned()
 }
 
-/// The code blocks in this language.
+/// The code blocks in this language, whatever mark stands behind it.
 fn blocks(text: &str, language: &str) -> Vec<String> {
-    let fence = format!("\n```{language}\n");
-    let opened = text.split(&fence).skip(1);
-    opened.map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned() + "\n").collect()
+    let fence = format!("\n```{language}");
+    let opened = text.split(&fence).skip(1).filter_map(|rest| rest.split_once('\n'));
+    let opened = opened.filter(|(mark, _)| mark.is_empty() || mark.starts_with(' '));
+    opened.map(|(_, rest)| rest.split("\n```").next().unwrap_or_default().to_owned() + "\n").collect()
 }
 
 /// The rows of a section's table, without its head.
