@@ -1,9 +1,10 @@
-//! The only place where the rooms meet: a command line, what it asks for, the command that does it, and how it ends.
+//! Connects the modules: from the command line to the exit code.
 
 use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop};
+use crate::command::revoke::{self, Breadth};
 use crate::command::{cache, exec, fetch, take_warnings, write_message, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
@@ -91,16 +92,21 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
         Command::Fetch(flags) => {
             fetch::run(config::resolve_fetch(&flags, volume, host)?, &cli::words_of(arguments), host)?;
         }
-        Command::Cache(flags) => {
-            let place = config::resolve_place(host)?;
-            match flags.action {
-                None => cache::show(&place, host)?,
-                Some(CacheAction::Clear(flags)) => {
-                    let access = config::resolve_access(&flags.login, &flags.connection, host);
-                    cache::clear(&place, access, flags.all, volume.verbose, host)?;
-                }
-            }
+        Command::Revoke(flags) => {
+            let place = config::resolve_state_place(host)?;
+            let access = config::resolve_access(&flags.login, &flags.connection, host);
+            let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
+            revoke::run(&place, access, breadth, true, volume.verbose, host)?;
         }
+        Command::Cache(flags) => match flags.action {
+            None => cache::show(&config::resolve_place(host)?, host)?,
+            Some(CacheAction::Clear(flags)) => {
+                let place = config::resolve_state_place(host)?;
+                let access = config::resolve_access(&flags.login, &flags.connection, host);
+                let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
+                revoke::run(&place, access, breadth, false, volume.verbose, host)?;
+            }
+        },
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
         Command::Man(command) => {
             let page =

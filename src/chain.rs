@@ -67,7 +67,7 @@ impl<'a> Chain<'a> {
         Ok(credential)
     }
 
-    /// Waits for our turn, or for what another call makes for us. Without a cache there is nobody to wait for.
+    /// Waits for our turn, or for what another call makes for us. Without a cache it does not wait.
     async fn take_turn(&mut self, plan: &Plan) -> Result<Option<Credential>> {
         let Some(cache) = self.cache else { return Ok(None) };
         match self.custody.race(cache.take_turn(plan, self.host)).await?? {
@@ -76,7 +76,7 @@ impl<'a> Chain<'a> {
                 let credential = unpack(*kept, plan);
                 let known = wait_until_known(&credential, plan, self.host);
                 self.custody.race(known).await?.map_err(|error| {
-                    error.also("it is kept, of an earlier call: ci-creds cache clear gives it back")
+                    error.also("it is in the cache, from an earlier call: ci-creds cache clear revokes it")
                 })?;
                 cache.note_known(&lock, plan, self.host);
                 Ok(Some(credential))
@@ -96,7 +96,7 @@ impl<'a> Chain<'a> {
         let Some(old) = kept.filter(|_| error.kind() != Kind::Leak && self.custody.signal().is_none()) else {
             return Err(error);
         };
-        self.host.warn(format!("the kept credential is used, for there is no new one: {}", error.message()));
+        self.host.warn(format!("using the cached credential, because there is no new one: {}", error.message()));
         if let Some(Writer { cache, lock }) = self.custody.writer() {
             cache.pause(lock, &old, self.host);
         }

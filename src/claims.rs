@@ -1,6 +1,6 @@
 //! What a job's ID token says of the job, for placeholders and hints.
 //!
-//! Unverified on purpose: the job holds its own token, and Vault is who must believe it. No decision about
+//! Unverified on purpose: the job holds its own token, and Vault verifies it. No decision about
 //! access is made here, and no claim is sent anywhere.
 
 use serde_json::{Map, Value};

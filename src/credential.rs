@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::provider::shape::{Field, Shape};
 use crate::secret::Secret;
@@ -36,18 +37,18 @@ pub struct Lease {
     pub renewable: bool,
     /// When it is of no more use, by the local clock; `None` when Vault named no end.
     pub expires_at: Option<Timestamp>,
-    /// When Vault ends it if nobody renews it and the token lives on. `None` when Vault named no end, or out of the cache.
+    /// When Vault revokes it if it is not renewed and the token lives on. `None` if Vault named no time, or from the cache.
     pub granted_until: Option<Timestamp>,
     /// What ends it.
     pub life: Life,
 }
 
 /// What ends a credential.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Life {
-    /// Its lease: Vault revokes it then, or before when it is told to, or when the token that asked for it ends.
+    /// Its lease: Vault revokes it then, or earlier on request, or when the token that asked for it expires.
     Leased,
-    /// The cloud, at a fixed time. Nobody can end it before, and the token's end does not: STS.
+    /// The cloud, at a fixed time. Nothing can revoke it before, not even the end of the token: STS.
     Expiring,
     /// Nothing that Vault knows of: an answer without a lease.
     #[default]

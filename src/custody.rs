@@ -8,12 +8,14 @@
 use std::pin::pin;
 
 use crate::auth::{self, Session};
-use crate::cache::Cache;
+use crate::cache::{Cache, JobState, Noting};
+use crate::credential::Lease;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt, Lock};
 use crate::identity::Spend;
 use crate::lease::{self, Leftover};
 use crate::stray::Stray;
+use crate::time::render_time;
 use crate::vault::client::Vault;
 
 /// What a run owes, and the signal that ends it.
@@ -25,6 +27,10 @@ pub(crate) struct Custody<'a> {
     /// Held while we write into the cache, and until the job's login is revoked: nobody else shall make anything with it.
     lock: Option<Lock>,
     debt: Option<Debt>,
+    /// Where what is made is noted for `ci-creds revoke`.
+    state: Option<StateLink<'a>>,
+    /// The note of what is owed.
+    note: Option<String>,
     /// What the same session made before, and the paths that were asked.
     earlier: Vec<(Leftover, String)>,
     /// What a read whose answer was lost may have made, and nobody can take back.
@@ -43,6 +49,13 @@ pub(crate) struct Debt {
     pub(crate) spends: Spend,
 }
 
+/// The state of the job, and whether a run fails that cannot note what it makes.
+#[derive(Clone, Copy)]
+struct StateLink<'a> {
+    state: &'a JobState,
+    required: bool,
+}
+
 /// A cache, and the lock that lets this run write into it.
 #[derive(Clone, Copy)]
 pub(crate) struct Writer<'a> {
@@ -53,7 +66,25 @@ pub(crate) struct Writer<'a> {
 impl<'a> Custody<'a> {
     /// Nothing is owed yet.
     pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host, interrupt: Interrupt) -> Self {
-        Self { vault, cache, host, interrupt, lock: None, debt: None, earlier: Vec::new(), stray: None }
+        Self {
+            vault,
+            cache,
+            host,
+            interrupt,
+            lock: None,
+            debt: None,
+            earlier: Vec::new(),
+            state: None,
+            note: None,
+            stray: None,
+        }
+    }
+
+    /// From now on, what is made is noted there. `required`: a run fails that cannot.
+    #[must_use]
+    pub(crate) fn with_state(mut self, state: Option<&'a JobState>, required: bool) -> Self {
+        self.state = state.map(|state| StateLink { state, required });
+        self
     }
 
     /// Takes the lock of the cache, until [`Custody::unlock`].
@@ -74,6 +105,43 @@ impl<'a> Custody<'a> {
     /// From now on this is owed, and nothing else.
     pub(crate) fn hold(&mut self, debt: Debt) {
         self.debt = Some(debt);
+    }
+
+    /// Notes in the job's state that this session is about to make a credential, or that it made this one.
+    ///
+    /// # Errors
+    /// That it cannot be noted, where it must; that the job is over, because `ci-creds revoke` has run meanwhile; what
+    /// ends the run after a signal. Nothing is owed any more then.
+    pub(crate) async fn note(&mut self, session: &Session, path: &str, made: Option<&Lease>) -> Result<()> {
+        let Some(StateLink { state, required }) = self.state else { return Ok(()) };
+        let (id, host) = match self.note.take().filter(|_| made.is_some()) {
+            Some(id) => (id, self.host),
+            None if made.is_some() => return Ok(()),
+            None => (self.host.draw_word()?, self.host),
+        };
+        self.note = Some(id.clone());
+        let problem = match self.race(state.note(&id, path, session, made, host)).await? {
+            Ok(Noting::Done) => return Ok(()),
+            Ok(Noting::Late(when)) => {
+                host.alarm(format!(
+                    "ci-creds revoke ran in this job at {}: run it again to revoke this credential",
+                    render_time(when)
+                ));
+                return Ok(());
+            }
+            Ok(Noting::Over) => {
+                self.note = None;
+                Error::new(Kind::Output, "ci-creds revoke has revoked this job's logins since this call began")
+                    .hint("run it at the end of the job, in after_script")
+            }
+            Err(problem) if !required => {
+                host.warn(format!("ci-creds revoke will not know this credential: {problem}"));
+                return Ok(());
+            }
+            Err(problem) => Error::new(Kind::Create, format!("the state of the job {problem}"))
+                .hint("--no-keep-state goes on without it"),
+        };
+        Err(self.clean_up(problem).await)
     }
 
     /// What is owed stays owed beside what the same session makes next.
@@ -167,6 +235,9 @@ impl<'a> Custody<'a> {
                     Err(first) => first.also(leak.message()),
                 });
             }
+        }
+        if let (Ok(()), Some(StateLink { state, .. }), Some(note)) = (&end, &self.state, self.note.take()) {
+            state.forget(&note, !debt.common, self.host).await;
         }
         end
     }

@@ -1,7 +1,6 @@
-//! A credential on its way to the caller: to stdout, into a private file, or into a file of his own.
+//! Delivers a credential to the caller: to stdout, into a private file, or into a file of the user's.
 //!
-//! It joins `render` and `host`, and decides nothing: how it goes stands in the plan. What is delivered in part is
-//! taken away again, and said.
+//! It joins `render` and `host`. The plan says how. If a delivery fails in part, it is removed again and reported.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::secret::Secret;
 /// Hands the credential over; waits for who reads stdout, and where another run edits the same file.
 ///
 /// # Errors
-/// [`Kind::Output`], [`Kind::Create`], [`Kind::Temporary`]: nobody has the credential then.
+/// [`Kind::Output`], [`Kind::Create`], [`Kind::Temporary`]: the credential was not delivered then.
 pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
     wait_for_reader(plan.connection.timeout, host).await?;
     match &plan.output.delivery {
@@ -36,7 +35,7 @@ pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host)
     }
 }
 
-/// Hands the credential over where nobody has to be waited for; `None` where somebody may have to be.
+/// Delivers the credential if there is nothing to wait for; `None` if there may be.
 ///
 /// # Errors
 /// As [`hand_over`].
@@ -71,7 +70,7 @@ pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Hos
 /// A `write` into a full pipe waits for ever, whatever the deadline, and for no signal.
 async fn wait_for_reader(deadline: Duration, host: &Host) -> Result<()> {
     let room = host.wait_for(deadline, || Ok(host.has_room(Duration::ZERO).then_some(()))).await?;
-    room.ok_or_else(|| Error::new(Kind::Output, "stdout did not take the output: it is full, and nobody reads it"))
+    room.ok_or_else(|| Error::new(Kind::Output, "cannot write to stdout: it is full, and nothing reads it"))
 }
 
 /// Edits a file of the user's. Another run may have changed it since it was looked at, so all is looked at again.
@@ -96,7 +95,7 @@ async fn wait_for_lock(place: &EditTarget, deadline: Duration, host: &Host) -> R
     let end = deadline.min(host.elapsed() + LOCK_PATIENCE);
     host.wait_for(end, || host.try_lock(place)).await?.ok_or_else(|| {
         let lock = place.lock_path();
-        Error::new(Kind::Temporary, format!("another process holds {} all the time", lock.display()))
-            .hint(format!("look who it is: fuser {}; the lock ends with its process", lock.display()))
+        Error::new(Kind::Temporary, format!("another process keeps the lock {}", lock.display()))
+            .hint(format!("find the process with fuser {}; the lock ends with it", lock.display()))
     })
 }

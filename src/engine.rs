@@ -1,7 +1,7 @@
-//! The secrets engine: one credential out of it, and none left behind when something fails.
+//! Reads one credential from the secrets engine, and leaves none behind if something fails.
 //!
-//! The read that makes a credential is never repeated blindly: what an unclear answer may have made is taken back
-//! first, by revoking the token that asked for it. What Vault itself does not know of is a [`Stray`].
+//! The read that makes a credential is never repeated blindly: after an unclear answer, what it may have made is
+//! revoked first, with the token that asked for it. A key that Vault does not know of is a [`Stray`].
 
 mod refusal;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::auth::Session;
-use crate::config::Plan;
+use crate::config::{Delivery, Plan};
 use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -71,7 +71,7 @@ pub(crate) async fn obtain(
         }
         // Our own token takes with it whatever it may have made.
         Outcome::NotProcessed { error, .. } if exchange.declined && !session.own => Err(Failure::clean(
-            error.also(format!("if Vault acted all the same, each read left a lease under {path}, until it expires")),
+            error.also(format!("if Vault acted anyway, each read left a lease under {path}, until it expires")),
         )),
         Outcome::NotProcessed { error, .. } | Outcome::Final(error) => Err(Failure::clean(error)),
         Outcome::Ambiguous { error, transient, cut_off } => {
@@ -85,11 +85,13 @@ pub(crate) async fn obtain(
 fn too_few_uses(session: &Session, plan: &Plan) -> Error {
     let text = match (session.uses, plan.reads) {
         (_, 1) => format!(
-            "the token of this login is good for one request: a credential from {} would come back revoked",
+            "the token of this login is limited to one request: Vault would revoke the credential from {} at once",
             plan.mint.path
         ),
         (uses, reads) => {
-            format!("the token of this login is good for {uses} requests: {reads} credentials would come back revoked")
+            format!(
+                "the token of this login is limited to {uses} requests: Vault would revoke {reads} credentials at once"
+            )
         }
     };
     let least = plan.reads + 2;
@@ -122,7 +124,7 @@ fn build(
     if lease_id.as_ref().is_some_and(|id| !is_lease_id(id)) {
         let error = Error::new(
             Kind::Data,
-            format!("the lease id in the answer of {} has a character that no lease id has", plan.mint.path),
+            format!("the lease ID in the answer to {} has an invalid character", plan.mint.path),
         );
         return Err(failed(error, None));
     }
@@ -145,7 +147,10 @@ fn build(
     // A lease dies with the token that asked for it. What cannot be taken back does not. A child is still renewed.
     let of_the_token = session.expires_at.filter(|_| life == Life::Leased && !plan.login.identity.facts().child);
     let expires_at = earlier(of_the_lease, of_the_token);
-    warn_of_a_short_token(of_the_lease, of_the_token, host);
+    // Beside a command, the login is renewed.
+    if plan.output.delivery != Delivery::Environment {
+        warn_of_a_short_token(of_the_lease, of_the_token, host);
+    }
     let granted_until =
         earlier(end_of(sent, envelope.lease_duration), parsed.seconds.and_then(|seconds| end_of(sent, seconds)));
     let lease = Lease { id: lease_id, renewable: envelope.renewable, expires_at, granted_until, life };

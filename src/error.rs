@@ -15,7 +15,7 @@ pub enum Kind {
     /// A token, secret-id or ID-token file is missing, empty or unreadable.
     Input,
     /// Vault cannot be reached, is sealed, or fails. Nothing single-use was spent, unless it
-    /// was a secret id: nobody but Vault knows whether that is for one use.
+    /// was a secret ID: only Vault knows whether that is single-use.
     Unavailable,
     /// A bug of ours.
     Internal,
@@ -120,7 +120,7 @@ impl Kind {
         }
     }
 
-    /// What the exit code means, in sentences: for the manual page, and for whoever writes it down elsewhere.
+    /// What the exit code means, in sentences: for the manual page and other documentation.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {

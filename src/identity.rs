@@ -22,7 +22,7 @@ pub struct Login {
     pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
-    /// A plain token beside which a role id is set: it may be a generator token whose AppRole nobody named.
+    /// A plain token beside which a role ID is set: it may be a generator token without the name of its AppRole.
     pub perhaps_generator: bool,
 }
 
@@ -70,16 +70,16 @@ impl Input {
                 help: "The file that holds the GitLab ID token",
             },
             Self::RoleId => InputFacts {
-                name: "role id",
+                name: "role ID",
                 variable: var::VAULT_ROLE_ID,
                 flag: "--role-id-file",
-                help: "The file that holds the AppRole's role id",
+                help: "The file that holds the AppRole's role ID",
             },
             Self::SecretId => InputFacts {
-                name: "secret id",
+                name: "secret ID",
                 variable: var::VAULT_SECRET_ID,
                 flag: "--secret-id-file",
-                help: "The file that holds the secret id",
+                help: "The file that holds the secret ID",
             },
             Self::WrappingToken => InputFacts {
                 name: "wrapping token",
@@ -118,11 +118,11 @@ impl Input {
 /// The methods, in the order in which they are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// A wrapping token that holds a secret id or a login.
+    /// A wrapping token that holds a secret ID or a login.
     WrappingToken,
     /// The two halves of an AppRole.
     SecretId,
-    /// A token that may only create one-time secret ids.
+    /// A token that may only create one-time secret IDs.
     GeneratorToken,
     /// A GitLab ID token.
     IdToken,
@@ -145,13 +145,13 @@ pub struct Needs {
     pub role: Option<&'static str>,
     /// Whether there is no login without that role.
     pub role_required: bool,
-    /// Where the login is mounted, when nobody says so.
+    /// The default mount of the login.
     pub mount: &'static str,
     /// Another variable than the common one that names the mount.
     pub mount_variable: Option<&'static str>,
 }
 
-/// Whether a role id belongs to the secret.
+/// Whether a role ID belongs to the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Companion {
     /// It does not.
@@ -165,7 +165,7 @@ pub enum Companion {
 /// What was said beside the secret.
 #[derive(Debug, Default)]
 pub struct Circumstances {
-    /// The role id.
+    /// The role ID.
     pub role_id: Option<Secret>,
     /// What the ID token says.
     pub claims: Option<Claims>,
@@ -195,15 +195,15 @@ impl AuthMethod {
         match self {
             Self::WrappingToken => Needs {
                 name: "wrapping-token",
-                help: "A wrapping token that holds a secret id, and the role id",
+                help: "A wrapping token that holds a secret ID, and the role ID",
                 secret: Input::WrappingToken,
                 companion: Companion::RoleIdIfPresent,
                 ..approle
             },
-            Self::SecretId => Needs { name: "secret-id", help: "A secret id and the role id", ..approle },
+            Self::SecretId => Needs { name: "secret-id", help: "A secret ID and the role ID", ..approle },
             Self::GeneratorToken => Needs {
                 name: "generator-token",
-                help: "A token that may only create one-time secret ids, and the role id",
+                help: "A token that may only create one-time secret IDs, and the role ID",
                 secret: Input::Token,
                 role_required: true,
                 ..approle
@@ -237,7 +237,7 @@ impl AuthMethod {
             Self::WrappingToken => Identity::WrappingToken { token: secret, role_id, creation_path },
             Self::SecretId => match role_id {
                 Some(role_id) => Identity::SecretId { role_id, secret_id: secret },
-                // Of an AppRole without secret ids, the role id is all that there is.
+                // Of an AppRole without secret IDs, the role ID is all that there is.
                 None => Identity::RoleId { role_id: secret },
             },
             Self::GeneratorToken => Identity::GeneratorToken { token: secret, role_id: role_id? },
@@ -250,11 +250,11 @@ impl AuthMethod {
 /// What proves who the job is.
 #[derive(Debug)]
 pub enum Identity {
-    /// A single-use token that holds a secret id or a login.
+    /// A single-use token that holds a secret ID or a login.
     WrappingToken {
         /// The token.
         token: Secret,
-        /// Needed for a secret id, not for a login.
+        /// Needed for a secret ID, not for a login.
         role_id: Option<Secret>,
         /// The creation path that the user demands in place of the AppRole's own.
         creation_path: Option<String>,
@@ -266,16 +266,16 @@ pub enum Identity {
         /// The secret half.
         secret_id: Secret,
     },
-    /// The role id of an AppRole that asks for no secret id (`bind_secret_id=false`).
+    /// The role ID of an AppRole that asks for no secret ID (`bind_secret_id=false`).
     RoleId {
-        /// What proves it: whoever knows it is in, from an address that the role allows.
+        /// The proof: it alone logs in, from an address that the role allows.
         role_id: Secret,
     },
-    /// A token that may only create one-time secret ids of one AppRole; the role is in [`Login::role`].
+    /// A token that may only create one-time secret IDs of one AppRole; the role is in [`Login::role`].
     GeneratorToken {
         /// The token.
         token: Secret,
-        /// The role id, which the runner knows.
+        /// The role ID, which the runner knows.
         role_id: Secret,
     },
     /// A GitLab ID token.
@@ -301,12 +301,12 @@ pub struct Facts<'a> {
     pub name: &'static str,
     /// The secret that proves it.
     pub secret: &'a Secret,
-    /// What belongs to the secret and is only known to the job: the role id.
+    /// What belongs to the secret and is only known to the job: the role ID.
     pub companion: Option<&'a Secret>,
     /// What is used up when the login is done.
     pub spends: Spend,
-    /// Whether the same inputs are good for another login: an ID token is, and a generator token makes new secret ids. A
-    /// secret id may be for one use, and a wrapping token is.
+    /// Whether the same inputs are good for another login: an ID token is, and a generator token makes new secret IDs. A
+    /// secret ID may be for one use, and a wrapping token is.
     pub repeatable: bool,
     /// Whether the session is a child of a token: it lives as long as a run can, until it is renewed.
     pub child: bool,
@@ -324,13 +324,13 @@ impl Identity {
                 facts("wrapping token", token, role_id.as_ref(), Spend::WrappingToken, false)
             }
             Self::SecretId { role_id, secret_id } => {
-                facts("secret id", secret_id, Some(role_id), Spend::PerhapsSecretId, false)
+                facts("secret ID", secret_id, Some(role_id), Spend::PerhapsSecretId, false)
             }
-            Self::RoleId { role_id } => facts("role id", role_id, None, Spend::Nothing, true),
+            Self::RoleId { role_id } => facts("role ID", role_id, None, Spend::Nothing, true),
             Self::GeneratorToken { token, role_id } => {
                 facts("generator token", token, Some(role_id), Spend::Nothing, true)
             }
-            Self::IdToken { token, .. } => facts("id token", token, None, Spend::Nothing, true),
+            Self::IdToken { token, .. } => facts("ID token", token, None, Spend::Nothing, true),
             Self::Token { token, child } => facts("token", token, None, Spend::Nothing, *child),
         }
     }
@@ -358,7 +358,7 @@ impl Identity {
 }
 
 impl Login {
-    /// The login in words: `id token at auth/gitlab`.
+    /// The login in words: `ID token at auth/gitlab`.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.identity {
@@ -373,7 +373,7 @@ impl Login {
 pub enum Spend {
     /// Nothing: the same inputs log in again.
     Nothing,
-    /// A secret id, if it was for one use; nobody but Vault knows.
+    /// A secret ID, if it is single-use; only Vault knows.
     PerhapsSecretId,
     /// A wrapping token.
     WrappingToken,

@@ -152,29 +152,6 @@ async fn revoke_lease(vault: &Vault<'_>, id: &str, session: &Session) -> bool {
     revoked || matches!(vault.queue_revocation(id, &session.token).await.outcome, Outcome::Done(_))
 }
 
-/// Ends a login of ours, and all that it asked for. Returns whether that is possible: a batch token knows no end but its
-/// own.
-///
-/// # Errors
-/// [`Kind::Leak`] when its token may be left.
-pub(crate) async fn end_login(vault: &Vault<'_>, session: &Session) -> Result<bool> {
-    if session.batch {
-        return Ok(false);
-    }
-    let outcome = vault.revoke_self(&session.token).await.outcome;
-    if is_gone(&outcome) {
-        return Ok(true);
-    }
-    let until = session.expires_at.map(|end| format!(", until {}", render_time(end))).unwrap_or_default();
-    let error = Error::new(Kind::Leak, format!("the token of the login may be left{until}"));
-    Err(match outcome {
-        Outcome::Refused(_) => {
-            error.hint("its policy needs: path \"auth/token/revoke-self\" { capabilities = [\"update\"] }")
-        }
-        _ => error.hint("run it again when Vault can be reached"),
-    })
-}
-
 fn leak(what: &str, session: &Session) -> Error {
     let until = match session.expires_at {
         Some(end) => format!("until its TTL ends or the token does, at {}", render_time(end)),

@@ -11,7 +11,8 @@
 //! `config` decides everything before the first request. A `command` is one flow. `chain` finds a credential in the `cache`,
 //! or has its `source` make one: `auth` logs in and `engine` asks. `custody` holds what is owed until the delivery, `lease`
 //! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
-//! `render` are pure. While a command runs with a credential, `renewal` renews it, and `revocation` gives it back. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main`
+//! `render` are pure. While a command runs with a credential, `renewal` renews it, and `revocation` revokes it, or all that
+//! a job made. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main`
 //! calls.
 
 mod app;

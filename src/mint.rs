@@ -21,7 +21,7 @@ pub struct Mint {
 }
 
 impl Mint {
-    /// How long the credential shall live: the parameter `ttl`, which is in whole seconds.
+    /// The lifetime to ask for: the parameter `ttl`, in whole seconds.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {
         let (_, text) = self.parameters.iter().find(|(name, _)| *name == "ttl")?;
@@ -29,7 +29,7 @@ impl Mint {
     }
 }
 
-/// One value of Vault's `data`, read but not yet believed.
+/// One value of Vault's `data`, read but not yet checked.
 #[derive(Debug)]
 pub enum Datum {
     /// A text.

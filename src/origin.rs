@@ -37,7 +37,7 @@ pub struct WithOrigin<T> {
 }
 
 impl<T> WithOrigin<T> {
-    /// A value nobody asked for.
+    /// A default that the user did not set.
     #[must_use]
     pub fn default(value: T) -> Self {
         Self { value, origin: Origin::Default }

@@ -1,33 +1,50 @@
-//! Giving back what a run holds when its command has ended, and what may truly be said of it.
+//! Revoking what a login made, when its job or its command has ended; and what may truly be said of each credential.
 //!
-//! A lease that was revoked with an answer is gone. One whose token was revoked is queued: Vault answers at once, and its
-//! engine acts later. The procedure fits into ten seconds, because runners kill after that.
+//! A lease that the engine has revoked is gone. One whose token was revoked is queued: Vault answers at once, and its
+//! engine acts later. Each lease comes first and the token last, and a step that fails keeps no other one from happening.
+//! All of it fits into ten seconds, because runners kill after that: the clean-up's seconds of [`Vault`] are that limit.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::auth::Session;
 use crate::credential::{Credential, Life};
-use crate::host::Host;
 use crate::time::{earlier, render_time};
 use crate::vault::client::Vault;
 use crate::vault::outcome::Outcome;
 
-/// What giving back may take in all.
-const ALL: Duration = Duration::from_secs(10);
-/// What one lease may take of it, while its engine works.
+/// What one lease may take, while its engine works. Then Vault is asked to revoke it by itself.
 const LEASE: Duration = Duration::from_secs(4);
-/// What is kept back for the revocation of the token.
-const TOKEN: Duration = Duration::from_secs(2);
+/// What it may take to ask for that.
+const QUEUE: Duration = Duration::from_secs(2);
 
-/// What became of one credential, or of the login.
-pub(crate) struct Revocation {
-    /// What it is.
-    pub(crate) what: String,
-    /// What became of it.
-    pub(crate) fate: Fate,
+/// How many requests are sent at the same time: each has an open file.
+const WIDTH: usize = 6;
+
+/// A credential that was made with a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Holding {
+    /// The lease's id.
+    pub lease: Option<String>,
+    /// What ends it.
+    pub life: Life,
+    /// When it expires.
+    pub expires: Option<Timestamp>,
+}
+
+/// What became of a session and of all that it made.
+#[derive(Debug)]
+pub(crate) struct SessionFate {
+    /// What became of each credential, in the order in which they were given.
+    pub fates: Vec<Fate>,
+    /// Whether the token is gone. `None` when it is not ours: its owner revokes it.
+    pub token: Option<bool>,
 }
 
 /// What may be said of a credential.
@@ -35,24 +52,114 @@ pub(crate) struct Revocation {
 pub(crate) enum Fate {
     /// Its engine has revoked it.
     Revoked,
-    /// Vault has taken it on, and revokes it by itself.
+    /// Vault has accepted the revocation, and goes on by itself.
     Queued,
-    /// It lives until then: it could be revoked, and was not.
+    /// It lives until then. It could be revoked, and was not.
     Lives(Option<Timestamp>),
     /// It lives until then, and nobody can revoke it.
     Irrevocable(Option<Timestamp>),
 }
 
+impl Fate {
+    /// A line for the user. `what` is what lives or has ended: `the credential of aws/creds/deploy`.
+    #[must_use]
+    pub(crate) fn render(self, what: &str) -> String {
+        let until = |end: Option<Timestamp>| end.map_or("it expires".into(), render_time);
+        match self {
+            Self::Revoked => format!("revoked: {what}"),
+            Self::Queued => format!("queued: {what}, which Vault revokes by itself"),
+            Self::Lives(end) => format!("not revoked: {what} lives until {}", until(end)),
+            Self::Irrevocable(end) => format!("cannot be revoked: {what} lives until {}", until(end)),
+        }
+    }
+
+    /// Whether it lives on, whoever's fault that is.
+    #[must_use]
+    pub(crate) fn lives(self) -> bool {
+        matches!(self, Self::Lives(_) | Self::Irrevocable(_))
+    }
+}
+
+/// Revokes by one Vault, many things at the same time.
+pub(crate) struct Revoker<'a> {
+    vault: &'a Vault<'a>,
+    width: Semaphore,
+}
+
+impl<'a> Revoker<'a> {
+    /// From here on, all that is revoked has the ten seconds of a clean-up together.
+    #[must_use]
+    pub(crate) fn new(vault: &'a Vault<'a>) -> Self {
+        vault.begin_clean_up();
+        Self { vault, width: Semaphore::new(WIDTH) }
+    }
+
+    /// Revokes each lease, and then the token if it is ours.
+    pub(crate) async fn revoke(&self, session: &Session, holdings: &[Holding]) -> SessionFate {
+        let leases = holdings.iter().map(|holding| async {
+            match (&holding.lease, holding.life) {
+                // A token whose requests are counted has one left for itself.
+                (Some(lease), Life::Leased) if session.uses == 0 => self.revoke_lease(lease, session).await,
+                (_, Life::Leased) => None,
+                (_, Life::Expiring) => Some(Fate::Irrevocable(holding.expires)),
+                (_, Life::Static) => Some(Fate::Irrevocable(None)),
+            }
+        });
+        let leases = join_all(leases).await;
+        let token = self.revoke_token(session).await;
+        let settle = |(holding, fate): (&Holding, Option<Fate>)| {
+            fate.unwrap_or(match token {
+                Some(true) => Fate::Queued,
+                _ if session.batch && holding.lease.is_none() => Fate::Irrevocable(holding.expires),
+                _ => Fate::Lives(holding.expires),
+            })
+        };
+        SessionFate { fates: holdings.iter().zip(leases).map(settle).collect(), token }
+    }
+
+    /// Has the engine revoke a lease, or Vault as soon as its engine can. `None` when Vault did neither.
+    async fn revoke_lease(&self, lease: &str, session: &Session) -> Option<Fate> {
+        let _turn = self.width.acquire().await;
+        let revoked = timeout(LEASE, self.vault.revoke_lease(lease, &session.token)).await;
+        match revoked.map(|exchange| exchange.outcome) {
+            Ok(Outcome::Done(_)) => return Some(Fate::Revoked),
+            // The policy does not grant it: only the token's end is left.
+            Ok(Outcome::Refused(refusal)) if refusal.is_denied() => return None,
+            _ => {}
+        }
+        let queue = timeout(QUEUE, self.vault.queue_revocation(lease, &session.token)).await;
+        matches!(queue.map(|exchange| exchange.outcome), Ok(Outcome::Done(_))).then_some(Fate::Queued)
+    }
+
+    async fn revoke_token(&self, session: &Session) -> Option<bool> {
+        match session {
+            Session { own: false, .. } => None,
+            Session { batch: true, .. } => Some(false),
+            _ => {
+                let _turn = self.width.acquire().await;
+                Some(match self.vault.revoke_self(&session.token).await.outcome {
+                    Outcome::Done(_) => true,
+                    // It expired before, and Vault ended its leases with it.
+                    Outcome::Refused(refusal) => refusal.is_token_gone(),
+                    _ => false,
+                })
+            }
+        }
+    }
+}
+
+/// What became of one credential of a command, or of its login.
+pub(crate) struct Revocation {
+    /// What it is.
+    pub(crate) what: String,
+    /// What became of it.
+    pub(crate) fate: Fate,
+}
+
 impl Revocation {
     /// A line for the user.
     pub(crate) fn render(&self) -> String {
-        let until = |end: &Option<Timestamp>| end.map_or("it expires".into(), render_time);
-        match &self.fate {
-            Fate::Revoked => format!("revoked: {}", self.what),
-            Fate::Queued => format!("queued: {}, which Vault revokes by itself", self.what),
-            Fate::Lives(end) => format!("not revoked: {} lives until {}", self.what, until(end)),
-            Fate::Irrevocable(end) => format!("cannot be revoked: {} lives until {}", self.what, until(end)),
-        }
+        self.fate.render(&self.what)
     }
 
     /// Whether it lives on although it could have been revoked.
@@ -61,73 +168,76 @@ impl Revocation {
     }
 }
 
-/// Gives back each lease, and then the login, if that is ours. What one step fails at keeps no other one from happening.
-pub(crate) async fn give_back(
-    vault: &Vault<'_>,
-    session: &Session,
-    credentials: &[Credential],
-    host: &Host,
-) -> Vec<Revocation> {
+/// What revoking may take in all.
+const ALL: Duration = Duration::from_secs(10);
+
+/// Revokes what a command ran with: each lease, and then the login, if that is ours.
+pub(crate) async fn revoke_all(vault: &Vault<'_>, session: &Session, credentials: &[Credential]) -> Vec<Revocation> {
     vault.extend(ALL);
-    vault.begin_clean_up();
-    let until = host.elapsed() + ALL;
-    let revocable = |one: &&Credential| one.lease.life == Life::Leased && one.lease.id.is_some();
-    let mut open = credentials.iter().filter(revocable).count();
-    let mut done = Vec::new();
-    for one in credentials {
-        let end = earlier(one.lease.granted_until, one.lease.expires_at.and(session.expires_at));
-        let fate = match (&one.lease.id, one.lease.life) {
-            (Some(id), Life::Leased) => {
-                // A token whose requests are counted has one left for itself.
-                let left = until.saturating_sub(host.elapsed()).saturating_sub(TOKEN);
-                let most = LEASE.min(left / u32::try_from(open).unwrap_or(1).max(1));
-                open -= 1;
-                if session.uses == 0 { revoke_lease(vault, id, session, most).await } else { None }
-            }
-            (_, Life::Expiring) => Some(Fate::Irrevocable(end)),
-            (_, Life::Static) => Some(Fate::Irrevocable(None)),
-            (None, Life::Leased) => None,
-        };
-        done.push((format!("the credential of {}", one.path), end, fate));
-    }
-    let token = revoke_token(vault, session).await;
-    let settle = |(what, end, fate): (String, Option<Timestamp>, Option<Fate>)| {
-        let fate = fate.unwrap_or(if token == Some(true) { Fate::Queued } else { Fate::Lives(end) });
-        Revocation { what, fate }
+    let holding = |one: &Credential| {
+        // What cannot be revoked does not end with its token either.
+        let of_the_token = session.expires_at.filter(|_| one.lease.life == Life::Leased);
+        let expires = earlier(one.lease.granted_until, of_the_token);
+        Holding { lease: one.lease.id.clone(), life: one.lease.life, expires }
     };
-    let mut returned: Vec<_> = done.into_iter().map(settle).collect();
+    let holdings: Vec<_> = credentials.iter().map(holding).collect();
+    let SessionFate { fates, token } = Revoker::new(vault).revoke(session, &holdings).await;
+    let of_a_credential =
+        |(one, fate): (&Credential, Fate)| Revocation { what: format!("the credential of {}", one.path), fate };
+    let mut revocations: Vec<_> = credentials.iter().zip(fates).map(of_a_credential).collect();
     if token == Some(false) {
-        let fate = match session.batch {
-            true => Fate::Irrevocable(session.expires_at),
-            false => Fate::Lives(session.expires_at),
+        let end = session.expires_at;
+        let fate = if session.batch { Fate::Irrevocable(end) } else { Fate::Lives(end) };
+        revocations.push(Revocation { what: "the token of this login".into(), fate });
+    }
+    revocations
+}
+
+/// Runs the futures at the same time. Returns their results in their order.
+pub(crate) async fn join_all<T>(work: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut work: Vec<_> = work.into_iter().map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        for (future, result) in work.iter_mut().filter(|(_, result)| result.is_none()) {
+            if let Poll::Ready(value) = Pin::as_mut(future).poll(context) {
+                *result = Some(value);
+            }
+        }
+        if work.iter().all(|(_, result)| result.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    work.into_iter().filter_map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fate_has_its_word_and_says_until_when() {
+        let end = Timestamp::from_second(1_800_000_000).ok();
+        for (fate, text, lives) in [
+            (Fate::Revoked, "revoked: X", false),
+            (Fate::Queued, "queued: X, which Vault revokes by itself", false),
+            (Fate::Lives(end), "not revoked: X lives until 2027-01-15T08:00:00Z", true),
+            (Fate::Lives(None), "not revoked: X lives until it expires", true),
+            (Fate::Irrevocable(end), "cannot be revoked: X lives until 2027-01-15T08:00:00Z", true),
+        ] {
+            assert_eq!((fate.render("X").as_str(), fate.lives()), (text, lives));
+        }
+    }
+
+    #[test]
+    fn futures_that_wait_for_each_other_all_end_and_keep_their_order() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let barrier = tokio::sync::Barrier::new(3);
+        let wait = |number| {
+            let barrier = &barrier;
+            async move {
+                barrier.wait().await;
+                number
+            }
         };
-        returned.push(Revocation { what: "the token of this login".into(), fate });
-    }
-    returned
-}
-
-/// Has the engine revoke a lease, or Vault as soon as its engine can. `None` when neither was to be had.
-async fn revoke_lease(vault: &Vault<'_>, id: &str, session: &Session, most: Duration) -> Option<Fate> {
-    match timeout(most, vault.revoke_lease(id, &session.token)).await.map(|exchange| exchange.outcome) {
-        Ok(Outcome::Done(_)) => return Some(Fate::Revoked),
-        // No policy for it: the token's end is left.
-        Ok(Outcome::Refused(refusal)) if refusal.is_denied() => return None,
-        _ => {}
-    }
-    let queued = timeout(TOKEN, vault.queue_revocation(id, &session.token)).await.map(|exchange| exchange.outcome);
-    matches!(queued, Ok(Outcome::Done(_))).then_some(Fate::Queued)
-}
-
-/// Revokes the token, if it is ours. `None` when it is not: its owner ends it.
-async fn revoke_token(vault: &Vault<'_>, session: &Session) -> Option<bool> {
-    match session {
-        Session { own: false, .. } => None,
-        Session { batch: true, .. } => Some(false),
-        _ => match vault.revoke_self(&session.token).await.outcome {
-            Outcome::Done(_) => Some(true),
-            // It expired before, and Vault ended its leases with it.
-            Outcome::Refused(refusal) => Some(refusal.is_token_gone()),
-            _ => Some(false),
-        },
+        assert_eq!(runtime.block_on(join_all([1, 2, 3].map(wait))), [1, 2, 3]);
+        assert_eq!(runtime.block_on(join_all(Vec::<std::future::Ready<u8>>::new())), [0; 0]);
     }
 }

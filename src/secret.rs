@@ -1,4 +1,4 @@
-//! A value that must not be seen: tokens, secret ids, ID tokens, cloud keys.
+//! A value that must not be seen: tokens, secret IDs, ID tokens, cloud keys.
 //!
 //! It is overwritten when dropped, prints as `[secret]`, cannot be cloned, compared or displayed, and has one
 //! way out, [`Secret::expose`], which is easy to search for.

@@ -1,7 +1,8 @@
-//! What may live on in a cloud that no lease ends: what an engine may have made when its Vault was cut off.
+//! Keys that may remain in a cloud without a lease, because Vault was cut off from the engine that made them.
 //!
-//! Vault registers a lease for what an engine answers. It cancels a request whose client is gone or that takes too long,
-//! and an engine that is cut off in the middle has made a key that Vault knows nothing of. Only the cloud can end that.
+//! Vault registers a lease for what an engine answers. It cancels a request whose client is gone or that takes too
+//! long. An engine that is cut off in the middle may have made a key that Vault does not know of. Only the cloud can
+//! delete that key.
 
 use jiff::Timestamp;
 
@@ -17,7 +18,7 @@ pub(crate) struct Stray {
     text: String,
     /// How to find it.
     hint: String,
-    /// Whether it expires by itself all the same.
+    /// Whether it expires on its own.
     temporary: bool,
 }
 
@@ -28,16 +29,16 @@ impl Stray {
         let (path, role, title) = (&plan.mint.path, &plan.role, &plan.shape.title);
         let temporary = plan.mint.temporary;
         let may_live = if temporary {
-            format!("credentials of STS expire by themselves; {what}, where the role makes one, may live on")
+            format!("STS credentials expire on their own; {what} may remain, if the role makes one")
         } else {
-            format!("{what} of {title} may live on that no lease ends")
+            format!("{what} of {title} may remain that no lease revokes")
         };
         let time = render_time(sent);
         Self {
             text: format!(
                 "the answer to {path} was lost: {may_live}, made after {time} under a name with vault- and {role} in it"
             ),
-            hint: format!("{list} shows it, if it was made: delete it there"),
+            hint: format!("if {list} shows it, delete it there"),
             temporary,
         }
     }

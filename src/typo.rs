@@ -1,4 +1,4 @@
-//! What somebody typed in the place of something else: whether a message can repeat it, and what was meant.
+//! Mistyped words: whether a message can repeat one, and which word was meant.
 //!
 //! Pure. A message goes into the job's log, so a text is repeated only when it has the form of a name.
 

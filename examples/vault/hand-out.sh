@@ -1,7 +1,7 @@
 #!/bin/sh
-# What the jobs of ../gitlab are given, one at a time: hand-out.sh role-id | secret-id | wrapping-token | …
+# Prints one secret or ID that the jobs of ../gitlab need: hand-out.sh role-id | secret-id | wrapping-token | …
 #
-# Everything but the role id is a secret: pipe it to where it belongs, do not print it into a log.
+# Everything but the role ID is a secret: pipe it to its place, and do not print it into a log.
 set -eu
 
 case "${1:-}" in
@@ -9,11 +9,11 @@ case "${1:-}" in
 role-id) vault read -field=role_id auth/approle/role/deploy/role-id ;;
 # For VAULT_SECRET_ID: one login.
 secret-id) vault write -field=secret_id -f auth/approle/role/deploy/secret-id ;;
-# For VAULT_WRAPPING_TOKEN: the same secret id, but nobody on the way can use it unnoticed.
+# For VAULT_WRAPPING_TOKEN: the same secret ID; if someone else uses it first, the job notices.
 wrapping-token) vault write -wrap-ttl=5m -field=wrapping_token -f auth/approle/role/deploy/secret-id ;;
-# For VAULT_TOKEN beside VAULT_ROLE_ID and VAULT_APPROLE_ROLE: it can make secret ids and nothing else.
+# For VAULT_TOKEN beside VAULT_ROLE_ID and VAULT_APPROLE_ROLE: it can make secret IDs and nothing else.
 generator-token) vault token create -field=token -policy=secret-id-deploy -ttl=768h ;;
-# For VAULT_TOKEN alone: whoever reads it is the job.
+# For VAULT_TOKEN alone: whoever reads it can do what the job can.
 token) vault token create -field=token -policy=exoscale-deploy -ttl=1h ;;
 *)
     echo "usage: hand-out.sh role-id | secret-id | wrapping-token | generator-token | token" >&2

@@ -18,7 +18,7 @@ variable "gitlab_url" {
 }
 
 variable "vault_audience" {
-  description = "The `aud:` in the pipelines, to the letter"
+  description = "The `aud:` in the pipelines, exactly"
   type        = string
   default     = "https://vault.example.com"
 }
@@ -105,7 +105,7 @@ resource "vault_aws_secret_backend_role" "production" {
   max_sts_ttl     = 3600
 }
 
-# AppRole: the role id stays with the runners, each secret id opens one login within ten minutes.
+# AppRole: the role ID stays with the runners, each secret ID opens one login within ten minutes.
 
 resource "vault_auth_backend" "approle" {
   type = "approle"
@@ -122,7 +122,7 @@ resource "vault_approle_auth_backend_role" "deploy" {
   secret_id_ttl      = 600
 }
 
-# GitLab: who the job is, as GitLab says. Without bound_claims every project there could log in.
+# GitLab: the job logs in with GitLab's ID token. Without bound_claims every project there could log in.
 
 resource "vault_jwt_auth_backend" "gitlab" {
   path               = "gitlab"

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")"
 
 : "${GITLAB_URL:=https://gitlab.example.com}"         # the issuer of the jobs' ID tokens
-: "${VAULT_AUDIENCE:=https://vault.example.com}"      # the `aud:` in the pipelines, to the letter
+: "${VAULT_AUDIENCE:=https://vault.example.com}"      # the `aud:` in the pipelines, exactly
 : "${EXOSCALE_API_KEY:?a key that may make IAM keys}" # the engine's own, and its secret
 : "${EXOSCALE_API_SECRET:?the secret of that key}"
 
@@ -18,14 +18,14 @@ vault policy write aws-365 policies/aws-365.hcl
 vault policy write secret-id-deploy policies/secret-id-deploy.hcl
 
 # Exoscale: every read of exoscale/apikey/deploy makes a key with the IAM role `ci-deploy`.
-# It ends with its lease, and with the token that asked for it: the logins below live as long.
+# Vault revokes it with its lease, and with the token that asked for it: the logins below live as long.
 vault secrets enable -path=exoscale exoscale
 printf '%s' "$EXOSCALE_API_SECRET" | vault write exoscale/config/root \
     root_api_key="$EXOSCALE_API_KEY" root_api_secret=- zone=ch-gva-2
 vault write exoscale/role/deploy iam-role=ci-deploy ttl=1h max_ttl=1h
 
 # AWS: one Vault role for each project and environment. Vault signs with its own instance's role.
-# botocore renews credentials 15 minutes before they end, so they must live longer than that.
+# botocore renews credentials 15 minutes before they expire, so they must live longer than that.
 vault secrets enable -path=aws aws
 vault write aws/config/root region=eu-central-1
 for environment in dev production; do
@@ -33,12 +33,12 @@ for environment in dev production; do
         role_arns="arn:aws:iam::123456789012:role/ci-365-$environment" default_sts_ttl=1h max_sts_ttl=1h
 done
 
-# AppRole: the role id stays with the runners, each secret id opens one login within ten minutes.
+# AppRole: the role ID stays with the runners, each secret ID opens one login within ten minutes.
 vault auth enable -path=approle approle
 vault write auth/approle/role/deploy token_policies=exoscale-deploy token_ttl=1h token_max_ttl=1h \
     secret_id_num_uses=1 secret_id_ttl=10m
 
-# GitLab: who the job is, as GitLab says. Without bound_claims every project there could log in.
+# GitLab: the job logs in with GitLab's ID token. Without bound_claims every project there could log in.
 vault auth enable -path=gitlab jwt
 vault write auth/gitlab/config oidc_discovery_url="$GITLAB_URL" bound_issuer="$GITLAB_URL"
 vault write auth/gitlab/role/deploy - <<JSON

@@ -1,4 +1,4 @@
-//! AppRole: `auth/<mount>/login` with a role id and a secret id, which a generator token may have to make first.
+//! AppRole: `auth/<mount>/login` with a role ID and a secret ID, which a generator token may have to make first.
 
 use super::session::{LoginFailure, Session, session, settle};
 use crate::error::{Error, Kind, Result};
@@ -19,16 +19,16 @@ pub(super) async fn login(
     let exchange = send(vault, login, role_id, Some(secret_id)).await;
     let doubted = exchange.doubted;
     let spent = |error: Error, how: &str| {
-        let hint = "re-run with a new secret id; an idle token may live until its TTL ends";
+        let hint = "re-run with a new secret ID; an unused token may live until it expires";
         LoginFailure::after_spending(error.with_kind(Kind::Spent).also(how).hint(hint))
     };
     match exchange.outcome {
         Outcome::Ambiguous { error, .. } => {
-            Err(spent(error, "the secret id was sent and may be spent; it was not sent a second time"))
+            Err(spent(error, "the secret ID was sent and may be spent; it was not sent a second time"))
         }
         Outcome::Refused(refusal) if doubted && refusal.is_secret_id_invalid() => Err(spent(
             describe(&refusal, login),
-            "this run sent it before, and Vault may have taken it then although the answer was that it had not",
+            "this run sent it before, and Vault may have used it although it answered that it had not",
         )),
         _ => {
             let spent = matches!(exchange.outcome, Outcome::Done(_));
@@ -43,7 +43,7 @@ async fn send(vault: &Vault<'_>, login: &Login, role_id: &Secret, secret_id: Opt
     vault.login(Step::LoginOnce, &login.mount, body).await
 }
 
-/// Logs in with the role id alone, at an AppRole with `bind_secret_id=false`. Nothing is spent, so an answer that is lost
+/// Logs in with the role ID alone, at an AppRole with `bind_secret_id=false`. Nothing is spent, so an answer that is lost
 /// is asked for once more.
 pub(super) async fn login_unbound(vault: &Vault<'_>, login: &Login, role_id: &Secret) -> Result<Session> {
     let first = send(vault, login, role_id, None).await;
@@ -58,7 +58,7 @@ fn open(exchange: Exchange, login: &Login) -> Result<Session> {
     session(settle(exchange, |refusal| describe(&refusal, login))?, &format!("auth/{}/login", login.mount))
 }
 
-/// Makes a one-time secret id first: the token may do nothing else. When the login's answer is lost, or a refusal can be
+/// Makes a one-time secret ID first: the token may do nothing else. When the login's answer is lost, or a refusal can be
 /// our own doing, another one is made for a second login, and no third.
 pub(super) async fn login_generated(
     vault: &Vault<'_>,
@@ -86,7 +86,7 @@ async fn generate(vault: &Vault<'_>, plan: &Login, token: &Secret) -> Result<Sec
     let exchange = vault.prepare(&path, token).await;
     let (_, envelope) = settle(exchange, |refusal| describe_generator(&refusal, plan))?;
     let secret_id = envelope.data.unwrap_or_default().take_text("secret_id");
-    secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no secret_id")))
+    secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer to {path} has no secret_id")))
 }
 
 fn describe(refusal: &Refusal, login: &Login) -> Error {
@@ -109,35 +109,35 @@ fn value(name: &str, login: &Login) -> String {
 const REFUSALS: [Row; 10] = [
     refused(
         Says::NoSuchLogin,
-        "there is no AppRole at auth/{mount}: name its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
+        "AppRole is not mounted at auth/{mount}: set its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
     ),
     refused(
         Says::Status(&[403]),
-        "is AppRole mounted at auth/{mount}? (--auth-mount) A role id that got five wrong secret ids is locked for 15 \
+        "check that AppRole is mounted at auth/{mount} (--auth-mount); Vault also locks a role ID after five wrong secret IDs, for 15 \
         minutes",
     ),
     refused(
         Says::Text(&["CIDR"]),
         "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; HashiCorp Vault has spent the \
-        secret id all the same, OpenBao has not",
+        secret ID anyway, OpenBao has not",
     ),
     other_method(Says::Whole("missing role")),
     other_method(Says::Whole("missing token")),
     other_method(Says::Text(&["missing jwt", "no client certificate", "client certificate must be supplied"])),
     refused(
         Says::Text(&["missing secret_id"]),
-        "set VAULT_SECRET_ID or VAULT_SECRET_ID_FILE: the role id alone logs in only where the role has bind_secret_id=false",
+        "set VAULT_SECRET_ID or VAULT_SECRET_ID_FILE: the role ID alone logs in only where the role has bind_secret_id=false",
     ),
     refused(
         Says::Text(&["secret id", "secret ID", "secret_id"]),
-        "the secret id (from {origin}) or VAULT_ROLE_ID is wrong, expired or used up: make a new one with vault write -f \
+        "the secret ID (from {origin}) or VAULT_ROLE_ID is wrong, expired or used up: make a new one with vault write -f \
         auth/{mount}/role/{role}/secret-id",
     ),
     refused(
         Says::Text(&["role ID", "role_id", "alias name"]),
-        "VAULT_ROLE_ID is not a role id of auth/{mount}: vault read auth/{mount}/role/{role}/role-id",
+        "VAULT_ROLE_ID is not a role ID of auth/{mount}: vault read auth/{mount}/role/{role}/role-id",
     ),
-    refused(Says::Anything, "check VAULT_ROLE_ID, the secret id and --auth-mount"),
+    refused(Says::Anything, "check VAULT_ROLE_ID, the secret ID and --auth-mount"),
 ];
 
 const fn refused(says: Says, change: &'static str) -> Row {
@@ -145,7 +145,7 @@ const fn refused(says: Says, change: &'static str) -> Row {
 }
 
 const fn other_method(says: Says) -> Row {
-    let change = "auth/{mount} is no AppRole mount: name that with --auth-mount or CI_CREDS_AUTH_MOUNT";
+    let change = "auth/{mount} is not an AppRole mount: set the right one with --auth-mount or CI_CREDS_AUTH_MOUNT";
     Row { kind: Kind::Config, ..refused(says, change) }
 }
 
@@ -154,7 +154,7 @@ const GENERATOR_REFUSALS: [Row; 3] = [
     Row {
         says: Says::Status(&[403]),
         kind: Kind::Denied,
-        cause: "the token (from {origin}) may not make a secret id at auth/{mount}/role/{role}/secret-id ({because})",
+        cause: "the token (from {origin}) may not make a secret ID at auth/{mount}/role/{role}/secret-id ({because})",
         change: "its policy needs: path \"auth/{mount}/role/{role}/secret-id\" { capabilities = [\"update\"] }; or the \
             token has expired",
     },
@@ -167,7 +167,7 @@ const GENERATOR_REFUSALS: [Row; 3] = [
     Row {
         says: Says::Anything,
         kind: Kind::Denied,
-        cause: "no secret id was made at auth/{mount}/role/{role}/secret-id ({because})",
+        cause: "no secret ID was made at auth/{mount}/role/{role}/secret-id ({because})",
         change: "check the role's bind_secret_id, secret_id_num_uses and secret_id_bound_cidrs",
     },
 ];

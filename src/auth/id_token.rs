@@ -60,7 +60,7 @@ const REFUSALS: [Row; 26] = [
     ),
     config(
         Says::Text(&["no client certificate", "client certificate must be supplied"]),
-        "auth/{mount} is a mount of TLS certificates: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
+        "auth/{mount} is a mount of the TLS certificate method: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
     ),
     config(
         Says::Text(&["could not load configuration"]),
@@ -79,22 +79,22 @@ const REFUSALS: [Row; 26] = [
     refused(
         Says::Text(&["audience"]),
         "the token's aud is {aud}: set `aud:` of this ID token in .gitlab-ci.yml to the bound_audiences of the role \
-        {role}, to the letter",
+        {role}, exactly",
     ),
     refused(
         Says::Text(&["issuer"]),
-        "the token's iss is {iss}: bound_issuer of auth/{mount}/config must be the same, to the letter",
+        "the token's iss is {iss}: bound_issuer of auth/{mount}/config must be the same, exactly",
     ),
     config(
         Says::Text(&["failed to decode keys", "get keys failed: 4"]),
-        "what Vault gets at jwks_url of auth/{mount}/config is no list of keys: for GitLab it is \
+        "jwks_url of auth/{mount}/config does not return a list of keys: for GitLab it is \
         https://HOST/oauth/discovery/keys",
     ),
     Row {
         says: Says::Text(&["fetching keys"]),
         kind: Kind::Unavailable,
         cause: CAUSE,
-        change: "Vault could not fetch the keys of the token's issuer, {iss}: re-run the job later; if it stays, Vault must \
+        change: "Vault could not fetch the keys of the token's issuer, {iss}: re-run the job later; if it happens again, Vault must \
             reach jwks_url or oidc_discovery_url of auth/{mount}/config through its own network",
     },
     refused(
@@ -105,7 +105,7 @@ const REFUSALS: [Row; 26] = [
         says: Says::Text(&["malformed jwt", "compact JWS format"]),
         kind: Kind::Input,
         cause: CAUSE,
-        change: "the token is no JWT: {origin} must hold the ID token of this job as it was given",
+        change: "the token is not a JWT: {origin} must hold the ID token of this job, unchanged",
     },
     refused(
         Says::Text(&["signature"]),
@@ -113,7 +113,7 @@ const REFUSALS: [Row; 26] = [
     ),
     refused(
         Says::Text(&["expired"]),
-        "the job outlived its ID token, or the clocks differ: GitLab's tokens live as long as the job's timeout, 5 minutes \
+        "the ID token expired during the job, or the clocks differ: GitLab's tokens expire at the job's timeout, or after 5 minutes \
         without one",
     ),
     refused(
@@ -132,19 +132,19 @@ const REFUSALS: [Row; 26] = [
     refused(Says::Text(&["not found in token", "could not be converted to string"]), USER_CLAIM),
     refused(
         Says::Text(&["error converting claim"]),
-        "claim_mappings of the role {role} must not map a claim that is neither a text nor a truth value",
+        "claim_mappings of the role {role} must not map a claim that is neither a string nor a boolean",
     ),
     refused(
         Says::Text(&["claim"]),
         "bound_claims of the role {role} do not fit: {claims}; patterns need bound_claims_type=glob",
     ),
-    refused(Says::Anything, "vault read auth/{mount}/role/{role} shows what the role demands"),
+    refused(Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
 ];
 
-const IS_IT_MOUNTED: &str = "is the JWT method mounted at auth/{mount}? --auth-mount or VAULT_AUTH_PATH names its mount; \
-    bound_cidrs of the role also refuse so";
+const IS_IT_MOUNTED: &str = "check that the JWT method is mounted at auth/{mount} (--auth-mount or VAULT_AUTH_PATH), and that \
+    bound_cidrs of the role allow this runner";
 
-const USER_CLAIM: &str = "user_claim of the role {role} must name a claim of this token that is a text and not empty, \
+const USER_CLAIM: &str = "user_claim of the role {role} must name a claim of this token that is a string and not empty, \
     such as sub or project_path";
 
 const CAUSE: &str = "the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})";
@@ -199,7 +199,11 @@ mod tests {
                 token signature",
                 "jwks_url",
             ),
-            (400, "error validating token: invalid expiration time exp claim: token is expired", "outlived"),
+            (
+                400,
+                "error validating token: invalid expiration time exp claim: token is expired",
+                "expired during the job",
+            ),
             (400, "error validating token: invalid not before nbf claim: token not yet valid", "clocks"),
             (
                 400,
@@ -237,7 +241,7 @@ mod tests {
                 "jwt_supported_algs",
             ),
             (400, "missing jwt", "auth/gitlab is a mount of the Kubernetes method"),
-            (400, "no client certificate found", "auth/gitlab is a mount of TLS certificates"),
+            (400, "no client certificate found", "auth/gitlab is a mount of the TLS certificate method"),
             (500, "missing role_id", "auth/gitlab is an AppRole mount"),
             (400, "missing role_id", "auth/gitlab is an AppRole mount"),
             (400, "could not load configuration", "vault write auth/gitlab/config"),

@@ -1,4 +1,4 @@
-//! A Vault token and what is known of it, read off the answer of a login.
+//! A Vault token, and what the answer to its login says about it.
 
 use jiff::Timestamp;
 
@@ -75,9 +75,9 @@ pub(super) async fn revoke(vault: &Vault<'_>, session: &Session) -> bool {
 pub(crate) fn after_spending(error: Error, spent: Spend) -> Error {
     match (spent, error.kind()) {
         (Spend::WrappingToken, Kind::Unavailable | Kind::Temporary | Kind::Os) => {
-            error.with_kind(Kind::Spent).also("the wrapping token was spent on the way: a new run needs a new one")
+            error.with_kind(Kind::Spent).also("the wrapping token is spent: a new run needs a new one")
         }
-        (Spend::PerhapsSecretId, _) => error.also("a secret id for one use is spent by now"),
+        (Spend::PerhapsSecretId, _) => error.also("a single-use secret ID is spent by now"),
         (Spend::Nothing | Spend::WrappingToken, _) => error,
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn settle(exchange: Exchange, describe: impl FnOnce(Refusal) -> Error
 /// The session of a login's answer.
 pub(super) fn session((sent, envelope): (Timestamp, Envelope), path: &str) -> Result<Session> {
     let incomplete =
-        || Error::new(Kind::Data, format!("the answer of {path} has no token")).hint("is that the path of a login?");
+        || Error::new(Kind::Data, format!("the answer to {path} has no token")).hint("is that the path of a login?");
     let auth: Auth = envelope.auth.ok_or_else(incomplete)?;
     if auth.mfa_requirement.is_some() {
         return Err(Error::new(
@@ -105,10 +105,7 @@ pub(super) fn session((sent, envelope): (Timestamp, Envelope), path: &str) -> Re
     }
     let token = auth.client_token.filter(|token| !token.expose().is_empty()).ok_or_else(incomplete)?;
     if !token.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) || token.expose().len() > 8192 {
-        return Err(Error::new(
-            Kind::Data,
-            format!("the token in the answer of {path} has a character that no token has"),
-        ));
+        return Err(Error::new(Kind::Data, format!("the token in the answer to {path} has an invalid character")));
     }
     Ok(Session {
         token,

@@ -1,4 +1,4 @@
-//! A token that somebody else got: used as it is, or to make a child of it.
+//! A token that the user supplies: used as it is, or to create a child token.
 
 use super::session::{Session, revoke, session, settle};
 use crate::error::{Error, Kind, Result};
@@ -13,10 +13,10 @@ pub(super) fn plain(token: &Secret) -> Session {
     Session { token: token.duplicate(), own: false, expires_at: None, batch: false, uses: 0 }
 }
 
-/// A token whose policy does not allow `path`, and beside it a role id without the name of an AppRole.
+/// A token whose policy does not allow `path`, and beside it a role ID without the name of an AppRole.
 ///
 /// Security: of a generator token nobody must be told to let its policy read credentials: whoever has it would need no
-/// role id any more.
+/// role ID any more.
 pub(crate) fn unnamed_approle(login: &Login, path: &str, because: &str) -> Error {
     Error::new(
         Kind::Denied,
@@ -26,7 +26,7 @@ pub(crate) fn unnamed_approle(login: &Login, path: &str, because: &str) -> Error
         ),
     )
     .hint(
-        "if the token makes secret ids, set VAULT_APPROLE_ROLE to the AppRole's name; if it is a plain token, unset \
+        "if the token makes secret IDs, set VAULT_APPROLE_ROLE to the AppRole's name; if it is a plain token, unset \
         VAULT_ROLE_ID or pass --auth token",
     )
 }
@@ -59,13 +59,13 @@ const REFUSALS: [Row; 4] = [
     Row {
         says: Says::Text(&["batch tokens cannot create"]),
         kind: Kind::Config,
-        cause: "the token (from {origin}) is a batch token, and can have no child ({because})",
+        cause: "the token (from {origin}) is a batch token, which cannot have a child ({because})",
         change: "drop --child-token, or give the job a service token: vault token create -type=service",
     },
     Row {
         says: Says::Text(&["restricted use token"]),
         kind: Kind::Config,
-        cause: "the token (from {origin}) is good for a counted number of requests, and can have no child ({because})",
+        cause: "the token (from {origin}) has a limited number of uses, and cannot have a child ({because})",
         change: "drop --child-token, or give the job a token without a limit: vault token create -use-limit=0",
     },
     Row {
@@ -77,7 +77,7 @@ const REFUSALS: [Row; 4] = [
     Row {
         says: Says::Anything,
         kind: Kind::Denied,
-        cause: "the token (from {origin}) may not make a child of its own ({because})",
+        cause: "the token (from {origin}) may not create a child token ({because})",
         change: "its policy needs: path \"auth/token/create\" { capabilities = [\"update\"] }; or drop --child-token",
     },
 ];

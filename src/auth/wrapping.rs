@@ -25,11 +25,11 @@ use refusal::{LOOKUP_REFUSALS, UNWRAP_REFUSALS, describe};
 /// What lies in the token, by its creation path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    /// A secret id: the other half is the role id.
+    /// A secret ID: the other half is the role ID.
     SecretId,
     /// A whole login.
     Login,
-    /// What the user's own creation path makes: a token or a secret id.
+    /// What the user's own creation path makes: a token or a secret ID.
     Either,
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn login(
     if content == Content::SecretId && role_id.is_none() {
         return Err(Error::new(
             Kind::Input,
-            "the wrapping token holds a secret id, and VAULT_ROLE_ID is not set; it was not unwrapped",
+            "the wrapping token holds a secret ID, and VAULT_ROLE_ID is not set; it was not unwrapped",
         )
         .hint("set VAULT_ROLE_ID, or VAULT_ROLE_ID_FILE, for this job")
         .into());
@@ -75,9 +75,9 @@ pub(super) async fn login(
         return Err(LoginFailure::after_spending(
             Error::new(
                 Kind::Spent,
-                "the wrapping token was unwrapped and held neither a login nor a secret id for our role id",
+                "the wrapping token was unwrapped and held neither a login nor a secret ID for this role ID",
             )
-            .hint("wrap the answer of auth/…/role/…/secret-id or auth/…/login".replace('…', "NAME")),
+            .hint("wrap the answer to a request at auth/…/role/…/secret-id or auth/…/login".replace('…', "NAME")),
         ));
     };
     approle::login(vault, login, role_id, &secret_id)
@@ -101,7 +101,7 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrap
     let made = data.take_text("creation_time").and_then(|time| time.expose().parse().ok()).unwrap_or(sent);
     let life = Duration::from_secs(data.number("creation_ttl").unwrap_or_default());
     let path = data.take_text("creation_path").ok_or_else(|| {
-        Error::new(Kind::Data, "the answer of sys/wrapping/lookup has no creation_path; the token was not unwrapped")
+        Error::new(Kind::Data, "the answer to sys/wrapping/lookup has no creation_path; the token was not unwrapped")
     })?;
     let creation_path = path.expose().to_owned();
     Ok(WrappingInfo { creation_path, made: creation(made, life, sent) })
@@ -155,13 +155,13 @@ async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exch
 fn lost(error: Error, login: &Login, is_known_to_be_spent: bool) -> Error {
     let (what, change) = if is_known_to_be_spent {
         (
-            "is spent, most likely by this very request: its answer is lost",
-            "re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL",
+            "is spent, most likely by this request, whose answer was lost",
+            "re-run with a new wrapping token; the secret ID in it is unused and expires on its own",
         )
     } else {
         (
-            "may be spent: its answer is lost, and Vault could not be asked",
-            "re-run the job, which asks before it unwraps; if it is spent, give the job a new one",
+            "may be spent: the answer was lost, and Vault could not be asked",
+            "re-run the job, which looks the token up before it unwraps it; if it is spent, give the job a new one",
         )
     };
     let origin = &login.origin;
@@ -237,7 +237,7 @@ fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) ->
     )))
 }
 
-/// Whether this path makes the secret ids of an AppRole, whichever that is.
+/// Whether this path makes the secret IDs of an AppRole, whichever that is.
 fn is_of_an_approle(path: &str) -> bool {
     let names = path.strip_prefix("auth/").and_then(|path| path.strip_suffix("/secret-id")?.rsplit_once("/role/"));
     names.is_some_and(|(mount, role)| !mount.is_empty() && !role.is_empty() && !role.contains('/'))
@@ -259,7 +259,7 @@ fn of_another_approle(made_by: &str, expected: &str, login: &Login) -> Error {
     )
     .hint(
         "correct VAULT_APPROLE_ROLE or --auth-mount. If they are right, somebody may have put this token in place of the \
-        real one: treat it as an incident, destroy the secret ids of the AppRole, read the audit log",
+        real one: treat it as an incident, destroy the secret IDs of the AppRole, read the audit log",
     )
 }
 
@@ -270,7 +270,7 @@ fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
             --creation-path {made_by}"
         )
     } else {
-        format!("If {made_by} is your own way, say so with --auth-mount, VAULT_APPROLE_ROLE or --creation-path")
+        format!("If you use {made_by}, set --auth-mount, VAULT_APPROLE_ROLE or --creation-path to it")
     };
     Error::new(
         Kind::Spent,
@@ -282,7 +282,7 @@ fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
     )
     .hint(format!(
         "somebody may have taken the real one and put this in its place: treat it as an incident, destroy the role's \
-        secret ids, read the audit log. {yours}"
+        secret IDs, read the audit log. {yours}"
     ))
 }
 

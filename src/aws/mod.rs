@@ -1,4 +1,4 @@
-//! AWS itself, asked by us: whether it knows a new key yet, and how such a question is signed.
+//! Asks AWS whether it knows a new key, and signs that request.
 //!
 //! The table of what Vault's engine answers is [`crate::provider::aws`].
 

@@ -1,7 +1,7 @@
-//! Waiting until AWS knows a new key: one signed question, asked until it is answered well several times in a row.
+//! Waits until AWS knows a new key: sends one signed request until it succeeds several times in a row.
 //!
-//! IAM is eventually consistent: the key of a new user fails for some seconds, here and not there. It happens between
-//! the read and the delivery, so that whatever goes wrong gives the lease back. STS credentials work at once.
+//! IAM is eventually consistent: the key of a new user fails for some seconds, on some servers and not on others. The
+//! wait is between the read and the delivery, so a failure revokes the lease. STS credentials work at once.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ pub(crate) async fn wait(
             Some(doubt) => (in_a_row, last) = (0, Some(doubt)),
         }
         if in_a_row == IN_A_ROW {
-            return Ok(format!("{} knows the key, after {asked} questions", probe.http.peer.host));
+            return Ok(format!("{} knows the key, after {asked} requests", probe.http.peer.host));
         }
         // Jitter: a hundred jobs that start together must not ask together.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
@@ -126,11 +126,12 @@ impl Probe<'_> {
             Verdict::Unknown => None,
             Verdict::Busy => Some("run it again later"),
             Verdict::Mismatch if skew.is_none_or(|skew| skew.abs() <= SKEW) => {
-                Some("is the clock of this runner right, and does every proxy leave the request as it is?")
+                Some("check the clock of this runner, and that no proxy changes the request")
             }
             Verdict::Mismatch | Verdict::Expired => return Err(wrong_clock(&seen, skew)),
             Verdict::Other => {
-                let error = Error::new(Kind::Protocol, format!("{seen}, which says nothing of the new key"));
+                let error =
+                    Error::new(Kind::Protocol, format!("{seen}, which does not tell whether AWS knows the new key"));
                 return Err(self.no_sts(error));
             }
         };
@@ -139,7 +140,7 @@ impl Probe<'_> {
 
     fn no_sts(&self, error: Error) -> Error {
         error.hint(format!(
-            "is the endpoint (from {}) STS, and its region enabled for the account? without --wait-ready nobody is asked",
+            "check that the endpoint (from {}) is STS and that its region is enabled for the account, or drop --wait-ready",
             self.origin()
         ))
     }
@@ -186,7 +187,7 @@ fn wrong_clock(seen: &str, skew: Option<i64>) -> Error {
         None => String::new(),
     };
     Error::new(Kind::Protocol, format!("{seen}{by}"))
-        .hint("set the clock of this runner: AWS takes no signature that is five minutes off")
+        .hint("set the clock of this runner: AWS refuses a signature that is five minutes off")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::entry::{self, Label, Seal};
-use super::name::{DRAFT, LOCK, lock_of, read};
+use super::name::{DRAFT, JOB, LOCK, lock_of, read};
 use super::scope::Keys;
 use crate::auth::Session;
 use crate::credential::Life;
@@ -52,7 +52,7 @@ impl CacheFolder {
     #[must_use]
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names = self.folder.list();
-        names.retain(|name| !name.starts_with(LOCK));
+        names.retain(|name| !name.starts_with(LOCK) && !is_of_a_state(name));
         names
     }
 
@@ -60,6 +60,12 @@ impl CacheFolder {
     #[must_use]
     pub(crate) fn label(&self, name: &str, host: &Host) -> Option<Label> {
         label(&self.folder, name, host)
+    }
+
+    /// The name of the lock that [`CacheFolder::try_lock`] takes. Entries share them.
+    #[must_use]
+    pub(crate) fn lock_name(name: &str) -> String {
+        lock_of(name.strip_prefix(DRAFT).unwrap_or(name))
     }
 
     /// The lock under which an entry may be removed; `None` while somebody else holds it.
@@ -120,8 +126,14 @@ pub(super) fn sweep(folder: &Folder, held: &str, now: Timestamp, host: &Host) {
 }
 
 pub(super) fn labels(folder: &Folder, host: &Host) -> Vec<(String, Label)> {
-    let entries = folder.list().into_iter().filter(|name| !name.starts_with(LOCK) && !name.starts_with(DRAFT));
+    let is_entry = |name: &String| ![LOCK, DRAFT, JOB].iter().any(|start| name.starts_with(start));
+    let entries = folder.list().into_iter().filter(is_entry);
     entries.filter_map(|name| label(folder, &name, host).map(|label| (name, label))).collect()
+}
+
+/// A job's state, or a draft of one.
+fn is_of_a_state(name: &str) -> bool {
+    name.strip_prefix(DRAFT).unwrap_or(name).starts_with(JOB)
 }
 
 fn label(folder: &Folder, name: &str, host: &Host) -> Option<Label> {
@@ -130,7 +142,7 @@ fn label(folder: &Folder, name: &str, host: &Host) -> Option<Label> {
 
 /// The lock of the name; a draft has its writer's.
 fn try_lock(folder: &Folder, name: &str) -> Option<Lock> {
-    match folder.try_lock(&lock_of(name.strip_prefix(DRAFT).unwrap_or(name))) {
+    match folder.try_lock(&CacheFolder::lock_name(name)) {
         LockAttempt::Held(lock) => Some(lock),
         LockAttempt::Busy | LockAttempt::Impossible(_) => None,
     }

@@ -143,6 +143,12 @@ impl LoginEntry {
         }
     }
 
+    /// A session by the same login.
+    pub(super) fn session(&self) -> Session {
+        let Self { token: PlainSecret(token), expires, batch, uses } = self;
+        Session { token: token.duplicate(), own: true, expires_at: *expires, batch: *batch, uses: *uses }
+    }
+
     pub(super) fn into_session(self) -> Session {
         Session { token: self.token.0, own: true, expires_at: self.expires, batch: self.batch, uses: self.uses }
     }

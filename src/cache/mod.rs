@@ -7,6 +7,7 @@
 
 pub mod entry;
 mod folder;
+mod job;
 mod login;
 mod name;
 mod scope;
@@ -29,6 +30,7 @@ use crate::secret::Secret;
 pub(crate) use entry::Label;
 use entry::Seal;
 pub(crate) use folder::{CacheFolder, Contents, is_stale};
+pub(crate) use job::{JobContent, JobState, Noting, StateFolder};
 pub(crate) use login::LoginEnd;
 use name::{DRAFT, lock_of, read, slot};
 pub use scope::Keys;
@@ -91,7 +93,9 @@ impl Cache {
     #[must_use]
     pub(crate) fn open(plan: &Plan, host: &Host) -> Option<Self> {
         let place = plan.cache.as_ref()?;
-        let folder = open_folder(&place.folders, host)?;
+        let folder = open_folder(&place.folders, host)
+            .map_err(|problem| host.warn(format!("nothing is kept between calls: {problem}")))
+            .ok()?;
         let door = Door::new(&plan.connection, &plan.login, place.job.as_deref());
         let target = Target::new(&plan.shape, &plan.mint);
         let keys = Keys::new(&door, &plan.login.identity);
@@ -231,18 +235,19 @@ impl Cache {
     }
 }
 
-/// The first folder that can be used. What is wrong with one is told when no other one can be.
-fn open_folder(folders: &[PathBuf], host: &Host) -> Option<Folder> {
+/// The first folder that can be used.
+///
+/// # Errors
+/// What is wrong with each of them.
+fn open_folder(folders: &[PathBuf], host: &Host) -> Result<Folder, String> {
     let mut problems = Vec::new();
     for path in folders {
         match host.open_private_folder(path) {
-            Ok(folder) => return Some(folder),
+            Ok(folder) => return Ok(folder),
             Err(problem) => problems.push(format!("{} {problem}", path.display())),
         }
     }
-    let problems = if problems.is_empty() { "there is no folder for it".into() } else { problems.join("; ") };
-    host.warn(format!("nothing is kept between calls: {problems}"));
-    None
+    Err(if problems.is_empty() { "there is no folder for it".into() } else { problems.join("; ") })
 }
 
 impl Hit {

@@ -7,6 +7,8 @@ use crate::host::{Folder, Host};
 /// What the names of locks and of unfinished entries begin with.
 pub(super) const LOCK: &str = "lock-";
 pub(super) const DRAFT: &str = "draft-";
+/// What the names of the states of jobs begin with, which are no entries of the cache.
+pub(super) const JOB: &str = "job-";
 
 /// The lock for an entry.
 pub(super) fn lock_of(name: &str) -> String {

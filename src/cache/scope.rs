@@ -89,6 +89,18 @@ impl Keys {
     /// Security: an entry can be opened with the whole secret only, not with a hash of it that a log might hold.
     #[must_use]
     pub fn new(door: &Door, identity: &Identity) -> Self {
+        Self::derive_from(identity, written(door))
+    }
+
+    /// The keys of a job's state. Only the job and the secret count: `ci-creds revoke` needs no flag of the calls that it
+    /// revokes.
+    #[must_use]
+    pub(crate) fn of_job(job: Option<&str>, identity: &Identity) -> Self {
+        // No door is spelled like that: it is JSON.
+        Self::derive_from(identity, format!("job {}", job.unwrap_or_default()))
+    }
+
+    fn derive_from(identity: &Identity, door: String) -> Self {
         let Facts { secret: first, companion: second, .. } = identity.facts();
         let second = second.map(Secret::expose).unwrap_or_default();
         // No secret holds a NUL: the reading of them sees to that. Whole blocks of SHA-256, because ring keeps the rest of
@@ -102,7 +114,7 @@ impl Keys {
         let salt = hmac::Key::new(hmac::HMAC_SHA256, b"ci-creds cache 1");
         let extract = hmac::sign(&salt, &secret);
         let root = hmac::Key::new(hmac::HMAC_SHA256, extract.as_ref());
-        let mut keys = Self { root, door: written(door), name: String::new() };
+        let mut keys = Self { root, door, name: String::new() };
         keys.name = hexadecimal(&keys.derive("name", "").as_ref()[..16]);
         keys
     }

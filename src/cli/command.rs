@@ -5,7 +5,8 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
-use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, EXEC, ExecFlags, FetchFlags};
+use super::exec::{EXEC, ExecFlags};
+use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use super::help;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
@@ -14,6 +15,8 @@ use crate::provider::cloud::Cloud;
 pub enum Command {
     /// `ci-creds exoscale`, `ci-creds aws`.
     Fetch(FetchFlags),
+    /// `ci-creds revoke`.
+    Revoke(RevokeFlags),
     /// `ci-creds exec`.
     Exec(ExecFlags),
     /// `ci-creds cache`.
@@ -46,13 +49,20 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 6] = [
+const OTHERS: [CommandRow; 7] = [
     CommandRow {
         name: "exec",
         about: EXEC,
         output: CommandOutput::Command,
-        flags: ExecFlags::augment_args,
+        flags: |command| ExecFlags::augment_args(command).after_help(help::EXEC),
         parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
+    },
+    CommandRow {
+        name: "revoke",
+        about: REVOKE,
+        output: CommandOutput::Text,
+        flags: |command| RevokeFlags::augment_args(command).after_help(help::REVOKE),
+        parse: |_, matches| RevokeFlags::from_arg_matches(matches).map(Command::Revoke),
     },
     CommandRow {
         name: "cache",

@@ -1,13 +1,11 @@
 //! The flags of each command and their choices, as clap types.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
 
 use crate::identity::{AuthMethod, Input};
-use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Heading, Setting, Value};
 use crate::render::format::Format;
 
@@ -37,7 +35,7 @@ pub struct CompletionsFlags {
 
 /// One cloud's credential, as it stands on the command line.
 pub struct CredentialFlags {
-    /// Whose credential.
+    /// The cloud.
     pub cloud: &'static Cloud,
     /// Which credential.
     pub engine: EngineFlags,
@@ -46,7 +44,7 @@ pub struct CredentialFlags {
 }
 
 impl CredentialFlags {
-    fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
+    pub(super) fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |setting: &&'static Setting| {
             let text = match setting.value {
                 Value::Switch => matches.get_flag(setting.key()).then(String::new),
@@ -69,9 +67,9 @@ impl CredentialFlags {
 pub struct FetchFlags {
     /// Which credential.
     pub wanted: CredentialFlags,
-    /// How it is handed over.
+    /// How it is delivered.
     pub output: OutputFlags,
-    /// Who the job is.
+    /// The job's identity.
     pub login: LoginFlags,
     /// How Vault is reached.
     pub connection: ConnectionFlags,
@@ -97,7 +95,7 @@ impl FetchFlags {
     }
 }
 
-fn argument(setting: &Setting) -> Arg {
+pub(super) fn argument(setting: &Setting) -> Arg {
     let heading = match setting.heading {
         Heading::Credential => "Credential",
         Heading::Output => "Output",
@@ -114,113 +112,6 @@ fn argument(setting: &Setting) -> Arg {
     }
 }
 
-/// Likewise.
-pub(super) const EXEC: &str = "Run a command with credentials that expire with it";
-
-/// The provider of `exec` that hands over the Vault token itself.
-const VAULT: &str = "vault";
-
-/// `ci-creds exec`.
-pub struct ExecFlags {
-    /// Which credentials.
-    pub wanted: Vec<CredentialFlags>,
-    /// Whether the command gets the Vault token.
-    pub vault: bool,
-    /// A cloud's setting that was given for none of the clouds that were named.
-    pub stray_setting: Option<(&'static Setting, &'static Cloud)>,
-    /// How long the credentials must last.
-    pub ttl: Option<String>,
-    /// How long they live when this process cannot end them.
-    pub leash: Option<String>,
-    /// Whether the exit code tells of what was not revoked.
-    pub strict_revoke: bool,
-    /// Who the job is.
-    pub login: LoginFlags,
-    /// How Vault is reached.
-    pub connection: ConnectionFlags,
-    /// The command, its arguments behind it.
-    pub command: Vec<OsString>,
-}
-
-#[derive(Args)]
-struct Providers {
-    /// Whose credentials the command gets
-    #[arg(value_name = "PROVIDER", required = true, num_args = 1.., value_parser = providers())]
-    providers: Vec<String>,
-    /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, last = true, num_args = 1.., allow_hyphen_values = true)]
-    command: Vec<OsString>,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Lifetime")]
-struct Lifetime {
-    /// How long the credentials must last [default: what is left of a GitLab job]
-    #[arg(long, value_name = "DURATION")]
-    ttl: Option<String>,
-    /// How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]
-    #[arg(long, value_name = "DURATION")]
-    leash: Option<String>,
-    /// Exit with 80 when a credential that can be revoked was not
-    #[arg(long)]
-    strict_revoke: bool,
-}
-
-fn providers() -> PossibleValuesParser {
-    let cloud = |cloud: &'static Cloud| PossibleValue::new(cloud.command);
-    let vault = PossibleValue::new(VAULT).help("The Vault token itself, as VAULT_TOKEN");
-    PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([vault]))
-}
-
-impl ExecFlags {
-    /// The flags, in the order of the help.
-    pub(super) fn augment_args(command: Command) -> Command {
-        let mut known = vec!["ttl"];
-        let mut settings = Vec::new();
-        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
-            if !known.contains(&setting.key()) {
-                known.push(setting.key());
-                settings.push(argument(setting).help_heading("Credential"));
-            }
-        }
-        let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings);
-        ConnectionFlags::augment_args(LoginFlags::augment_args(Lifetime::augment_args(command))).about(EXEC)
-    }
-
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let Providers { providers, command } = Providers::from_arg_matches(matches)?;
-        let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
-        let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
-        let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
-        clouds.sort_by_key(|cloud| place(cloud));
-        let wanted: Vec<_> = clouds
-            .into_iter()
-            .map(|cloud| CredentialFlags::from_arg_matches(cloud, matches))
-            .collect::<Result<_, _>>()?;
-        let is_known = |setting: &Setting| {
-            setting.key() == "ttl"
-                || wanted.iter().any(|one| one.cloud.settings.iter().any(|own| own.key() == setting.key()))
-        };
-        let mut strays = Vec::new();
-        for cloud in others {
-            let CredentialFlags { settings, .. } = CredentialFlags::from_arg_matches(cloud, matches)?;
-            let given = settings.into_iter().map(|(setting, _)| setting);
-            strays.extend(given.filter(|setting| !is_known(setting)).map(|setting| (setting, cloud)));
-        }
-        Ok(Self {
-            stray_setting: strays.into_iter().next(),
-            wanted,
-            vault: providers.iter().any(|provider| provider == VAULT),
-            ttl,
-            leash,
-            strict_revoke,
-            login: LoginFlags::from_arg_matches(matches)?,
-            connection: ConnectionFlags::from_arg_matches(matches)?,
-            command,
-        })
-    }
-}
-
 /// `ci-creds cache`.
 #[derive(Args)]
 #[command(about = CACHE)]
@@ -233,8 +124,26 @@ pub struct CacheFlags {
 /// What to do with the cache.
 #[derive(Subcommand)]
 pub enum CacheAction {
-    /// Revoke the leases that this login can revoke, and remove its entries
+    /// Revoke every credential and login of this job, as ci-creds revoke does
     Clear(ClearFlags),
+}
+
+/// Likewise.
+pub(super) const REVOKE: &str = "Revoke every credential and login of this job";
+
+/// `ci-creds revoke`.
+#[derive(Args)]
+#[command(about = REVOKE)]
+pub struct RevokeFlags {
+    /// Revoke what this login made in any job, with any role, and at any mount
+    #[arg(long)]
+    pub all_mine: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub login: LoginFlags,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub connection: ConnectionFlags,
 }
 
 /// `ci-creds cache clear`.
@@ -264,7 +173,7 @@ pub struct EngineFlags {
     pub mount: Option<String>,
 }
 
-/// How it is handed over.
+/// How it is delivered.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputFlags {
@@ -280,6 +189,12 @@ pub struct OutputFlags {
     /// Neither read nor write the cache [default: only --format process has one]
     #[arg(long, hide_short_help = true)]
     pub no_cache: bool,
+    /// Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]
+    #[arg(long, conflicts_with = "no_keep_state", hide_short_help = true)]
+    pub keep_state: bool,
+    /// Do not note the lease and the login
+    #[arg(long, hide_short_help = true)]
+    pub no_keep_state: bool,
     /// Write the credential into this credentials file
     ///
     /// It is edited in place: other profiles stay. Implies --format file.
@@ -296,7 +211,7 @@ pub struct OutputFlags {
     pub reveal: bool,
 }
 
-/// Who the job is. The files of the secrets are the table of [`Input`]; the rest stands here.
+/// The job's identity. The files of the secrets are the table of [`Input`]; the rest is here.
 pub struct LoginFlags {
     /// The method.
     pub auth: Option<AuthMethod>,
@@ -424,7 +339,7 @@ pub struct ConnectionFlags {
     /// A host and port to which a standby may redirect
     #[arg(long, value_name = "HOST:PORT", hide_short_help = true)]
     pub redirect_host: Vec<String>,
-    /// Allow http:// to a host that is not this machine: everybody on the way can read the token
+    /// Allow http:// to a host that is not this machine: anyone on the network path can read the token
     #[arg(long, hide_short_help = true)]
     pub allow_plaintext: bool,
     /// Do not check the certificate of a server on this machine
@@ -458,7 +373,7 @@ pub enum Shell {
     Zsh,
 }
 
-/// The names stand in the table of [`AuthMethod`].
+/// The names are in the table of [`AuthMethod`].
 impl ValueEnum for AuthMethod {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
@@ -470,7 +385,7 @@ impl ValueEnum for AuthMethod {
     }
 }
 
-/// The names follow `aws configure export-credentials`, and stand in the table of [`Format`].
+/// The names follow `aws configure export-credentials`, and are in the table of [`Format`].
 impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL

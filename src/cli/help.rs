@@ -1,4 +1,4 @@
-//! What stands below the flags in each help: lines to paste, and the variables that matter.
+//! The text below the flags in each help: examples, and the variables that matter.
 
 use std::fmt::Write;
 
@@ -12,6 +12,22 @@ Examples:
 VAULT_ADDR is Vault's address. What the job logs in with is another variable:
 VAULT_ID_TOKEN, VAULT_TOKEN, or VAULT_ROLE_ID with VAULT_SECRET_ID or
 VAULT_WRAPPING_TOKEN. Flags may stand before the command or behind it.";
+
+pub(super) const EXEC: &str = "\
+Examples:
+  ci-creds exec exoscale --role deploy -- terraform apply
+  ci-creds exec vault -- vault kv get secret/app
+
+They are renewed while the command runs, and revoked when it ends. VAULT_ADDR is
+Vault's address. See ci-creds(1) for the variables of the login.";
+
+pub(super) const REVOKE: &str = "\
+Examples:
+  ci-creds revoke    # in after_script
+  ci-creds revoke --all-mine
+
+VAULT_ADDR and the variables of the login must be those of the calls that made
+the credentials.";
 
 pub(super) const CACHE: &str = "\
 Examples:

@@ -1,4 +1,4 @@
-//! What clap found wrong, in our words.
+//! Clap's errors as messages of `ci-creds`.
 
 use std::ffi::OsString;
 
@@ -23,7 +23,7 @@ pub(super) fn describe(error: &clap::Error, arguments: &[OsString]) -> Error {
         ErrorKind::ArgumentConflict => finding.conflict(),
         ErrorKind::TooManyValues => {
             let flag = finding.subject();
-            usage(format!("{flag} takes no value")).hint(format!("{flag} alone, without = and what is behind it"))
+            usage(format!("{flag} takes no value")).hint(format!("write {flag} alone, without = and a value"))
         }
         ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => finding.no_value(),
         ErrorKind::MissingRequiredArgument => {
@@ -43,7 +43,7 @@ pub(super) fn nothing_to_do() -> Error {
 /// A flag whose value is empty: what a shell makes of a variable that is not set.
 pub(super) fn empty(flag: &str) -> Error {
     usage(format!("{flag} is empty"))
-        .hint(format!("pass a value with {flag}, or leave it out; is the variable that it was given set?"))
+        .hint(format!("pass a value with {flag}, or drop it; check that the variable in it is set"))
 }
 
 /// The commands that fetch a credential.
@@ -181,7 +181,7 @@ impl Finding<'_> {
         if let Some(other) = others.first() {
             let error = usage(format!("{named} for {}, only for {}", row.name, other.name));
             return match ours(&COUNTERPARTS, flag).filter(has) {
-                Some(meant) => error.hint(format!("did you mean {meant}, which is that of {}?", row.name)),
+                Some(meant) => error.hint(format!("did you mean {meant}, the flag of {}?", row.name)),
                 None => error.hint(format!("leave it out; {} --help lists the flags", self.command_line())),
             };
         }
@@ -202,7 +202,7 @@ impl Finding<'_> {
             }
             CommandOutput::Credential(_) => error.hint(format!("if it is the role: ci-creds {} --role NAME", row.name)),
             CommandOutput::Text => error.hint(format!("{} --help", self.command_line())),
-            CommandOutput::Command => error.hint("a command stands behind --: ci-creds exec PROVIDER -- COMMAND"),
+            CommandOutput::Command => error.hint("put the command after --: ci-creds exec PROVIDER -- COMMAND"),
         }
     }
 

@@ -4,6 +4,7 @@
 //! that was typed, so that [`crate::config`] can say where each of them came from.
 
 mod command;
+mod exec;
 mod flag;
 mod help;
 mod mistake;
@@ -18,9 +19,10 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::error::{Error, Result};
 
 pub use command::Command;
+pub use exec::ExecFlags;
 pub use flag::{
-    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, ExecFlags,
-    FetchFlags, LoginFlags, OutputFlags, Shell, Volume,
+    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
+    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume,
 };
 pub use question::{Question, parse_question};
 pub use word::is_exec;
@@ -139,8 +141,8 @@ mod tests {
             ("ci-creds aws --format Sw0rdfish", "--format does not take that value"),
             ("ci-creds aws --role", "--role"),
             ("ci-creds Sw0rdfish", "no such command"),
-            ("ci-creds aws --secret-id Sw0rdfish", "--secret-id does not exist"),
-            ("ci-creds aws --token=Sw0rdfish", "--token does not exist"),
+            ("ci-creds aws --secret-id Sw0rdfish", "there is no --secret-id: ci-creds takes no secret"),
+            ("ci-creds aws --token=Sw0rdfish", "there is no --token: ci-creds takes no secret"),
             ("ci-creds aws --role=hvs.Sw0rdfish", "looks like a token"),
             ("ci-creds aws -rhvs.Sw0rdfish", "looks like a token"),
             ("ci-creds aws --role s.Sw0rdfishSw0rdfishSw0rd", "looks like a token"),
@@ -170,7 +172,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, cache, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, exec, revoke, cache, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),
@@ -198,7 +200,7 @@ mod tests {
             ("ci-creds aws --role a --role b", "--role is given twice", "keep one of them"),
             ("ci-creds aws --cache --no-cache", "--cache and --no-cache exclude each other", "keep one of them"),
             ("ci-creds aws -v -q", "--verbose and --quiet exclude each other", "keep one of them"),
-            ("ci-creds aws --reveal=yes", "--reveal takes no value", "--reveal alone"),
+            ("ci-creds aws --reveal=yes", "--reveal takes no value", "write --reveal alone"),
         ];
         for (line, message, hint) in cases {
             let Err(text) = parse(line) else { panic!("{line} is accepted") };

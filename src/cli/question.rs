@@ -1,6 +1,6 @@
-//! What a completion script asks of the program when Tab is pressed.
+//! The hidden call of a completion script when Tab is pressed.
 //!
-//! It is no command: no help, no manual page and no message names it.
+//! It is not a command: no help, manual page or message names it.
 
 use std::borrow::Cow;
 use std::ffi::OsString;

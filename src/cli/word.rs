@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::sync::LazyLock;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, ValueEnum};
@@ -45,18 +46,17 @@ pub(super) fn flag_for_command(arguments: &[OsString]) -> Cow<'_, [OsString]> {
 
 /// Where the command stands, when nothing but flags and their values stand before it.
 fn find_command(arguments: &[OsString]) -> Option<usize> {
-    let flags = arguments.get(1)?.to_str()?.starts_with('-').then(known_flags)?;
     let mut at = 1;
     while let Some(word) = arguments.get(at)?.to_str()?.strip_prefix('-') {
         if ["-help", "h", "-version", "V", "-"].contains(&word) {
             return None;
         }
         let takes_next = match word.strip_prefix('-') {
-            Some(long) => flags.iter().any(|flag| flag.get_long() == Some(long) && takes_value(flag)),
+            Some(long) => FLAGS.iter().any(|flag| flag.get_long() == Some(long) && takes_value(flag)),
             // `-vr ROLE`: the last letter of a group, for the text behind another one is its value.
             None => word
                 .char_indices()
-                .find(|(_, letter)| is_valued(&flags, *letter))
+                .find(|(_, letter)| is_valued(*letter))
                 .is_some_and(|(index, letter)| index + letter.len_utf8() == word.len()),
         };
         at += 1 + usize::from(takes_next);
@@ -64,8 +64,8 @@ fn find_command(arguments: &[OsString]) -> Option<usize> {
     rows().any(|row| arguments[at] == row.name).then_some(at)
 }
 
-fn is_valued(flags: &[clap::Arg], letter: char) -> bool {
-    flags.iter().any(|flag| flag.get_short() == Some(letter) && takes_value(flag))
+fn is_valued(letter: char) -> bool {
+    FLAGS.iter().any(|flag| flag.get_short() == Some(letter) && takes_value(flag))
 }
 
 fn takes_value(flag: &clap::Arg) -> bool {
@@ -76,10 +76,9 @@ fn has_inner(command: &OsString, word: &str) -> bool {
     rows().any(|row| command == row.name && row.definition().find_subcommand(word).is_some())
 }
 
-/// The flags of every command.
-fn known_flags() -> Vec<clap::Arg> {
-    rows().flat_map(|row| row.all_flags()).collect()
-}
+/// The flags of every command. Making them all costs a third of a run: most lines begin with the command, and none needs
+/// them twice.
+static FLAGS: LazyLock<Vec<clap::Arg>> = LazyLock::new(|| rows().flat_map(|row| row.all_flags()).collect());
 
 /// What a command line that may be wrong is meant to print: enough to make an `eval` fail.
 #[derive(Debug)]
@@ -160,17 +159,20 @@ pub(super) fn find_secret(arguments: &[OsString]) -> Option<Error> {
         let value = value.strip_prefix('-').and_then(|short| short.get(1..)).unwrap_or(value);
         if let Some((flag, instead)) = SECRET_FLAGS.iter().find(|(name, _)| *name == flag) {
             return Some(
-                Error::new(Kind::Usage, format!("{flag} does not exist: no secret is taken from the command line"))
+                Error::new(Kind::Usage, format!("there is no {flag}: ci-creds takes no secret from the command line"))
                     .hint(*instead),
             );
         }
         if looks_like_a_token(value) {
             return Some(
-                Error::new(Kind::Usage, "an argument looks like a token: no secret is taken from the command line")
-                    .hint(
-                        "everybody on the machine can read it there: revoke it, and give the new one by VAULT_TOKEN, \
+                Error::new(
+                    Kind::Usage,
+                    "an argument looks like a token: ci-creds takes no secret from the command line",
+                )
+                .hint(
+                    "every user of this machine can read it there: revoke it, and pass the new one by VAULT_TOKEN, \
                         VAULT_WRAPPING_TOKEN, VAULT_SECRET_ID, VAULT_ID_TOKEN or a file",
-                    ),
+                ),
             );
         }
     }

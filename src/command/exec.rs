@@ -19,6 +19,10 @@ use super::{fetch, start_runtime, take_warnings, write_message};
 /// The exit code of what goes wrong before the command starts, as `env`, `nice` and `timeout` have it.
 const BEFORE: u8 = 125;
 
+/// What a policy needs, for a credential that was not revoked.
+const MAY_REVOKE: &str = "a job's policy needs: path \"sys/leases/revoke\" { capabilities = [\"update\"] }; until then, \
+                          an operator can end it with vault lease revoke";
+
 /// Runs the command. Returns how it ended, which is how this process shall end too.
 ///
 /// # Errors
@@ -50,7 +54,7 @@ fn prepare(exec: &mut Exec, host: &Host) -> Result<()> {
 async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &Host) -> Result<Ending, StartFailure> {
     let signals = Interrupt::listen_unless_ignored().map_err(before)?;
     let mut custody = Custody::new(vault, None, host, signals);
-    let (session, mut credentials) = match obtain(&mut exec.task, vault, &mut custody, host).await {
+    let (mut session, mut credentials) = match obtain(&mut exec.task, vault, &mut custody, host).await {
         Ok(made) => made,
         Err(error) => return Err(before(custody.fail(error))),
     };
@@ -74,7 +78,8 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
         },
         Err(error) => Err(error),
     };
-    let returned = revocation::give_back(vault, &session, &credentials, host).await;
+    renewal.note_ends(&mut session, &mut credentials);
+    let returned = revocation::revoke_all(vault, &session, &credentials).await;
     let leaks = tell(&returned, &exec, host);
     match ended {
         Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),
@@ -150,8 +155,7 @@ fn tell(returned: &[Revocation], exec: &Exec, host: &Host) -> bool {
     for one in returned {
         let text = printable(&one.render());
         if one.is_leak() && exec.strict_revoke {
-            let error = Error::new(Kind::Leak, text)
-                .hint("vault lease revoke or vault token revoke ends it; the policy of a job needs sys/leases/revoke for that");
+            let error = Error::new(Kind::Leak, text).hint(MAY_REVOKE);
             host.write_stderr(&error.render(exec.verbose));
         } else if one.is_leak() {
             host.write_stderr(&format!("ci-creds: warning: {text}\n"));

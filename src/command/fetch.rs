@@ -1,13 +1,13 @@
-//! `ci-creds exoscale` and its like: a credential out of the cache or from its source, delivered.
+//! `ci-creds exoscale` and `ci-creds aws`: deliver a credential from the cache or from its source.
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Door, JobState};
 use crate::chain::{self, Chain};
 use crate::claims::Claims;
-use crate::config::{Delivery, Plan};
+use crate::config::{Delivery, Plan, StatePlace};
 use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::delivery;
-use crate::error::{Result, printable, sanitized};
+use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::render;
@@ -31,7 +31,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
     if let (Some(credential), true) = (&kept, plan.output.verbose) {
         let end = credential.lease.expires_at.map(render_time).unwrap_or_default();
-        write_stderr(format!("ci-creds: kept: of an earlier call, until {end}; Vault is not asked\n"), host);
+        write_stderr(format!("ci-creds: cached: from an earlier call, until {end}; Vault is not asked\n"), host);
     }
     let at_once = kept.as_ref().and_then(|credential| delivery::hand_over_at_once(credential, &plan, host));
     let receipt = match (at_once, kept) {
@@ -51,6 +51,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
 
 /// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was revoked.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<String> {
+    let state = open_state(plan, host)?;
     let vault = Vault::new(&plan.connection, host)?;
     let is_silent = plan.output.quiet || plan.output.format == Format::Process && !plan.output.verbose;
     if is_silent {
@@ -62,7 +63,8 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<Stri
         vault.tell_requests();
     }
     start_runtime(host)?.block_on(async {
-        let custody = Custody::new(&vault, cache, host, Interrupt::listen()?);
+        let required = plan.state.as_ref().is_some_and(|place| place.required);
+        let custody = Custody::new(&vault, cache, host, Interrupt::listen()?).with_state(state.as_ref(), required);
         let source = Source::Vault(VaultSource { vault: &vault, host });
         let end = obtain_and_deliver(Chain::new(source, cache, host, custody), plan, host).await;
         if plan.output.verbose {
@@ -70,6 +72,26 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<Stri
         }
         end
     })
+}
+
+/// Opens the state of the job, where one is kept.
+///
+/// # Errors
+/// [`Kind::Create`] when it cannot be kept and the user asked for it.
+fn open_state(plan: &Plan, host: &Host) -> Result<Option<JobState>> {
+    let Some(StatePlace { beside, cache, required }) = &plan.state else { return Ok(None) };
+    let door = Door::new(&plan.connection, &plan.login, cache.job.as_deref());
+    match JobState::open((beside.as_deref(), &cache.folders), door, &plan.login.identity, host) {
+        Ok(state) => Ok(Some(state)),
+        Err(problem) if *required => {
+            Err(Error::new(Kind::Create, format!("the state of the job is refused: {problem}"))
+                .hint("--no-keep-state goes on without it"))
+        }
+        Err(problem) => {
+            host.warn(format!("ci-creds revoke will not know this credential: {problem}"));
+            Ok(None)
+        }
+    }
 }
 
 async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> Result<String> {
@@ -80,7 +102,7 @@ async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> R
             Ok(receipt(&credential, plan, host))
         }
         Ok(Err(error)) if custody.is_empty() => {
-            Err(custody.fail(error.also("the credential is kept for the next call")))
+            Err(custody.fail(error.also("the cache has the credential for the next call")))
         }
         Ok(Err(error)) => Err(custody.abandon(error).await),
         Err(signal) => Err(custody.fail(signal)),
@@ -98,7 +120,7 @@ fn outlive_limits(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// What a job's log is told of what was handed over. Nothing where that log is what the caller reads.
+/// The line in a job's log about what was delivered. None if the caller reads that log.
 fn receipt(credential: &Credential, plan: &Plan, host: &Host) -> String {
     let output = &plan.output;
     let is_told = output.in_a_job && !output.quiet && output.format != Format::Process;
@@ -150,7 +172,7 @@ fn tell(claims: &Claims) -> String {
     all.map(|(name, value)| format!("{name} {}", sanitized(&value))).collect::<Vec<_>>().join(", ")
 }
 
-/// What a person at a terminal is told in place of a credential: what the call would do, and how to use it.
+/// What a terminal shows in place of a credential: what the call would do, and how to use it.
 fn preview(plan: &Plan, words: &[String]) -> String {
     let call = |more: &[&str]| {
         let words = words.iter().map(String::as_str).chain(more.iter().copied());

@@ -1,11 +1,14 @@
 //! The commands, a flow each; and what they share: the runtime, and what is said on stderr.
 
 pub(crate) mod cache;
+mod estate;
 pub(crate) mod exec;
 pub(crate) mod fetch;
+pub(crate) mod revoke;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::secret::Secret;
 
 /// As many files as a run opens beside those that it was given, and some to spare.
 const OPEN_FILES: usize = 13;
@@ -16,11 +19,18 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|cause| Error::new(Kind::Os, "the system gives no event queue").cause(cause))
+        .map_err(|cause| Error::new(Kind::Os, "the system refused an event queue").cause(cause))
 }
 
 pub(crate) fn take_warnings(host: &Host) -> String {
     lines(&host.take_warnings())
+}
+
+/// Ends a command that prints a text to read.
+fn finish(text: String, host: &Host) -> Result<()> {
+    host.write_stdout(&Secret::new(text))?;
+    write_message(take_warnings(host), host);
+    Ok(())
 }
 
 fn lines(warnings: &[String]) -> String {

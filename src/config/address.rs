@@ -19,7 +19,7 @@ pub(super) fn parse_address(text: &WithOrigin<String>) -> Result<Address> {
     let quoted = text.value.contains(QUOTES);
     let problem = match Address::parse(&text.value) {
         Ok(Address::Tcp(server)) if !own_path(&server.prefix).is_empty() => {
-            format!("ends in {}, which is a path of Vault's and no part of its address", own_path(&server.prefix))
+            format!("ends in {}, which is an API path and not part of the address", own_path(&server.prefix))
         }
         Ok(address) => return Ok(address),
         Err(_) if quoted => "has quotes in it".to_owned(),
@@ -80,8 +80,9 @@ pub(super) fn parse_proxy(text: &WithOrigin<String>) -> Result<Secret> {
     let trimmed = text.value.trim();
     // The URL's reader drops tabs and line ends without a word, and takes a backslash for a slash.
     if !is_bare(trimmed) {
-        return Err(wrong("has a blank, a backslash or a character that is not printable ASCII")
-            .hint("http://proxy.example.com:3128; what else a password needs is written with percent signs"));
+        return Err(wrong("has a blank, a backslash or a character that is not printable ASCII").hint(
+            "write it like http://proxy.example.com:3128, with special characters of a password percent-encoded",
+        ));
     }
     let has_scheme = trimmed.contains("://");
     let whole = Secret::new(if has_scheme { trimmed.to_owned() } else { format!("http://{trimmed}") });
@@ -89,10 +90,8 @@ pub(super) fn parse_proxy(text: &WithOrigin<String>) -> Result<Secret> {
     match (url.scheme(), url.host()) {
         // `http:/proxy` has no scheme that counts, and would be a host of that name.
         ("http" | "https", Some(_)) if has_scheme || (url.path() == "/" && !trimmed.starts_with('/')) => Ok(whole),
-        _ => {
-            Err(wrong("is not an http:// or https:// address")
-                .hint("http://proxy.example.com:3128; SOCKS is not spoken"))
-        }
+        _ => Err(wrong("is not an http:// or https:// address")
+            .hint("write it like http://proxy.example.com:3128; SOCKS proxies are not supported")),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::render::format::Format;
 use crate::variables as var;
 
-/// Where credentials are kept between calls.
+/// Where credentials are cached between calls.
 #[derive(Debug)]
 pub(crate) struct CachePlace {
     /// The folders to choose from, the best first.
@@ -36,7 +36,7 @@ pub(super) fn resolve_place(layers: &Layers<'_>) -> Result<CachePlace> {
         folders.retain(|folder| !real_path_of_new(layers.host, folder).starts_with(&checkout));
         if folders.len() < all && folders.is_empty() {
             layers.host.warn(
-                "the cache folder lies in the checkout, from where artifacts are made: set XDG_RUNTIME_DIR or \
+                "the cache folder is in the checkout, where artifacts could include it: set XDG_RUNTIME_DIR or \
                 XDG_CACHE_HOME to a folder outside",
             );
         }

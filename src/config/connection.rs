@@ -74,9 +74,9 @@ pub(super) fn resolve_connection(
     if let (Some(proxy), Some(name)) = (&proxy, &server_name) {
         return Err(Error::new(
             Kind::Config,
-            format!("a proxy (from {}) and a TLS server name (from {}) do not go together", proxy.origin, name.origin),
+            format!("a proxy (from {}) and a TLS server name (from {}) cannot be combined", proxy.origin, name.origin),
         )
-        .hint("give Vault's address by the name in its certificate, and drop VAULT_TLS_SERVER_NAME"));
+        .hint("use the name in Vault's certificate in VAULT_ADDR, and drop VAULT_TLS_SERVER_NAME"));
     }
     let Deadlines { connect, request, run } = resolve_deadlines(flags, process, layers)?;
     Ok(Connection {
@@ -97,17 +97,17 @@ pub(super) fn resolve_connection(
     })
 }
 
-/// Security: whoever can set a CI variable must not be able to switch the check of certificates off.
+/// Security: a CI variable must not turn certificate checks off.
 fn refuse_skip_verify(layers: &Layers<'_>) -> Result<()> {
     let Some(found) = layers.variable(var::VAULT_SKIP_VERIFY)? else { return Ok(()) };
     match found.value.trim() {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(()),
         _ => Err(Error::new(
             Kind::Config,
-            format!("{} is set: no variable switches the check of certificates off", found.origin),
+            format!("{} is set, but no variable can turn certificate checks off", found.origin),
         )
         .hint(format!(
-            "unset {}, and name the CA with --ca-file or VAULT_CACERT; for a server on this machine there is \
+            "unset {}, and set the CA with --ca-file or VAULT_CACERT; for a server on this machine, pass \
             --insecure-skip-verify",
             found.origin
         ))),
@@ -128,7 +128,7 @@ fn check_plaintext(
     Err(Error::new(
         Kind::Config,
         format!(
-            "the address (from {}) is http:// to {}: everybody on the way could read the token",
+            "the address (from {}) is http:// to {}: anyone on the network path could read the token",
             text.origin,
             origin.authority()
         ),
@@ -153,14 +153,14 @@ fn resolve_server_name(
         return Ok(None);
     }
     if !is_host_name(text) {
-        return Err(Error::new(Kind::Config, format!("the TLS server name (from {}) is no name of a host", name.origin))
-            .hint("the name in Vault's certificate alone: vault.example.com; a certificate for a bare IP address needs that in VAULT_ADDR"));
+        return Err(Error::new(Kind::Config, format!("the TLS server name (from {}) is not a host name", name.origin))
+            .hint("use the name in Vault's certificate, such as vault.example.com; if the certificate is for an IP address, set VAULT_ADDR to that address"));
     }
     let value = text.to_ascii_lowercase();
     Ok(Some(WithOrigin { value, origin: name.origin }))
 }
 
-/// Whom to believe, and where it was said, if it was.
+/// Which CA to trust, and where it was set, if it was.
 fn resolve_roots(
     address: &Address,
     unchecked: bool,
@@ -180,7 +180,7 @@ fn resolve_roots(
             Kind::Config,
             format!("--insecure-skip-verify works for a server on this machine only, not for {}", origin.authority()),
         )
-        .hint("name the CA with --ca-file PATH or VAULT_CACERT"));
+        .hint("set the CA with --ca-file PATH or VAULT_CACERT"));
     }
     match find_roots(list, flags, layers)? {
         Some(CaSource::File(path)) => {
@@ -277,9 +277,9 @@ fn read_system_roots(host: &Host) -> Result<Roots> {
     }
     Err(Error::new(
         Kind::Config,
-        format!("this system has no roots to check a certificate with: none of {}", BUNDLES.join(", ")),
+        format!("this system has no root certificates: there is none of {}", BUNDLES.join(", ")),
     )
-    .hint("install ca-certificates in the image, or name the CA with --ca-file or VAULT_CACERT"))
+    .hint("install ca-certificates in the image, or set the CA with --ca-file or VAULT_CACERT"))
 }
 
 fn read_folder(folder: &WithOrigin<PathBuf>, layers: &Layers<'_>) -> Result<Roots> {
@@ -326,14 +326,16 @@ fn resolve_identity(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result
             );
             Ok(Some(pair))
         }
-        (Some(one), None) => {
-            Err(Error::new(Kind::Config, format!("a client certificate (from {}) without its key", one.origin))
-                .hint("set VAULT_CLIENT_KEY, or --client-key PATH"))
-        }
-        (None, Some(one)) => {
-            Err(Error::new(Kind::Config, format!("a client key (from {}) without its certificate", one.origin))
-                .hint("set VAULT_CLIENT_CERT, or --client-cert PATH"))
-        }
+        (Some(one), None) => Err(Error::new(
+            Kind::Config,
+            format!("the client certificate (from {}) is set, but its key is not", one.origin),
+        )
+        .hint("set VAULT_CLIENT_KEY, or --client-key PATH")),
+        (None, Some(one)) => Err(Error::new(
+            Kind::Config,
+            format!("the client key (from {}) is set, but its certificate is not", one.origin),
+        )
+        .hint("set VAULT_CLIENT_CERT, or --client-cert PATH")),
     }
 }
 

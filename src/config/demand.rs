@@ -1,4 +1,4 @@
-//! What is asked of a cloud, as far as it is known before any layer is read.
+//! What the user asks of a cloud, as far as it is known before any layer is read.
 
 use std::borrow::Cow;
 

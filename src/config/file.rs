@@ -52,7 +52,7 @@ pub(super) struct Settings {
     /// What each cloud's own table says.
     #[serde(skip)]
     clouds: Vec<Table>,
-    /// The servers that may have this runner's secrets; believed, like a downgrade, from root only.
+    /// The servers that may have this runner's secrets; like a downgrade, it is read from root's files only.
     pub allowed_origins: Option<Vec<String>>,
     /// Downgrade: counts only where an environment variable cannot have chosen the file.
     pub redirect_hosts: Vec<String>,
@@ -215,7 +215,10 @@ impl FileMistake {
                 }
             },
             None => nearest(name, top_keys()).map_or_else(
-                || "the keys are the flags' names without --; what is of one cloud stands in its table".to_owned(),
+                || {
+                    "the keys are the names of the flags without --; settings of one cloud belong in its table"
+                        .to_owned()
+                },
                 |meant| format!("did you mean {meant}?"),
             ),
         };
@@ -314,7 +317,7 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
                     format!("the configuration file {} (from {origin}) does not exist", path.display()),
                 )
                 .hint(match origin {
-                    Origin::Flag(_) => "correct the path, or leave --config out".to_owned(),
+                    Origin::Flag(_) => "correct the path, or drop --config".to_owned(),
                     _ => format!("correct the path, or unset {origin}"),
                 })
             };
@@ -335,7 +338,9 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
 fn read_users_file(host: &Host, path: &Path) -> Result<Option<File>> {
     if (Job { host }).is_in_checkout(path)? {
         let place = path.display();
-        host.warn(format!("the configuration file {place} is in the checkout, and was not read: --config names one"));
+        host.warn(format!(
+            "the configuration file {place} is ignored, because it is in the checkout; to use it, pass it with --config"
+        ));
         return Ok(None);
     }
     read_file(host, path, false)
@@ -382,7 +387,7 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
             "sets allow-plaintext, insecure-skip-verify, redirect-hosts or allowed-origins, which only root may",
         )
         .hint(format!(
-            "use the flag of that name, or put it into {SYSTEM}: root alone may own or write it and the folders above it"
+            "pass the flag of that name, or set it in {SYSTEM}: only root may own or write that file and the folders above it"
         )));
     }
     Ok(Some(File { path: path.to_owned(), settings, of_root }))
@@ -443,10 +448,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_wrong_place_is_told_its_own() {
+    fn a_key_in_the_wrong_place_is_reported_with_its_place() {
         for (text, words) in [
             ("adress = 'x'", "line 1: there is no key \"adress\"\n  hint: did you mean address?"),
-            ("colour = 'x'", "there is no key \"colour\"\n  hint: the keys are the flags' names"),
+            ("colour = 'x'", "there is no key \"colour\"\n  hint: the keys are the names of the flags without --"),
             ("role = 'x'", "there is no key \"role\"\n  hint: role belongs in the table [exoscale] or [aws]"),
             ("[aws]\naddress = 'x'", "hint: address belongs above the tables, in front of [aws]"),
             ("[aws]\nzone = 'x'", "hint: zone belongs in the table [exoscale]"),

@@ -1,7 +1,7 @@
-//! Who the job is: which of the ways to log in, and with what.
+//! The job's identity: which method to log in, and with which secret.
 //!
-//! Detect first, then commit: the first way whose inputs are present is taken, and its failure is the failure of
-//! the run. A secret is read only when its way has been chosen.
+//! The first method whose inputs are set is used, and its failure is the failure of the run. A secret is read only
+//! after its method has been chosen.
 
 use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};
@@ -42,7 +42,7 @@ pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
         Some(method) => method,
         None => detect(&mut found, layers)?,
     };
-    // Nothing but the missing name tells a generator token from a plain one that a role id happens to be set beside.
+    // Nothing but the missing name tells a generator token from a plain one that a role ID happens to be set beside.
     let perhaps_generator = named.is_none()
         && method == AuthMethod::Token
         && found.get(Input::Token).is_some()
@@ -64,7 +64,7 @@ pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
     let creation_path = reader.creation_path(flags)?;
     if let (AuthMethod::IdToken, None) = (method, &claims) {
         return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
-            .hint("three parts joined by dots; GitLab makes it for a job with `id_tokens:`"));
+            .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
     }
     let beside =
         Circumstances { role_id: proof.role_id, claims: claims.clone(), creation_path, child: flags.child_token };
@@ -112,7 +112,7 @@ impl Reader<'_> {
         if needs.companion == Companion::RoleId {
             role_id = Some(self.demand(found, Input::RoleId)?);
         }
-        // Only by --auth: a role id that a runner has for other methods must not log in by itself.
+        // Only by --auth: a role ID that a runner has for other methods must not log in by itself.
         let alone = self.method == AuthMethod::SecretId && found.get(needs.secret).is_none();
         if let Some(secret) = role_id.take_if(|_| alone) {
             return Ok(Proof { secret, role_id: None });
@@ -158,7 +158,7 @@ fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMet
         return Ok(None);
     };
     AuthMethod::ALL.into_iter().find(|method| method.needs().name == text.value.trim()).map(Some).ok_or_else(|| {
-        Error::new(Kind::Config, format!("{} names no way to log in", text.origin))
+        Error::new(Kind::Config, format!("{} is not an authentication method", text.origin))
             .hint(format!("one of {}", AuthMethod::ALL.map(|method| method.needs().name).join(", ")))
     })
 }
@@ -217,7 +217,7 @@ fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<
     Ok(None)
 }
 
-/// The first way whose inputs are present. A wrapping token needs no role id when it holds a login, which only a
+/// The first way whose inputs are present. A wrapping token needs no role ID when it holds a login, which only a
 /// lookup can tell.
 fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
     let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
@@ -242,12 +242,12 @@ fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
 fn nothing_to_log_in_with(found: &Inputs) -> Error {
     let error = |text: &str| Error::new(Kind::Config, format!("nothing to log in with: {text}"));
     match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
-        (Some(_), None) => error("VAULT_SECRET_ID is set, but not VAULT_ROLE_ID")
+        (Some(_), None) => error("VAULT_SECRET_ID is set, but VAULT_ROLE_ID is not")
             .hint("set VAULT_ROLE_ID for this job; vault read auth/approle/role/NAME/role-id shows it"),
-        (None, Some(_)) => error(
-            "VAULT_ROLE_ID is set, but not what goes with it: VAULT_SECRET_ID, VAULT_WRAPPING_TOKEN or VAULT_TOKEN",
-        )
-        .hint("set one of them for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id"),
+        (None, Some(_)) => {
+            error("VAULT_ROLE_ID is set, but none of VAULT_SECRET_ID, VAULT_WRAPPING_TOKEN and VAULT_TOKEN is")
+                .hint("set one of them for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id")
+        }
         _ => {
             let inputs = AuthMethod::ALL.map(|method| {
                 let needs = method.needs();

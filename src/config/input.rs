@@ -12,23 +12,23 @@ pub(super) struct InputMistake {
     pub(super) hint: &'static str,
 }
 
-const ALONE: &str = "it must be the bare value: one line, without quotes, a name or anything else around it";
-const EMPTY: &str = "did the step that makes it fail? jq -er and vault read -field=NAME fail where nothing is found";
+const ALONE: &str = "set it to the value alone: one line, without quotes, a name or a header";
+const EMPTY: &str = "check the step that makes it: jq -er and vault read -field=NAME fail if they find nothing";
 const ELSEWHERE: &str =
     "a Vault token goes into VAULT_TOKEN, a wrapping token into VAULT_WRAPPING_TOKEN, an ID token into VAULT_ID_TOKEN";
 
-/// Finds out what a text is that cannot be this secret. A role id, a secret id and a Vault token can be of a person's
+/// Finds out what a text is that cannot be this secret. A role ID, a secret ID and a Vault token can be of a person's
 /// own choice, so only what nobody chooses is told of those.
 pub(super) fn find_mistake(input: Input, text: &str) -> Option<InputMistake> {
     let mistake = |problem, hint| Some(InputMistake { problem, hint });
     let text = text.trim();
     if ["null", "nil", "<nil>", "none", "undefined"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
-        return mistake("is the word that a program prints for nothing", EMPTY);
+        return mistake("is the word that a program prints when it finds nothing", EMPTY);
     }
     if text.starts_with('[') && text.ends_with(']') || text.chars().all(|c| c == '*') && !text.is_empty() {
         return mistake(
             "is a mask that a log shows in place of a secret",
-            "take the secret itself, not the log's line",
+            "copy the secret itself, not the line of the log",
         );
     }
     let quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
@@ -37,8 +37,8 @@ pub(super) fn find_mistake(input: Input, text: &str) -> Option<InputMistake> {
     }
     if text.starts_with(['{', '<']) {
         return mistake(
-            "is a whole document and not the value in it",
-            "take the field alone, by jq -er or vault read -field=NAME",
+            "is a whole document, not the value in it",
+            "extract the field with jq -er or vault read -field=NAME",
         );
     }
     if text.starts_with("https://") || text.starts_with("http://") {
@@ -55,17 +55,18 @@ pub(super) fn find_mistake(input: Input, text: &str) -> Option<InputMistake> {
     }
     match (input, SecretForm::of(text)) {
         (Input::WrappingToken, SecretForm::Uuid) => mistake(
-            "is a UUID, as role ids and secret ids are, and no token",
-            "VAULT_SECRET_ID and VAULT_ROLE_ID take these; a wrapping token is what vault write -wrap-ttl=60s prints",
+            "is a UUID: it is a role ID or a secret ID, not a token",
+            "set VAULT_SECRET_ID or VAULT_ROLE_ID to it; vault write -wrap-ttl=60s prints a wrapping token",
         ),
-        (Input::WrappingToken, SecretForm::OtherToken) => {
-            mistake("is a batch or a recovery token, which wraps nothing", "set VAULT_TOKEN, if it is the job's token")
-        }
+        (Input::WrappingToken, SecretForm::OtherToken) => mistake(
+            "is a batch or recovery token, not a wrapping token",
+            "if it is the job's token, set VAULT_TOKEN to it",
+        ),
         (Input::SecretId | Input::RoleId, SecretForm::Token | SecretForm::OtherToken) => {
             mistake("is a token", ELSEWHERE)
         }
         (Input::IdToken, SecretForm::Token | SecretForm::OtherToken) => {
-            mistake("is a token of Vault and not a JWT", ELSEWHERE)
+            mistake("is a Vault token, not a JWT", ELSEWHERE)
         }
         (Input::WrappingToken | Input::SecretId | Input::RoleId | Input::Token, SecretForm::IdToken) => {
             mistake("is an ID token", "set VAULT_ID_TOKEN to it, or name its variable with --id-token-env")

@@ -1,4 +1,4 @@
-//! What surrounds a run: the job's variables, its checkout, and whether a CI system runs us at all.
+//! The job around a run: its variables, its checkout, and whether a CI system runs it.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ impl Job<'_> {
             if let Some(inner) = undefined_variable(&text) {
                 return Err(Error::new(
                     Kind::Config,
-                    format!("{name} reads ${inner}: GitLab knows no variable {inner} in this job"),
+                    format!("{name} is set to ${inner}: GitLab has no variable {inner} in this job"),
                 )
                 .hint(format!("define {inner} for this project, branch and environment, or remove {name}")));
             }

@@ -19,6 +19,7 @@ mod profile;
 mod proxy;
 mod readiness;
 mod source;
+mod state;
 mod stored;
 mod trust;
 
@@ -46,6 +47,7 @@ pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
 pub(crate) use readiness::Readiness;
 use source::Layers;
+pub(crate) use state::StatePlace;
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
@@ -55,7 +57,15 @@ pub(crate) fn resolve_place(host: &Host) -> Result<CachePlace> {
     cache::resolve_place(&Layers { host, files: &file::Files::default() })
 }
 
-/// Decides who revokes what the cache holds, for `ci-creds cache clear`.
+/// Decides where the cache and the job's state lie, for `ci-creds revoke` and `ci-creds cache clear`.
+///
+/// # Errors
+/// As [`resolve_place`].
+pub(crate) fn resolve_state_place(host: &Host) -> Result<StatePlace> {
+    state::resolve_state_place(&Layers { host, files: &file::Files::default() }, false)
+}
+
+/// Decides who revokes, for `ci-creds revoke` and `ci-creds cache clear`.
 ///
 /// # Errors
 /// As [`resolve_fetch`].
@@ -104,11 +114,12 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: 
     let layers = Layers { host, files: &files };
     let output = output::resolve_output(&demand, format, &layers)?;
     let cache = cache::resolve_cache(&demand, format, &layers)?;
+    let state = state::resolve_state(&flags.output, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
     let sets_variables = format.facts().sets_variables;
     let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), &layers)?;
-    Ok(Plan::new(connection, login, wanted, cache, output))
+    Ok(Plan { state, ..Plan::new(connection, login, wanted, cache, output) })
 }
 
 /// Decides which credential is read, and from where.
@@ -163,7 +174,7 @@ fn format_of(output: &cli::OutputFlags) -> Format {
     output.format.unwrap_or(implied)
 }
 
-/// The engine's role; where nobody names one, the login's: most set-ups give both the same name.
+/// The engine's role; if it is not set, the login's: most set-ups give both the same name.
 fn resolve_role(
     role: Option<WithOrigin<String>>,
     login: &Login,

@@ -42,10 +42,10 @@ pub(super) fn check_role(role: &WithOrigin<String>, what: &str) -> Result<()> {
             Kind::Usage,
             format!("the {what} (from {}) has a slash in it: a role is one name and not a path", role.origin),
         )
-        .hint("give the last part alone; --mount names the path of the engine, --auth-mount that of the login"));
+        .hint("pass the last part alone; --mount is the path of the engine, --auth-mount that of the login"));
     }
-    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a name that Vault can have", role.origin))
-        .hint("letters, digits and _, with - . @ inside; no slash, no .., no percent sign, 256 characters at most"))
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a valid name in Vault", role.origin))
+        .hint("use letters, digits and _, with - . @ inside; no slash, no .., no percent sign, 256 characters at most"))
 }
 
 /// The mount or namespace in a text: segments of such names, joined by single slashes. Slashes around it are dropped,
@@ -71,8 +71,9 @@ pub(super) fn parse_path(path: WithOrigin<String>, what: &str) -> Result<WithOri
         let value = found.to_owned();
         return Ok(WithOrigin { value, origin: path.origin });
     }
-    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a path that Vault can have", path.origin))
-        .hint("segments of letters, digits and _ - . @ + ~ = : joined by single slashes; no .. and no percent sign"))
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a valid path in Vault", path.origin)).hint(
+        "use segments of letters, digits and _ - . @ + ~ = : joined by single slashes; no .. and no percent sign",
+    ))
 }
 
 /// Fills the placeholders of a role: from the job's ID token first, then from GitLab's variables.
@@ -91,7 +92,7 @@ pub(super) fn resolve_placeholders(
     let open = || {
         let closed = role.value.rsplit_once('{').map(|(_, name)| name).filter(|name| !name.contains('}'));
         let meant = closed.and_then(|name| nearest(name, PLACEHOLDERS.map(|(claim, _)| claim)));
-        Error::new(Kind::Usage, format!("the role (from {}) has a brace without its partner", role.origin))
+        Error::new(Kind::Usage, format!("the role (from {}) has an unmatched brace", role.origin))
             .hint(format!("a placeholder has a brace at both ends: {{{}}}", meant.unwrap_or("project_id")))
     };
     let text = fill(&role.value, open, |name| resolve_placeholder(name, &role.origin, claims, layers))?;
@@ -157,7 +158,7 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
     }
     Err(Error::new(
         Kind::Config,
-        format!("{{{claim}}} in the role (from {origin}) has a character that no role can have; it came from {place}"),
+        format!("{{{claim}}} in the role (from {origin}) has a character that a role cannot have; its value comes from {place}"),
     )
     .hint(
         "use a placeholder without slashes and blanks: {project_id}, {project_path_slug}, {environment_slug}, \
@@ -249,7 +250,7 @@ mod tests {
         let cases = [
             ("{project_id}", Kind::Config, "has no value in this job"),
             ("{environment}", Kind::Config, "give the job an `environment:`"),
-            ("{project_path}", Kind::Config, "a character that no role can have"),
+            ("{project_path}", Kind::Config, "a character that a role cannot have"),
             ("{nope}", Kind::Usage, "does not exist: \"nope\""),
             ("{projectid}", Kind::Usage, "did you mean {project_id}?"),
             ("{enviroment}-x", Kind::Usage, "did you mean {environment}?"),

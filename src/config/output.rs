@@ -21,7 +21,7 @@ pub(crate) struct Output {
     pub verbose: bool,
     /// Whether to say nothing but errors.
     pub quiet: bool,
-    /// Whether a job runs us, whose log is told what was handed over.
+    /// Whether a job runs us, whose log gets a line about what was delivered.
     pub in_a_job: bool,
     /// Whether `AWS_PROFILE` and the like stay.
     pub keep_profile: bool,
@@ -58,7 +58,7 @@ pub(crate) enum Delivery {
         /// Whether a person is looking.
         summary: bool,
     },
-    /// None: a person is looking, and is told what a call would do.
+    /// None: a person at a terminal gets a description of what the call would do.
     Preview,
     /// The environment of a command that this run starts.
     Environment,
@@ -92,27 +92,28 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
 /// what should have kept the credential from the log.
 fn check_flags(demand: &Demand<'_>, format: Format) -> Result<()> {
     if demand.output.via_file && format.facts().traced == Trace::Nothing {
-        return Err(Error::new(Kind::Usage, "--via-file is for a text that a shell sources, and this format is none")
-            .hint("--format shell or --format fish, or without --via-file"));
+        return Err(Error::new(Kind::Usage, "--via-file needs a format that a shell sources")
+            .hint("use --format shell or --format fish, or drop --via-file"));
     }
     let replaces_a_profile = demand.shape.file.as_ref().is_some_and(|file| file.syntax == Syntax::Profiles);
     if demand.output.replace_profile && (demand.output.file.is_none() || !replaces_a_profile) {
-        return Err(Error::new(Kind::Usage, "--replace-profile is for a profile in an AWS credentials file of yours")
-            .hint("--file PATH names that file; without it, drop --replace-profile"));
+        return Err(Error::new(Kind::Usage, "--replace-profile needs --file: it edits an AWS credentials file")
+            .hint("add --file PATH, or drop --replace-profile"));
     }
     if format != Format::File {
         let flag = [("--file", demand.output.file.is_some()), ("--profile", demand.output.profile.is_some())];
         return match flag.into_iter().find(|(_, given)| *given) {
-            Some((flag, _)) => {
-                Err(Error::new(Kind::Usage, format!("{flag} is for a file, and this format makes none"))
-                    .hint(format!("--format file, or without {flag}")))
-            }
+            Some((flag, _)) => Err(Error::new(Kind::Usage, format!("{flag} needs a format that writes a file"))
+                .hint(format!("use --format file, or drop {flag}"))),
             None => Ok(()),
         };
     }
     if demand.keep_profile {
-        return Err(Error::new(Kind::Usage, "--keep-profile contradicts --format file, which sets the profile")
-            .hint("--profile NAME says which"));
+        return Err(Error::new(
+            Kind::Usage,
+            "--keep-profile and --format file exclude each other: the format sets the profile",
+        )
+        .hint("drop --keep-profile; --profile NAME chooses the profile"));
     }
     Ok(())
 }
@@ -123,11 +124,11 @@ fn resolve_profile(demand: &Demand<'_>) -> Result<String> {
     if render::is_profile(name) {
         return Ok(name.to_owned());
     }
-    Err(Error::new(Kind::Usage, "--profile takes another kind of name")
-        .hint("letters, digits and _.-:/@+%, at most 128 of them, no blank, and not DEFAULT"))
+    Err(Error::new(Kind::Usage, "--profile: this is not a valid profile name")
+        .hint("use at most 128 letters, digits and _.-:/@+%, without blanks, and not DEFAULT"))
 }
 
-/// Where the text may go. Nothing is minted for an output that nobody could use, or that everybody could read.
+/// Where the text may go. Nothing is fetched for an output that no one could use, or that everyone could read.
 fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Delivery> {
     let stdout = layers.host.stdout();
     let name = &demand.shape.command;
@@ -154,18 +155,17 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
     if !demand.output.reveal && format.facts().evaluated && stdout.shared_with_stderr {
         return Err(Error::new(
             Kind::Usage,
-            "stdout and stderr are the same: the credential would stand in the log, or messages in the eval",
+            "stdout and stderr are the same: the credential would appear in the log, or messages would reach the eval",
         )
         .hint(format!("put ci-creds {name} into an eval that captures stdout alone: stderr must go elsewhere")));
     }
     if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {
-            Format::File => "nothing captures the output: no tool would learn of the file",
-            _ => "nothing captures the output: the credential would stand in the job's log",
+            Format::File => "nothing captures the output: no tool would find the file",
+            _ => "nothing captures the output: the credential would appear in the job's log",
         };
-        return Err(Error::new(Kind::Usage, lost).hint(format!(
-            "put it into an eval in the script, around ci-creds {name}; --reveal prints it all the same"
-        )));
+        return Err(Error::new(Kind::Usage, lost)
+            .hint(format!("put ci-creds {name} into an eval in the script; --reveal prints it anyway")));
     }
     if format == Format::File {
         let file = find_file(demand)?;
@@ -189,7 +189,7 @@ fn resolve_traced(demand: &Demand<'_>, format: Format, traced: Option<&str>, lay
         Trace::Everything => Err(Error::new(
             Kind::Usage,
             format!(
-                "{} says that this job traces its commands, and PowerShell would print the credential",
+                "{} is set, so this job traces its commands: PowerShell would print the credential",
                 traced.unwrap_or("--via-file")
             ),
         )
@@ -214,16 +214,16 @@ fn check_github(demand: &Demand<'_>, layers: &Layers<'_>) -> Result<()> {
     let stdout = layers.host.stdout();
     let (problem, hint) = if layers.variable(var::GITHUB_ACTIONS)?.is_none_or(|found| found.value != "true") {
         (
-            "this is no job of GitHub Actions: the masks of --format github would tell the secrets",
-            "GITHUB_ACTIONS=true is what its runner sets; elsewhere, --format shell".to_owned(),
+            "this is not a GitHub Actions job: the masks of --format github would reveal the secrets",
+            "use --format shell here; a GitHub Actions runner sets GITHUB_ACTIONS=true".to_owned(),
         )
     } else {
         let problem = if stdout.shared_with_stderr {
-            "stdout and stderr are the same: the masks would stand among the variables"
+            "stdout and stderr are the same: the masks would mix with the variables"
         } else if !stdout.file && !demand.output.reveal {
-            "stdout is not a file: the credential would stand in the job's log"
+            "stdout is not a file: the credential would appear in the job's log"
         } else if !layers.host.is_stderr_read() {
-            "stderr leads to a file or nowhere: the masks would not reach the runner"
+            "stderr is a file or closed: the masks would not reach the runner"
         } else {
             return Ok(());
         };
@@ -242,15 +242,15 @@ fn check_file(
 ) -> Result<PathBuf> {
     let place = layers.host.find_target(path)?;
     let shown = place.path.to_str().filter(|path| render::is_plain(path)).ok_or_else(|| {
-        Error::new(Kind::Usage, "the path of --file has a character that a shell acts on in an eval")
-            .hint("letters, digits and _+/=.:@%,- only; a link of such a name will not do: what it leads to counts")
+        Error::new(Kind::Usage, "the path of --file has a character that a shell interprets in an eval")
+            .hint("use only letters, digits and _+/=.:@%,-; if it is a link, its target counts")
     })?;
     if layers.job().checkout()?.is_some_and(|checkout| place.path.starts_with(checkout)) {
         return Err(Error::new(
             Kind::Create,
-            format!("{shown} (from --file) is in the checkout, from where artifacts and caches are made"),
+            format!("{shown} (from --file) is in the checkout: artifacts and caches could include it"),
         )
-        .hint("name a file below $HOME, or leave --file out: --format file makes a private one"));
+        .hint("choose a file below $HOME, or drop --file: --format file makes a private one"));
     }
     let standing = layers.host.read_target(&place)?;
     render::check(&demand.shape, file, &standing.text, profile, demand.output.replace_profile)
@@ -297,7 +297,7 @@ fn check_config_file(file: &CredentialsFile, profile: &str, layers: &Layers<'_>)
 /// A credentials file that cannot be edited as it is.
 pub(crate) fn unusable(path: &Path, problem: &str) -> Error {
     Error::new(Kind::Create, format!("{} (from --file) {problem}: nothing was changed", path.display()))
-        .hint("mend the file, or name another one")
+        .hint("fix the file, or choose another one")
 }
 
 /// The variable by which we know that the caller prints each command that it runs. A plain `set -x` is invisible

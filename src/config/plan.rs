@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::cache::CachePlace;
 use super::output::Output;
 use super::readiness::Readiness;
+use super::state::StatePlace;
 use crate::http::transport::Connection;
 use crate::identity::Login;
 use crate::mint::Mint;
@@ -16,7 +17,7 @@ use crate::provider::shape::Shape;
 pub(crate) struct Plan {
     /// How Vault is reached.
     pub connection: Connection,
-    /// Who the job is.
+    /// The job's identity.
     pub login: Login,
     /// What the credential consists of.
     pub shape: Cow<'static, Shape>,
@@ -28,11 +29,13 @@ pub(crate) struct Plan {
     pub mint: Mint,
     /// Variables to export beside the credential.
     pub companions: Vec<(&'static str, String)>,
-    /// Where credentials are kept between calls, when this one may be.
+    /// Where credentials are cached between calls, if this one may be.
     pub cache: Option<CachePlace>,
+    /// Where what is made is noted for `ci-creds revoke`, when it is.
+    pub state: Option<StatePlace>,
     /// Where a new key is tried before it is handed over, when somebody asked for that.
     pub readiness: Option<Readiness>,
-    /// How it is handed over.
+    /// How it is delivered.
     pub output: Output,
     /// How many credentials the login must be good for.
     pub reads: u64,
@@ -67,7 +70,20 @@ impl Plan {
         output: Output,
     ) -> Self {
         let CredentialPlan { shape, role, role_origin, mint, companions, readiness, .. } = wanted;
-        Self { connection, login, shape, role, role_origin, mint, companions, cache, readiness, output, reads: 1 }
+        Self {
+            connection,
+            login,
+            shape,
+            role,
+            role_origin,
+            mint,
+            companions,
+            cache,
+            state: None,
+            readiness,
+            output,
+            reads: 1,
+        }
     }
 
     /// Goes on to another credential, by the same login.
@@ -78,11 +94,11 @@ impl Plan {
     }
 }
 
-/// Where Vault is and who the caller is: what it takes to give something back.
+/// Vault's connection and the caller's login: what revoking needs.
 #[derive(Debug)]
 pub(crate) struct Access {
     /// How Vault is reached.
     pub connection: Connection,
-    /// Who the job is.
+    /// The job's identity.
     pub login: Login,
 }

@@ -53,13 +53,13 @@ fn check_proxy(text: &WithOrigin<String>, except: NoProxy, address: &Address) ->
     {
         return Err(Error::new(
             Kind::Config,
-            format!("the address is an IPv6 address, which the proxy (from {}) cannot lead to", text.origin),
+            format!("the address is an IPv6 address, which the proxy (from {}) cannot reach", text.origin),
         )
         .hint(match &text.origin {
             Origin::Variable(name) if name.eq_ignore_ascii_case(var::HTTPS_PROXY) => {
-                format!("give Vault's address by a name, or reach it without the proxy: NO_PROXY=[{}]", server.host)
+                format!("use a host name in Vault's address, or reach it without the proxy: NO_PROXY=[{}]", server.host)
             }
-            _ => "give Vault's address by a name".to_owned(),
+            _ => "use a host name in Vault's address".to_owned(),
         }));
     }
     Ok(Proxy { url, except: except.into(), origin: text.origin.clone() })

@@ -32,7 +32,7 @@ impl Readiness {
     /// [`Kind::Config`] when this system has none.
     pub(crate) fn read_roots(&mut self, host: &Host) -> Result<()> {
         self.connection.read_roots(host).map_err(|error| {
-            error.hint("install ca-certificates in the image: the CA that was named for Vault says nothing of AWS")
+            error.hint("install ca-certificates in the image: the CA that is set for Vault does not cover AWS")
         })
     }
 }
@@ -74,7 +74,7 @@ fn connect(endpoint: &WithOrigin<String>, layers: &Layers<'_>) -> Result<(Connec
     };
     let origin = parse_server(endpoint.value.trim()).map_err(|problem| wrong(&problem))?;
     if !origin.tls && !origin.is_loopback() {
-        return Err(wrong(&format!("is http:// to {}: everybody on the way could answer", origin.authority())));
+        return Err(wrong(&format!("is http:// to {}: anyone on the network path could answer", origin.authority())));
     }
     if !origin.prefix.is_empty() {
         return Err(wrong("has a path in it"));

@@ -1,4 +1,5 @@
-//! Where a value comes from: flag, environment, file, default, in this order; and the memory of it, for messages.
+//! Where a value comes from: flag, environment, file or default, in this order. The origin stays with the value, for
+//! messages.
 
 use std::path::{Path, PathBuf};
 
@@ -214,11 +215,7 @@ mod tests {
         for undefined in ["$VAULT_PROD_ADDR", "${VAULT_PROD_ADDR}", " $VAULT_PROD_ADDR "] {
             let error = variable(undefined).unwrap_err();
             assert_eq!(error.kind(), Kind::Config);
-            assert!(
-                error.render(false).contains("GitLab knows no variable VAULT_PROD_ADDR"),
-                "{}",
-                error.render(false)
-            );
+            assert!(error.render(false).contains("GitLab has no variable VAULT_PROD_ADDR"), "{}", error.render(false));
         }
         assert_eq!(variable("$1,000 x").unwrap().unwrap().value, "$1,000 x");
     }

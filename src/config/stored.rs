@@ -1,4 +1,4 @@
-//! What `vault login` left on a desk: a token helper's token, or the one in `~/.vault-token`. Read, never written.
+//! The token that `vault login` stored: from a token helper, or in `~/.vault-token`. It is read and never written.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,9 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
         let Some(document) = layers.host.read_believed(&home.join(name)).ok().flatten() else { continue };
         let Some(path) = parse_token_helper(&document.text) else { continue };
         if layers.job().is_in_checkout(&home.join(name))? {
-            layers.host.warn(format!("the token helper in ~/{name} was not run: that home is in the checkout"));
+            layers.host.warn(format!(
+                "the token helper in ~/{name} is ignored, because the home directory is in the checkout"
+            ));
             continue;
         }
         check_token_helper(name, &path, &document)?;
@@ -38,10 +40,10 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
         Ok(Some(_)) if layers.job().is_in_checkout(&path)? => Err(Error::new(
             Kind::Config,
             format!(
-                "the Vault token file {place} is in the checkout, where a repository could put it; it was not used"
+                "the Vault token file {place} is in the checkout, where a repository could have put it; it was not used"
             ),
         )
-        .hint("keep it outside of the checkout (HOME, BAO_TOKEN_PATH), or name the file with --token-file")),
+        .hint("move it out of the checkout (HOME, BAO_TOKEN_PATH), or pass the file with --token-file")),
         Ok(Some(document)) if !document.text.trim().is_empty() => {
             let origin = Origin::File(path.clone());
             SecretSource::File(WithOrigin { value: path, origin }).read(layers.host, Input::Token, None).map(Some)
@@ -57,7 +59,7 @@ fn check_token_helper(name: &str, path: &str, document: &Document) -> Result<()>
     let wrong = |problem: String| Error::new(Kind::Config, problem);
     if document.trust.foreign || document.trust.writable_by_others {
         return Err(wrong(format!("~/{name} names a token helper, and can be written by other users"))
-            .hint(format!("look at what is in it, then chmod 600 ~/{name}")));
+            .hint(format!("check its content, then chmod 600 ~/{name}")));
     }
     if let Some(exposed) = &document.exposed {
         return Err(wrong(format!("~/{name} names a token helper, and can be replaced by other users: {exposed}"))

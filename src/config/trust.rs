@@ -1,7 +1,7 @@
 //! Whether the address may have the job's secrets at all.
 //!
 //! Security: CI variables are set by many people. Who can set `VAULT_ADDR` could have an ID token sent to a server
-//! of his own, and log in with it at the real one. Two things speak against that: the administrator's list of
+//! of his own, and log in with it at the real one. Two things prevent that: the administrator's list of
 //! origins, and the token's own audience.
 
 use url::Url;
@@ -28,7 +28,7 @@ pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<boo
     let list = allowed.iter().map(Server::base).collect::<Vec<_>>().join(", ");
     Err(Error::new(
         Kind::Config,
-        format!("the address {} (from {}) is none of the allowed-origins", ours.base(), connection.address_origin),
+        format!("the address {} (from {}) is not one of the allowed-origins", ours.base(), connection.address_origin),
     )
     .hint(format!("the administrator of this runner allows {list}: set {} to one of them", connection.address_origin)))
 }
@@ -79,7 +79,7 @@ fn refuse_hearsay(connection: &Connection) -> Result<()> {
     };
     Err(Error::new(
         Kind::Config,
-        format!("there are allowed-origins, and both the proxy (from {}) and the CA ({ca}) are named by variables: together they could stand in for any server", proxy.origin),
+        format!("there are allowed-origins, and both the proxy (from {}) and the CA ({ca}) are named by variables: together they could impersonate any server", proxy.origin),
     )
     .hint(format!("put `ca-file` or `proxy` into {SYSTEM} and unset the variable, or name one of them by --ca-file or --proxy")))
 }
@@ -110,7 +110,7 @@ pub(super) fn check_audience(connection: &Connection, claims: &Claims) -> Result
         ),
     )
     .hint(format!(
-        "set {} right, or `aud: {}` of the ID token; if both are the same Vault, say so with --any-audience",
+        "correct {}, or set `aud: {}` for the ID token; if both are the same Vault, pass --any-audience",
         connection.address_origin,
         ours.base()
     )))
@@ -138,7 +138,7 @@ fn allowed_origins(files: &Files) -> Result<Option<Vec<Server>>> {
     let parse = |text: &String| {
         parse_server(trimmed(text)).map_err(|problem| {
             Error::new(Kind::Config, format!("one of the allowed-origins in {} {problem}", list.origin))
-                .hint("scheme, host and port: https://vault.example.com:8200")
+                .hint("write scheme, host and port: https://vault.example.com:8200")
         })
     };
     list.value.iter().map(parse).collect::<Result<_>>().map(Some)

@@ -42,13 +42,13 @@ const REFUSALS: [Row; 11] = [
         says: Says::PolicyDenies,
         kind: Kind::Denied,
         cause: "the policy of the {login} does not allow {path} ({because}); the role comes from {role}",
-        change: "add to the policy: path \"{path}\" { capabilities = [{capabilities}] }; or name another --role or --mount",
+        change: "add to the policy: path \"{path}\" { capabilities = [{capabilities}] }; or pass another --role or --mount",
     },
     Row {
         says: Says::TokenDenied,
         kind: Kind::Denied,
         cause: "the {login} is not valid for {path} ({because})",
-        change: "the token has expired, was revoked, is bound to other addresses, or is of another namespace; a token that only makes secret ids also \
+        change: "the token has expired, was revoked, is bound to other addresses, or is of another namespace; a token that only makes secret IDs also \
             needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE",
     },
     Row {
@@ -61,27 +61,27 @@ const REFUSALS: [Row; 11] = [
         says: Says::Text(&["not configured"]),
         kind: Kind::Config,
         cause: "the engine behind {path} is not configured ({because})",
-        change: "an operator must give it the credentials of the cloud; or name another mount with --mount",
+        change: "an operator must configure its cloud credentials; or pass another mount with --mount",
     },
     missing(Says::Status(&[404])),
     missing(Says::Text(&["not found", "unsupported path"])),
     Row {
         says: Says::Status(&[405]),
         kind: Kind::Config,
-        cause: "{path} takes no such request ({because})",
-        change: "is the mount an {title} engine? name it with --mount",
+        cause: "{path} does not support this request ({because})",
+        change: "check that the mount is an {title} engine (--mount)",
     },
     Row {
         says: Says::Text(&["greater than or equal to 900"]),
         kind: Kind::Denied,
         cause: "{path} was refused: STS credentials live for at least 15m ({because})",
-        change: "--ttl 15m or more; without --ttl, default_sts_ttl of the Vault role counts",
+        change: "pass --ttl 15m or more; without --ttl, default_sts_ttl of the Vault role applies",
     },
     Row {
         says: Says::Text(&["role_arn"]),
         kind: Kind::Denied,
         cause: "{path} needs another role ARN ({because})",
-        change: "--role-arn ARN, one of role_arns of the Vault role: vault read {roles}/NAME shows them",
+        change: "pass --role-arn ARN, one of role_arns of the Vault role: vault read {roles}/NAME shows them",
     },
     Row {
         says: Says::Text(&["for field"]),

@@ -1,4 +1,4 @@
-//! The processes above us: whether our stdout is the job's log, or somebody in the job reads it.
+//! The processes above this one: whether stdout is the job's log, or a process of the job reads it.
 
 use std::str::FromStr;
 

@@ -176,7 +176,7 @@ impl Host {
 
 /// Why no private file can be made below this folder.
 fn no_private_file(base: &Path, problem: &Problem) -> Error {
-    Error::new(Kind::Create, format!("no private file can be made in {}: {problem}", base.display()))
+    Error::new(Kind::Create, format!("cannot create a private file in {}: {problem}", base.display()))
         .hint("point TMPDIR to a folder that this job can write, and other users cannot, outside the checkout")
 }
 

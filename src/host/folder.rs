@@ -54,6 +54,34 @@ impl Host {
         }
     }
 
+    /// Opens this user's private folder in the folder that GitLab's runner makes beside a job's checkout, and makes it where
+    /// it is missing. `None` when the runner's folder is.
+    ///
+    /// Everybody can write the runner's folder: another user can take ours away, or put an older one in its place. He
+    /// cannot read what is in ours, nor put one of his own in its place. So this is for what is sealed.
+    ///
+    /// # Errors
+    /// As [`Host::open_private_folder`], but for the folders above; the runner's folder is a link or another user's.
+    pub(crate) fn open_job_folder(&self, beside: &Path) -> Result<Option<Folder>, String> {
+        match &self.world {
+            World::Real { .. } => find_in_job_folder(beside, true),
+            #[cfg(test)]
+            World::Fake(_) => Ok(None),
+        }
+    }
+
+    /// As [`Host::open_job_folder`], and makes nothing.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(crate) fn find_job_folder(&self, beside: &Path) -> Result<Option<Folder>, String> {
+        match &self.world {
+            World::Real { .. } => find_in_job_folder(beside, false),
+            #[cfg(test)]
+            World::Fake(_) => Ok(None),
+        }
+    }
+
     /// Opens a private folder that is there; `None` when there is none.
     ///
     /// # Errors
@@ -74,17 +102,40 @@ fn open(path: &Path) -> Result<Folder, String> {
         opened => opened,
     };
     let above = above.map_err(|problem| problem.to_string())?;
-    if let Some(folder) = open_in(&above, name, path)? {
+    open_or_make_in(&above.descriptor, name, path)
+}
+
+fn open_or_make_in(above: &OwnedFd, name: &OsStr, path: &Path) -> Result<Folder, String> {
+    if let Some(folder) = open_in(above, name, path)? {
         return Ok(folder);
     }
-    make(&above, name).map_err(words)?;
-    open_in(&above, name, path)?.ok_or_else(|| words(Errno::NOENT))
+    make(above, name).map_err(words)?;
+    open_in(above, name, path)?.ok_or_else(|| words(Errno::NOENT))
+}
+
+/// A job's image may run as another user than that of the job before, and the runner's folder stays.
+fn find_in_job_folder(beside: &Path, make: bool) -> Result<Option<Folder>, String> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let above = match rustix::fs::open(beside, flags, Mode::empty()) {
+        Ok(above) => above,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(words(error)),
+    };
+    if !ancestor::is_ours_or_roots(rustix::fs::fstat(&above).map_err(words)?.st_uid) {
+        return Err("belongs to another user".into());
+    }
+    let name = format!("ci-creds-{}", me());
+    let path = beside.join(&name);
+    match make {
+        true => open_or_make_in(&above, name.as_ref(), &path).map(Some),
+        false => open_in(&above, name.as_ref(), &path),
+    }
 }
 
 fn find(path: &Path) -> Result<Option<Folder>, String> {
     let (parent, name) = split(path)?;
     match ancestor::open_folder(parent) {
-        Ok(above) => open_in(&above, name, path),
+        Ok(above) => open_in(&above.descriptor, name, path),
         Err(Problem::System(Errno::NOENT)) => Ok(None),
         Err(problem) => Err(problem.to_string()),
     }
@@ -94,9 +145,9 @@ fn split(path: &Path) -> Result<(&Path, &OsStr), String> {
     path.parent().zip(path.file_name()).ok_or_else(|| "has no name".into())
 }
 
-fn open_in(above: &GuardedFolder, name: &OsStr, path: &Path) -> Result<Option<Folder>, String> {
+fn open_in(above: &OwnedFd, name: &OsStr, path: &Path) -> Result<Option<Folder>, String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let descriptor = match rustix::fs::openat(&above.descriptor, name, flags, Mode::empty()) {
+    let descriptor = match rustix::fs::openat(above, name, flags, Mode::empty()) {
         Ok(descriptor) => descriptor,
         Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(words(error)),
@@ -106,7 +157,7 @@ fn open_in(above: &GuardedFolder, name: &OsStr, path: &Path) -> Result<Option<Fo
         return Err("belongs to another user".into());
     }
     if stat.st_mode & 0o077 != 0 {
-        return Err(format!("lets other users in: chmod 700 {}", path.display()));
+        return Err(format!("is open to other users: chmod 700 {}", path.display()));
     }
     Ok(Some(Folder { descriptor, path: path.to_owned() }))
 }
@@ -114,15 +165,15 @@ fn open_in(above: &GuardedFolder, name: &OsStr, path: &Path) -> Result<Option<Fo
 /// Makes the folder above ours; the one above that must be there.
 fn make_above(path: &Path) -> Result<GuardedFolder, Problem> {
     let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::NOENT)?;
-    make(&ancestor::open_folder(parent)?, name)?;
+    make(&ancestor::open_folder(parent)?.descriptor, name)?;
     ancestor::open_folder(path)
 }
 
 /// Two callers may make it at the same time: the second one finds it there. The umask may have taken our own bits
 /// away, and gives none that we did not ask for.
-fn make(above: &GuardedFolder, name: &OsStr) -> Result<(), Errno> {
-    match rustix::fs::mkdirat(&above.descriptor, name, Mode::RWXU) {
-        Ok(()) => rustix::fs::chmodat(&above.descriptor, name, Mode::RWXU, AtFlags::empty()),
+fn make(above: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    match rustix::fs::mkdirat(above, name, Mode::RWXU) {
+        Ok(()) => rustix::fs::chmodat(above, name, Mode::RWXU, AtFlags::empty()),
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error),
     }

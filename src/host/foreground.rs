@@ -16,7 +16,7 @@ use super::Host;
 use super::canary::Canary;
 use super::program::{Environment, Program, StartFailure};
 use super::relay::Relay;
-use super::signal::{Interrupt, listen};
+use super::signal::{Interrupt, is_ending, listen};
 use crate::error::Error;
 
 /// How a process ended.
@@ -99,18 +99,22 @@ impl<'a> Foreground<'a> {
                 return Some(ended(status));
             }
             if self.canary.as_ref().is_some_and(|canary| canary.pid == pid) && !status.stopped() {
-                if let Some(signal) = signal_of(status) {
-                    self.relay.note(signal, self.host.elapsed());
-                }
-                self.canary = Canary::start(&self.environment);
+                self.canary = self.succeed_canary(status);
             }
         }
     }
 
+    /// A new canary for one that a signal ended. What ends by anything else, or by a crash, would end so again.
+    fn succeed_canary(&mut self, status: WaitStatus) -> Option<Canary> {
+        let signal = status.terminating_signal().and_then(Signal::from_named_raw)?;
+        self.relay.note(signal, self.host.elapsed());
+        (is_ending(signal) || signal == Signal::KILL).then(|| Canary::start(&self.environment)).flatten()
+    }
+
     fn hand_on(&mut self) {
         let canary = &self.canary;
-        let is_ending = |signal| canary.as_ref().is_some_and(|canary| canary.is_ending(signal));
-        for signal in self.relay.take_due(self.host.elapsed(), is_ending) {
+        let is_on_its_way = |signal| canary.as_ref().is_some_and(|canary| canary.is_ending(signal));
+        for signal in self.relay.take_due(self.host.elapsed(), is_on_its_way) {
             // Without a canary, what a terminal sends has reached the command as well.
             if self.canary.is_some() || !is_of_the_terminal(signal) {
                 let _ = kill_process(self.command, signal);
@@ -144,10 +148,6 @@ fn ended(status: WaitStatus) -> Ending {
         (Some(code), _) => Ending::Code(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, signal) => Ending::Signal(signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or_default()),
     }
-}
-
-fn signal_of(status: WaitStatus) -> Option<Signal> {
-    status.terminating_signal().and_then(Signal::from_named_raw)
 }
 
 /// Whether a terminal could have sent the signal to our group.

@@ -180,7 +180,7 @@ impl Host {
     pub(crate) fn draw_word(&self) -> Result<String> {
         let mut bytes = [0_u8; 16];
         getrandom::fill(&mut bytes)
-            .map_err(|cause| Error::new(Kind::Os, "the system gives no random bytes").cause(cause))?;
+            .map_err(|cause| Error::new(Kind::Os, "the system returned no random bytes").cause(cause))?;
         Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 

@@ -1,4 +1,4 @@
-//! How the process ends when we have a bug.
+//! How the process ends after a bug in `ci-creds`.
 
 use super::Host;
 use crate::secret::Secret;
@@ -17,7 +17,7 @@ pub fn on_panic(failure: String, code: u8) {
             .map(|place| format!(" at {}:{}", without_registry(place.file()), place.line()))
             .unwrap_or_default();
         host.write_stderr(&format!(
-            "ci-creds: error[internal]: this is a bug in ci-creds{place}\n  hint: please report it with this line \
+            "ci-creds: error[internal]: this is a bug in ci-creds{place}\n  hint: report it with this line \
             and the version\n"
         ));
         #[expect(clippy::exit, reason = "a panic would abort with a code of its own, and leave a core")]

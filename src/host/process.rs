@@ -64,7 +64,7 @@ fn too_few_descriptors(needed: usize, free: usize, cause: Errno) -> Error {
             format!("this process may have {limit} files open, {free} of them are free, and ci-creds needs {needed}"),
         )
         .hint(format!("ulimit -n {}", limit.saturating_add(needed as u64).max(64))),
-        None => Error::new(Kind::Os, format!("the system lets us open {free} more files, and ci-creds needs {needed}"))
+        None => Error::new(Kind::Os, format!("the system allows {free} more open files, and ci-creds needs {needed}"))
             .cause(std::io::Error::from(cause)),
     }
 }

@@ -86,7 +86,7 @@ impl Host {
         }
         if metadata.mode() & 0o022 != 0 {
             return Err(refused("can be written by other users")
-                .hint(format!("look at what is in it, then chmod 600 {}", place.path.display())));
+                .hint(format!("check its content, then chmod 600 {}", place.path.display())));
         }
         if metadata.len() > LARGEST {
             return Err(refused("is larger than 1 MiB"));
@@ -128,7 +128,7 @@ impl Host {
             Err(Errno::EXIST) => place
                 .open(name, OFlags::RDWR)
                 .map_err(|problem| refused(&problem))?
-                .ok_or_else(|| refused("was removed in between"))?,
+                .ok_or_else(|| refused("was removed meanwhile"))?,
             Err(error) => return Err(refused(&format!("cannot be made: {}", words(error)))),
         };
         Lock::try_take(file).map_err(|error| {

@@ -20,8 +20,9 @@ pub(super) const OURSELVES: &str = "/proc/self/exe";
 /// Returns when none of the variables is set, which costs a look at each, or when the program cannot be started again.
 pub(super) fn restart_without(names: &[&str], arguments: &[OsString], for_a_command: bool) -> Result<()> {
     let Some(name) = names.iter().find(|name| is_set(name)) else { return Ok(()) };
-    let failed =
-        |problem: &str| Error::new(Kind::Os, format!("{name} is set, which steers the name service, and {problem}"));
+    let failed = |problem: &str| {
+        Error::new(Kind::Os, format!("{name} is set, which changes how host names are looked up, and {problem}"))
+    };
     // Security: whoever sets this one too gets no lookup at all.
     if is_set(RESTARTED) {
         return Err(failed(&format!("{RESTARTED} says that this process was started again without it already"))

@@ -1,4 +1,4 @@
-//! The signals that end a process, noted where the run waits for something, so that it can take back what it made.
+//! The signals that end a process, noted where the run waits for something, so that it can revoke what it made.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -115,6 +115,11 @@ impl Interrupt {
             kind = self.wait() => Err(kind),
         }
     }
+}
+
+/// Whether the signal is one of those that [`Interrupt`] hears.
+pub(super) fn is_ending(signal: Signal) -> bool {
+    ENDING.iter().any(|(known, _)| *known == signal)
 }
 
 /// Lets a limit on the size of files be an error of the write, and not the end of the process. Inside a runtime.

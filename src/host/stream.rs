@@ -83,7 +83,7 @@ impl Host {
     /// # Errors
     /// [`Kind::Output`] when not all of it was taken: a closed pipe, a full disk.
     pub(crate) fn write_stdout(&self, text: &Secret) -> Result<()> {
-        deliver(rustix::stdio::stdout(), "stdout did not take the output", text)
+        deliver(rustix::stdio::stdout(), "cannot write to stdout", text)
     }
 
     /// Writes to stderr what somebody must have read before stdout is written.
@@ -91,7 +91,7 @@ impl Host {
     /// # Errors
     /// As [`Host::write_stdout`].
     pub(crate) fn write_masks(&self, text: &Secret) -> Result<()> {
-        deliver(rustix::stdio::stderr(), "stderr did not take the masks", text)
+        deliver(rustix::stdio::stderr(), "cannot write the masks to stderr", text)
     }
 
     /// Writes to stderr; when that fails there is nobody left to tell.

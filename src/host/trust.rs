@@ -1,4 +1,4 @@
-//! How far a file can be believed, by who can write it.
+//! Whether a file can be trusted, by who can write it.
 
 /// Who else has a hand on a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

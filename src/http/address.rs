@@ -38,7 +38,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, String> {
         let trimmed = text.trim();
         match trimmed.strip_prefix(SOCKET) {
-            Some(path) if !path.starts_with('/') || path.contains('\0') => Err("names no absolute path".into()),
+            Some(path) if !path.starts_with('/') || path.contains('\0') => Err("has no absolute path".into()),
             Some(path) => Ok(Self::Unix(path.into())),
             None => parse_server(trimmed).map(Self::Tcp),
         }
@@ -151,25 +151,25 @@ pub fn parse_server(text: &str) -> Result<Server, String> {
         Some(Host::Domain(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
         // `0177.0.0.1` is 127.0.0.1 to some readers, and 177.0.0.1 to others.
         Some(Host::Ipv4(address)) if authority.split(':').next() != Some(address.to_string().as_str()) => {
-            return Err("spells the numbers of its host in an unusual way".into());
+            return Err("has an IP address in an unusual notation".into());
         }
         Some(Host::Ipv4(address)) => address.to_string(),
         Some(Host::Ipv6(address)) => address.to_string(),
-        None => return Err("names no host".into()),
+        None => return Err("has no host".into()),
     };
     let prefix = url.path().trim_end_matches('/').to_owned();
     // `0x7f.1..` is a name, and `0x7f.1` an address: another reader would see another host.
     if host.split('.').any(str::is_empty) {
-        return Err("names no host, or one with two dots in a row".into());
+        return Err("has no host, or one with two dots in a row".into());
     }
     if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)) {
-        return Err("names a host with a character that no host has".into());
+        return Err("has an invalid character in its host".into());
     }
     // The reader itself writes some characters with a percent sign, and takes `.` and `..` out.
     if url.path() != if path.is_empty() { "/" } else { path } {
-        return Err("has a character or a step in its path that no URL has".into());
+        return Err("has an invalid path segment".into());
     }
-    let port = url.port_or_known_default().ok_or_else(|| "names no port".to_owned())?;
+    let port = url.port_or_known_default().ok_or_else(|| "has no port".to_owned())?;
     Ok(Server { tls, host, port, prefix })
 }
 

@@ -12,8 +12,9 @@ use crate::error::{Error, Kind, sanitized};
 pub(super) fn describe(problem: &CertificateError, host: &str) -> Error {
     let wrong = |text: String| Error::new(Kind::Protocol, format!("the certificate of {host} {text}"));
     match problem {
-        CertificateError::UnknownIssuer => wrong("is signed by a CA that is not known here".into())
-            .hint("name the CA with --ca-file PATH or VAULT_CACERT"),
+        CertificateError::UnknownIssuer => {
+            wrong("is signed by an unknown CA".into()).hint("set the CA with --ca-file PATH or VAULT_CACERT")
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             wrong(format!("has expired{}", dates(problem))).hint("renew it, or set the clock of this runner")
         }
@@ -22,27 +23,26 @@ pub(super) fn describe(problem: &CertificateError, host: &str) -> Error {
         }
         CertificateError::NotValidForNameContext { expected, presented } => describe_names(expected, presented, &wrong),
         // A CA that was made anew under its old name: the name is found, and its key does not fit.
-        CertificateError::BadSignature => wrong("is signed by another CA than the one of that name here".into()).hint(
-            "name the CA of today with --ca-file PATH or VAULT_CACERT; an RSA key of a CA needs 2048 bits or more",
-        ),
+        CertificateError::BadSignature => wrong("is signed by a different CA of the same name".into())
+            .hint("set the current CA with --ca-file PATH or VAULT_CACERT; an RSA key of a CA needs 2048 bits or more"),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             wrong("is not for servers: its extended key usage lacks serverAuth".into()).hint(SERVER_AUTH)
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id: id, .. }
             if SHA_1.iter().any(|sha_1| id.windows(sha_1.len()).any(|window| window == *sha_1)) =>
         {
-            wrong("is signed with SHA-1, or one of its chain is".into()).hint(KEYS)
+            wrong("is signed with SHA-1, or another one in its chain is".into()).hint(KEYS)
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
-            wrong("has a signature of a kind that is not supported, or one of its chain has".into()).hint(KEYS)
+            wrong("has a signature of an unsupported kind, or another one in its chain has".into()).hint(KEYS)
         }
         CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            wrong("has a key of a kind that is not supported, or one of its chain has".into()).hint(KEYS)
+            wrong("has a key of an unsupported kind, or another one in its chain has".into()).hint(KEYS)
         }
         CertificateError::BadEncoding => wrong("is not valid X.509".into()).hint("have it issued again"),
         CertificateError::Revoked => wrong("is revoked".into()).hint("have a new one issued"),
         CertificateError::Other(OtherError(cause)) => describe_refusal(cause.as_ref(), &wrong),
-        _ => wrong("cannot be believed".into()).cause(anyhow::anyhow!("{}", sanitized(&problem.to_string()))),
+        _ => wrong("is not valid".into()).cause(anyhow::anyhow!("{}", sanitized(&problem.to_string()))),
     }
 }
 
@@ -59,11 +59,11 @@ fn describe_names(expected: &ServerName<'_>, presented: &[String], wrong: &dyn F
         name => ("DNS", name.to_str().into_owned()),
     };
     if presented.is_empty() {
-        return wrong(format!("is for no host: it has no subject alternative name, and {expected} was asked for"))
+        return wrong(format!("has no subject alternative name, and does not cover {expected}"))
             .hint(format!("have it issued with subjectAltName={kind}:{expected}; a common name does not count"));
     }
     let names = sanitized(&presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", "));
-    wrong(format!("is for another name: {expected} was asked for, and it is for {names}"))
+    wrong(format!("is for another name: it is for {names}, not for {expected}"))
         .hint("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to it")
 }
 
@@ -76,21 +76,19 @@ fn bare(name: &str) -> String {
 /// What rustls passes on as it is.
 fn describe_refusal(cause: &(dyn StdError + 'static), wrong: &dyn Fn(String) -> Error) -> Error {
     use webpki::Error as Pki;
-    const NAME_ITSELF: &str = "or name this very certificate with --ca-file PATH or VAULT_CACERT";
+    const NAME_ITSELF: &str = "or set this very certificate with --ca-file PATH or VAULT_CACERT";
     match (cause.downcast_ref::<CertificateFlaw>(), cause.downcast_ref::<Pki>()) {
-        (Some(CertificateFlaw::SelfSigned), _) => {
-            wrong("is self-signed, and is not one of those that are known here".into())
-                .hint("get this very certificate from who runs Vault, and name it with --ca-file PATH or VAULT_CACERT")
-        }
+        (Some(CertificateFlaw::SelfSigned), _) => wrong("is self-signed and not trusted".into())
+            .hint("get this certificate from the operator of Vault, and set it with --ca-file PATH or VAULT_CACERT"),
         (Some(CertificateFlaw::Handshake), _) => {
             wrong("does not fit the key that the server signs with, or its key is too short".into()).hint(KEYS)
         }
-        (_, Some(Pki::CaUsedAsEndEntity)) => wrong("is a CA's own: its basic constraints say CA:TRUE".into())
+        (_, Some(Pki::CaUsedAsEndEntity)) => wrong("is a CA certificate: its basic constraints say CA:TRUE".into())
             .hint(format!("have it issued with basicConstraints=CA:FALSE, {NAME_ITSELF}")),
-        (_, Some(Pki::EndEntityUsedAsCa)) => wrong("is signed by a certificate that is not a CA's".into()).hint(
-            format!("the signing certificate needs basicConstraints=CA:TRUE; have it issued anew, {NAME_ITSELF}"),
-        ),
-        (_, Some(Pki::NameConstraintViolation)) => wrong("has a name for which its CA may not sign".into())
+        (_, Some(Pki::EndEntityUsedAsCa)) => wrong("is signed by a certificate that is not a CA".into()).hint(format!(
+            "the signing certificate needs basicConstraints=CA:TRUE; have it issued anew, {NAME_ITSELF}"
+        )),
+        (_, Some(Pki::NameConstraintViolation)) => wrong("has a name that its CA may not sign".into())
             .hint("have it issued by a CA whose name constraints allow that name"),
         (_, Some(Pki::EmptyEkuExtension)) => {
             wrong("is not for servers: its extended key usage lacks serverAuth".into()).hint(SERVER_AUTH)
@@ -100,7 +98,7 @@ fn describe_refusal(cause: &(dyn StdError + 'static), wrong: &dyn Fn(String) -> 
         }
         (_, Some(Pki::UnsupportedCriticalExtension)) => wrong("has a critical extension that is not supported".into())
             .hint("have it issued without that extension, or with the extension not critical"),
-        (_, pki) => wrong("cannot be believed".into())
+        (_, pki) => wrong("is not valid".into())
             .cause(anyhow::anyhow!("{}", pki.map(|pki| format!("{pki:?}")).unwrap_or_default())),
     }
 }
@@ -132,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_told_by_its_own_name_and_with_what_to_change() {
+    fn every_reason_is_reported_by_name_and_with_what_to_change() {
         use CertificateError as Problem;
         let other = |cause: webpki::Error| Problem::Other(OtherError(Arc::new(cause)));
         let refused = |cause: CertificateFlaw| Problem::Other(OtherError(Arc::new(cause)));
@@ -149,28 +147,28 @@ mod tests {
             public_key_algorithm_id: Vec::new(),
         };
         let cases = [
-            (Problem::UnknownIssuer, "is signed by a CA that is not known", "--ca-file"),
-            (Problem::BadSignature, "is signed by another CA", "2048 bits"),
+            (Problem::UnknownIssuer, "is signed by an unknown CA", "--ca-file"),
+            (Problem::BadSignature, "is signed by a different CA of the same name", "2048 bits"),
             (Problem::InvalidPurpose, "lacks serverAuth", "extendedKeyUsage=serverAuth"),
             (Problem::BadEncoding, "is not valid X.509", "issued again"),
             (Problem::Revoked, "is revoked", "new one"),
             (signature(SHA_1[0]), "is signed with SHA-1", "SHA-256"),
             (signature(SHA_1[1]), "is signed with SHA-1", "SHA-256"),
-            (signature(&[1]), "a signature of a kind that is not supported", "SHA-256"),
-            (key, "a key of a kind that is not supported", "P-521"),
+            (signature(&[1]), "a signature of an unsupported kind", "SHA-256"),
+            (key, "a key of an unsupported kind", "P-521"),
             (refused(CertificateFlaw::SelfSigned), "is self-signed", "VAULT_CACERT"),
             (refused(CertificateFlaw::Handshake), "its key is too short", "2048"),
             (other(webpki::Error::CaUsedAsEndEntity), "CA:TRUE", "CA:FALSE"),
-            (other(webpki::Error::EndEntityUsedAsCa), "is not a CA's", "CA:TRUE"),
+            (other(webpki::Error::EndEntityUsedAsCa), "by a certificate that is not a CA", "CA:TRUE"),
             (other(webpki::Error::NameConstraintViolation), "may not sign", "name constraints"),
             (other(webpki::Error::EmptyEkuExtension), "lacks serverAuth", "serverAuth"),
             (other(webpki::Error::UnsupportedCertVersion), "version 3", "subjectAltName"),
             (other(webpki::Error::UnsupportedCriticalExtension), "critical extension", "not critical"),
-            (names("vault.corp", &[]), "vault.corp was asked for", "subjectAltName=DNS:vault.corp"),
-            (names("fd00::1", &[]), "fd00::1 was asked for", "subjectAltName=IP:fd00::1"),
+            (names("vault.corp", &[]), "does not cover vault.corp", "subjectAltName=DNS:vault.corp"),
+            (names("fd00::1", &[]), "does not cover fd00::1", "subjectAltName=IP:fd00::1"),
             (
                 names("vault.corp", &["DnsName(\"*.lan\")", "DnsName(\"a.b\")", "IpAddress(10.0.0.1)"]),
-                "vault.corp was asked for, and it is for any name below lan, a.b, 10.0.0.1",
+                "it is for any name below lan, a.b, 10.0.0.1, not for vault.corp",
                 "VAULT_TLS_SERVER_NAME",
             ),
         ];

@@ -99,7 +99,7 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
     let said = |words: &str| error.is_connect() && causes.iter().any(|cause| cause.to_string().ends_with(words));
     if said("proxy authorization required") {
         let origin = peer.proxy.as_deref().unwrap_or_default();
-        let error = Error::new(Kind::Protocol, format!("the proxy from {origin} wants to know who we are (407)"));
+        let error = Error::new(Kind::Protocol, format!("the proxy from {origin} requires a login (407)"));
         let error = error.hint("http://USER:PASSWORD@proxy.example.com:3128, or a proxy that knows this runner");
         return TransportError { stage: Stage::Barred, error };
     }
@@ -133,7 +133,7 @@ fn describe_unresolved(problem: &ResolveError, peer: &Peer) -> Error {
     let host = &peer.host;
     match (problem, &peer.proxy) {
         (ResolveError::NoThread, _) => {
-            Error::new(Kind::Os, format!("the system gives no thread to look up the address of {host}"))
+            Error::new(Kind::Os, format!("the system refused a thread to look up the address of {host}"))
                 .hint("ulimit -u, or the limit of processes of this container")
         }
         // A proxy looks the server up by itself.
@@ -175,7 +175,7 @@ fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refu
         }
     };
     Error::new(Kind::Unavailable, text)
-        .hint("is VAULT_ADDR right, and may this runner reach it (network, proxy, firewall)?")
+        .hint("check VAULT_ADDR, and that this runner can reach it (network, proxy, firewall)")
 }
 
 fn describe_tls(error: &TlsError, host: &str) -> Error {
@@ -184,11 +184,11 @@ fn describe_tls(error: &TlsError, host: &str) -> Error {
         TlsError::InvalidCertificate(problem) => certificate::describe(problem, host),
         TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
         | TlsError::PeerIncompatible(_) => {
-            protocol(format!("{host} offers no TLS that is safe to use: 1.2 or later is needed"))
-                .hint("tls_min_version of Vault's listener, or what stands before it, must allow tls12 or tls13")
+            protocol(format!("{host} does not offer TLS 1.2 or later"))
+                .hint("tls_min_version of Vault's listener, or the proxy in front of it, must allow tls12 or tls13")
         }
         _ if refuses_certificate(error) => {
-            protocol(format!("{host} does not accept our client certificate, or wants one"))
+            protocol(format!("{host} requires a client certificate, or refused the one that is set"))
                 .hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert and --client-key")
         }
         TlsError::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName) => {

@@ -163,14 +163,14 @@ impl Client {
         let location = text(LOCATION).filter(|_| (300..400).contains(&status));
         if (300..400).contains(&status) && location.is_none() {
             return Err(TransportError::astray(redirect::refusal(format!(
-                "{} answers {status} without saying where to go",
+                "{} answers {status} without a new address",
                 peer.host
             ))));
         }
         if text(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             let error = Error::new(
                 Kind::Protocol,
-                format!("the answer of {} is compressed, which was not asked for", peer.host),
+                format!("the answer from {} is compressed, which ci-creds did not ask for", peer.host),
             );
             return Err(TransportError { stage: Stage::Sent, error });
         }
@@ -248,7 +248,7 @@ async fn read_body(
         if body.len() + chunk.len() > LARGEST_BODY {
             let error = Error::new(
                 Kind::Protocol,
-                format!("the answer of {} is larger than 1 MiB: it was not read to its end", peer.host),
+                format!("the answer from {} is larger than 1 MiB: it was not read to its end", peer.host),
             );
             return Err(TransportError { stage: Stage::Sent, error });
         }
@@ -274,7 +274,7 @@ fn default_headers(connection: &Connection) -> Result<HeaderMap> {
     headers.insert("X-Vault-Request", HeaderValue::from_static("true"));
     let value = |text: &str, what: &str| {
         HeaderValue::from_str(text)
-            .map_err(|_| Error::new(Kind::Config, format!("the {what} cannot stand in a header")))
+            .map_err(|_| Error::new(Kind::Config, format!("the {what} cannot be sent in a header")))
     };
     if let Some(namespace) = &connection.namespace {
         headers.insert("X-Vault-Namespace", value(namespace, "namespace")?);
@@ -288,7 +288,7 @@ fn default_headers(connection: &Connection) -> Result<HeaderMap> {
 /// Security: not marked sensitive, the header would stand in the `Debug` of a request.
 fn token_header(token: &Secret) -> Result<HeaderValue, TransportError> {
     let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
-        TransportError::last(Error::new(Kind::Input, "the token has a character that cannot stand in a header"))
+        TransportError::last(Error::new(Kind::Input, "the token has a character that cannot be sent in a header"))
     })?;
     value.set_sensitive(true);
     Ok(value)

@@ -14,9 +14,7 @@ use crate::error::{Error, Kind, Result};
 pub fn resolve(address: &Address, allowed: &[Server], status: u16, location: &str, path: &str) -> Result<Server> {
     let host = address.host();
     if status != 307 {
-        return Err(refusal(format!(
-            "{host} answers {status} and wants to send us elsewhere; a Vault only ever answers 307"
-        )));
+        return Err(refusal(format!("{host} answers {status}, which is a redirect; Vault itself answers only 307")));
     }
     // A query repeats our own parameters, which are sent anew.
     let absolute = match (location.strip_prefix('/'), address) {
@@ -24,28 +22,27 @@ pub fn resolve(address: &Address, allowed: &[Server], status: u16, location: &st
         _ => location.to_owned(),
     };
     let target = parse_server(absolute.split('?').next().unwrap_or_default())
-        .map_err(|problem| refusal(format!("{host} wants to send us to an address that {problem}")))?;
+        .map_err(|problem| refusal(format!("{host} redirects to an address that {problem}")))?;
     let Address::Tcp(ours) = address else {
-        return Err(refusal(format!("the socket {host} wants to send us to {}", target.authority())));
+        return Err(refusal(format!("the socket {host} redirects to {}", target.authority())));
     };
     if ours.tls && !target.tls {
-        return Err(refusal(format!("{host} wants to send us from https to http; nothing was sent there")));
+        return Err(refusal(format!("{host} redirects from https to http; nothing was sent there")));
     }
     if !ours.is_same_server(&target) && !allowed.iter().any(|allowed| allowed.is_same_server(&target)) {
         let there = target.authority();
-        let error = Error::new(Kind::Protocol, format!("{host} wants to send us to {there}; no secret was sent there"));
+        let error = Error::new(Kind::Protocol, format!("{host} redirects to {there}; no secret was sent there"));
         return Err(
             error.hint(format!("if {there} is a node of the same cluster, allow it with --redirect-host {there}"))
         );
     }
     match target.prefix.strip_suffix(&format!("/v1/{path}")) {
         Some(prefix) => Ok(Server { prefix: prefix.to_owned(), ..target }),
-        None => Err(refusal(format!("{host} wants to send us to another path"))),
+        None => Err(refusal(format!("{host} redirects to another path"))),
     }
 }
 
 /// A redirect that is not followed.
 pub(super) fn refusal(text: String) -> Error {
-    Error::new(Kind::Protocol, text)
-        .hint("set VAULT_ADDR to the address that answers itself, without a redirecting proxy before it")
+    Error::new(Kind::Protocol, text).hint("set VAULT_ADDR to Vault's own address, not to a proxy that redirects")
 }

@@ -1,4 +1,4 @@
-//! What every client of ours is, whoever it speaks to.
+//! The settings that every HTTP client of `ci-creds` has.
 
 use std::sync::Arc;
 

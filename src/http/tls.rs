@@ -1,4 +1,4 @@
-//! Whom to believe: the TLS settings, from PEM texts that were read elsewhere.
+//! The TLS settings, from PEM texts that were read elsewhere.
 
 use std::sync::Arc;
 

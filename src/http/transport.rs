@@ -1,4 +1,4 @@
-//! How a server is reached: the plain words that `config` decides and this folder's client obeys.
+//! How a server is reached: the settings that `config` decides, for the client of this folder.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::secret::Secret;
 
 /// The deadline of a request that makes nothing.
 pub(crate) const REQUEST: Duration = Duration::from_secs(20);
-/// How often a request is sent again, when nobody says otherwise.
+/// How often a request is sent again by default.
 pub(crate) const RETRIES: u32 = 2;
 
 /// Everything that the HTTP client needs.
@@ -22,7 +22,7 @@ pub struct Connection {
     pub address_origin: String,
     /// The namespace, sent with every request.
     pub namespace: Option<String>,
-    /// Whom to believe.
+    /// Which CA to trust.
     pub roots: Roots,
     /// Our certificate and key, PEM, for mTLS.
     pub identity: Option<(String, Secret)>,
@@ -44,7 +44,7 @@ pub struct Connection {
     pub retries: u32,
 }
 
-/// Which certificates are believed.
+/// Which certificates are trusted.
 #[derive(Debug)]
 pub enum Roots {
     /// These alone; the text is PEM and came from there. The system's roots are one such bundle.

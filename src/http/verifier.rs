@@ -1,5 +1,5 @@
-//! Whether a server's certificate is believed: by a CA that signed it, or because it is itself one of those that were
-//! named. The latter is how curl and Go read a CA file, and how a self-signed certificate can be believed at all.
+//! Whether a server's certificate is trusted: because a CA signed it, or because it is itself one of those that were
+//! set. The latter is how curl and Go read a CA file, and how a self-signed certificate can be trusted at all.
 
 use std::fmt;
 use std::sync::Arc;

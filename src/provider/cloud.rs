@@ -64,7 +64,7 @@ pub enum Value {
 pub enum Heading {
     /// What the credential is.
     Credential,
-    /// How it is handed over.
+    /// How it is delivered.
     Output,
 }
 
@@ -128,6 +128,6 @@ pub(crate) fn parse_place(place: &WithOrigin<String>, what: &str) -> Result<Stri
         return Ok(text.to_owned());
     }
     let example = if what == "zone" { "ch-gva-2" } else { "eu-central-1" };
-    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not the name of one", place.origin))
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a {what} name", place.origin))
         .hint(format!("a {what} is lower-case letters, digits and hyphens, such as {example}")))
 }

@@ -26,7 +26,7 @@ pub struct Shape {
     /// Variables by which the cloud's tools find other sources of credentials: what a command has no use for that is run
     /// with one.
     pub sources: &'static [&'static str],
-    /// The field that only a credential has which nobody can take back: it lives until it expires.
+    /// The field that marks a credential that cannot be revoked: it lives until it expires.
     pub irrevocable: Option<&'static str>,
     /// The variable that tells the cloud's tools when such a credential ends.
     pub expiration: Option<&'static str>,
@@ -180,7 +180,7 @@ impl Shape {
             match take_text(path, field, data)? {
                 Some(value) => values.push((field.clone(), value)),
                 None if field.required => {
-                    return Err(Error::new(Kind::Data, format!("the answer of {path} has no {}", field.name))
+                    return Err(Error::new(Kind::Data, format!("the answer to {path} has no {}", field.name))
                         .hint(format!("is an {} engine mounted there?", self.title)));
                 }
                 None => {}
@@ -196,7 +196,7 @@ impl Shape {
 
 /// What to look at when a value is none of the cloud's.
 const NOT_THAT_ENGINE: &str =
-    "is that mount the engine of this cloud? name it with --mount; vault secrets list shows the types";
+    "check that the mount is an engine of this cloud (--mount): vault secrets list shows the types";
 
 fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Result<Option<Secret>> {
     for key in std::iter::once(&field.key).chain(&field.older_key) {
@@ -207,7 +207,7 @@ fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Resu
             Datum::Text(value) => value,
             Datum::Number(_) | Datum::Other if field.variable.is_none() && !field.required => return Ok(None),
             Datum::Number(_) | Datum::Other => {
-                return Err(Error::new(Kind::Data, format!("{key} in the answer of {path} is not a text"))
+                return Err(Error::new(Kind::Data, format!("{key} in the answer to {path} is not a string"))
                     .hint(NOT_THAT_ENGINE));
             }
         };
@@ -217,9 +217,9 @@ fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Resu
             Some(_) if field.variable.is_none() && !field.required => return Ok(None),
             Some(Outside::Prefix) => format!("does not begin with {}", field.characters.prefix),
             Some(Outside::Length) => "is too short or too long".into(),
-            Some(Outside::Byte(place)) => format!("has a character at byte {place} that such a value never has"),
+            Some(Outside::Byte(place)) => format!("has an invalid character at byte {place}"),
         };
-        return Err(Error::new(Kind::Data, format!("{key} in the answer of {path} {problem}: it was not used"))
+        return Err(Error::new(Kind::Data, format!("{key} in the answer to {path} {problem}: it was not used"))
             .hint(NOT_THAT_ENGINE));
     }
     Ok(None)
@@ -287,7 +287,7 @@ mod tests {
             (vec![("access_key", Datum::Null), ("secret_key", text("abc"))], "has no access_key"),
             (
                 vec![("access_key", Datum::Number(1)), ("secret_key", text("abc"))],
-                "access_key in the answer of aws/sts/x is not a text",
+                "access_key in the answer to aws/sts/x is not a string",
             ),
             (vec![("access_key", text(KEY)), ("secret_key", text("a'b"))], "at byte 2"),
             (vec![("access_key", text("AKIA")), ("secret_key", text("abc"))], "too short"),

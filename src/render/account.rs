@@ -79,7 +79,7 @@ pub(super) fn edit(new: &mut String, old: &str, account: &str, pairs: &Pairs<'_>
 fn parse(text: &str) -> Result<DeTable<'_>, String> {
     let wrong = |error: toml::de::Error| {
         let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-        format!("is no TOML in line {line}")
+        format!("is not TOML in line {line}")
     };
     // The table with places takes a number as it stands; another reader would not take every one.
     toml::from_str::<toml::Table>(text).map_err(wrong)?;
@@ -108,7 +108,7 @@ fn member<'t, 'a>(table: &'t DeTable<'a>, name: &str) -> Result<Option<Member<'t
 
 fn find_account<'t, 'a>(root: &'t DeTable<'a>, account: &str) -> Result<Option<&'t DeTable<'a>>, String> {
     let Some(accounts) = member(root, ACCOUNTS)? else { return Ok(None) };
-    let accounts = accounts.content.as_array().ok_or("has `accounts` that are no list")?;
+    let accounts = accounts.content.as_array().ok_or("has `accounts` that are not a list")?;
     let mut found = None;
     for table in accounts.iter().filter_map(|one| one.get_ref().as_table()) {
         if member(table, "name")?.is_some_and(|name| name.content.as_str() == Some(account))
@@ -233,10 +233,10 @@ mod tests {
     #[test]
     fn what_cannot_be_edited_safely_is_refused_and_not_repeated() {
         for (old, expected) in [
-            ("a = \n", "is no TOML in line 1"),
-            ("a = 1\nb = 0b\n", "is no TOML in line 2"),
-            ("x = 1\nsecret = \"Sw0rdfish\n", "is no TOML in line 2"),
-            ("accounts = 'x'\n", "has `accounts` that are no list"),
+            ("a = \n", "is not TOML in line 1"),
+            ("a = 1\nb = 0b\n", "is not TOML in line 2"),
+            ("x = 1\nsecret = \"Sw0rdfish\n", "is not TOML in line 2"),
+            ("accounts = 'x'\n", "has `accounts` that are not a list"),
             ("accounts = []\n", "has `accounts` in a form in which ci cannot be edited safely"),
             ("accounts = [{name='ci', key='a'}]\n", "has the account on one line"),
             ("[[accounts]]\nname='ci'\n[[accounts]]\nname='ci'\n", "has the account ci twice"),

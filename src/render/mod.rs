@@ -57,7 +57,7 @@ pub fn masks(credential: &Credential) -> Secret {
     github::masks(credential)
 }
 
-/// The profile or account of a file when nobody names one: no tool takes it for its own default.
+/// The default profile or account of a file: no tool takes it for its own default.
 pub const PROFILE: &str = "ci-creds";
 
 /// Whether every reader of credentials files takes this for a name, and for the same one. The set is that of the SDK for

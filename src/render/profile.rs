@@ -124,12 +124,12 @@ pub(super) fn edit(new: &mut String, old: &str, profile: &str, replace: bool, pa
 fn refuse_others(outline: &Outline<'_>, profile: &str) -> Result<(), String> {
     for section in &outline.sections {
         if section.name != profile && section.name.trim() == profile {
-            return Err(format!("has a section in line {} that some SDKs take for [{profile}]", section.line + 1));
+            return Err(format!("has a section in line {} that some SDKs read as [{profile}]", section.line + 1));
         }
     }
     let inherited = outline.entries.iter().find(|entry| outline.is_default(entry) && is_ours(&entry.key));
     match inherited {
-        Some(entry) => Err(format!("gives every profile {} by [DEFAULT], in line {}", entry.key, entry.line + 1)),
+        Some(entry) => Err(format!("sets {} for every profile by [DEFAULT], in line {}", entry.key, entry.line + 1)),
         None => Ok(()),
     }
 }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_some_reader_takes_otherwise_is_refused_by_its_line() {
+    fn a_file_that_some_reader_reads_differently_is_refused_by_its_line() {
         for (old, expected) in [
             ("[ci]\n[ci]\n", "has the section of line 2 twice"),
             ("[a]\nk=1\nK = 2\n", "has the key of line 3 twice"),
@@ -266,12 +266,12 @@ mod tests {
             ("\u{feff}[ci]\n", "begins with a byte order mark in line 1"),
             ("[a]\nrubbish\n", "has a line 2 that is neither"),
             ("[a]\n= v\n", "has a line 2 that is neither"),
-            ("[a]\nk =\n  rubbish\n", "has a line 3 that is no nested key"),
-            ("[DEFAULT]\nk =\n  rubbish\n", "has a line 3 that is no nested key"),
-            ("[ ci ]\n", "has a section in line 1 that some SDKs take for [ci]"),
+            ("[a]\nk =\n  rubbish\n", "has a line 3 that is not a nested key"),
+            ("[DEFAULT]\nk =\n  rubbish\n", "has a line 3 that is not a nested key"),
+            ("[ ci ]\n", "has a section in line 1 that some SDKs read as [ci]"),
             (
                 "[a]\n[DEFAULT]\naws_session_token = x\n",
-                "gives every profile aws_session_token by [DEFAULT], in line 3",
+                "sets aws_session_token for every profile by [DEFAULT], in line 3",
             ),
         ] {
             let problem = edited(old, &NEW).unwrap_err();

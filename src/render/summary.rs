@@ -1,4 +1,4 @@
-//! What is told of a credential in place of it: to a person at a terminal, and to the log of a job.
+//! The summary of a credential, without its secrets: for a person at a terminal, and for the log of a job.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub(crate) fn summary(
     let endless = if lease.life == Life::Static { "never" } else { "when its token expires" };
     rows.push(("expires", lease.expires_at.map_or_else(|| endless.into(), render_time)));
     if lease.life == Life::Expiring {
-        rows.push(("note", "nobody can revoke STS credentials: they live until they expire".into()));
+        rows.push(("note", "STS credentials cannot be revoked: they live until they expire".into()));
     }
     rows.push(("file", path.display().to_string()));
     rows.push(("profile", profile.to_owned()));
@@ -42,7 +42,7 @@ pub(crate) fn summary(
     format!("{lines}\nTo use it: export {path_variable}={path} {profile_variable}={profile}\n")
 }
 
-/// What the log of a job is told of what it got, in one line: which key, of which role, until when.
+/// One line for the log of a job about its credential: which key, of which role, until when.
 ///
 /// Security: a key's id is no secret, but a log's masks and its readers take it for one, so only its beginning is told.
 #[must_use]
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_key_id_is_shown_and_the_secrets_are_not() {
-        let text = summary(&aws(true), "id token at auth/gitlab", &file(&AWS), Path::new("/c"), "ci");
+        let text = summary(&aws(true), "ID token at auth/gitlab", &file(&AWS), Path::new("/c"), "ci");
         assert!(text.contains("ASIARZKVVYOZ7ODGRLVU"));
         assert!(!text.contains("8+8U") && !text.contains("FQoG"), "{text}");
         assert!(text.contains("secret_key     ********\nsession_token  ********\n"), "{text}");

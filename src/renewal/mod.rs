@@ -87,16 +87,16 @@ impl<'a> Renewal<'a> {
         Self { vault, host, token: session.token.duplicate(), held, demanded, verbose }
     }
 
-    /// Renews, before the command starts, what must live longer than Vault granted, and puts the login on its leash.
+    /// Renews each lease, before the command starts, for as long as it must last, and puts the login on its leash.
     ///
     /// # Errors
     /// [`Kind::Config`] when a leash is demanded of a login that knows none.
     pub(crate) async fn begin(&mut self, session: &Session, leash: Option<Leash>) -> Result<()> {
         self.vault.extend(START);
         for index in 0..self.held.len() {
+            // Also where that is shorter than what Vault granted: what the job does not need shall not live.
             let held = &self.held[index];
-            let goal = matches!(held.term.goal, Goal::Until(_)) && held.term.fate.is_none();
-            if goal && matches!(held.what, What::Lease(..)) {
+            if matches!((&held.what, held.term.goal), (What::Lease(..), Goal::Until(_))) {
                 self.renew(index).await;
                 self.tell_what_was_given(index);
             }
@@ -119,6 +119,20 @@ impl<'a> Renewal<'a> {
                     self.renew(index).await;
                 }
                 self.tell_of_the_end(index);
+            }
+        }
+    }
+
+    /// Writes down until when each of them lives by now.
+    pub(crate) fn note_ends(&self, session: &mut Session, credentials: &mut [Credential]) {
+        for Held { what, term } in &self.held {
+            match what {
+                What::Login => session.expires_at = Some(term.end),
+                What::Lease(id, _) => {
+                    let own = |one: &&mut Credential| one.lease.id.as_ref() == Some(id);
+                    credentials.iter_mut().filter(own).for_each(|one| one.lease.granted_until = Some(term.end));
+                }
+                What::Unleased(_) => {}
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A login, and what the cache knows of it: what a single-use secret bought serves every call of its job, and says what became
-//! of the secret.
+//! Logs in, with the cache: the login of a single-use secret serves every call of its job, and its entry says what
+//! became of the secret.
 
 use crate::auth::{self, Session};
 use crate::cache::LoginEnd;
@@ -46,8 +46,8 @@ fn explain(error: Error, login: &Login, (cached, lost): (bool, bool), custody: &
         return error;
     }
     if lost {
-        return error.also("the login that this job had for it is not known to Vault any more").hint(
-            "was it revoked, or Vault restored? Vault's audit log says; the job needs a new secret, or an ID token",
+        return error.also("the login that this job had for it is no longer known to Vault").hint(
+            "it was revoked, or Vault was restored: see Vault's audit log; the job needs a new secret, or an ID token",
         );
     }
     let Some(Writer { cache, .. }) = custody.writer() else {
@@ -56,11 +56,11 @@ fn explain(error: Error, login: &Login, (cached, lost): (bool, bool), custody: &
     };
     match cache.login_ended(host) {
         Some(LoginEnd::Expired(end)) => error
-            .also(format!("the login that this job had for it ended at {}", render_time(end)))
+            .also(format!("the login that this job had for it expired at {}", render_time(end)))
             .hint("raise token_ttl and token_max_ttl of the AppRole above the length of the job, or use an ID token"),
         Some(LoginEnd::Used(when)) => error
             .also(format!("an earlier call of this job used it at {}, and its login is gone", render_time(when)))
-            .hint("give the job a new secret; if that call failed, mend first what it told"),
+            .hint("give the job a new secret; if that call failed, fix the error that it reported first"),
         None => error,
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn keep(spent: Spend, session: &Session, custody: &Custody<'_>, host:
 }
 
 fn kept_in_vain(error: Error) -> Error {
-    error.also("nothing can be kept here, so an earlier call of this job may have spent it").hint(
+    error.also("the cache cannot be used here, so an earlier call of this job may have spent it").hint(
         "-v says why; XDG_RUNTIME_DIR can name a private folder for it. If no earlier call used it, somebody else did: \
         read Vault's audit log",
     )

@@ -42,7 +42,7 @@ impl Source<'_> {
     /// Makes another credential with the session of an earlier one. It is owed too.
     ///
     /// # Errors
-    /// As [`Source::obtain`]. Nothing is owed any more then, and the earlier credentials are given back.
+    /// As [`Source::obtain`]. Nothing is left to revoke then, and the earlier credentials are revoked.
     pub(crate) async fn obtain_more(
         &self,
         session: Session,

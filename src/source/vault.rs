@@ -1,6 +1,6 @@
-//! Vault as a source: a login, the read that makes a credential, and once more where that may fare better.
+//! Vault as a source: a login and the read that makes a credential, repeated once if that may help.
 //!
-//! It joins `auth` and `engine`. What may have been made is owed from the login on, and custody holds it.
+//! It joins `auth` and `engine`. From the login on, custody holds what must be revoked.
 
 use super::login;
 use crate::auth::{self, Session};
@@ -21,7 +21,7 @@ pub(crate) struct VaultSource<'a> {
 }
 
 impl VaultSource<'_> {
-    /// Logs in and asks the engine. After an unclear answer, what it may have made is taken back, and one more login
+    /// Logs in and asks the engine. After an unclear answer, what it may have made is revoked, and one more login
     /// and read follow where the identity is good for it.
     pub(super) async fn obtain(&self, plan: &mut Plan, custody: &mut Custody<'_>) -> Result<(Credential, Session)> {
         let spent = plan.login.identity.facts().spends;
@@ -46,7 +46,7 @@ impl VaultSource<'_> {
             };
             again &= self.why_it_is_over(plan, custody).is_none();
             if of_before && failure.token_gone && custody.signal().is_none() {
-                // It was revoked, or ended before its time: a secret id may be good for another one.
+                // It was revoked, or ended before its time: a secret ID may be good for another one.
                 if let Some(Writer { cache, lock }) = custody.writer() {
                     cache.end_login(Some(lock), self.host);
                 }
@@ -108,6 +108,8 @@ impl VaultSource<'_> {
             common,
             spends: plan.login.identity.facts().spends,
         };
+        custody.hold(debt(&session, Leftover::Nothing));
+        custody.note(&session, &plan.mint.path, None).await?;
         custody.hold(debt(&session, Leftover::Unknown));
         let read = engine::obtain(self.vault, &session, plan, self.host);
         let mut credential = match custody.race_read(read).await? {
@@ -126,6 +128,7 @@ impl VaultSource<'_> {
         match over {
             None => {
                 self.note_use(&mut credential, &session, plan, common, custody).await?;
+                custody.note(&session, &plan.mint.path, Some(&credential.lease)).await?;
                 Ok(Ok((credential, session)))
             }
             Some(error) => Err(custody.clean_up(error).await),
@@ -168,7 +171,7 @@ impl VaultSource<'_> {
     }
 }
 
-/// Gives back what a failed read left; then another login and read may fare better.
+/// Revokes what a failed read left; then another login and read may succeed.
 ///
 /// # Errors
 /// That read's own where it is the last one; that something may be left.

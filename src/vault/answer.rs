@@ -44,7 +44,7 @@ fn withhold(broken: TransportError, host: &str, secrets: &Secrets) -> TransportE
     if broken.error.kind() != Kind::Protocol || !secrets.stand_in(&broken.error.render(true)) {
         return broken;
     }
-    let error = Error::new(Kind::Protocol, format!("the answer of {host} cannot be used; {WITHHELD}"));
+    let error = Error::new(Kind::Protocol, format!("the answer from {host} cannot be used; {WITHHELD}"));
     TransportError { error, ..broken }
 }
 
@@ -56,12 +56,12 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
         return Outcome::unusable(failure::not_vault(reply, host, secrets));
     }
     let Some(envelope) = wire::parse::<Envelope>(&reply.body) else {
-        let error = Error::new(Kind::Protocol, format!("the answer of {host} to {path} is not the JSON of a Vault"))
-            .hint("is a proxy or a login page in between? curl the address from this runner");
+        let error = Error::new(Kind::Protocol, format!("the answer from {host} to {path} is not JSON from Vault"))
+            .hint("check for a proxy or a login page in between: curl the address from this runner");
         return Outcome::unusable(error);
     };
     if envelope.wrap_info.is_some() && step != Step::LookupNamespace {
-        let error = Error::new(Kind::Data, format!("the answer of {path} is wrapped, which was not asked for"))
+        let error = Error::new(Kind::Data, format!("the answer to {path} is wrapped, which ci-creds did not ask for"))
             .hint("does a proxy add X-Vault-Wrap-TTL? does the policy demand a wrapped answer (min_wrapping_ttl)?");
         return Outcome::unusable(error);
     }
@@ -71,7 +71,7 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
     let drawn = drawn.rsplit_once('.').map_or(drawn, |(drawn, _)| drawn);
     // What renews a lease names it, and the key's own name can stand in its path.
     if step != Step::RenewLease && secrets.stand_in(drawn) {
-        let error = Error::new(Kind::Data, format!("the lease id in the answer of {path} repeats a secret"));
+        let error = Error::new(Kind::Data, format!("the lease ID in the answer to {path} repeats a secret"));
         return Outcome::unusable(error);
     }
     Outcome::Done(Box::new(envelope))
@@ -221,7 +221,7 @@ mod tests {
         let html = told(reply(400, "text/7f8f90f4-b2f5", "<html>"));
         assert!(html.contains("withheld") && !html.contains("7f8f"), "{html}");
         let lease = told(reply(200, "application/json", "{\"lease_id\":\"aws/sts/x/7f8f90f4-b2f5\"}"));
-        assert!(lease.contains("the lease id in the answer of aws/sts/x repeats a secret"), "{lease}");
+        assert!(lease.contains("the lease ID in the answer to aws/sts/x repeats a secret"), "{lease}");
         // The path is ours.
         let secrets = Secrets::default();
         secrets.note("aws/sts/x");
@@ -230,7 +230,7 @@ mod tests {
         let reply = Reply { status: 200, json: true, content_type: String::new(), retry_after: None, body };
         assert!(matches!(classify(Step::Mint, Ok(reply), "vault", "aws/sts/x", &secrets), Outcome::Done(_)));
 
-        // In a namespace, its id stands behind a dot at the end of every token and of every lease id.
+        // In a namespace, its id stands behind a dot at the end of every token and of every lease ID.
         secrets.note("s.qPzcVJ8yTmab.NS1234");
         for (id, usable) in [("4OzJ1xW9ab.NS1234", true), ("4OzqPzcVJ8y.NS1234", false)] {
             let body = Zeroizing::new(format!("{{\"lease_id\":\"aws/sts/x/{id}\"}}").into_bytes());
@@ -240,7 +240,7 @@ mod tests {
         }
 
         for (kind, withheld) in [(Kind::Protocol, true), (Kind::Unavailable, false)] {
-            let error = Error::new(kind, "x wants to send us to y").hint("--redirect-host h-v-s-s-e-c-r-e-t");
+            let error = Error::new(kind, "x redirects to y").hint("--redirect-host h-v-s-s-e-c-r-e-t");
             let broken = TransportError { stage: Stage::Last, error };
             let Outcome::Final(error) = classify(Step::Mint, Err(broken), "vault", "aws/sts/x", &secrets) else {
                 panic!("not final")

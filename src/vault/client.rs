@@ -306,7 +306,7 @@ impl<'a> Vault<'a> {
         }
         let rest = self.deadline.get().patience(self.host.elapsed());
         self.host.write_stderr(&format!(
-            "ci-creds: waiting up to {:.0} s more for the answer to {path}, to take back what it makes\n",
+            "ci-creds: waiting up to {:.0} s more for the answer to {path}, to revoke what it makes\n",
             rest.as_secs_f64()
         ));
         timeout(rest, answer).await.ok()

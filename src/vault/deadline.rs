@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// What is kept back of the run for giving back, and what a signal leaves of it: `docker stop` kills after 10 s.
+/// The part of the run that is reserved for revoking, and what a signal leaves of it: `docker stop` kills after 10 s.
 const CLEAN_UP: Duration = Duration::from_secs(10);
 /// What a read that still has no answer leaves of the clean-up's seconds, to revoke what can be: one request.
 const LAST: Duration = Duration::from_secs(2);
@@ -23,9 +23,9 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     run: Duration,
-    /// When giving back began, if it did.
+    /// When revoking began, if it did.
     clean_up: Option<Duration>,
-    /// A signal came during the read that makes a credential: nothing begins any more but giving back.
+    /// A signal came during the read that makes a credential: nothing begins any more but revoking.
     interrupted: bool,
 }
 
@@ -81,7 +81,7 @@ impl Deadline {
         left.saturating_sub(LAST).max(left / 2)
     }
 
-    /// How long the answer of a read is still waited for once giving back began.
+    /// How long to wait for the answer of a read once revoking began.
     pub(super) fn patience(&self, now: Duration) -> Duration {
         self.end(Phase::CleanUp).saturating_sub(LAST).saturating_sub(now)
     }

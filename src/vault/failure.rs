@@ -1,4 +1,4 @@
-//! What a status other than 2xx means: Vault's own, and that of what stands before it.
+//! What a status other than 2xx means: Vault's own, and that of a proxy in front of it.
 
 use super::echo::Secrets;
 use super::outcome::{Outcome, Patience};
@@ -108,7 +108,7 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
         500 if is_refused(raw) => Outcome::Refused(Refusal { status: reply.status, reason }),
         501 => Outcome::Final(unavailable(format!("{host} is not initialised (501)")).hint("vault operator init")),
         502 => failed(
-            unavailable(format!("{host} could not get an answer from behind it (502){said}"))
+            unavailable(format!("{host} got no answer from what is behind it (502){said}"))
                 .hint("the cloud may be throttling Vault: re-run the job later"),
             cut_off,
         ),
@@ -180,8 +180,8 @@ pub(super) fn not_vault(reply: &Reply, host: &str, secrets: &Secrets) -> Error {
     }
     let what =
         if reply.content_type.is_empty() { "no content type".into() } else { secrets.quote(&reply.content_type) };
-    Error::new(Kind::Protocol, format!("the answer of {host} is not a Vault's: status {}, {what}", reply.status))
-        .hint("is a proxy or a login page in between? is VAULT_ADDR the address of the API?")
+    Error::new(Kind::Protocol, format!("the answer from {host} is not from Vault: status {}, {what}", reply.status))
+        .hint("check for a proxy or a login page in between, and that VAULT_ADDR is the address of the API")
 }
 
 #[cfg(test)]

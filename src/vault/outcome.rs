@@ -43,7 +43,7 @@ pub(crate) enum Outcome {
 /// How long to go on asking a server that did not act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// As often as `--retries` allows: the request was lost, or nobody says that the reason passes.
+    /// As often as `--retries` allows: the request was lost, or the reason may be permanent.
     Counted,
     /// As long as the run has time: the server will act later. A proxy or a Vault Agent can say the same before a Vault
     /// that has acted.
@@ -61,14 +61,14 @@ impl Outcome {
     pub(super) fn after(self, times: u32, waited: Duration) -> Self {
         match self {
             Self::NotProcessed { error, retry_after, patience } if patience != Patience::Counted && times > 1 => {
-                let error = error.also(format!("it was asked {times} times in {} s", waited.as_secs()));
+                let error = error.also(format!("ci-creds tried {times} times in {} s", waited.as_secs()));
                 Self::not_processed(error, retry_after, patience)
             }
             other => other,
         }
     }
 
-    /// An answer that is nobody's Vault. Whoever gave it may stand before a Vault that has done its work, which matters
+    /// An answer that is not from Vault. Its sender may be in front of a Vault that has done its work, which matters
     /// where that makes something.
     pub(super) fn foreign(step: Step, error: Error) -> Self {
         match step {

@@ -1,5 +1,5 @@
-//! The requests that a run makes, named by their effect, and which may be sent again when nobody knows what became of
-//! one.
+//! The requests that a run makes, named by their effect, and which may be sent again if it is unknown whether Vault
+//! processed them.
 
 use super::deadline::Phase;
 
@@ -38,14 +38,14 @@ pub(crate) enum Step {
     QueueRevocation,
 }
 
-/// What may be done when nobody knows whether Vault acted.
+/// What may be done if it is unknown whether Vault acted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
     /// Send it again: doing it twice does no harm, or at most leaves something idle until its end.
     Yes,
     /// Ask whether the token is still unspent, and send it again only then.
     AfterLookup,
-    /// Take back what may have been made, and only then start over.
+    /// Revoke what may have been made, and only then start over.
     AfterCleanUp,
     /// Never: the secret may be spent, the answer can be done without, or another request follows.
     No,

@@ -136,7 +136,7 @@ fn where_tmp_itself_can_be_swapped_no_private_file_is_made_and_nothing_is_asked(
         if ran.code == 99 || ran.stderr.contains("unshare") {
             return tool::miss("unshare", "may not mount here");
         }
-        stopped(ran, &world, (73, "create"), &["no private file can be made in /tmp", words, "TMPDIR"]);
+        stopped(ran, &world, (73, "create"), &["cannot create a private file in /tmp", words, "TMPDIR"]);
     }
 }
 

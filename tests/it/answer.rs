@@ -118,7 +118,7 @@ fn what_the_cloud_says_is_shown_in_part_and_cannot_act() {
 }
 
 #[test]
-fn throttling_by_the_cloud_is_temporary_and_what_it_may_have_made_is_taken_back() {
+fn throttling_by_the_cloud_is_temporary_and_what_it_may_have_made_is_revoked() {
     let world = World::start();
     world.vault.inject(On::path("aws/sts/365-dev").every(), Fault::upstream_throttles());
     let ran = world.command_as("secret-id", "aws --role 365-dev").run();
@@ -128,16 +128,16 @@ fn throttling_by_the_cloud_is_temporary_and_what_it_may_have_made_is_taken_back(
 }
 
 #[test]
-fn a_missing_mistyped_or_doubled_field_is_named_and_the_key_given_back() {
+fn a_missing_mistyped_or_doubled_field_is_named_and_the_key_is_revoked() {
     let read = || On::get(&format!("apikey/{ROLE}"));
     type Case = (fn(&mut Value), &'static [&'static str]);
     let cases: [Case; 8] = [
         (|answer| answer["data"] = Value::Null, &["has no api_key"]),
         (|answer| answer["data"]["api_secret"] = Value::Null, &["has no api_secret"]),
         (|answer| answer["data"]["api_secret"] = json!(""), &["has no api_secret"]),
-        (|answer| answer["data"]["api_secret"] = json!(7), &["api_secret", "not a text"]),
-        (|answer| answer["data"]["api_key"] = json!([answer["data"]["api_key"]]), &["api_key", "not a text"]),
-        (|answer| answer["data"]["api_key"] = json!({ "k": answer["data"]["api_key"] }), &["api_key", "not a text"]),
+        (|answer| answer["data"]["api_secret"] = json!(7), &["api_secret", "not a string"]),
+        (|answer| answer["data"]["api_key"] = json!([answer["data"]["api_key"]]), &["api_key", "not a string"]),
+        (|answer| answer["data"]["api_key"] = json!({ "k": answer["data"]["api_key"] }), &["api_key", "not a string"]),
         (|answer| answer["data"]["api_key"] = json!("AKIAIOSFODNN7EXAMPLE"), &["api_key", "does not begin with EXO"]),
         (|answer| answer["data"]["api_key"] = json!("EXO1"), &["api_key", "too short or too long"]),
     ];
@@ -173,7 +173,7 @@ fn a_value_with_any_character_of_a_shell_is_refused_by_its_place_and_never_escap
 }
 
 #[test]
-fn a_key_that_stands_twice_is_not_chosen_from() {
+fn an_answer_with_a_duplicate_key_is_refused() {
     let world = World::start();
     let change = |body: Vec<u8>| {
         let text = String::from_utf8(body).unwrap();
@@ -181,15 +181,15 @@ fn a_key_that_stands_twice_is_not_chosen_from() {
     };
     world.vault.inject(On::get(&format!("apikey/{ROLE}")), Fault::rewrite_bytes(Box::new(change)));
     let ran = world.command_as("secret-id", EXOSCALE).run();
-    let ran = ran.refused(&world, 76, "protocol", &["not the JSON of a Vault"], &["proxy"]);
+    let ran = ran.refused(&world, 76, "protocol", &["not JSON from Vault"], &["proxy"]);
     world.assert_nothing_left(&ran);
 }
 
 #[test]
-fn a_lease_id_that_is_none_is_refused() {
+fn an_invalid_lease_id_is_refused() {
     let world = World::start();
     rewrite(&world, On::get(&format!("apikey/{ROLE}")), |answer| answer["lease_id"] = json!("x; rm -rf /"));
-    unusable(world.command_as("secret-id", EXOSCALE).run(), &world, &["the lease id"]);
+    unusable(world.command_as("secret-id", EXOSCALE).run(), &world, &["the lease ID"]);
 }
 
 #[test]
@@ -214,7 +214,10 @@ fn a_login_without_a_usable_token_is_refused() {
     let cases: [Case; 4] = [
         (|answer| answer["auth"] = Value::Null, &["auth/gitlab/login has no token"]),
         (|answer| answer["auth"]["client_token"] = json!(""), &["has no token"]),
-        (|answer| answer["auth"]["client_token"] = json!("s.a\nX-Evil: 1"), &["a character that no token has"]),
+        (
+            |answer| answer["auth"]["client_token"] = json!("s.a\nX-Evil: 1"),
+            &["the token in the answer to", "an invalid character"],
+        ),
         (|answer| answer["auth"]["client_token"] = Value::Null, &["has no token"]),
     ];
     for (change, words) in cases {
@@ -231,7 +234,7 @@ fn a_login_without_a_usable_token_is_refused() {
 #[test]
 fn a_text_that_repeats_what_was_sent_is_withheld() {
     each_dialect(|world, dialect| {
-        // Vault's own: the race for the last use of a secret id.
+        // Vault's own: the race for the last use of a secret ID.
         world.vault.inject(On::path("auth/approle/login"), Fault::lost_race());
         let ran = world.command_as("secret-id", EXOSCALE).run();
         ran.refused(world, 77, "denied", &["repeats a secret and is withheld"], &[]);
@@ -258,22 +261,27 @@ fn a_text_that_repeats_what_was_sent_is_withheld() {
     });
 }
 
-/// The text as a server might write it, by the encoding's name.
-fn encoded(text: &str) -> Vec<(&'static str, String)> {
-    let each = |encode: &dyn Fn(u8) -> String| text.bytes().map(encode).collect::<String>();
-    let (first, rest) = text.split_at(text.len() / 2);
-    vec![
-        ("plain", text.to_owned()),
-        ("in two lines", format!("{first}\n{rest}")),
-        ("in single letters", each(&|byte| format!("{} ", char::from(byte)))),
-        ("base64", base64(text, false)),
-        ("base64 behind one", base64(&format!(":{text}"), false)),
-        ("base64 behind two", base64(&format!("x:{text}"), true)),
-        ("hex", each(&|byte| format!("{byte:02x}"))),
-        ("HEX", each(&|byte| format!("{byte:02X}"))),
-        ("percent", each(&|byte| format!("%{byte:02X}"))),
-        ("JSON", each(&|byte| format!("\\u{byte:04x}"))),
-    ]
+type Encoding = (&'static str, fn(&str) -> String);
+
+/// How a server might write a text.
+const ENCODINGS: [Encoding; 10] = [
+    ("plain", str::to_owned),
+    ("in two lines", |text| {
+        let (first, rest) = text.split_at(text.len() / 2);
+        format!("{first}\n{rest}")
+    }),
+    ("in single letters", |text| each_byte(text, |byte| format!("{} ", char::from(byte)))),
+    ("base64", |text| base64(text, false)),
+    ("base64 behind one", |text| base64(&format!(":{text}"), false)),
+    ("base64 behind two", |text| base64(&format!("x:{text}"), true)),
+    ("hex", |text| each_byte(text, |byte| format!("{byte:02x}"))),
+    ("HEX", |text| each_byte(text, |byte| format!("{byte:02X}"))),
+    ("percent", |text| each_byte(text, |byte| format!("%{byte:02X}"))),
+    ("JSON", |text| each_byte(text, |byte| format!("\\u{byte:04x}"))),
+];
+
+fn each_byte(text: &str, encode: fn(u8) -> String) -> String {
+    text.bytes().map(encode).collect()
 }
 
 // check: 3
@@ -289,11 +297,11 @@ fn a_secret_that_the_run_sent_before_is_withheld_in_part_and_in_every_encoding()
         ("token", "VAULT_TOKEN"),
     ] {
         let length = world.command_as(method, EXOSCALE).variables()[variable].len();
-        for index in 0..encoded("12345678").len() {
+        for (name, encode) in ENCODINGS {
             let run = world.command_as(method, EXOSCALE);
             // All of it but the first and the last character; of a long token the part that is printed.
             let part = &run.variables()[variable][1..(length - 1).min(60)];
-            let (name, text) = &encoded(part)[index];
+            let text = encode(part);
             // The read sends none of them but the last.
             let fault = Fault::answer(Reply::error(400, &format!("cannot do this: {text}")));
             world.vault.inject(On::path("apikey/gitlab-ci-runner"), fault);
@@ -364,13 +372,13 @@ fn an_unusable_answer_to_somebody_elses_token_gives_the_lease_back_or_names_it()
     rewrite(&world, read(), |answer| answer["data"]["api_secret"] = json!(7));
     let ran = world.command_as("token", EXOSCALE).run();
     let lease = world.vault.live_leases()[0].id.clone();
-    let words = [&format!("the lease {lease} may be left"), "not a text"];
+    let words = [&format!("the lease {lease} may be left"), "not a string"];
     ran.refused(&world, 80, "leak", &words, &[&format!("vault lease revoke {lease}"), "sys/leases/revoke"]);
 
     let world = World::start();
     rewrite(&world, read(), |answer| answer["lease_id"] = json!("x; rm -rf /"));
     let ran = world.command_as("token", EXOSCALE).run();
-    let words = [&format!("a lease under exoscale/apikey/{ROLE} may be left"), "the lease id"];
+    let words = [&format!("a lease under exoscale/apikey/{ROLE} may be left"), "the lease ID"];
     ran.refused(&world, 80, "leak", &words, &["vault lease revoke -prefix"]);
 
     let world = World::start();
@@ -379,13 +387,13 @@ fn an_unusable_answer_to_somebody_elses_token_gives_the_lease_back_or_names_it()
     world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
     rewrite(&world, read(), |answer| answer["data"]["api_secret"] = json!(7));
     let ran = world.command_as("token", EXOSCALE).run();
-    ran.refused(&world, 65, "data", &["not a text"], &[]);
+    ran.refused(&world, 65, "data", &["not a string"], &[]);
     assert_eq!((world.vault.minted().len(), world.vault.live_leases().len()), (1, 0));
 }
 
 // check: 5
 #[test]
-fn an_answer_to_the_read_that_is_nobodys_vault_tells_of_the_lease_behind_it() {
+fn an_answer_to_the_read_that_is_not_from_vault_reports_the_lease_that_may_be_left() {
     const JSON: &str = "application/json";
     let page = |status| Reply::html(status, "<html>blocked</html>");
     let json = |status, body: &str| Reply::status(status).header("Content-Type", JSON).body(body);
@@ -449,7 +457,7 @@ fn an_answer_that_says_wrongly_that_nothing_was_done_costs_one_lease_at_most_and
             assert_eq!((ran.code, world.count(&format!("apikey/{ROLE}"))), (code, 2), "{status}: {ran:?}");
             if method == "token" {
                 assert!(
-                    ran.stderr.contains("if Vault acted all the same, each read left a lease under"),
+                    ran.stderr.contains("if Vault acted anyway, each read left a lease under"),
                     "{status}: {ran:?}"
                 );
             } else {
@@ -472,7 +480,7 @@ fn a_lease_whose_cloud_fails_is_left_to_vault_to_revoke_and_a_slow_one_is_waited
         rewrite(&world, On::get(&format!("apikey/{ROLE}")), |answer| answer["data"]["api_secret"] = json!(7));
         world.vault.inject(On::path("sys/leases/revoke"), fault);
         let ran = world.command_as("token", EXOSCALE).run();
-        ran.refused(&world, 65, "data", &["not a text"], &[]);
+        ran.refused(&world, 65, "data", &["not a string"], &[]);
         let requests = world.vault.requests();
         let revocations: Vec<_> = requests.iter().filter(|request| request.path.ends_with("leases/revoke")).collect();
         assert_eq!(revocations.len(), times, "{:?}", world.requests());

@@ -27,7 +27,7 @@ fn with(run: &Run, line: &str) -> Run {
 }
 
 /// The same call so much later, by its own clock: Vault's stands still.
-fn later(run: &Run, offset: &str) -> Option<Ran> {
+pub(crate) fn later(run: &Run, offset: &str) -> Option<Ran> {
     later_command(run, offset).map(Ran::of)
 }
 
@@ -60,7 +60,7 @@ fn the_second_call_gets_the_same_credential_and_asks_vault_nothing() {
         assert_eq!((second.stdout.as_str(), second.stderr.as_str(), second.code), (first.as_str(), "", 0), "{method}");
         assert_eq!(world.requests(), asked, "{method}");
         let told = with(&run, &format!("{PROCESS} -v")).run();
-        assert!(told.stderr.contains("ci-creds: kept: of an earlier call, until 20"), "{told:?}");
+        assert!(told.stderr.contains("ci-creds: cached: from an earlier call, until 20"), "{told:?}");
         assert_eq!(world.vault.live_leases().len(), 1, "{method}");
     }
 }
@@ -129,14 +129,14 @@ fn fifty_callers_at_once_make_one_login_and_one_lease_and_get_the_same_answer() 
 }
 
 #[test]
-fn what_cannot_be_printed_stays_for_the_next_call_and_is_given_back_without_a_cache() {
+fn what_cannot_be_printed_stays_for_the_next_call_and_is_revoked_without_a_cache() {
     let world = World::start();
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     let run = world.command_as("id-token", PROCESS);
     let output = run.to_command().stdout(full()).stderr(Stdio::piped()).output().expect("it runs");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(74), "{stderr}");
-    assert!(stderr.contains("the credential is kept for the next call"), "{stderr}");
+    assert!(stderr.contains("the cache has the credential for the next call"), "{stderr}");
     assert_eq!(world.vault.live_leases().len(), 1);
     run.run().ok();
     assert_eq!(world.count(READ), 1);

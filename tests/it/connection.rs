@@ -27,15 +27,15 @@ fn refused(ran: Ran, world: &World, code: i32, words: &[&str], hint: &[&str]) {
 
 // check: 12
 #[test]
-fn a_certificate_that_is_not_to_be_believed_ends_the_run_before_any_request() {
+fn an_untrusted_certificate_ends_the_run_before_any_request() {
     let world = tls(Tls::Valid);
     let other = tls(Tls::Valid);
     let foreign = trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", &world.vault.client_identity().cert_pem);
-    refused(foreign.run(), &world, 76, &["signed by a CA that is not known here"], &["--ca-file", "VAULT_CACERT"]);
+    refused(foreign.run(), &world, 76, &["signed by an unknown CA"], &["--ca-file", "VAULT_CACERT"]);
     // The CA was made anew under its old name, and the job has the old one.
     let world = tls(Tls::Valid);
     let old = trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", other.vault.ca_pem());
-    refused(old.run(), &world, 76, &["signed by another CA"], &["--ca-file", "VAULT_CACERT"]);
+    refused(old.run(), &world, 76, &["signed by a different CA of the same name"], &["--ca-file", "VAULT_CACERT"]);
     assert_eq!(world.vault.handshakes(), 0);
 
     let cases: [(Tls, &[&str], &[&str]); 3] = [
@@ -74,7 +74,7 @@ fn keys_on_p_521_are_believed_in_a_ca_and_in_a_server() {
     trusting(&world, EXOSCALE).run().ok();
     let world = tls(Tls::P521);
     let run = trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", tls(Tls::Sha1).vault.ca_pem());
-    refused(run.run(), &world, 76, &["signed by a CA that is not known here"], &["--ca-file"]);
+    refused(run.run(), &world, 76, &["signed by an unknown CA"], &["--ca-file"]);
 }
 
 fn self_signed(how: Tls, issuer: Issuer) -> World {
@@ -124,7 +124,7 @@ fn another_certificate_of_the_same_name_is_not_the_one_that_was_named() {
         for named in [another.vault.server_pem(), tls(Tls::Valid).vault.ca_pem()] {
             let world = self_signed(Tls::Valid, issuer);
             let run = trusting(&world, EXOSCALE).env("VAULT_CACERT_BYTES", named);
-            let words = ["is self-signed, and is not one of those that are known here"];
+            let words = ["is self-signed and not trusted"];
             refused(run.run(), &world, 76, &words, &["--ca-file", "VAULT_CACERT"]);
             assert_eq!(world.vault.handshakes(), 0);
         }
@@ -196,7 +196,7 @@ fn a_server_that_knows_tls_1_1_at_most_is_refused_at_its_first_word() {
         });
         let world = tls(Tls::Valid);
         let ran = trusting(&world, EXOSCALE).env("VAULT_ADDR", &address).run();
-        let words = ["offers no TLS that is safe to use: 1.2 or later is needed"];
+        let words = ["does not offer TLS 1.2 or later"];
         refused(ran, &world, 76, &words, &["tls_min_version", "tls12"]);
         let (hello, rest, again) = server.join().unwrap();
         // A handshake record whose body is a ClientHello; afterwards nothing that could be a request.
@@ -318,7 +318,7 @@ fn plain_http_to_another_machine_is_refused_by_name() {
         ["http://vault.invalid:8200", "http://192.0.2.1:8200", "http://0.0.0.0:8200", "http://127.0.0.1.evil.invalid"]
     {
         let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_ADDR", address);
-        let words = ["VAULT_ADDR", "everybody on the way could read the token"];
+        let words = ["VAULT_ADDR", "anyone on the network path could read the token"];
         refused(run.run(), &world, 78, &words, &["https://", "--allow-plaintext"]);
     }
     let local = world.vault.address().replace("127.0.0.1", "localhost");
@@ -356,12 +356,18 @@ fn half_a_client_identity_is_a_matter_of_configuration() {
     let cert = world.file("job.pem", &identity.cert_pem).display().to_string();
     let key = world.file("job.key", &identity.key_pem).display().to_string();
     let run = || trusting(&world, EXOSCALE);
-    refused(run().env("VAULT_CLIENT_CERT", &cert).run(), &world, 78, &["without its key"], &["VAULT_CLIENT_KEY"]);
+    refused(
+        run().env("VAULT_CLIENT_CERT", &cert).run(),
+        &world,
+        78,
+        &["the client certificate", "but its key is not"],
+        &["VAULT_CLIENT_KEY"],
+    );
     refused(
         run().env("VAULT_CLIENT_KEY", &key).run(),
         &world,
         78,
-        &["without its certificate"],
+        &["the client key", "but its certificate is not"],
         &["VAULT_CLIENT_CERT"],
     );
     let swapped = run().env("VAULT_CLIENT_CERT", &key).env("VAULT_CLIENT_KEY", &cert).run();

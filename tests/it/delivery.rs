@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 // check: 11, 23
 #[test]
-fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_given_back() {
+fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_revoked() {
     for (method, leases) in [("secret-id", 0), ("id-token", 0), ("token", 1)] {
         let world = World::start();
         let mut command = world.command_as(method, EXOSCALE).to_command();
@@ -26,7 +26,7 @@ fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_given_back() {
         // With somebody else's token only the lease could be revoked, which the usual policy does not allow.
         let (code, kind) = if leases == 0 { (74, "output") } else { (80, "leak") };
         let ran = ran.failed(code, kind);
-        assert!(ran.stderr.contains("stdout did not take the output: no space left"), "{ran:?}");
+        assert!(ran.stderr.contains("cannot write to stdout: no space left"), "{ran:?}");
         assert_eq!((world.vault.minted().len(), world.vault.live_leases().len()), (1, leases), "{method}");
         world.assert_no_secret_in(&ran.stderr);
     }
@@ -34,7 +34,7 @@ fn a_full_disk_behind_stdout_is_an_error_and_the_key_is_given_back() {
 
 // check: 5
 #[test]
-fn a_key_is_given_back_only_when_vault_says_so_and_not_when_anybody_refuses() {
+fn a_key_counts_as_revoked_only_if_vault_says_so_and_not_if_a_proxy_refuses() {
     let sentinel =
         "2 errors occurred:\n\t* egp standard policy \"root/hours\" resulted in denial.\n\n\t* permission denied\n\n";
     for (text, code, kind) in [
@@ -71,7 +71,7 @@ fn a_lease_of_somebody_elses_token_is_revoked_where_its_policy_allows() {
 }
 
 #[test]
-fn a_credential_that_nobody_can_take_back_is_not_asked_back() {
+fn a_credential_that_cannot_be_revoked_gets_no_revocation() {
     let world = World::start();
     let mut command = world.command_as("token", "aws --role 365-dev").to_command();
     command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
@@ -96,7 +96,7 @@ fn a_stdout_that_is_closed_or_null_is_refused_before_anything_is_asked() {
 
 // check: 11
 #[test]
-fn a_reader_that_is_gone_is_an_error_and_the_key_is_given_back() {
+fn a_reader_that_is_gone_is_an_error_and_the_key_is_revoked() {
     let world = World::start();
     let mut command = world.command_as("secret-id", EXOSCALE).to_command();
     let (reader, writer) = std::io::pipe().unwrap();
@@ -177,7 +177,7 @@ fn interrupt_the_read(world: &World, method: &str, line: &str, signal: &str) -> 
 
 // check: 5
 #[test]
-fn a_signal_during_the_read_waits_for_the_key_gives_it_back_and_ends_with_its_code() {
+fn a_signal_during_the_read_waits_for_the_key_revokes_it_and_ends_with_its_code() {
     let signals = [("TERM", 143, "terminated"), ("HUP", 129, "ended"), ("INT", 130, "interrupted")];
     let lines = [(EXOSCALE, READ), ("aws --role user --via creds", "aws/creds/user")];
     // Long enough for the signal to come in between, and for who waits to be told once.
@@ -201,7 +201,7 @@ fn a_signal_during_the_read_waits_for_the_key_gives_it_back_and_ends_with_its_co
 
 // check: 5
 #[test]
-fn every_signal_that_ends_a_process_gives_back_what_was_made() {
+fn every_signal_that_ends_a_process_revokes_what_was_made() {
     let signals = [("QUIT", 131), ("USR1", 138), ("USR2", 140), ("ALRM", 142), ("XCPU", 152), ("VTALRM", 154)];
     each(signals.to_vec(), |(signal, code)| {
         let world = World::start();
@@ -271,7 +271,7 @@ fn a_signal_during_a_read_of_sts_says_that_its_credentials_expire_by_themselves(
     let world = World::start();
     world.vault.inject(On::path("aws/sts/365-dev"), Fault::hang_before());
     let ran = interrupt_the_read(&world, "id-token", "aws --role 365-dev", "TERM").failed(143, "terminated");
-    assert!(ran.stderr.contains("credentials of STS expire by themselves"), "{ran:?}");
+    assert!(ran.stderr.contains("STS credentials expire on their own"), "{ran:?}");
 }
 
 // check: 5
@@ -355,13 +355,13 @@ fn a_read_whose_answer_was_lost_is_told_also_where_the_next_one_is_refused() {
 
 // check: 5
 #[test]
-fn a_signal_while_the_key_is_given_back_does_not_leave_it() {
+fn a_signal_while_the_key_is_revoked_does_not_leave_it() {
     let world = World::start();
     world.vault.inject(On::path("revoke-self"), Fault::hang_before());
     let mut command = world.command_as("secret-id", EXOSCALE).to_command();
     let full = File::options().write(true).open("/dev/full").unwrap();
     let child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-    assert!(world.vault.wait_for_requests(3, PATIENCE), "nothing was given back");
+    assert!(world.vault.wait_for_requests(3, PATIENCE), "nothing was revoked");
     kill("TERM", child.id());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143), "{output:?}");

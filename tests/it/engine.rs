@@ -76,12 +76,12 @@ fn exoscale_is_never_asked_by_post() {
 
 // check: 21
 #[test]
-fn a_token_for_one_request_is_refused_before_the_read_and_given_back() {
+fn a_token_for_one_request_is_refused_before_the_read_and_revoked() {
     for dialect in [Dialect::Vault1_16, Dialect::OpenBao] {
         let world = World::with(DevVault::builder().dialect(dialect));
         world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_num_uses": 1 }));
         let ran = world.command_as("secret-id", EXOSCALE).run();
-        let ran = ran.refused(&world, 78, "config", &["good for one request"], &["token_num_uses"]);
+        let ran = ran.refused(&world, 78, "config", &["limited to one request"], &["token_num_uses"]);
         assert_eq!((world.count(&format!("apikey/{ROLE}")), world.vault.minted().len()), (0, 0), "{dialect}");
         world.assert_nothing_left(&ran);
     }
@@ -177,7 +177,7 @@ fn an_iam_user_comes_by_sts_too() {
 }
 
 #[test]
-fn a_role_or_mount_that_is_not_there_is_told_with_the_command_that_lists_the_roles() {
+fn a_missing_role_or_mount_is_reported_with_the_command_that_lists_the_roles() {
     let world = World::start();
     world.vault.write("sys/mounts/team/aws", json!({ "type": "aws" }));
     for (line, path, list) in [
@@ -195,7 +195,7 @@ fn a_role_or_mount_that_is_not_there_is_told_with_the_command_that_lists_the_rol
 }
 
 #[test]
-fn a_ttl_that_vault_shortens_is_told_with_both_durations() {
+fn a_ttl_that_vault_shortens_is_reported_with_both_durations() {
     for dialect in Dialect::ALL {
         let world = World::with(DevVault::builder().dialect(dialect));
         let arn = "arn:aws:iam::123123123123:role/ci";

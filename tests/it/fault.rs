@@ -82,7 +82,7 @@ const STEPS: [Step; 12] = [
     ("secret-id", APPROLE, |_| (79, 79)),
     ("secret-id", READ, |sort| once(sort, 69)),
     ("generator-token", SECRET_ID, repeatable),
-    // Another secret id is made for the second login.
+    // Another secret ID is made for the second login.
     ("generator-token", APPROLE, repeatable),
     ("generator-token", READ, twice),
     ("id-token", JWT, repeatable),
@@ -121,7 +121,7 @@ fn survive(step: Step, name: &str, sort: Sort, make: Make, every: bool, flags: &
     assert_never_blind(&world, &case);
 }
 
-/// No second unwrap without a lookup that said "valid" in between, no secret id sent twice, no second read without
+/// No second unwrap without a lookup that said "valid" in between, no secret ID sent twice, no second read without
 /// a revocation in between.
 fn assert_never_blind(world: &World, case: &str) {
     let (mut unwrapped, mut read, mut secret_ids) = (false, false, Vec::new());
@@ -134,7 +134,7 @@ fn assert_never_blind(world: &World, case: &str) {
             unwrapped = true;
         } else if path.ends_with(APPROLE) && !request.json().is_null() {
             let secret_id = request.json()["secret_id"].clone();
-            assert!(!secret_ids.contains(&secret_id), "a secret id was sent twice: {case}");
+            assert!(!secret_ids.contains(&secret_id), "a secret ID was sent twice: {case}");
             secret_ids.push(secret_id);
         } else if path.ends_with("revoke-self") && request.processed {
             read = false;
@@ -263,7 +263,7 @@ fn a_connection_attempt_that_hangs_has_spent_nothing_and_left_nothing() {
 }
 
 #[test]
-fn a_run_without_retries_still_gives_back_when_a_revocation_is_lost_once() {
+fn a_run_without_retries_still_revokes_if_a_revocation_is_lost_once() {
     each(vec![Fault::drop_request(), Fault::hang_before()], |fault| {
         let world = World::start();
         world.vault.inject(On::get(READ), Fault::cut_answer(0));
@@ -312,7 +312,7 @@ fn a_connection_that_is_closed_before_it_says_anything_is_tried_again() {
 }
 
 #[test]
-fn a_read_that_outlives_the_run_is_still_given_back() {
+fn a_key_whose_read_outlives_the_run_is_still_revoked() {
     each(vec![(Fault::hang_after(), 1), (Fault::hang_before(), 0)], |(fault, minted)| {
         let world = World::start();
         world.vault.inject(On::path(READ).every(), fault);

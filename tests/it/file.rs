@@ -195,7 +195,7 @@ fn the_file_is_private_under_any_umask_and_never_in_the_checkout() {
 }
 
 #[test]
-fn what_nobody_would_learn_of_is_not_made() {
+fn a_file_that_no_tool_would_find_is_not_made() {
     let world = World::start();
     let line = "aws --role 365-dev --format file";
     let script = format!("exec {} {line} >/dev/null", env!("CARGO_BIN_EXE_ci-creds"));
@@ -205,7 +205,7 @@ fn what_nobody_would_learn_of_is_not_made() {
     let Some(sh) = shell::named("sh") else { return };
     let stage = Stage::new(&world, &world.command_as("token", "")).env("CI", "true");
     let played = stage.play(&sh, &format!("ci-creds {line}\nexit $?\n"));
-    let words = ["nothing captures the output: no tool would learn of the file"];
+    let words = ["nothing captures the output: no tool would find the file"];
     played.ran.refused(&world, 64, "usage", &words, &["eval"]);
     assert_eq!((world.requests().len(), private_folders(&world)), (0, 0));
 }
@@ -353,6 +353,6 @@ fn where_no_private_file_can_be_made_nothing_is_asked_and_no_secret_spent() {
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
         let ran = Ran::of(command);
         assert!(ran.stderr.contains("  hint: point TMPDIR to a folder"), "{ran:?}");
-        stopped(ran, &world, (73, "create"), &["no private file can be made in", "read-only file system"]);
+        stopped(ran, &world, (73, "create"), &["cannot create a private file in", "read-only file system"]);
     }
 }

@@ -139,7 +139,7 @@ fn the_delimiter_is_another_one_in_every_run_and_in_no_value() {
 }
 
 #[test]
-fn without_the_masks_nothing_is_written_and_the_key_is_given_back() {
+fn without_the_masks_nothing_is_written_and_the_key_is_revoked() {
     let world = World::start();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -182,9 +182,9 @@ fn where_the_runner_would_not_take_the_masks_or_the_file_not_the_variables_it_is
     let again = |value: &str| step(&world, &line).env("GITHUB_ACTIONS", value);
     for value in ["", "false", "1"] {
         let ran = into_file(&world, &again(value)).0;
-        refused(&ran, "this is no job of GitHub Actions", "GITHUB_ACTIONS=true");
+        refused(&ran, "this is not a GitHub Actions job", "GITHUB_ACTIONS=true");
         let ran = again(value).arg("--reveal").run();
-        refused(&ran, "this is no job of GitHub Actions", "GITHUB_ACTIONS=true");
+        refused(&ran, "this is not a GitHub Actions job", "GITHUB_ACTIONS=true");
     }
     let redirect = "ci-creds exoscale --format github >> \"$GITHUB_ENV\"";
     refused(&run.run(), "stdout is not a file", redirect);
@@ -196,7 +196,7 @@ fn where_the_runner_would_not_take_the_masks_or_the_file_not_the_variables_it_is
     assert_eq!(command.stdout(open()).stderr(open()).status().expect("its end").code(), Some(64));
     let text = std::fs::read_to_string(&path).expect("the file");
     assert!(text.contains("error[usage]: stdout and stderr are the same"), "{text}");
-    for (name, word) in [("stderr", "stderr leads to a file or nowhere"), ("/dev/null", "")] {
+    for (name, word) in [("stderr", "stderr is a file or closed"), ("/dev/null", "")] {
         let stderr = if name == "stderr" { world.file(name, "") } else { name.into() };
         let (stdout, stderr_file) = (world.file("github-env", ""), File::create(&stderr).expect("stderr"));
         let status = run.to_command().stdout(File::create(&stdout).expect("stdout")).stderr(stderr_file).status();

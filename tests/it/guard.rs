@@ -308,7 +308,7 @@ fn a_program_that_captures_is_no_runner() {
 
 /// mksh makes the pipe of `$(…)` its own stdout until it has forked. Here somebody stays in that moment.
 #[test]
-fn whoever_holds_both_ends_of_the_pipe_captures() {
+fn a_process_with_both_ends_of_the_pipe_counts_as_a_capture() {
     let world = World::start();
     let Some(python) = tool::find("python3") else { return };
     let stage = job(&world, 0);

@@ -85,7 +85,7 @@ fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
     for line in lines {
         let ran = world.command_as("token", &format!("exoscale {line}")).run();
         assert!(!ran.stderr.contains(&jwt[..40]), "{ran:?}");
-        stopped(ran, &world, USAGE, &["no secret is taken from the command line", "VAULT_"]);
+        stopped(ran, &world, USAGE, &["ci-creds takes no secret from the command line", "VAULT_"]);
     }
 }
 
@@ -240,7 +240,7 @@ fn line_ends_and_blanks_around_a_value_do_not_count_wherever_it_comes_from() {
 }
 
 #[test]
-fn an_empty_value_is_told_by_its_flag() {
+fn an_empty_value_is_reported_by_its_flag() {
     let world = World::start();
     for flag in [
         "--role",
@@ -272,14 +272,14 @@ fn an_empty_value_is_told_by_its_flag() {
 }
 
 #[test]
-fn a_gitlab_variable_that_does_not_exist_is_told_by_name() {
+fn a_gitlab_variable_that_does_not_exist_is_reported_by_name() {
     let world = World::start();
     for (name, value) in
         [("VAULT_ADDR", "$VAULT_PROD_ADDR"), ("VAULT_TOKEN", "${DEPLOY_TOKEN}"), ("CI_CREDS_ROLE", "$ROLE")]
     {
         let run = world.command_as("token", "exoscale").env(name, value);
         let inner = value.trim_matches(['$', '{', '}']);
-        stopped(run.run(), &world, CONFIG, &[name, &format!("GitLab knows no variable {inner}"), "  hint: define"]);
+        stopped(run.run(), &world, CONFIG, &[name, &format!("GitLab has no variable {inner}"), "  hint: define"]);
     }
 }
 
@@ -294,13 +294,18 @@ fn no_role_and_a_placeholder_without_a_value_say_what_to_set() {
     stopped(role("{nope}").run(), &world, USAGE, &["placeholder that does not exist", "project_id"]);
     stopped(role("{project_id").run(), &world, USAGE, &["brace"]);
     let run = role("{project_path}").env("CI_PROJECT_PATH", "group/project");
-    stopped(run.run(), &world, CONFIG, &["a character that no role can have", "CI_PROJECT_PATH", "project_path_slug"]);
+    stopped(
+        run.run(),
+        &world,
+        CONFIG,
+        &["a character that a role cannot have", "CI_PROJECT_PATH", "project_path_slug"],
+    );
     let run = role("x{ref}").env("VAULT_ID_TOKEN", &world.id_token().git_ref("../../sys/raw\u{0}").sign());
     stopped(run.run(), &world, CONFIG, &["the ID token's claim ref"]);
 }
 
 #[test]
-fn a_value_that_is_no_duration_region_or_name_is_told_by_its_flag() {
+fn an_invalid_duration_region_or_name_is_reported_by_its_flag() {
     let world = World::start();
     for bad in ["soon", "0", "-1", "1.5h", "1x", "99999999999999999999", "1h30"] {
         for flag in ["--timeout", "--request-timeout", "--connect-timeout"] {
@@ -332,12 +337,12 @@ fn a_role_id_logs_in_alone_where_its_role_binds_no_secret_id_and_auth_names_the_
     let line = format!("exoscale --role {ROLE} --auth secret-id");
     world.vault.forget_requests();
     let ran = run(&line).arg("-v").run();
-    assert!(ran.stderr.contains("login: role id at auth/approle (from VAULT_ROLE_ID)"), "{ran:?}");
+    assert!(ran.stderr.contains("login: role ID at auth/approle (from VAULT_ROLE_ID)"), "{ran:?}");
     ran.ok();
     assert_eq!(world.requests(), ["POST auth/approle/login".to_owned(), format!("GET exoscale/apikey/{ROLE}")]);
-    // Without --auth, the role id alone is no way.
+    // Without --auth, the role ID alone is no way.
     run(&format!("exoscale --role {ROLE}")).run().failed(78, "config");
-    // An answer that is lost costs nothing, and a role that asks for a secret id says so.
+    // An answer that is lost costs nothing, and a role that asks for a secret ID says so.
     world.vault.inject(On::path("auth/approle/login"), Fault::cut_answer(0));
     run(&line).run().ok();
     world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "bind_secret_id": true }));

@@ -46,7 +46,7 @@ fn succeeds(world: &World, identity: &str, address: &str) -> bool {
     let logins = requests.iter().filter(|request| request.path == LOGIN);
     let secret_ids: BTreeSet<_> = logins.map(|request| request.json()["secret_id"].to_string()).collect();
     let case = format!("{identity}: {ran:?} {:?}", seen(world));
-    assert_eq!(secret_ids.len(), count(LOGIN), "a secret id was sent twice: {case}");
+    assert_eq!(secret_ids.len(), count(LOGIN), "a secret ID was sent twice: {case}");
     assert!(count(UNWRAP) <= 1 && count(READ) <= 1, "{case}");
     let made = world.vault.live_leases().len() - leases;
     if ran.code == 0 {
@@ -90,7 +90,7 @@ fn a_server_that_ends_a_connection_while_the_next_request_is_on_its_way_costs_no
     // The round trip is thirty times as long as the server waits: who does not see the end loses the request, and a server
     // that is late by that much, which would keep the connection after all, is not to be had.
     for (identity, how, count) in count_successes(Duration::from_millis(2), Duration::from_millis(30)) {
-        // Nobody can tell whether the one read that a secret id is good for was done. It is told, and nothing is left.
+        // Nobody can tell whether the one read that a secret ID is good for was done. It is told, and nothing is left.
         assert!(identity == "secret-id" || count == rounds(), "{identity} {how}: {count} of {}", rounds());
     }
 }

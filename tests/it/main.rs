@@ -94,6 +94,8 @@ mod refusal;
 mod release;
 /// Variables that steer the name service, and whatever else obeys one.
 mod resolver;
+/// What a job's calls made, revoked from another shell and another container.
+mod revoke;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
 mod secret;
 /// `eval` in every shell, on success and on every failure.

@@ -102,7 +102,7 @@ fn after_the_login_a_single_use_secret_is_not_in_memory_and_a_reusable_one_once(
             "generator-token" | "id-token" => assert_eq!(count(&secret), 1, "{method}"),
             _ => assert!(count(&secret) > 0, "the token is what the read is made with"),
         }
-        // What came on the way: the token is in use, a secret id is not any more.
+        // What came on the way: the token is in use, a secret ID is not any more.
         let after = world.vault.secrets();
         let new: Vec<_> = after.difference(&before).filter(|new| **new != secret).collect();
         for secret in &new {

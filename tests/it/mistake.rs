@@ -23,7 +23,7 @@ struct Mistake {
 }
 
 const TOKEN: &[(&str, &str)] = &[("VAULT_TOKEN", "<token>")];
-const SECRET_ID: &[(&str, &str)] = &[("VAULT_ROLE_ID", "<role id>"), ("VAULT_SECRET_ID", "<secret id>")];
+const SECRET_ID: &[(&str, &str)] = &[("VAULT_ROLE_ID", "<role ID>"), ("VAULT_SECRET_ID", "<secret ID>")];
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 
 fn at(line: &'static str) -> Mistake {
@@ -93,20 +93,20 @@ fn variables() -> Vec<Mistake> {
     ];
     let login: [&[(&str, &str)]; 9] = [
         &[],
-        &[("VAULT_ROLE_ID", "<role id>")],
-        &[("VAULT_SECRET_ID", "<secret id>")],
+        &[("VAULT_ROLE_ID", "<role ID>")],
+        &[("VAULT_SECRET_ID", "<secret ID>")],
         &[("VAULT_TOKEN", "<token>"), ("VAULT_TOKEN_FILE", "/run/secrets/token")],
         &[("VAULT_TOKEN_FILE", "/nope")],
         &[("VAULT_TOKEN", "null")],
         &[("VAULT_TOKEN", "[MASKED]")],
-        &[("VAULT_ROLE_ID", "<role id>"), ("VAULT_WRAPPING_TOKEN", "<secret id>")],
+        &[("VAULT_ROLE_ID", "<role ID>"), ("VAULT_WRAPPING_TOKEN", "<secret ID>")],
         &[("VAULT_ID_TOKEN", "<token>")],
     ];
     let mut all: Vec<_> = address.into_iter().chain(trust).chain(login).map(|some| with(some, EXOSCALE)).collect();
     all.extend([
         with(&[], "exoscale --role deploy --auth id-token"),
         with(&[], "exoscale --role deploy --id-token-env GITLAB_TOKEN"),
-        with(&[("VAULT_TOKEN", "<token>"), ("VAULT_ROLE_ID", "<role id>")], "aws --role x --auth generator-token"),
+        with(&[("VAULT_TOKEN", "<token>"), ("VAULT_ROLE_ID", "<role ID>")], "aws --role x --auth generator-token"),
         with(TOKEN, "aws --config adress.toml --role deploy"),
         with(TOKEN, "aws --config token.toml --role deploy"),
         with(TOKEN, "aws --config role.toml"),
@@ -125,7 +125,7 @@ fn server() -> Vec<Mistake> {
         Mistake { server: NOT_VAULT, ..at(EXOSCALE) },
         Mistake { server: SEALED, ..with(TOKEN, "exoscale --role gitlab-ci-runner --retries 0") },
         Mistake { server: OPENBAO, ..with(&[("VAULT_NAMESPACE", "team"), TOKEN[0]], EXOSCALE) },
-        with(&[("VAULT_TOKEN", "<generator token>"), ("VAULT_ROLE_ID", "<role id>")], EXOSCALE),
+        with(&[("VAULT_TOKEN", "<generator token>"), ("VAULT_ROLE_ID", "<role ID>")], EXOSCALE),
         with(&[("VAULT_TOKEN", "<generator token>")], EXOSCALE),
         with(&[("VAULT_TOKEN", "hvs.CAESIJlWh7dRz3kQ9xTn2bVpAAAA")], EXOSCALE),
         at("exoscale --role gitlab-ci-rnner"),
@@ -183,8 +183,8 @@ fn value(world: &World, name: &str) -> String {
     match name {
         "token" => world.token("job"),
         "generator token" => world.generator_token(),
-        "role id" => world.role_id.clone(),
-        "secret id" => world.secret_id(),
+        "role ID" => world.role_id.clone(),
+        "secret ID" => world.secret_id(),
         "wrapping token" => world.wrapping_token(),
         "spent wrapping token" => {
             let token = world.wrapping_token();
@@ -251,7 +251,7 @@ fn snapshot() -> PathBuf {
 }
 
 #[test]
-fn the_most_likely_mistakes_are_told_as_the_snapshot_says() {
+fn the_most_likely_mistakes_print_what_the_snapshot_says() {
     let mistakes: Vec<_> = [command_line(), variables(), server()].into_iter().flatten().enumerate().collect();
     assert!(mistakes.len() >= 60, "{}", mistakes.len());
     let told = Mutex::new(vec![String::new(); mistakes.len()]);

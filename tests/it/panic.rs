@@ -38,7 +38,7 @@ fn a_bug_prints_one_constant_line_and_the_marker_and_never_its_own_text() {
         let place = error.strip_prefix("ci-creds: error[internal]: this is a bug in ci-creds at ").expect(error);
         let number = place.strip_prefix("tests/it/panic.rs:").expect(place);
         assert!(number.bytes().all(|byte| byte.is_ascii_digit()), "{place}");
-        assert_eq!(hint, "  hint: please report it with this line and the version");
+        assert_eq!(hint, "  hint: report it with this line and the version");
         let arguments: Vec<_> = line.split(' ').map(std::ffi::OsString::from).collect();
         let marker = ci_creds::failure_text(&arguments, Kind::Internal);
         // In front of it stands what the test's own harness says.

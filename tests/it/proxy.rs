@@ -115,7 +115,7 @@ fn no_proxy_covers_an_address_by_a_star_a_network_and_itself() {
 #[test]
 fn an_ipv6_address_behind_a_proxy_is_refused_before_anything_is_sent() {
     let (world, proxy) = behind_a_proxy();
-    for (name, hint) in [("HTTPS_PROXY", "NO_PROXY=[2001:db8::1]"), ("VAULT_PROXY_ADDR", "by a name")] {
+    for (name, hint) in [("HTTPS_PROXY", "NO_PROXY=[2001:db8::1]"), ("VAULT_PROXY_ADDR", "use a host name")] {
         let run = remote(&world, "token", EXOSCALE).env("VAULT_ADDR", "https://[2001:db8::1]:8200");
         let ran = run.env(name, &proxy.address()).run();
         ran.refused(&world, 78, "config", &["IPv6", &format!("from {name}")], &[hint]);
@@ -124,7 +124,7 @@ fn an_ipv6_address_behind_a_proxy_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_proxy_without_an_address_is_told_by_the_variable_that_names_it() {
+fn a_proxy_without_an_address_is_reported_by_the_variable_that_names_it() {
     let (world, _) = behind_a_proxy();
     let run = remote(&world, "token", &format!("{EXOSCALE} --connect-timeout 2"));
     let ran = run.env("HTTPS_PROXY", "http://user:secret@proxy.invalid:3128").run();
@@ -172,7 +172,7 @@ fn a_proxy_that_refuses_is_named_without_its_password() {
     let pages = [
         (
             76,
-            "wants to know who we are (407)",
+            "requires a login (407)",
             Reply::html(407, "<html>who are you</html>").header("Proxy-Authenticate", "Basic realm=\"corp\""),
         ),
         (69, "through the proxy from HTTPS_PROXY, which refuses", Reply::html(502, "<html>Bad Gateway</html>")),
@@ -206,7 +206,7 @@ fn a_proxys_password_goes_to_the_proxy_only() {
 }
 
 #[test]
-fn a_proxy_that_is_none_is_a_matter_of_configuration() {
+fn an_invalid_proxy_is_a_configuration_error() {
     let (world, _) = behind_a_proxy();
     for url in ["socks5://127.0.0.1:1080", "not a url Sw0rdfish", "ftp://proxy"] {
         let ran = remote(&world, "token", EXOSCALE).env("VAULT_PROXY_ADDR", url).run();

@@ -58,7 +58,7 @@ fn a_key_that_aws_never_knows_does_not_let_a_job_run_again_with_a_wrapping_token
         let sts = sts(vec![unknown()]);
         let run = world.command_as("wrapping-token", &line).env("AWS_ENDPOINT_URL_STS", &sts.address());
         let ran = run.run().failed(79, "spent");
-        assert!(ran.stderr.contains("; the wrapping token was spent on the way: a new run needs a new one"), "{ran:?}");
+        assert!(ran.stderr.contains("; the wrapping token is spent: a new run needs a new one"), "{ran:?}");
         world.assert_nothing_left(&ran);
         // Nobody stole it.
         let next = run.run().failed(79, "spent");
@@ -125,7 +125,7 @@ fn who_is_denied_is_known() {
 }
 
 #[test]
-fn a_key_that_aws_never_knows_is_given_back_with_75() {
+fn a_key_that_aws_never_knows_is_revoked_with_75() {
     let world = World::start();
     let sts = sts(vec![unknown()]);
     let begun = Instant::now();
@@ -141,7 +141,7 @@ fn a_key_that_aws_never_knows_is_given_back_with_75() {
 
 #[test]
 fn a_key_that_aws_never_knows_has_spent_a_wrapping_token_and_a_kept_login_is_told() {
-    let spent = "; the wrapping token was spent on the way: a new run needs a new one";
+    let spent = "; the wrapping token is spent: a new run needs a new one";
     let kept = format!("{spent}; the login is kept for the job's next call\n");
     each(vec![("", format!("{spent}\n")), ("--cache", kept)], |(cache, words)| {
         let world = World::start();
@@ -240,7 +240,10 @@ fn a_kept_key_that_aws_does_not_know_is_not_handed_over_and_not_taken_from_the_o
     let untried = "aws --via creds --role user --format process";
     let first = call(untried).run().ok();
     let ran = call(&format!("{untried} --wait-ready --timeout 2s")).run().failed(75, "temporary");
-    assert!(ran.stderr.contains("it is kept, of an earlier call: ci-creds cache clear gives it back"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("it is in the cache, from an earlier call: ci-creds cache clear revokes it"),
+        "{ran:?}"
+    );
     assert_eq!(ran.stdout, "");
     assert_eq!(call(untried).run().ok(), first);
     assert_eq!((world.vault.minted()["aws/creds/user"], world.vault.live_leases().len()), (1, 1));
@@ -296,17 +299,17 @@ fn the_endpoint_of_sts_wins_over_the_general_one_and_blank_is_none() {
 
 // check: 13
 #[test]
-fn an_endpoint_or_region_that_is_none_ends_the_run_before_any_request() {
+fn an_invalid_endpoint_or_region_ends_the_run_before_any_request() {
     for (url, word) in [
-        ("http://sts.amazonaws.com", "everybody on the way"),
-        ("http://127.0.0.1.evil.tld", "everybody on the way"),
-        ("http://0.0.0.0:4566", "everybody on the way"),
+        ("http://sts.amazonaws.com", "anyone on the network path"),
+        ("http://127.0.0.1.evil.tld", "anyone on the network path"),
+        ("http://0.0.0.0:4566", "anyone on the network path"),
         ("https://sts.amazonaws.com/path", "has a path"),
         ("https://user:Sw0rdfish@sts.amazonaws.com", "has a user name"),
         ("https://sts.amazonaws.com?x=Sw0rdfish", "has a query"),
         ("unix:///run/sts.sock", "does not begin with https://"),
         ("sts.amazonaws.com", "is not a URL"),
-        ("$STS", "GitLab knows no variable STS"),
+        ("$STS", "GitLab has no variable STS"),
     ] {
         for name in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"] {
             let world = World::start();
@@ -349,13 +352,7 @@ fn the_region_names_the_endpoint_and_everybodys_proxy_leads_there() {
         let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
         // What Vault is reached with is of no use for AWS.
         let run = run.env("VAULT_PROXY_ADDR", &vaults.address()).env("VAULT_CACERT_BYTES", stranger.ca_pem().unwrap());
-        given_back(
-            &world,
-            &run,
-            (76, "protocol"),
-            &[host, "signed by a CA that is not known here"],
-            &["system's roots"],
-        );
+        given_back(&world, &run, (76, "protocol"), &[host, "signed by an unknown CA"], &["system's roots"]);
         let seen: Vec<_> = proxy.requests().iter().map(Recorded::line).collect();
         let port = if host.contains(':') { "" } else { ":443" };
         assert_eq!(seen, [format!("CONNECT {host}{port}")]);
@@ -379,13 +376,13 @@ fn no_proxy_speaks_of_sts_too_and_a_proxy_that_refuses_is_told_at_the_end() {
     let proxy = Proxy::refuse(Reply::html(407, "no"));
     let run = world.command_as("id-token", IN_VAIN).env("AWS_ENDPOINT_URL", "https://sts.invalid");
     let run = run.env("HTTPS_PROXY", &proxy.address());
-    let words = ["the proxy from HTTPS_PROXY wants to know who we are"];
+    let words = ["the proxy from HTTPS_PROXY requires a login"];
     given_back(&world, &run, (76, "protocol"), &words, &["USER:PASSWORD@"]);
     assert_eq!(proxy.connections(), 1);
 }
 
 #[test]
-fn what_says_nothing_of_the_key_is_asked_again_and_told_at_the_end() {
+fn an_answer_that_says_nothing_about_the_key_is_asked_again_and_reported_at_the_end() {
     let cases = [
         (error(400, "Throttling"), "answers 400 Throttling"),
         (Reply::status(429), "answers 429"),
@@ -414,8 +411,8 @@ fn what_will_not_change_ends_the_wait_at_once() {
         (error(403, "SignatureDoesNotMatch").header("Date", past), &["the clock here is", "s ahead"], "clock"),
         (error(400, "RequestExpired").header("Date", "Fri, 20 Nov 2099 12:00:00 GMT"), &["s behind"], "clock"),
         (error(403, "OptInRequired"), &["answers 403 OptInRequired"], "AWS_ENDPOINT_URL_STS"),
-        (Reply::html(403, "<html>blocked</html>"), &["answers 403, which says nothing"], "AWS_ENDPOINT_URL_STS"),
-        (Reply::html(200, "<html>log in first</html>"), &["answers 200, which says nothing"], "AWS_ENDPOINT_URL_STS"),
+        (Reply::html(403, "<html>blocked</html>"), &["answers 403, which does not tell"], "AWS_ENDPOINT_URL_STS"),
+        (Reply::html(200, "<html>log in first</html>"), &["answers 200, which does not tell"], "AWS_ENDPOINT_URL_STS"),
         (Reply::status(307).header("Location", &elsewhere.address()), &["answers 307"], "AWS_ENDPOINT_URL_STS"),
         (Reply::status(200).body(vec![b' '; (1 << 20) + 1]), &["larger than 1 MiB"], ""),
     ];
@@ -431,7 +428,7 @@ fn what_will_not_change_ends_the_wait_at_once() {
 
 // check: 5
 #[test]
-fn a_signal_during_the_wait_ends_the_run_with_its_code_and_gives_the_key_back() {
+fn a_signal_during_the_wait_ends_the_run_with_its_code_and_revokes_the_key() {
     for (signal, code, kind) in [("TERM", 143, "terminated"), ("INT", 130, "interrupted")] {
         for method in ["id-token", "token"] {
             let world = World::start();

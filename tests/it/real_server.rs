@@ -1,4 +1,5 @@
 mod adapter;
+mod after_script;
 mod chaos;
 mod cluster;
 mod component;

@@ -33,7 +33,7 @@ const EXCEPTIONS: [(&str, &str, &str); 29] = [
     ("IdToken", "src/config/mod.rs", "the audience"),
     ("Token", "src/config/identity.rs", "the token that vault login left"),
     ("Token", "src/auth/session.rs", "a token that the user supplied is not revoked"),
-    ("Token", "src/command/cache.rs", "a token that the user supplied is not revoked"),
+    ("Token", "src/command/estate.rs", "a token that the user supplied is not revoked"),
     ("Shell", "src/cli/word.rs", "the default"),
     ("Shell", "src/config/mod.rs", "the default"),
     ("Shell", "src/config/exec.rs", "a command gets the variables that a shell would get"),

@@ -77,15 +77,15 @@ const NEVER_SENT: [(&str, &str); 24] = [
     ("wrapping.unwrap.get", "an unwrap is a write"),
     ("wrapping.unwrap.no_token", "an unwrap has a token"),
     ("wrapping.lookup.nothing", "a lookup has a token"),
-    ("wrapping.ttl_negative", "no secret id is asked for in a wrapping token"),
-    ("approle.login.no_role_id", "a login has a role id"),
+    ("wrapping.ttl_negative", "no secret ID is asked for in a wrapping token"),
+    ("approle.login.no_role_id", "a login has a role ID"),
     ("approle.login.get", "a login is a write"),
     ("approle.login.wrong_mount.root", "a login has no token"),
     ("jwt.login.missing_jwt", "a login has a JWT"),
     ("jwt.login.empty_jwt", "the same"),
     ("jwt.login.get", "a login is a write"),
     ("jwt.cel.", "roles of CEL have a path of their own"),
-    ("secret_id.num_uses_too_high", "a secret id is asked for as the role makes it"),
+    ("secret_id.num_uses_too_high", "a secret ID is asked for as the role makes it"),
     ("secret_id.ttl_too_long", "the same"),
     ("secret_id.cidr_not_subset", "the same"),
     ("lease.revoke.nothing", "a revocation names its lease"),
@@ -131,15 +131,15 @@ const ROWS: [Row; 82] = [
         "spent",
         &["valid at the lookup just before", "audit log"],
     ),
-    (At::SecretId, 400, "invalid role ID", 77, "denied", &["VAULT_ROLE_ID is not a role id of auth/approle"]),
+    (At::SecretId, 400, "invalid role ID", 77, "denied", &["VAULT_ROLE_ID is not a role ID of auth/approle"]),
     (At::SecretId, 400, "invalid role or secret ID", 77, "denied", &["VAULT_SECRET_ID", "VAULT_ROLE_ID"]),
     (At::SecretId, 400, "invalid secret id", 77, "denied", &["VAULT_SECRET_ID", "expired or used up"]),
     (At::SecretId, 400, "missing client token", 77, "denied", &["there is no AppRole at auth/approle"]),
-    (At::SecretId, 400, "missing jwt", 78, "config", &["is no AppRole mount", "--auth-mount"]),
-    (At::SecretId, 400, "missing role", 78, "config", &["is no AppRole mount", "--auth-mount"]),
+    (At::SecretId, 400, "missing jwt", 78, "config", &["is not an AppRole mount", "--auth-mount"]),
+    (At::SecretId, 400, "missing role", 78, "config", &["is not an AppRole mount", "--auth-mount"]),
     (At::SecretId, 400, "missing secret_id", 77, "denied", &["VAULT_SECRET_ID"]),
-    (At::SecretId, 400, "missing token", 78, "config", &["is no AppRole mount", "--auth-mount"]),
-    (At::SecretId, 400, "no client certificate found", 78, "config", &["is no AppRole mount", "--auth-mount"]),
+    (At::SecretId, 400, "missing token", 78, "config", &["is not an AppRole mount", "--auth-mount"]),
+    (At::SecretId, 400, "no client certificate found", 78, "config", &["is not an AppRole mount", "--auth-mount"]),
     (
         At::SecretId,
         400,
@@ -164,7 +164,14 @@ const ROWS: [Row; 82] = [
         "denied",
         &["secret_id_bound_cidrs"],
     ),
-    (At::SecretId, 403, "permission denied", 77, "denied", &["--auth-mount", "locked for 15 minutes"]),
+    (
+        At::SecretId,
+        403,
+        "permission denied",
+        77,
+        "denied",
+        &["--auth-mount", "after five wrong secret IDs, for 15 minutes"],
+    ),
     (At::SecretId, 404, "namespace not found", 78, "config", &["VAULT_NAMESPACE"]),
     (At::SecretId, 429, "", 75, "temporary", &["does not have the newest state yet"]),
     (
@@ -244,7 +251,7 @@ const ROWS: [Row; 82] = [
         "error validating token: error verifying token signature: oidc: malformed jwt: go-jose/go-jose: compact JWS format must have three parts",
         66,
         "input",
-        &["the token is no JWT", "VAULT_ID_TOKEN"],
+        &["the token is not a JWT", "VAULT_ID_TOKEN"],
     ),
     (
         At::IdToken,
@@ -252,7 +259,7 @@ const ROWS: [Row; 82] = [
         "error validating token: error verifying token signature: oidc: malformed jwt: square/go-jose: compact JWS format must have three parts",
         66,
         "input",
-        &["the token is no JWT", "VAULT_ID_TOKEN"],
+        &["the token is not a JWT", "VAULT_ID_TOKEN"],
     ),
     (
         At::IdToken,
@@ -268,7 +275,7 @@ const ROWS: [Row; 82] = [
         "error validating token: invalid expiration time (exp) claim: token is expired",
         77,
         "denied",
-        &["outlived its ID token"],
+        &["ID token expired during the job"],
     ),
     (
         At::IdToken,
@@ -417,7 +424,7 @@ fn every_refusal_of_a_real_server_that_a_run_can_meet_has_its_row() {
 }
 
 #[test]
-fn every_refusal_of_a_real_server_is_told_for_what_it_is() {
+fn every_refusal_of_a_real_server_is_reported_for_what_it_is() {
     each(ROWS.to_vec(), |row| {
         let (at, status, text, code, kind, words) = row;
         let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));

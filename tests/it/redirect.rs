@@ -87,7 +87,7 @@ fn a_standby_on_the_same_server_is_followed_once_with_everything_and_only_by_307
             let target = fill("http://127.0.0.1:VAULT/v1/PATH", &world, &sink, path);
             world.vault.inject(On::path(path), Fault::redirect(code, &target));
             let ran = world.command_as(method, EXOSCALE).run();
-            ran.refused(&world, 76, "protocol", &[&code.to_string(), "only ever answers 307"], &["VAULT_ADDR"]);
+            ran.refused(&world, 76, "protocol", &[&code.to_string(), "itself answers only 307"], &["VAULT_ADDR"]);
         }
     }
 }
@@ -206,7 +206,7 @@ fn a_redirect_over_a_socket_is_refused() {
     world.vault.inject(On::any().every(), Fault::redirect(307, &sink.address()));
     let run = world.command_as("token", EXOSCALE).env("VAULT_ADDR", &format!("unix://{}", socket.display()));
     // Whoever answers the read of somebody else's token may stand before a Vault that has done its work.
-    run.run().refused(&world, 80, "leak", &["a lease under", "may be left", "wants to send us"], &[]);
+    run.run().refused(&world, 80, "leak", &["a lease under", "may be left", "redirects"], &[]);
     assert_eq!(sink.connections(), 0);
 }
 
@@ -216,7 +216,7 @@ fn a_redirect_that_does_not_say_where_to_is_told_as_one() {
         let world = World::start();
         world.vault.inject(On::path("auth/gitlab/login").every(), Fault::answer(Reply::status(code)));
         let ran = world.command_as("id-token", EXOSCALE).run().failed(76, "protocol");
-        assert!(ran.stderr.contains(&format!("answers {code} without saying where to go")), "{ran:?}");
+        assert!(ran.stderr.contains(&format!("answers {code} without a new address")), "{ran:?}");
         assert_eq!(world.count("auth/gitlab/login"), 1);
     });
 }

@@ -35,7 +35,7 @@ fn a_wrong_secret_id_or_role_id_names_both_and_how_to_make_a_new_one() {
             &["VAULT_SECRET_ID", "secret-id"],
         );
         let run = world.command_as("secret-id", EXOSCALE).env("VAULT_ROLE_ID", unknown);
-        let hint = if dialect == Dialect::Vault1_8 { "is not a role id of auth/approle" } else { "VAULT_ROLE_ID" };
+        let hint = if dialect == Dialect::Vault1_8 { "is not a role ID of auth/approle" } else { "VAULT_ROLE_ID" };
         denied(run.run(), world, &["auth/approle/login"], &[hint]);
         assert_eq!(world.count("auth/approle/login"), 2, "a refused login is not repeated: {dialect}");
     });
@@ -61,7 +61,12 @@ fn five_wrong_secret_ids_lock_the_role_and_the_hint_says_so() {
             assert_eq!(answer.status, 400);
         }
         let ran = world.command_as("secret-id", EXOSCALE).run();
-        denied(ran, &world, &["403", "permission denied"], &["locked for 15 minutes", "--auth-mount"]);
+        denied(
+            ran,
+            &world,
+            &["403", "permission denied"],
+            &["after five wrong secret IDs, for 15 minutes", "--auth-mount"],
+        );
     }
 }
 
@@ -70,7 +75,7 @@ fn a_runner_outside_the_bound_network_is_told_so() {
     each_dialect(|world, _| {
         approle(world, json!({ "secret_id_bound_cidrs": ["10.0.0.0/8"] }));
         let ran = world.command_as("secret-id", EXOSCALE).run();
-        let hint = ["secret_id_bound_cidrs", "HashiCorp Vault has spent the secret id all the same, OpenBao has not"];
+        let hint = ["secret_id_bound_cidrs", "HashiCorp Vault has spent the secret ID anyway, OpenBao has not"];
         denied(ran, world, &["CIDR restrictions on the role"], &hint);
         approle(world, json!({ "secret_id_bound_cidrs": [], "token_bound_cidrs": ["10.0.0.0/8"] }));
         let ran = world.command_as("secret-id", EXOSCALE).run();
@@ -155,7 +160,11 @@ fn an_id_token_that_is_not_believed_is_told_what_it_says_and_what_to_change() {
             &["project_id is 999", "bound_claims"],
         ),
         (|token| token.without("project_id").sign(), &["missing"], &["project_id is nothing"]),
-        (|token| token.issued_in(-7_200).not_before_in(-7_200).expires_in(-3_600).sign(), &["expired"], &["outlived"]),
+        (
+            |token| token.issued_in(-7_200).not_before_in(-7_200).expires_in(-3_600).sign(),
+            &["expired"],
+            &["expired during the job"],
+        ),
         (|token| token.not_before_in(600).sign(), &["not yet valid"], &["clocks"]),
     ];
     each_dialect(|world, _| {

@@ -39,14 +39,9 @@ fn nothing_to_log_in_with_names_everything_that_was_looked_for() {
     ];
     stopped(world.command(EXOSCALE).run(), &world, CONFIG, &names);
     let run = world.command(EXOSCALE).env("VAULT_SECRET_ID", "x");
-    stopped(run.run(), &world, CONFIG, &["VAULT_SECRET_ID is set, but not VAULT_ROLE_ID"]);
+    stopped(run.run(), &world, CONFIG, &["VAULT_SECRET_ID is set, but VAULT_ROLE_ID is not"]);
     let run = world.command(EXOSCALE).env("VAULT_ROLE_ID", "x");
-    stopped(
-        run.run(),
-        &world,
-        CONFIG,
-        &["VAULT_ROLE_ID is set, but not what goes with it", "VAULT_SECRET_ID", "--auth secret-id"],
-    );
+    stopped(run.run(), &world, CONFIG, &["VAULT_ROLE_ID is set, but none of", "VAULT_SECRET_ID", "--auth secret-id"]);
 }
 
 #[test]
@@ -242,7 +237,7 @@ fn what_is_no_secret_is_told_for_what_it_is_before_any_request_and_not_repeated(
     let batch = "hvb.AAAAAQKxVUYuJRqb7nHRmRmTyQ";
     let id_token = world.id_token().sign();
     for (method, name, value, word) in [
-        ("wrapping-token", "VAULT_WRAPPING_TOKEN", "null", "prints for nothing"),
+        ("wrapping-token", "VAULT_WRAPPING_TOKEN", "null", "prints when it finds nothing"),
         ("wrapping-token", "VAULT_WRAPPING_TOKEN", "[MASKED]", "a mask"),
         ("wrapping-token", "VAULT_WRAPPING_TOKEN", "***", "a mask"),
         ("wrapping-token", "VAULT_WRAPPING_TOKEN", "/run/secrets/wrapping-token", "is a path"),
@@ -252,13 +247,13 @@ fn what_is_no_secret_is_told_for_what_it_is_before_any_request_and_not_repeated(
         ("wrapping-token", "VAULT_WRAPPING_TOKEN", &format!("Bearer {token}"), "or a header in front"),
         ("wrapping-token", "VAULT_WRAPPING_TOKEN", batch, "is a batch"),
         ("wrapping-token", "VAULT_WRAPPING_TOKEN", &id_token, "is an ID token"),
-        ("wrapping-token", "VAULT_ROLE_ID", "null", "prints for nothing"),
+        ("wrapping-token", "VAULT_ROLE_ID", "null", "prints when it finds nothing"),
         ("secret-id", "VAULT_SECRET_ID", &token, "is a token"),
         ("secret-id", "VAULT_SECRET_ID", "[MASKED]", "a mask"),
         ("secret-id", "VAULT_ROLE_ID", &token, "is a token"),
         ("generator-token", "VAULT_TOKEN", &id_token, "is an ID token"),
-        ("id-token", "VAULT_ID_TOKEN", &token, "is a token of Vault"),
-        ("id-token", "VAULT_ID_TOKEN", "null", "prints for nothing"),
+        ("id-token", "VAULT_ID_TOKEN", &token, "is a Vault token, not a JWT"),
+        ("id-token", "VAULT_ID_TOKEN", "null", "prints when it finds nothing"),
         ("token", "VAULT_TOKEN", &format!("'{token}'"), "has quotes"),
         ("token", "VAULT_TOKEN", &format!("X-Vault-Token: {token}"), "or a header in front"),
         ("token", "VAULT_TOKEN", "/home/ci/.vault-token", "is a path"),
@@ -300,7 +295,7 @@ fn a_generator_token_without_its_approle_is_not_told_to_widen_its_policy() {
         let ran = run.run().refused(&world, 77, "denied", &words, &["set VAULT_APPROLE_ROLE", "--auth token"]);
         assert!(!ran.stderr.contains("capabilities") && !ran.stderr.contains("policy needs"), "{ran:?}");
     }
-    // A plain token beside a role id still works, and one that was asked for is told of its policy.
+    // A plain token beside a role ID still works, and one that was asked for is told of its policy.
     world.command_as("token", EXOSCALE).env("VAULT_ROLE_ID", &world.role_id).run().ok();
     let run = world.command_as("token", "exoscale --role other --auth token").env("VAULT_ROLE_ID", &world.role_id);
     run.run().refused(&world, 77, "denied", &["does not allow"], &["capabilities"]);

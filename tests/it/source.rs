@@ -140,7 +140,7 @@ fn gitlabs_names_for_mount_and_role_are_taken_for_an_id_token_only() {
     let world = World::start();
     let line = format!("{EXOSCALE} -v");
     let ran = world.command_as("id-token", &line).env("VAULT_AUTH_ROLE", ROLE).run();
-    assert!(ran.stderr.contains("login: id token at auth/gitlab (from VAULT_ID_TOKEN)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("login: ID token at auth/gitlab (from VAULT_ID_TOKEN)"), "{}", ran.stderr);
     ran.ok();
     world.command_as("secret-id", &line).env("VAULT_AUTH_PATH", "gitlab").run().ok();
     assert_eq!(world.requests()[2], "POST auth/approle/login");
@@ -196,7 +196,7 @@ fn a_flag_counts_before_a_variable_and_that_before_the_file_and_each_is_told() {
         assert!(ran.stderr.contains(&expected), "{expected}: {}", ran.stderr);
         let address = format!("vault: {} (from {config})", world.vault.socket_address());
         assert!(ran.stderr.contains(&address), "{address}: {}", ran.stderr);
-        assert!(ran.stderr.contains("login: id token at auth/gitlab (from VAULT_ID_TOKEN)"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("login: ID token at auth/gitlab (from VAULT_ID_TOKEN)"), "{}", ran.stderr);
         world.assert_no_secret_in(&ran.stderr);
         ran.ok();
     }

@@ -87,7 +87,7 @@ fn each_state_of_a_server_has_its_code_and_its_hint() {
 fn a_quota_that_is_used_up_is_named_with_its_path() {
     for dialect in Dialect::ALL {
         let world = World::with(DevVault::builder().dialect(dialect));
-        // One request a minute, of which making the secret id is the first.
+        // One request a minute, of which making the secret ID is the first.
         let quota = json!({ "rate": 1, "interval": "60s", "path": "auth/approle" });
         let run = world.command_as("generator-token", ONCE);
         world.vault.write("sys/quotas/rate-limit/ci", quota);
@@ -257,7 +257,7 @@ fn what_a_leader_did_before_it_was_lost_is_not_called_a_theft_and_costs_no_more_
         world.vault.inject(On::path(path), Fault::answer_after(reply));
     };
     for (method, path, words) in [
-        ("wrapping-token", "sys/wrapping/unwrap", "is spent, most likely by this very request"),
+        ("wrapping-token", "sys/wrapping/unwrap", "is spent, most likely by this request"),
         ("secret-id", "auth/approle/login", "this run sent it before"),
     ] {
         let world = World::start();

@@ -187,9 +187,9 @@ fn hold_for_the_next_call(world: &World, first: &Ran, next: &Ran, method: &str, 
         // Its own job spent it: nobody is accused, and the call says when.
         code => {
             assert!(is_single_use && [77, 79].contains(&code), "{told}");
-            // Nobody but Vault knows whether a secret id is for one use.
+            // Nobody but Vault knows whether a secret ID is for one use.
             assert!(
-                ![69, 75].contains(&first.code) || first.stderr.contains("a secret id for one use is spent"),
+                ![69, 75].contains(&first.code) || first.stderr.contains("a single-use secret ID is spent"),
                 "{told}"
             );
             assert!(next.stderr.contains("; an earlier call of this job used it at 20"), "{told}");
@@ -211,7 +211,7 @@ fn private_files(world: &World) -> String {
     files.map(|file| std::fs::read_to_string(file).expect("its text")).collect()
 }
 
-/// A wrapping token or a secret id is sent again only after Vault said that it did not act, or that the token is
+/// A wrapping token or a secret ID is sent again only after Vault said that it did not act, or that the token is
 /// unspent; a credential is asked for again only after that, or after the token that asked was revoked.
 fn hold_order(requests: &[Recorded], told: &str) {
     for (index, request) in requests.iter().enumerate() {
@@ -233,7 +233,7 @@ fn hold_order(requests: &[Recorded], told: &str) {
             let is_other = request.body.is_empty() || request.body != requests[before].body;
             assert!(
                 did_not_act(requests[before].status) || between(before, &another) && is_other,
-                "a secret id was sent twice: {told}"
+                "a secret ID was sent twice: {told}"
             );
         }
         if path.contains("/apikey/")

@@ -24,9 +24,10 @@ use crate::support::parallel::each;
 use crate::support::shell::{self, Shell, Stage};
 use crate::support::{ROLE, Ran, World, moto, tool};
 
-/// As many as fit into a second in the slowest shell; each run draws others. `CI_CREDS_TEST_CASES` asks for more.
+/// A second in the slowest shell, whose cost is a process a case. Each run draws others, so that a day's runs see
+/// thousands; `CI_CREDS_TEST_CASES` asks for more at once.
 fn batch() -> usize {
-    std::env::var("CI_CREDS_TEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(120)
+    std::env::var("CI_CREDS_TEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
 }
 
 /// Any value inside the set. Most are short, so that first and last characters are often the odd ones.

@@ -157,7 +157,7 @@ fn a_rewrapped_token_is_never_unwrapped() {
         let ran = run.run();
         let words =
             ["SECURITY", "made by sys/wrapping/wrap", &format!("auth/approle/role/{ROLE}/secret-id"), "not unwrapped"];
-        ran.refused(world, 79, "spent", &words, &["incident", "secret ids", "audit log"]);
+        ran.refused(world, 79, "spent", &words, &["incident", "secret IDs", "audit log"]);
         assert_eq!(world.requests(), [LOOKUP], "{dialect}");
         assert!(world.vault.live_tokens().iter().any(|token| token.id == rewrapped), "{dialect}: it was spent");
     });
@@ -320,8 +320,13 @@ fn what_fails_behind_the_unwrap_says_that_the_token_is_spent() {
         world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "secret_id_bound_cidrs": [] }));
         let ran = world.command_as("wrapping-token", EXOSCALE);
         world.vault.inject(On::get(&format!("apikey/{ROLE}")).every(), Fault::upstream_fails("quota of keys reached"));
-        let ran =
-            ran.run().refused(world, 79, "spent", &["exoscale/apikey", "was spent on the way", "needs a new one"], &[]);
+        let ran = ran.run().refused(
+            world,
+            79,
+            "spent",
+            &["exoscale/apikey", "the wrapping token is spent: a new run needs a new one"],
+            &[],
+        );
         world.assert_nothing_left(&ran);
         assert_eq!(world.count(&format!("apikey/{ROLE}")), 1, "{dialect}");
     });
@@ -329,7 +334,7 @@ fn what_fails_behind_the_unwrap_says_that_the_token_is_spent() {
 
 #[test]
 fn what_cannot_be_used_of_a_wrapped_answer_is_told_and_to_the_next_call_that_it_is_spent() {
-    let neither = (79, "spent", "neither a login nor a secret id", "secret-id or auth/");
+    let neither = (79, "spent", "neither a login nor a secret ID", "secret-id or auth/");
     let no_token = (65, "data", "has no token", "is that the path of a login?");
     for (answer, (code, kind, words, hint)) in
         [(json!({ "data": { "other": "thing" } }), neither), (json!({ "auth": {} }), no_token)]
@@ -351,7 +356,7 @@ fn a_wrapping_token_that_the_first_attempt_spent_late_is_not_called_stolen() {
     world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::lost_race());
     let ran = world.command_as("wrapping-token", EXOSCALE).run();
     assert_eq!(world.requests(), [LOOKUP, UNWRAP, LOOKUP, UNWRAP]);
-    let ran = ran.refused(&world, 79, "spent", &["most likely by this very request"], &["new wrapping token"]);
+    let ran = ran.refused(&world, 79, "spent", &["most likely by this request"], &["new wrapping token"]);
     assert!(!ran.stderr.contains("tampered"), "{ran:?}");
 }
 
@@ -393,7 +398,7 @@ fn a_login_that_is_put_off_for_good_behind_the_unwrap_needs_a_new_token() {
         let world = World::start();
         world.vault.inject(On::path("auth/approle/login").every(), Fault::answer(Reply::error(status, text)));
         let ran = world.command_as("wrapping-token", &format!("{EXOSCALE} --retries 0")).run();
-        ran.refused(&world, 79, "spent", &[text, "was spent on the way", "needs a new one"], &[]);
+        ran.refused(&world, 79, "spent", &[text, "the wrapping token is spent: a new run needs a new one"], &[]);
         assert_eq!(world.requests(), [LOOKUP, UNWRAP, "POST auth/approle/login"]);
     }
 }
@@ -405,7 +410,13 @@ fn a_read_that_fails_behind_a_wrapped_token_needs_a_new_one_too() {
     world.vault.inject(On::path("apikey/gitlab-ci-runner").every(), Fault::upstream_fails("quota of keys reached"));
     let run = world.command(&format!("{EXOSCALE} --creation-path auth/token/create"));
     let ran = run.env("VAULT_WRAPPING_TOKEN", &wrapped).run();
-    ran.refused(&world, 79, "spent", &["exoscale/apikey", "was spent on the way", "needs a new one"], &[]);
+    ran.refused(
+        &world,
+        79,
+        "spent",
+        &["exoscale/apikey", "the wrapping token is spent: a new run needs a new one"],
+        &[],
+    );
     assert_eq!(world.vault.live_leases(), []);
 }
 

@@ -40,14 +40,14 @@ impl Stage {
         Self { vault, role_id, requests_in_all: 0, tool, folder, leases: BTreeSet::new() }
     }
 
-    /// A token that may only create secret ids of the role.
+    /// A token that may only create secret IDs of the role.
     pub(crate) fn generator_token(&self) -> String {
         let made =
             self.vault.write("auth/token/create", json!({ "policies": ["gitlab-ci-runner-secrets"], "ttl": "768h" }));
         text(&made["auth"]["client_token"])
     }
 
-    /// A wrapping token that holds a fresh secret id.
+    /// A wrapping token that holds a fresh secret ID.
     pub(crate) fn wrapping_token(&self) -> String {
         self.vault.write_wrapped(&format!("auth/approle/role/{ROLE}/secret-id"), json!({}), "60s")
     }

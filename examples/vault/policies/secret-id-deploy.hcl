@@ -1,5 +1,5 @@
-# Whoever holds a token with this policy can make secret ids of the AppRole "deploy".
-# Without the role id, which only the runners know, they open nothing.
+# A token with this policy can make secret IDs of the AppRole "deploy", and nothing else.
+# A secret ID is useless without the role ID, which only the runners know.
 path "auth/approle/role/deploy/secret-id" {
   capabilities = ["update"]
 }

@@ -24,7 +24,7 @@ pub(super) const LOOKUP_REFUSALS: [Row; 3] = [
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "the wrapping token (from {origin}) cannot be looked up ({because})",
-        change: "is sys/wrapping/lookup open on this server and in this namespace?",
+        change: "check that this server and this namespace allow sys/wrapping/lookup",
     },
 ];
 
@@ -54,8 +54,8 @@ const STOLEN_SINCE: &str = "the wrapping token (from {origin}) is not valid: exp
 
 /// Vault has one text for used, expired and never valid: only the user can tell.
 const fn stolen(says: Says, cause: &'static str) -> Row {
-    let change = "if an earlier call of this job used it, pass --cache to both; if it is an ordinary token, set VAULT_TOKEN \
-        to it; if neither, somebody else did: look for sys/wrapping/unwrap in Vault's audit log, destroy the secret ids of \
+    let change = "if an earlier call of this job used it, pass --cache to both calls; if it is an ordinary token, set VAULT_TOKEN \
+        to it; otherwise someone else used it: look for sys/wrapping/unwrap in Vault's audit log, destroy the secret IDs of \
         auth/{mount}/role/{role}, and re-run with a new token";
     Row { says, kind: Kind::Spent, cause, change }
 }

@@ -131,7 +131,7 @@ impl<'a> Outline<'a> {
                 |section: usize| self.entries.iter().any(|other| other.section == section && other.key == entry.key);
             let inherited = (0..self.sections.len()).any(|section| section != entry.section && !overridden(section));
             if !self.is_default(entry) || inherited {
-                return Err(format!("has a line {} that is no nested key", line + 1));
+                return Err(format!("has a line {} that is not a nested key", line + 1));
             }
         }
         Ok(())

@@ -303,7 +303,7 @@ impl Fault {
         Self::new("endless", Action::Endless { limit })
     }
 
-    /// Between Vault's check and its use of a single-use token or secret id, another client takes it.
+    /// Between Vault's check and its use of a single-use token or secret ID, another client takes it.
     #[must_use]
     pub fn lost_race() -> Self {
         Self::new("lost_race", Action::Stage { rival: true, upstream: None })

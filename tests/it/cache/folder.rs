@@ -1,4 +1,4 @@
-//! `ci-creds cache` and `cache clear`: what is kept is shown, given back, and cleaned away.
+//! `ci-creds cache` and `cache clear`: what is kept is shown, revoked, and cleaned away.
 
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ fn entries_that_have_ended_are_cleaned_away_by_the_next_one() {
 #[test]
 fn the_list_says_who_and_what_and_how_long_and_no_value() {
     let world = World::start();
-    assert_eq!(world.command("cache").run().ok(), "nothing is kept\n");
+    assert_eq!(world.command("cache").run().ok(), "the cache is empty\n");
     let run = world.command_as("wrapping-token", "").env("CI_JOB_ID", "77");
     with(&run, PROCESS).run().ok();
     with(&run, "aws --role 365-dev --ttl 20m --cache").run().ok();
@@ -61,7 +61,7 @@ fn the_list_says_who_and_what_and_how_long_and_no_value() {
 }
 
 #[test]
-fn clear_gives_back_what_this_login_has_and_leaves_the_rest() {
+fn clear_revokes_what_this_login_has_and_leaves_the_rest() {
     for (method, line) in [
         ("wrapping-token", EXOSCALE),
         ("id-token", EXOSCALE),
@@ -74,10 +74,13 @@ fn clear_gives_back_what_this_login_has_and_leaves_the_rest() {
         let kept = other.run().ok();
         let clear = with(&run, "cache clear");
         let text = clear.run().ok();
-        assert!(text.contains("given back: ") && text.contains("kept: 1 of other logins"), "{method}: {text}");
+        assert!(text.contains("queued: the ") && text.contains("left: 1 of other logins"), "{method}: {text}");
         assert_eq!(world.vault.live_leases().len(), 1, "{method}");
         assert_eq!(other.run().ok(), kept);
-        assert_eq!(clear.run().ok(), "kept: 1 of other logins; --all removes them, and leaves their leases to end\n");
+        assert_eq!(
+            clear.run().ok(),
+            "left: 1 of other logins; --all removes them, and their leases expire on their own\n"
+        );
         with(&run, "cache clear --all").run().ok();
         assert_eq!(entries(&world), Vec::<PathBuf>::new());
         assert_eq!(world.vault.live_leases().len(), 1, "nobody here could give that one back");
@@ -87,11 +90,11 @@ fn clear_gives_back_what_this_login_has_and_leaves_the_rest() {
 #[test]
 fn clear_needs_to_know_the_caller_only_where_something_is_kept() {
     let world = World::start();
-    assert_eq!(world.command("cache clear").run().ok(), "nothing is kept\n");
+    assert_eq!(world.command("cache clear").run().ok(), "the cache is empty\n");
     world.command_as("token", PROCESS).run().ok();
     let ran = world.command("cache clear").run().failed(78, "config");
     assert!(
-        ran.stderr.contains("1 of other logins stay: nothing to log in with") && ran.stderr.contains("--all"),
+        ran.stderr.contains("1 of other logins remain: nothing to log in with") && ran.stderr.contains("--all"),
         "{ran:?}"
     );
     assert_eq!(ran.stdout, "");
@@ -106,7 +109,7 @@ fn clear_with_a_borrowed_token_gives_the_lease_back_and_not_the_token() {
     world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
     let run = world.command_as("token", "aws --role user --via creds --format process");
     run.run().ok();
-    assert_eq!(with(&run, "cache clear").run().ok(), "given back: aws/creds/user\n");
+    assert_eq!(with(&run, "cache clear").run().ok(), "revoked: the credential of aws/creds/user\n");
     assert_eq!(world.vault.live_leases().len(), 0);
     run.run().ok();
 }
@@ -122,16 +125,18 @@ fn clear_that_reaches_no_vault_names_every_lease_and_leaves_the_login_to_the_job
     world.vault.inject(On::any().every(), Fault::answer(Reply::error(503, "Vault is sealed")));
     let clear = with(&run, "cache clear --retries 0");
     let ran = clear.run().failed(80, "leak");
-    for word in ["the lease exoscale/apikey/", "the lease aws/creds/user/", "the token of the login may be left"] {
+    for word in ["the lease exoscale/apikey/", "the lease aws/creds/user/", "not revoked: the login lives until 20"] {
         assert!(ran.stderr.contains(word), "{word}: {ran:?}");
     }
     // Nothing helps against what STS made: that is told as ever, and no reason to keep it.
-    assert!(ran.stdout.starts_with(&format!("removed: {READ}; it cannot be taken back")), "{ran:?}");
+    assert!(ran.stdout.contains(&format!("cannot be revoked: the credential of {READ} lives until 20")), "{ran:?}");
     assert_eq!(entries(&world).len(), 3);
     world.vault.clear_faults();
     with(&run, PROCESS).run().ok();
-    let text = clear.run().ok();
-    assert_eq!(text.matches("given back: ").count(), 3, "{text}");
+    let cleared = clear.run().ok();
+    assert!(cleared.contains(READ) && !cleared.contains("not revoked"), "{cleared}");
+    assert_eq!(cleared.matches("queued: the ").count(), 2, "{cleared}");
+    assert!(cleared.contains("revoked: the login\n"), "{cleared}");
     assert_eq!(world.count("sys/wrapping/unwrap"), 1);
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
@@ -147,26 +152,26 @@ fn clear_that_reaches_no_vault_does_not_call_a_leak_what_has_ended() {
     let Some(ran) = later(&clear, "+6m") else { return };
     // The login lives on, and the key does not.
     let ran = ran.failed(80, "leak");
-    assert!(!ran.stderr.contains("exoscale/apikey") && ran.stderr.contains("the token of the login"), "{ran:?}");
-    assert_eq!(ran.stdout, format!("removed: exoscale/apikey/{ROLE}; it had ended\n"));
+    assert!(!ran.stderr.contains("exoscale/apikey") && ran.stderr.contains("the login lives until"), "{ran:?}");
+    assert_eq!(ran.stdout, format!("removed: the credential of exoscale/apikey/{ROLE}; it had expired\n"));
     let text = later(&clear, "+16m").expect("faketime").ok();
-    assert_eq!(text, "removed: the login; it had ended\n");
+    assert_eq!(text, "removed: the login; it had expired\n");
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn a_batch_login_lives_on_and_is_not_called_given_back() {
+fn a_batch_login_lives_on_and_is_not_called_revoked() {
     let world = World::start();
     world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_type": "batch" }));
     let run = world.command_as("secret-id", PROCESS);
     run.run().ok();
-    let text = with(&run, "cache clear").run().ok();
-    assert!(text.contains("removed: the login; it cannot be taken back, and lives until 20"), "{text}");
+    let ran = with(&run, "cache clear").run().failed(80, "leak");
+    assert!(ran.stderr.contains("cannot be revoked: the login lives until 20"), "{ran:?}");
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn clear_all_removes_also_what_it_could_not_give_back_and_what_it_cannot_read() {
+fn clear_all_also_removes_what_it_could_not_revoke_and_what_it_cannot_read() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::start();
     let run = world.command_as("token", "aws --role user --via creds --format process");
@@ -192,7 +197,7 @@ fn clear_all_removes_also_what_it_could_not_give_back_and_what_it_cannot_read() 
 }
 
 #[test]
-fn what_was_kept_in_another_sessions_folder_is_shown_and_given_back_too() {
+fn what_is_cached_in_another_sessions_folder_is_listed_and_revoked_too() {
     let world = World::start();
     let session = world.path("session");
     std::fs::create_dir(&session).expect("a folder");
@@ -207,7 +212,7 @@ fn what_was_kept_in_another_sessions_folder_is_shown_and_given_back_too() {
 }
 
 #[test]
-fn what_cannot_be_given_back_is_told_and_stays_in_the_list() {
+fn what_cannot_be_revoked_is_reported_and_stays_in_the_list() {
     let world = World::start();
     let run = world.command_as("token", "aws --role user --via creds --format process");
     run.run().ok();
@@ -218,12 +223,13 @@ fn what_cannot_be_given_back_is_told_and_stays_in_the_list() {
     run.run().ok();
     let text = with(&run, "cache clear").run();
     assert_eq!(text.code, 80);
-    // STS credentials cannot be taken back by anybody: that is said, and no error.
+    // STS credentials cannot be revoked by anybody: that is said, and no reason to keep them.
+    assert!(text.stdout.contains(&format!("cannot be revoked: the credential of {READ}")), "{text:?}");
     assert_eq!(entries(&world).len(), 1, "{text:?}");
 }
 
 #[test]
-fn everything_that_cannot_be_given_back_is_told_and_the_login_too() {
+fn everything_that_cannot_be_revoked_is_reported_and_the_login_too() {
     let world = World::start();
     // Neither the token nor a lease may be revoked.
     world.vault.write("sys/policies/acl/default", json!({ "policy": "path \"none\" { capabilities = [\"read\"] }" }));
@@ -233,11 +239,10 @@ fn everything_that_cannot_be_given_back_is_told_and_the_login_too() {
         with(&run, line).run().ok();
     }
     let ran = with(&run, "cache clear").run().failed(80, "leak");
-    for what in
-        ["the token of the login may be left, until 20", "the lease aws/creds/user/", "the lease exoscale/apikey/"]
-    {
+    for what in ["not revoked: the login lives until 20", "the lease aws/creds/user/", "the lease exoscale/apikey/"] {
         assert!(ran.stderr.contains(what), "{what}: {ran:?}");
     }
-    assert!(ran.stdout.starts_with("removed: aws/sts/365-dev") && ran.stdout.lines().count() == 1, "{ran:?}");
+    assert!(ran.stdout.starts_with("cannot be revoked: the credential of aws/sts/365-dev"), "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
     assert_eq!((entries(&world).len(), world.vault.live_leases().len()), (3, 3));
 }

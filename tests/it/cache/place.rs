@@ -17,9 +17,10 @@ pub(super) fn folder(world: &World) -> PathBuf {
     world.home().join(".cache/ci-creds")
 }
 
-/// What is kept: every file but the locks.
+/// What is kept: every file but the locks and the states of jobs.
 pub(super) fn entries(world: &World) -> Vec<PathBuf> {
-    files(world).into_iter().filter(|path| !name(path).starts_with("lock-")).collect()
+    let is_entry = |path: &PathBuf| !["lock-", "job-"].iter().any(|start| name(path).starts_with(start));
+    files(world).into_iter().filter(is_entry).collect()
 }
 
 pub(super) fn files(world: &World) -> Vec<PathBuf> {
@@ -99,7 +100,7 @@ fn the_sessions_own_folder_is_taken_where_there_is_one_and_nothing_is_kept_in_th
         .command_as("token", &format!("{PROCESS} -v"))
         .env("CI_PROJECT_DIR", &world.path("checkout").display().to_string());
     let ran = run.run();
-    assert!(ran.stderr.contains("the cache folder lies in the checkout"), "{ran:?}");
+    assert!(ran.stderr.contains("the cache folder is in the checkout"), "{ran:?}");
     run.run().ok();
     // A link that leads into it is no way around.
     let checkout = world.home().display().to_string();
@@ -235,7 +236,7 @@ fn a_link_that_is_swapped_in_a_thousand_times_while_we_run_leads_nobody_to_its_v
 
 // check: 9
 #[test]
-fn a_folder_that_others_can_enter_or_own_is_not_used_and_not_mended() {
+fn a_folder_that_others_can_enter_or_own_is_not_used_and_not_changed() {
     let cases = vec!["open", "symlink", "file", "foreign"];
     each(cases, |what| {
         let world = World::start();
@@ -279,7 +280,7 @@ fn a_folder_that_others_can_enter_or_own_is_not_used_and_not_mended() {
 }
 
 #[test]
-fn a_single_use_secret_that_is_spent_because_nothing_can_be_kept_is_told_as_that() {
+fn a_single_use_secret_that_is_spent_without_a_cache_is_reported_as_that() {
     for method in ["wrapping-token", "secret-id"] {
         let world = World::start();
         std::fs::write(world.home().join(".cache"), "").expect("a file where the folder would be");
@@ -288,7 +289,7 @@ fn a_single_use_secret_that_is_spent_because_nothing_can_be_kept_is_told_as_that
         let ran = run.run();
         assert!(ran.code == 79 || ran.code == 77, "{ran:?}");
         assert!(
-            ran.stderr.contains("; nothing can be kept here, so an earlier call of this job may have spent it"),
+            ran.stderr.contains("; the cache cannot be used here, so an earlier call of this job may have spent it"),
             "{ran:?}"
         );
         assert!(ran.stderr.contains("XDG_RUNTIME_DIR"), "{ran:?}");

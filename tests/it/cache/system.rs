@@ -8,13 +8,15 @@ use super::{PROCESS, READ, with};
 use crate::support::parallel::each;
 use crate::support::{Ran, Run, World, tool};
 
-/// Runs it with these calls of the system failing.
+/// Runs it with these calls of the system failing, stopped at no other.
 fn broken(world: &World, run: &Run, inject: &str) -> Option<Ran> {
     if !tool::is_root("the program's memory is closed to strace") {
         return None;
     }
     let mut command = Command::new(tool::find("strace")?);
-    command.args(["-f", "-e", &format!("inject={inject}"), "-o"]).arg(world.path("strace"));
+    let calls = inject.split(':').next().unwrap_or(inject);
+    command.args(["--seccomp-bpf", "-f", "-e", &format!("trace={calls}"), "-e", &format!("inject={inject}"), "-o"]);
+    command.arg(world.path("strace"));
     command.arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments).env_clear().envs(run.variables());
     Some(Ran::of(command))
 }
@@ -76,7 +78,7 @@ fn whichever_call_fails_the_credential_is_delivered_and_the_old_entry_is_whole()
 
 // check: 23
 #[test]
-fn on_a_disk_that_is_full_nothing_is_kept_and_nothing_of_it_left() {
+fn on_a_full_disk_nothing_is_cached_and_no_part_of_a_file_left() {
     let world = World::start();
     let script = format!("ulimit -f 0; exec \"$0\" {PROCESS} -v");
     let run = world.command_as("token", PROCESS);

@@ -29,7 +29,7 @@ fn holder(world: &World, run: &Run) -> Child {
 
 // check: 7
 #[test]
-fn who_waits_for_a_holder_that_hangs_ends_as_temporary_and_names_the_lock() {
+fn a_call_that_waits_for_a_hanging_holder_ends_as_temporary_and_names_the_lock() {
     let world = World::start();
     let run = world.command_as("token", PROCESS);
     let mut child = holder(&world, &run);
@@ -100,7 +100,7 @@ fn a_call_that_a_signal_ended_leaves_word_of_the_single_use_secret_that_it_spent
 }
 
 #[test]
-fn nobody_makes_a_key_with_a_login_that_a_signal_is_giving_back() {
+fn no_key_is_made_with_a_login_that_is_revoked_after_a_signal() {
     let world = World::start();
     let run = world.command_as("wrapping-token", "aws --role user --via creds --format process");
     let Some(strace) = tool::find("strace").filter(|_| tool::is_root("the program's memory is closed to strace"))

@@ -75,7 +75,7 @@ fn while_there_is_no_new_one_the_old_one_is_handed_out_and_vault_left_alone_for_
         assert_eq!(world.count(READ), reads, "{offset}: {:?}", world.requests());
     }
     let told = later(&with(&run, &format!("{PROCESS} -v")), "+13m").expect("faketime");
-    assert!(told.stderr.contains("the kept credential is used, for there is no new one: "), "{told:?}");
+    assert!(told.stderr.contains("using the cached credential, because there is no new one: "), "{told:?}");
 }
 
 #[test]

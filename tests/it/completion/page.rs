@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 6] = [
+const DESCRIPTIONS: [(&str, &str); 8] = [
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -85,10 +85,24 @@ const DESCRIPTIONS: [(&str, &str); 6] = [
     ),
     ("completions", "ci-creds completions prints a script that completes commands, flags, values, files and profiles."),
     ("man", "ci-creds man prints a manual page in roff. Without a command, it prints the page of the program."),
+    (
+        "exec",
+        "ci-creds exec logs in once, reads one credential for each PROVIDER, and runs COMMAND with them in its environment. The \
+         provider vault hands over the Vault token itself. ci-creds renews the leases while the command runs, and revokes \
+         them and its own login when the command ends.\n\
+         The command keeps the terminal and the process group of ci-creds, and gets each signal once. It gets no secret and no \
+         setting of ci-creds.",
+    ),
+    (
+        "revoke",
+        "ci-creds revoke revokes every credential and every login that the calls of this job noted or cached: in after_script, in \
+         another shell or another container. It never revokes a Vault token that you supply. It prints nothing if there is \
+         nothing to do.",
+    ),
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 14] = [
+const EXAMPLES: [(&str, &str, &str); 18] = [
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
@@ -127,6 +141,14 @@ const EXAMPLES: [(&str, &str, &str); 14] = [
     ("cache", "ci-creds cache clear", "In after_script: end what the job has cached."),
     ("completions", "ci-creds completions bash > /etc/bash_completion.d/ci-creds", "Install the script of bash."),
     ("man", "ci-creds man aws | man -l -", "Read the page of ci-creds aws."),
+    (
+        "exec",
+        "ci-creds exec exoscale --role deploy -- terraform apply",
+        "Run a command with an API key that is revoked when it ends.",
+    ),
+    ("exec", "ci-creds exec vault -- vault kv get secret/app", "Run a command with the Vault token of the login."),
+    ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
+    ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
 ];
 
 /// The files that are read or written, and when.
@@ -379,7 +401,13 @@ fn of_command(program: &Command, command: &Command) -> String {
         "Each option names the variables that say the same. ci-creds(1) lists all variables and files.",
     ));
     section(&mut page, "EXIT STATUS");
-    page.push_str(&paragraph("The exit code is 0 after a success. ci-creds(1) lists the other codes."));
+    page.push_str(&paragraph(if name == "exec" {
+        "The exit code is that of COMMAND. If a signal ends COMMAND, it ends ci-creds too. The code is 125 if ci-creds failed \
+         before COMMAND started, 126 if COMMAND cannot be run, and 127 if there is none. With --strict-revoke it is 80 if a \
+         revocation failed."
+    } else {
+        "The exit code is 0 after a success. ci-creds(1) lists the other codes."
+    }));
     examples(&mut page, name);
     see_also(&mut page, program, Some(name));
     page

@@ -76,7 +76,7 @@ fn encode(arguments: FuncArgs) -> Result<hcl::Value, String> {
 fn requests(kind: &str, mut values: Map<String, Value>) -> Vec<(String, Value)> {
     let mut take = |name: &str| {
         let value = values.remove(name).unwrap_or_else(|| panic!("{kind} without {name}"));
-        value.as_str().unwrap_or_else(|| panic!("{kind}: {name} is not a text")).to_owned()
+        value.as_str().unwrap_or_else(|| panic!("{kind}: {name} is not a string")).to_owned()
     };
     let typed = |name: &str| json!({ "type": name });
     match kind {

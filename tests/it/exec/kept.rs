@@ -165,6 +165,20 @@ fn a_leash_ends_the_keys_of_a_job_that_was_killed() {
 }
 
 #[test]
+fn what_is_told_of_an_end_counts_every_renewal() {
+    let world = World::start();
+    world.vault.inject(On::path("revoke-self").every(), Fault::answer(Reply::error(500, "broken")));
+    for (flags, seconds) in [("--leash 30s", 30), ("--leash off --ttl 10m", 600)] {
+        let now = jiff::Timestamp::now();
+        let ran = shell(&world, &format!("{EXOSCALE} {flags}"), "exit 0").run();
+        let line = ran.stderr.lines().find(|line| line.contains("not revoked: the credential")).expect("a line");
+        let end: jiff::Timestamp = line.rsplit(' ').next().expect("a word").parse().expect("a time");
+        let left = end.duration_since(now).as_secs();
+        assert!((seconds - 1..=seconds + 10).contains(&left), "{flags}: {left} {ran:?}");
+    }
+}
+
+#[test]
 fn a_leash_is_renewed_at_every_third_while_the_command_runs() {
     let world = World::start();
     let mut child =

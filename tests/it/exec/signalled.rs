@@ -50,8 +50,18 @@ pub struct Counted {
 
 impl Counted {
     pub fn start(world: &World, python: &Path) -> Self {
+        Self::start_by(world, python, None)
+    }
+
+    /// By way of a loader, if there is one.
+    fn start_by(world: &World, python: &Path, loader: Option<&Path>) -> Self {
         let words: Vec<_> = [python.to_str().expect("a path"), "-c", COUNTER].into_iter().chain(COUNTED).collect();
-        let mut command = exec(world, "secret-id", EXOSCALE, &words).to_command();
+        let mut run = exec(world, "secret-id", EXOSCALE, &words);
+        if let Some(loader) = loader {
+            run.arguments.insert(0, env!("CARGO_BIN_EXE_ci-creds").to_owned());
+            run = run.of(loader);
+        }
+        let mut command = run.to_command();
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut wrapper = command.spawn().expect("a child");
         let stdin = wrapper.stdin.take();
@@ -236,6 +246,13 @@ fn nothing_of_ours_outlives_the_command_or_us() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let canary = canaries()[0];
+    // By what Jenkins knows its processes it is known too, and it has nothing else of the job's.
+    if let Ok(environment) = std::fs::read(format!("/proc/{canary}/environ")) {
+        let text = String::from_utf8_lossy(&environment);
+        let names: Vec<_> = text.split('\0').filter_map(|pair| pair.split('=').next()).collect();
+        assert!(names.contains(&"HOME"), "{names:?}");
+        assert!(!names.iter().any(|name| name.starts_with("EXOSCALE_API") || *name == "VAULT_SECRET_ID"), "{names:?}");
+    }
     kill_process(job.pid(), Signal::KILL).expect("sent");
     let begun = Instant::now();
     while is_running(canary) {
@@ -283,6 +300,22 @@ fn a_storm_of_hangups_does_not_end_us_and_the_last_one_is_not_lost() {
     // Signals of one kind that wait are one.
     assert!((1..=200).contains(&got.len()) && got.iter().all(|name| name == "SIGHUP"), "{got:?}");
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn without_a_second_process_of_ours_a_signal_to_us_alone_reaches_the_command_too() {
+    let Some(python) = tool::find("python3") else { return };
+    let loader = Path::new("/lib64/ld-linux-x86-64.so.2");
+    if !loader.exists() {
+        return tool::miss("the loader", "is elsewhere on this machine");
+    }
+    let world = World::start();
+    // Started by its loader, the program cannot be started a second time.
+    let job = Counted::start_by(&world, &python, Some(loader));
+    assert_eq!(job.processes().len(), 2);
+    kill_process(job.pid(), Signal::TERM).expect("sent");
+    let (got, status) = job.end();
+    assert_eq!((got, status.code()), (vec!["SIGTERM".to_owned()], Some(0)));
 }
 
 #[test]

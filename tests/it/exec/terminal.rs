@@ -27,7 +27,7 @@ impl Terminal {
     /// Runs the words under `setsid`, which makes the terminal theirs. `None` where that is not installed.
     fn run(words: &[&str], run: &Run) -> Option<Self> {
         let setsid = tool::find("setsid")?;
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&master).expect("granted");
         unlockpt(&master).expect("unlocked");
         let name = ptsname(&master, Vec::new()).expect("its name");
@@ -78,6 +78,14 @@ impl Terminal {
             open.extend(super::signalled::children(pid));
         }
         panic!("there is no {word}");
+    }
+}
+
+/// Hangs up: the kernel ends what still runs at the terminal.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -193,7 +193,7 @@ fn a_file_that_botocore_could_not_read_is_refused_by_its_line_before_any_request
         (b"[a]\nk = 1\nK: 2\n", "the key of line 3 twice"),
         (b"[a]\nSw0rdfish\n", "line 2 that is neither a section nor a key"),
         (b"k = v\n[a]\n", "no section before line 1"),
-        (b"[a]\n[ ci-creds ]\n", "line 2 that some SDKs take for"),
+        (b"[a]\n[ ci-creds ]\n", "line 2 that some SDKs read as"),
         (b"[DEFAULT]\naws_session_token = x\n", "line 2"),
     ];
     for (text, expected) in cases {
@@ -234,7 +234,7 @@ fn a_file_in_the_checkout_or_without_a_folder_is_refused_with_what_to_do() {
     stopped(run(".."), &world, (73, "create"), &["has no name"]);
     stopped(run(""), &world, (64, "usage"), &["--file is empty"]);
     for name in ["a b", "a'b", "a$b", "a;b", "é", "a\nb", "*"] {
-        stopped(run(&folder.join(name).display().to_string()), &world, (64, "usage"), &["a shell acts on"]);
+        stopped(run(&folder.join(name).display().to_string()), &world, (64, "usage"), &["a shell interprets"]);
     }
     assert_eq!(names(&checkout), ["file"]);
     assert_eq!(names(&folder), ["link"]);

@@ -33,10 +33,14 @@ fn job(world: &World) -> Run {
     world.command_as("id-token", &format!("aws --role user --via creds --file {}", path.display()))
 }
 
-/// The run under strace, which lets its calls end as told.
-fn injected(world: &World, run: &Run, strace: &Path, inject: &str) -> Ran {
+/// The run under strace, which lets these calls end as told and stops it at no other.
+fn injected(world: &World, run: &Run, strace: &Path, calls: &str, how: &str) -> Ran {
     let mut command = Command::new(strace);
-    command.args(["-f", "-e", inject, "-o"]).arg(world.path("strace"));
+    let calls = optional(calls);
+    // With the filter strace sends no signal.
+    let filter: &[&str] = if how.starts_with("signal=") { &[] } else { &["--seccomp-bpf"] };
+    command.args(filter).args(["-f", "-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:{how}"), "-o"]);
+    command.arg(world.path("strace"));
     command.arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments);
     command.env_clear().envs(run.variables()).stdin(Stdio::null());
     Ran::of(command)
@@ -74,14 +78,14 @@ fn is_new(text: &str) -> bool {
 
 // check: 23
 #[test]
-fn whichever_call_fails_the_file_is_old_or_new_and_what_was_minted_is_given_back() {
+fn whichever_call_fails_the_file_is_old_or_new_and_the_credential_is_revoked() {
     let Some(strace) = strace() else { return };
     let cases: Vec<_> = FAILING.into_iter().flat_map(|call| (1..=call.2).map(move |number| (call, number))).collect();
     let failed = std::sync::Mutex::new(std::collections::BTreeSet::new());
     each(cases, |((calls, error, _), number)| {
         let world = World::start();
         let run = job(&world);
-        let ran = injected(&world, &run, &strace, &format!("inject={}:error={error}:when={number}", optional(calls)));
+        let ran = injected(&world, &run, &strace, calls, &format!("error={error}:when={number}"));
         let told = format!("{calls} {error} {number}: {ran:?}");
         // The runtime wakes itself by a counter of the kernel's, which no disk can fail.
         let log = std::fs::read_to_string(world.path("strace")).expect("the calls");
@@ -125,7 +129,7 @@ fn killed_at_any_call_of_the_edit_a_run_leaves_the_old_file_or_the_new_one() {
     each(cases, |(calls, number)| {
         let world = World::start();
         let run = job(&world);
-        let ran = injected(&world, &run, &strace, &format!("inject={}:signal=KILL:when={number}", optional(calls)));
+        let ran = injected(&world, &run, &strace, calls, &format!("signal=KILL:when={number}"));
         let path = folder(&world).join("credentials");
         let new = is_new(&std::fs::read_to_string(&path).expect("the file"));
         let left = names(&folder(&world)).len() > 2;
@@ -187,12 +191,12 @@ fn lock(world: &World) -> File {
 }
 
 #[test]
-fn a_lock_that_is_never_given_back_ends_the_run_by_its_name_and_gives_the_lease_back() {
+fn a_lock_that_is_never_released_ends_the_run_names_itself_and_revokes_the_lease() {
     let world = World::start();
     let run = job(&world).arg("--timeout").arg("2s");
     let held = lock(&world);
     let path = folder(&world).join("credentials.lock").display().to_string();
-    let ran = run.run().refused(&world, 75, "temporary", &[&path, "another process holds"], &["fuser", &path]);
+    let ran = run.run().refused(&world, 75, "temporary", &[&path, "another process keeps the lock"], &["fuser", &path]);
     assert_eq!(world.vault.minted().len(), 1);
     world.assert_nothing_left(&ran);
     assert!(!is_new(&std::fs::read_to_string(folder(&world).join("credentials")).expect("the file")));
@@ -204,7 +208,7 @@ fn a_lock_that_is_never_given_back_ends_the_run_by_its_name_and_gives_the_lease_
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_lock_that_is_given_back_is_waited_for_and_a_signal_ends_the_wait() {
+fn a_lock_that_is_released_is_waited_for_and_a_signal_ends_the_wait() {
     for signal in [None, Some("TERM")] {
         let world = World::start();
         let run = job(&world);

@@ -10,7 +10,7 @@ use super::engine::Engine;
 use crate::support::{METHODS, Ran, Run, exports, text};
 
 #[test]
-fn a_key_of_a_real_engine_opens_its_cloud_until_it_is_given_back() {
+fn a_key_of_a_real_engine_opens_its_cloud_until_it_is_revoked() {
     let Some(engine) = Engine::start("opened", true) else { return };
     for method in METHODS {
         let role = format!("opened{}", method.replace('-', ""));
@@ -126,7 +126,7 @@ fn a_login_for_one_request_asks_for_no_key_and_one_for_two_gets_it() {
     let uses = |number: u32| engine.operator().write("auth/approle/role/counted", &json!({ "token_num_uses": number }));
     uses(1);
     let ran = engine.job("secret-id", "countedone").run().failed(78, "config");
-    assert!(ran.stderr.contains("good for one request") && ran.stderr.contains("token_num_uses"), "{ran:?}");
+    assert!(ran.stderr.contains("limited to one request") && ran.stderr.contains("token_num_uses"), "{ran:?}");
     assert_eq!((engine.users("countedone"), engine.leases("countedone")), (vec![], vec![]));
     for number in [2, 3] {
         uses(number);

@@ -31,7 +31,7 @@ fn a_secret_id_that_a_real_server_refuses_for_its_address_is_good_for_another_ru
 }
 
 #[test]
-fn a_claim_that_a_real_role_asks_for_in_vain_is_told_by_the_setting_that_asks_for_it() {
+fn a_claim_that_a_real_role_misses_is_reported_by_the_setting_that_asks_for_it() {
     let Some(server) = Server::shared() else { return };
     let site = Site::on(server, "claims", POLICY);
     let path = "auth/gitlab/role/claims";

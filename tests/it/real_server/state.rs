@@ -12,7 +12,7 @@ use crate::state::{run_at_once, storm};
 use crate::support::{METHODS, ROLE, Ran, Run, parallel};
 
 #[test]
-fn a_sealed_server_is_told_by_name_to_every_identity() {
+fn a_sealed_server_is_reported_as_that_to_every_identity() {
     // Nobody else could go on with it.
     let Some(server) = Server::start() else { return };
     prepare(&server.operator);
@@ -40,7 +40,7 @@ fn a_quota_that_is_used_up_is_named_with_its_path_and_nothing_is_spent() {
     refused(ran, (75, "temporary"), &["429", "auth/approle/login", "rate limit quota exceeded"]);
     let (status, _) = server.operator.send("DELETE", "sys/quotas/rate-limit/limited", &[], &json!(null));
     assert_eq!(status, 204);
-    // The secret id was for one use, and still is.
+    // The secret ID was for one use, and still is.
     run.run().ok();
 }
 

@@ -70,7 +70,7 @@ fn a_wrapping_token_that_was_not_made_for_this_role_is_never_unwrapped() {
         ("auth/token/create", &json!({ "policies": ["foreign"] })),
     ] {
         let token = operator.wrap(path, body);
-        // A secret id of another AppRole is more often a wrong name than a theft.
+        // A secret ID of another AppRole is more often a wrong name than a theft.
         let (end, word) = if path.contains("foreign-other") {
             ((78, "config"), "VAULT_APPROLE_ROLE")
         } else {

@@ -20,7 +20,7 @@ pub fn all(known: &Promises, seen: &Seen<'_>) -> Held {
 }
 
 /// A wrapping token is sent to be unwrapped again only after Vault said that it did not act, or that the token is
-/// unspent; a secret id, by the same call, only after the former.
+/// unspent; a secret ID, by the same call, only after the former.
 fn a_single_use_secret_is_spent_once(seen: &Seen<'_>) -> Held {
     let secret = &seen.person.secret;
     let requests = seen.ground.requests();
@@ -151,7 +151,7 @@ fn an_old_one_is_better_than_none(known: &Promises, seen: &Seen<'_>) -> Held {
 /// 69 and 75 are what a pipeline retries by.
 fn another_run_is_advised_only_where_it_can_help(known: &Promises, seen: &Seen<'_>) -> Held {
     for Ending { ran, .. } in seen.endings.iter().filter(|ending| [69, 75].contains(&ending.ran.code)) {
-        // Nobody but Vault knows whether a secret id is for one use: there it is said in words.
+        // Nobody but Vault knows whether a secret ID is for one use: there it is said in words.
         let is_told = seen.person.method == "secret-id" && ran.stderr.contains("is spent by now");
         let is_over = seen.person.method == "id-token" && seen.person.ends <= seen.after.vault + SLACK;
         // Vault said that the token of the login is none.

@@ -202,7 +202,7 @@ impl Promises {
         let excused = is_over || self.ended_elsewhere.contains(key) || seen.may_have_ended_each_other();
         must(is_alive || excused, || format!("{key} was handed out dead"))?;
         let Some(announced) = ending.announced() else { return Ok(()) };
-        must(announced > seen.before.callers, || format!("{key} was handed out when it had ended"))?;
+        must(announced > seen.before.callers, || format!("{key} was handed out when it had expired"))?;
         must(end.is_none_or(|end| announced <= *end), || format!("{key} ends at {end:?}, before it is said to"))
     }
 

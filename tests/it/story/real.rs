@@ -54,7 +54,7 @@ impl Real {
         // It lives as long as the server that all share.
         let operator: &'static Operator = Box::leak(Box::new(server.operator.make_namespace(name)));
         prepare_logins(operator);
-        // Five wrong secret ids, of whomever, would lock the role for everybody.
+        // Five wrong secret IDs, of whomever, would lock the role for everybody.
         operator.write("sys/auth/approle/tune", &json!({ "user_lockout_config": { "lockout_disable": true } }));
         let may_revoke = random.one_in(2);
         let mut policy = "path \"exoscale/apikey/*\" { capabilities = [\"read\"] }\n\

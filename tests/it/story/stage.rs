@@ -194,7 +194,7 @@ impl Stage {
             all[before.requests..].iter().map(|request| format!("{} {}", request.method, request.path)).collect();
         let _ = write!(self.notes, " {asked:?}");
         let person = &self.people[call.who];
-        // Five wrong secret ids, of whomever, and the role is locked for everybody.
+        // Five wrong secret IDs, of whomever, and the role is locked for everybody.
         let is_locked = all[before.requests..]
             .iter()
             .any(|request| request.path.ends_with("approle/login") && request.status == Some(403));
@@ -225,7 +225,8 @@ impl Stage {
             (false, true) => self.ground.patience(),
             (false, false) => "",
         };
-        let line = format!("{}{cache} --retries {}{limit}", request.line, call.retries);
+        // The stories are the cache's: what a job's state notes is revoked although it is not cached.
+        let line = format!("{}{cache} --no-keep-state --retries {}{limit}", request.line, call.retries);
         let mut run = self.people[call.who].run.clone();
         run.arguments = line.split_whitespace().map(str::to_owned).collect();
         let mut command = self.clock.set(run.to_command(), self.passed, self.lag);

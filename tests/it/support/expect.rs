@@ -23,7 +23,7 @@ impl World {
         };
         let is_key = |text: &str| ["EXO", "AKIA", "ASIA"].iter().any(|prefix| text.starts_with(prefix));
         let is_session = |text: &str| text.starts_with("FQoGZXIvYXdzEBYaD");
-        // No token of Vault's and no secret id is of these lengths.
+        // No token of Vault's and no secret ID is of these lengths.
         let is_secret = |text: &str| [40, 43].contains(&text.len()) && !is_session(text);
         Minted {
             key: one("access key", &is_key),

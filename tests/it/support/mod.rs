@@ -95,18 +95,18 @@ impl World {
         self.command(line).env("WORKSPACE", &self.path("work").display().to_string())
     }
 
-    /// A fresh secret id.
+    /// A fresh secret ID.
     pub fn secret_id(&self) -> String {
         let answer = self.vault.write(&format!("auth/approle/role/{ROLE}/secret-id"), json!({}));
         text(&answer["data"]["secret_id"])
     }
 
-    /// A wrapping token that holds a fresh secret id.
+    /// A wrapping token that holds a fresh secret ID.
     pub fn wrapping_token(&self) -> String {
         self.vault.write_wrapped(&format!("auth/approle/role/{ROLE}/secret-id"), json!({}), "60s")
     }
 
-    /// A namespace of `OpenBao` with an AppRole and an engine of its own; the role id.
+    /// A namespace of `OpenBao` with an AppRole and an engine of its own; the role ID.
     pub fn make_namespace(&self, name: &str) -> String {
         let policy = format!("path \"exoscale/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}");
         self.vault.write(&format!("sys/namespaces/{name}"), json!({}));
@@ -123,7 +123,7 @@ impl World {
         text(&self.vault.read(&format!("{name}/auth/approle/role/{ROLE}/role-id"))["data"]["role_id"])
     }
 
-    /// A token that may only create secret ids.
+    /// A token that may only create secret IDs.
     pub fn generator_token(&self) -> String {
         self.token("generator")
     }

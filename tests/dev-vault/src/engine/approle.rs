@@ -1,4 +1,4 @@
-//! The AppRole auth method: roles and `login`. Secret ids are made in `secret_id`.
+//! The AppRole auth method: roles and `login`. Secret IDs are made in `secret_id`.
 //!
 //! The order inside `login` is Vault's and matters: a use is gone before the address is looked at.
 
@@ -15,7 +15,7 @@ use crate::core::response::{Failure, Grant, Outcome, Response, TokenParams};
 use crate::dialect::Dialect;
 use crate::random;
 
-/// Vault's user lockout: so many failures within the window lock the role id for as long.
+/// Vault's user lockout: so many failures within the window lock the role ID for as long.
 const LOCKOUT_THRESHOLD: u32 = 5;
 const LOCKOUT: Duration = Duration::from_secs(15 * 60);
 
@@ -31,7 +31,7 @@ pub(super) struct Role {
     failures: Failures,
 }
 
-/// Failed logins with a known role id.
+/// Failed logins with a known role ID.
 #[derive(Debug, Clone, Default)]
 struct Failures {
     count: u32,
@@ -179,7 +179,7 @@ impl AppRole {
         }
         let used = role.use_secret_id(&secret_id, call);
         match &used {
-            // Only a wrong secret id counts as a failed guess.
+            // Only a wrong secret ID counts as a failed guess.
             Err(failure) if failure.errors[0].starts_with("invalid ") => role.failures.add(call.now),
             Err(_) => {}
             Ok(_) => role.failures = Failures::default(),
@@ -259,7 +259,7 @@ impl Role {
         }))
     }
 
-    /// Spends one use of a secret id, then checks the addresses; OpenBao the other way round.
+    /// Spends one use of a secret ID, then checks the addresses; OpenBao the other way round.
     fn use_secret_id(&mut self, value: &str, call: &Call<'_>) -> Result<Option<SecretId>, Failure> {
         let address = call.request.remote;
         let refused = |rest: &str| Failure::bad_request(format!("source address \"{address}\" unauthorized {rest}"));

@@ -1,4 +1,4 @@
-//! Secret ids of an AppRole: their making, their uses, their end.
+//! Secret IDs of an AppRole: their making, their uses, their end.
 
 use std::time::{Duration, SystemTime};
 

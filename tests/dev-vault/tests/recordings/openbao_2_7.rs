@@ -27,7 +27,7 @@ pub const NOT_PLAYED: [(&str, &str); 10] = [
 
 const SECRET_ID: &str = "auth/approle/role/gitlab-ci-runner/secret-id";
 const ROOT: &str = "s.qFXgUiev4fslv3yctodAajLq";
-/// The role ids of the recording by their roles.
+/// The role IDs of the recording by their roles.
 const ROLE_IDS: [(&str, &str); 6] = [
     ("gitlab-ci-runner", "2307a2e9-fed5-be0a-ff08-b1c5bb8ea264"),
     ("batch", "04a1ebf0-c8d7-2fc5-ef9a-146e23a36b5c"),

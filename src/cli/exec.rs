@@ -1,0 +1,117 @@
+//! The flags of `ci-creds exec`: those of every cloud's command at once, and how long the credentials live.
+
+use std::ffi::OsString;
+
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, argument};
+use crate::provider::CLOUDS;
+use crate::provider::cloud::{Cloud, Setting};
+
+/// What `exec` is for, in the list of commands and at the head of its own help.
+pub(super) const EXEC: &str = "Run a command with credentials that expire with it";
+
+/// The provider of `exec` that hands over the Vault token itself.
+const VAULT: &str = "vault";
+
+/// `ci-creds exec`.
+pub struct ExecFlags {
+    /// Which credentials.
+    pub wanted: Vec<CredentialFlags>,
+    /// Whether the command gets the Vault token.
+    pub vault: bool,
+    /// A cloud's setting that was given for none of the clouds that were named.
+    pub stray_setting: Option<(&'static Setting, &'static Cloud)>,
+    /// How long the credentials must last.
+    pub ttl: Option<String>,
+    /// How long they live when this process cannot end them.
+    pub leash: Option<String>,
+    /// Whether the exit code tells of what was not revoked.
+    pub strict_revoke: bool,
+    /// Who the job is.
+    pub login: LoginFlags,
+    /// How Vault is reached.
+    pub connection: ConnectionFlags,
+    /// The command, its arguments behind it.
+    pub command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct Providers {
+    /// Whose credentials the command gets
+    #[arg(value_name = "PROVIDER", required = true, num_args = 1.., value_parser = providers())]
+    providers: Vec<String>,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true, num_args = 1.., allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Lifetime")]
+struct Lifetime {
+    /// How long the credentials must last [default: what is left of a GitLab job]
+    #[arg(long, value_name = "DURATION")]
+    ttl: Option<String>,
+    /// How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]
+    #[arg(long, value_name = "DURATION")]
+    leash: Option<String>,
+    /// Exit with 80 if a revocation failed
+    #[arg(long)]
+    strict_revoke: bool,
+}
+
+fn providers() -> PossibleValuesParser {
+    let cloud = |cloud: &'static Cloud| PossibleValue::new(cloud.command);
+    let vault = PossibleValue::new(VAULT).help("The Vault token itself, as VAULT_TOKEN");
+    PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([vault]))
+}
+
+impl ExecFlags {
+    /// The flags, in the order of the help.
+    pub(super) fn augment_args(command: Command) -> Command {
+        let mut known = vec!["ttl"];
+        let mut settings = Vec::new();
+        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
+            if !known.contains(&setting.key()) {
+                known.push(setting.key());
+                settings.push(argument(setting).help_heading("Credential").hide_short_help(true));
+            }
+        }
+        let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings);
+        ConnectionFlags::augment_args(LoginFlags::augment_args(Lifetime::augment_args(command))).about(EXEC)
+    }
+
+    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let Providers { providers, command } = Providers::from_arg_matches(matches)?;
+        let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
+        let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
+        let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
+        clouds.sort_by_key(|cloud| place(cloud));
+        let wanted: Vec<_> = clouds
+            .into_iter()
+            .map(|cloud| CredentialFlags::from_arg_matches(cloud, matches))
+            .collect::<Result<_, _>>()?;
+        let is_known = |setting: &Setting| {
+            setting.key() == "ttl"
+                || wanted.iter().any(|one| one.cloud.settings.iter().any(|own| own.key() == setting.key()))
+        };
+        let mut strays = Vec::new();
+        for cloud in others {
+            let CredentialFlags { settings, .. } = CredentialFlags::from_arg_matches(cloud, matches)?;
+            let given = settings.into_iter().map(|(setting, _)| setting);
+            strays.extend(given.filter(|setting| !is_known(setting)).map(|setting| (setting, cloud)));
+        }
+        Ok(Self {
+            stray_setting: strays.into_iter().next(),
+            wanted,
+            vault: providers.iter().any(|provider| provider == VAULT),
+            ttl,
+            leash,
+            strict_revoke,
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
+            command,
+        })
+    }
+}

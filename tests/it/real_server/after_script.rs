@@ -1,0 +1,122 @@
+//! `ci-creds revoke` on a real server over a real cloud: what a job leaves opens nothing any more.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use super::engine::Engine;
+use crate::support::{METHODS, Ran, Run, exports};
+
+/// A job with a builds volume and a container of its own.
+struct Job<'a> {
+    engine: &'a Engine,
+    name: String,
+    run: Run,
+}
+
+impl<'a> Job<'a> {
+    fn start(engine: &'a Engine, method: &str, role: &str) -> Self {
+        let checkout = engine.site.folder().join(role);
+        let beside = engine.site.folder().join(format!("{role}.tmp"));
+        fs::create_dir(&checkout).expect("a checkout");
+        fs::create_dir(&beside).expect("the runner's folder");
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o777)).expect("its mode");
+        let run =
+            engine.job(method, role).env("CI_JOB_ID", role).env("CI_PROJECT_DIR", &checkout.display().to_string());
+        let job = Self { engine, name: format!("{role}.container"), run };
+        fs::create_dir(job.container()).expect("a container");
+        Self { run: job.run.clone().env("HOME", &job.container().display().to_string()), ..job }
+    }
+
+    fn container(&self) -> std::path::PathBuf {
+        self.engine.site.folder().join(&self.name)
+    }
+
+    /// `ci-creds revoke`, where nothing is left of the container.
+    fn after_script(&self) -> Ran {
+        fs::remove_dir_all(self.container()).expect("it goes");
+        fs::create_dir(self.container()).expect("a new one");
+        let mut run = self.run.clone();
+        run.arguments = vec!["revoke".into()];
+        run.run()
+    }
+}
+
+#[test]
+fn a_key_of_a_real_engine_is_dead_when_revoke_says_so_from_a_new_container() {
+    let Some(engine) = Engine::start("afterscript", true) else { return };
+    for method in METHODS {
+        let role = format!("after{}", method.replace('-', ""));
+        let job = Job::start(&engine, method, &role);
+        let set = exports(&job.run.run().ok());
+        let (user, password) = (&set["AWS_ACCESS_KEY_ID"], &set["AWS_SECRET_ACCESS_KEY"]);
+        assert!(engine.lets_in(user, password), "{method}");
+        let ran = job.after_script();
+        // No wait: the server has answered that its engine did it.
+        assert!(!engine.lets_in(user, password), "{method}");
+        let expected = format!("revoked: the credential of afterscript/creds/{role}\n");
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, expected.as_str(), ""), "{method}");
+        assert_eq!(engine.leases(&role), [""; 0], "{method}");
+        let ran = job.after_script();
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""), "{method}");
+    }
+}
+
+#[test]
+fn a_job_whose_policy_revokes_no_lease_ends_it_with_its_login_or_says_how_long_it_lives() {
+    let Some(engine) = Engine::start("afterlogin", true) else { return };
+    engine.operator().write("sys/policies/acl/afterlogin", &json!({ "policy": engine.may_read() }));
+    for method in METHODS {
+        let role = format!("login{}", method.replace('-', ""));
+        let job = Job::start(&engine, method, &role);
+        job.run.run().ok();
+        let ran = job.after_script();
+        if method == "token" {
+            let ran = ran.failed(80, "leak");
+            let told =
+                format!("not revoked: the credential of afterlogin/creds/{role}, the lease afterlogin/creds/{role}/");
+            assert!(ran.stderr.contains(&told) && ran.stderr.contains(", lives until 20"), "{ran:?}");
+            assert_eq!(engine.leases(&role).len(), 1);
+        } else {
+            let expected =
+                format!("queued: the credential of afterlogin/creds/{role}, which Vault revokes by itself\n");
+            assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, expected.as_str(), ""), "{method}");
+            engine.wait_until_revoked(&role);
+            assert_eq!(engine.users(&role), [""; 0], "{method}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_killed_with_a_key_in_its_hand_leaves_none_on_a_real_server() {
+    let Some(engine) = Engine::start("afterkill", true) else { return };
+    for method in METHODS {
+        let role = format!("kill{}", method.replace('-', ""));
+        let job = Job::start(&engine, method, &role);
+        // Nobody reads: the call has its key, and waits.
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(&[b'x'; 65_536]).expect("a full pipe");
+        let mut child = job.run.to_command().stdout(writer).stderr(Stdio::null()).spawn().expect("a call");
+        let begun = std::time::Instant::now();
+        while fs::read_dir(engine.site.folder().join(format!("{role}.tmp")))
+            .is_ok_and(|mut listing| listing.next().is_none())
+            || engine.leases(&role).is_empty()
+        {
+            assert!(begun.elapsed().as_secs() < 30, "{method}: no key");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        child.kill().expect("SIGKILL");
+        child.wait().expect("its end");
+        drop(reader);
+        let ran = job.after_script();
+        // The lease is noted a moment after the server made it; of a borrowed token, nothing else is known.
+        if !(method == "token" && ran.code == 80) {
+            assert_eq!(ran.code, 0, "{method}: {ran:?}");
+            engine.wait_until_revoked(&role);
+            assert_eq!(engine.users(&role), [""; 0], "{method}");
+        }
+    }
+}
