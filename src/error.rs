@@ -189,6 +189,12 @@ impl Error {
         &self.message
     }
 
+    /// The hint, to be told inside another line.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The text for stderr: one line, at most one hint line, causes when `verbose`.
     ///
     /// Security: whatever went into it leaves as printable ASCII, so that no server, certificate or file name

@@ -98,6 +98,12 @@ variables! {
 
     /// AWS's config file, when it is not `~/.aws/config`: what it says of a profile that we write is looked at.
     AWS_CONFIG_FILE,
+    /// AWS's credentials file, when it is not `~/.aws/credentials`: what in it `--serve` must tell of.
+    AWS_SHARED_CREDENTIALS_FILE,
+    /// The profile of the SDKs: whose region `--serve` hands on.
+    AWS_PROFILE,
+    /// The same by its older name.
+    AWS_DEFAULT_PROFILE,
 
     /// GitLab says here that the job traces its commands.
     CI_DEBUG_TRACE,

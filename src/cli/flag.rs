@@ -122,6 +122,10 @@ pub struct Exec {
     pub leash: Option<String>,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
+    /// Whether the AWS credential is served at an endpoint.
+    pub serve: bool,
+    /// Whether the command's SDKs read AWS's own files beside it.
+    pub keep_aws_config: bool,
     /// Whether to say where each value came from.
     pub verbose: bool,
     /// Who the job is.
@@ -159,6 +163,17 @@ struct Lifetime {
     verbose: bool,
 }
 
+#[derive(Args)]
+#[command(next_help_heading = "Endpoint")]
+struct Endpoint {
+    /// Serve the AWS credential on 127.0.0.1, and a new one before it expires, for commands that outlast it
+    #[arg(long)]
+    serve: bool,
+    /// Leave AWS_PROFILE and the AWS configuration files to the command; with --serve
+    #[arg(long, requires = "serve")]
+    keep_aws_config: bool,
+}
+
 fn providers() -> PossibleValuesParser {
     let cloud = |cloud: &'static Cloud| PossibleValue::new(cloud.command);
     let vault = PossibleValue::new(VAULT).help("The Vault token itself, as VAULT_TOKEN");
@@ -177,12 +192,14 @@ impl Exec {
             }
         }
         let command = Engine::augment_args(Providers::augment_args(command)).args(settings);
-        Connection::augment_args(Login::augment_args(Lifetime::augment_args(command))).about(EXEC)
+        let command = Endpoint::augment_args(Lifetime::augment_args(command));
+        Connection::augment_args(Login::augment_args(command)).about(EXEC)
     }
 
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
         let Lifetime { ttl, leash, strict_revoke, verbose } = Lifetime::from_arg_matches(matches)?;
+        let Endpoint { serve, keep_aws_config } = Endpoint::from_arg_matches(matches)?;
         let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
         let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
         clouds.sort_by_key(|cloud| place(cloud));
@@ -205,6 +222,8 @@ impl Exec {
             ttl,
             leash,
             strict_revoke,
+            serve,
+            keep_aws_config,
             verbose,
             login: Login::from_arg_matches(matches)?,
             connection: Connection::from_arg_matches(matches)?,

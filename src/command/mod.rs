@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod exec;
 pub(crate) mod fetch;
+mod serving;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::output::{Delivery, Output};
-use super::plan::{Access, Plan, Wanted};
+use super::plan::{Access, ENDLESS, Plan, Wanted};
+use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
 use super::{file, resolve_access_by, resolve_wanted};
 use crate::cli;
@@ -33,6 +34,8 @@ pub struct Exec {
     pub want: Option<Sourced<Duration>>,
     /// How long the login lives when nobody renews it, and whether the user insists on that.
     pub leash: Option<Leash>,
+    /// How the AWS credential, which is read last, is served. `None`: it is in the environment as the others are.
+    pub serve: Option<Serve>,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
     /// Whether to say what is done.
@@ -98,13 +101,14 @@ const SHORTEST_LEASH: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// As [`super::resolve_fetch`].
-pub fn resolve_exec(flags: cli::Exec, host: &Host) -> Result<Exec> {
+pub fn resolve_exec(mut flags: cli::Exec, host: &Host) -> Result<Exec> {
     check_flags(&flags)?;
     let files = file::read_files(host, flags.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let want = resolve_want(&flags, &layers)?;
     let leash = resolve_leash(&flags, &layers)?;
     let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
+    let serve = resolve_serve(&mut flags, &layers)?;
     let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
     let resolve = |one: &cli::Wanted| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
@@ -120,13 +124,13 @@ pub fn resolve_exec(flags: cli::Exec, host: &Host) -> Result<Exec> {
                 keep_profile: first.keep_profile,
             };
             let mut plan = Plan::new(connection, login, first, None, output);
-            plan.reads = flags.wanted.len() as u64;
+            plan.reads = if serve.is_some() { ENDLESS } else { flags.wanted.len() as u64 };
             Task::Read(Box::new(plan), wanted.collect())
         }
         None => Task::LogIn(Box::new(Access { connection, login })),
     };
     let (strict_revoke, verbose, command) = (flags.strict_revoke, flags.verbose, flags.command);
-    Ok(Exec { task, vault, want, leash, strict_revoke, verbose, id_token_variable, command })
+    Ok(Exec { task, vault, want, leash, serve, strict_revoke, verbose, id_token_variable, command })
 }
 
 fn check_flags(flags: &cli::Exec) -> Result<()> {
@@ -147,7 +151,8 @@ fn check_flags(flags: &cli::Exec) -> Result<()> {
 
 /// How long the credentials must last: what the user says, or what is left of a GitLab job.
 fn resolve_want(flags: &cli::Exec, layers: &Layers<'_>) -> Result<Option<Sourced<Duration>>> {
-    if let Some(text) = &flags.ttl {
+    // Of what is served, it is the life of each credential.
+    if let Some(text) = flags.ttl.as_ref().filter(|_| !flags.serve) {
         let text = Sourced { value: text.clone(), origin: Origin::Flag("--ttl") };
         return Ok(Some(Sourced { value: parse_duration(&text)?, origin: text.origin }));
     }

@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod proxy;
 mod readiness;
+mod serve;
 mod source;
 mod stored;
 mod trust;
@@ -37,9 +38,10 @@ use demand::Demand;
 pub use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
 pub(crate) use output::unusable;
 pub use output::{Delivery, Output};
-pub use plan::{Access, Plan, Wanted};
+pub use plan::{Access, ENDLESS, Plan, Wanted};
 pub(crate) use readiness::QUESTION;
 pub use readiness::Readiness;
+pub use serve::Serve;
 use source::Layers;
 
 /// Decides where the cache lies, for `ci-creds cache`.

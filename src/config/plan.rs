@@ -11,6 +11,9 @@ use crate::mint::Mint;
 use crate::origin::Origin;
 use crate::provider::shape::Shape;
 
+/// A login that is good for any number of credentials.
+pub const ENDLESS: u64 = u64::MAX;
+
 /// What a run that fetches a credential does.
 #[derive(Debug)]
 pub struct Plan {
@@ -34,7 +37,7 @@ pub struct Plan {
     pub readiness: Option<Readiness>,
     /// How it is handed over.
     pub output: Output,
-    /// How many credentials the login must be good for.
+    /// How many credentials the login must be good for; [`ENDLESS`] when nobody knows.
     pub reads: u64,
 }
 
