@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ci_creds_global_optspecs
-    string join \n h/help V/version
+    string join \n v/verbose q/quiet h/help V/version
 end
 
 function __fish_ci_creds_needs_command
@@ -24,17 +24,21 @@ function __fish_ci_creds_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -s V -l version -d 'Print version'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exoscale" -d 'Fetch an Exoscale API key and print it for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "aws" -d 'Fetch AWS credentials and print them for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exec" -d 'Run a command with credentials that expire with it'
-complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'Show what is kept for the next calls: who, which role, until when'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'List cached credentials: identity, role, expiry'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print the manual page'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s r -l role -d 'The engine\'s role; may hold placeholders such as {project_id}-{environment}' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s m -l mount -d 'Where the engine is mounted [default: the provider\'s name]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the zone of the storage' -r
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print a manual page'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "help" -d 'Print the help of a command'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "version" -d 'Print the version'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the storage\'s zone' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s f -l format -d 'What to print [default: shell]' -r -f -a "shell\t'POSIX shell exports, for eval'
 fish\t'fish'
 powershell\t'PowerShell'
@@ -43,56 +47,57 @@ dotenv\t'KEY=VALUE lines without quotes'
 process\t'The JSON of the AWS SDKs\' credential_process'
 github\t'Variables for the later steps of a GitHub Actions job'
 file\t'A private credentials file, and the shell exports that point to it'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l file -d 'Edit this credentials file in place of a private one; with --format file, which it implies' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l file -d 'Write the credential into this credentials file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r -f -a "(command ci-creds __complete profile (commandline -opc)[2..] 2>/dev/null)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
 secret-id\t'A secret id and the role id'
 generator-token\t'A token that may only create one-time secret ids, and the role id'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-mount -d 'Where the login is mounted [default: approle or jwt]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l secret-id-file -d 'The file that holds the secret id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l token-file -d 'The file that holds the Vault token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s n -l namespace -d 'The namespace' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-path -d 'A folder of such files' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l client-cert -d 'The PEM file of our own certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l client-cert -d 'The PEM file of the client certificate' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l client-key -d 'The PEM file of its key' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l proxy -d 'A proxy for https, reached by CONNECT' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l redirect-host -d 'A host and port that a standby may send us to once' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l config -d 'The configuration file' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sos -d 'For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone\'s S3 endpoint'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sos -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l via-file -d 'Print only a line that sources a private file, which removes itself'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l cache -d 'Keep the credential, and what a single-use secret bought, for the next calls of this job'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l no-cache -d 'Neither look for a kept credential nor keep one [default: only --format process keeps]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l cache -d 'Cache the credential, and the login of a single-use secret, for the next calls of this job'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l no-cache -d 'Neither read nor write the cache [default: only --format process has one]'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l replace-profile -d 'Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l reveal -d 'Print the credential even on a terminal or into a job\'s log'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s v -l verbose -d 'Say on stderr where each value came from, and what lies behind an error'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l reveal -d 'Print it even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l child-token -d 'Ask with a child of the Vault token, so that a key whose answer was lost can be taken back'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s r -l role -d 'The engine\'s role; may hold placeholders such as {project_id}-{environment}' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s m -l mount -d 'Where the engine is mounted [default: the provider\'s name]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via -d 'The engine\'s path: `sts` for temporary credentials, `creds` for an IAM user' -r -f -a "sts\t'Temporary credentials'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via -d 'The engine\'s path: sts for temporary credentials, creds for an IAM user [default: sts]' -r -f -a "sts\t'Temporary credentials'
 creds\t'The role\'s own type: an IAM user'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ttl -d 'How long STS credentials shall live: seconds, or 20m, 1h' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l session-name -d 'The session\'s name in CloudTrail' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ttl -d 'Lifetime of STS credentials, 15m at least: 20m, 1h, 1d' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l session-name -d 'The session\'s name in CloudTrail' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s f -l format -d 'What to print [default: shell]' -r -f -a "shell\t'POSIX shell exports, for eval'
 fish\t'fish'
 powershell\t'PowerShell'
@@ -101,132 +106,154 @@ dotenv\t'KEY=VALUE lines without quotes'
 process\t'The JSON of the AWS SDKs\' credential_process'
 github\t'Variables for the later steps of a GitHub Actions job'
 file\t'A private credentials file, and the shell exports that point to it'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l file -d 'Edit this credentials file in place of a private one; with --format file, which it implies' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l file -d 'Write the credential into this credentials file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r -f -a "(command ci-creds __complete profile (commandline -opc)[2..] 2>/dev/null)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
 secret-id\t'A secret id and the role id'
 generator-token\t'A token that may only create one-time secret ids, and the role id'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-mount -d 'Where the login is mounted [default: approle or jwt]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l secret-id-file -d 'The file that holds the secret id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l token-file -d 'The file that holds the Vault token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s n -l namespace -d 'The namespace' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-path -d 'A folder of such files' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l client-cert -d 'The PEM file of our own certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l client-cert -d 'The PEM file of the client certificate' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l client-key -d 'The PEM file of its key' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l proxy -d 'A proxy for https, reached by CONNECT' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l redirect-host -d 'A host and port that a standby may send us to once' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via-file -d 'Print only a line that sources a private file, which removes itself'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l cache -d 'Keep the credential, and what a single-use secret bought, for the next calls of this job'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l no-cache -d 'Neither look for a kept credential nor keep one [default: only --format process keeps]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l cache -d 'Cache the credential, and the login of a single-use secret, for the next calls of this job'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l no-cache -d 'Neither read nor write the cache [default: only --format process has one]'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l replace-profile -d 'Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l reveal -d 'Print the credential even on a terminal or into a job\'s log'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s v -l verbose -d 'Say on stderr where each value came from, and what lies behind an error'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l reveal -d 'Print it even on a terminal or into a job\'s log'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l child-token -d 'Ask with a child of the Vault token, so that a key whose answer was lost can be taken back'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s r -l role -d 'The engine\'s role; may hold placeholders such as {project_id}-{environment}' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s m -l mount -d 'Where the engine is mounted [default: the provider\'s name]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the zone of the storage' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l via -d 'The engine\'s path: `sts` for temporary credentials, `creds` for an IAM user' -r -f -a "sts\t'Temporary credentials'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the storage\'s zone' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l via -d 'The engine\'s path: sts for temporary credentials, creds for an IAM user [default: sts]' -r -f -a "sts\t'Temporary credentials'
 creds\t'The role\'s own type: an IAM user'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l session-name -d 'The session\'s name in CloudTrail' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ttl -d 'How long the credentials must last [default: what is left of a GitLab job]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l leash -d 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l session-name -d 'The session\'s name in CloudTrail' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ttl -d 'How long the credentials must last [default: what is left of a GitLab job]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l leash -d 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
 secret-id\t'A secret id and the role id'
 generator-token\t'A token that may only create one-time secret ids, and the role id'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-mount -d 'Where the login is mounted [default: approle or jwt]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l secret-id-file -d 'The file that holds the secret id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l token-file -d 'The file that holds the Vault token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s n -l namespace -d 'The namespace' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ca-path -d 'A folder of such files' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l client-cert -d 'The PEM file of our own certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l client-cert -d 'The PEM file of the client certificate' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l client-key -d 'The PEM file of its key' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l proxy -d 'A proxy for https, reached by CONNECT' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l redirect-host -d 'A host and port that a standby may send us to once' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l config -d 'The configuration file' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sos -d 'For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone\'s S3 endpoint'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sos -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l strict-revoke -d 'Exit with 80 when a credential that can be revoked was not'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s v -l verbose -d 'Say on stderr where each value came from, what was revoked, and what lies behind an error'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l serve -d 'Serve the AWS credential on 127.0.0.1, and a new one before it expires, for commands that outlast it'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-aws-config -d 'Leave AWS_PROFILE and the AWS configuration files to the command; with --serve'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l child-token -d 'Ask with a child of the Vault token, so that a key whose answer was lost can be taken back'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -s h -l help -d 'Print help'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -f -a "clear" -d 'Give the leases back, and remove what is kept for this login'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'How to log in [default: the first whose inputs are present, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_seen_subcommand_from clear" -f -a "clear" -d 'Revoke the leases that this login can revoke, and remove its entries'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret id, and the role id'
 secret-id\t'A secret id and the role id'
 generator-token\t'A token that may only create one-time secret ids, and the role id'
 id-token\t'A GitLab ID token'
 token\t'A Vault token'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the login is mounted [default: approle or jwt]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l secret-id-file -d 'The file that holds the secret id' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l token-file -d 'The file that holds the Vault token' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s n -l namespace -d 'The namespace' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-path -d 'A folder of such files' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l client-cert -d 'The PEM file of our own certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l client-cert -d 'The PEM file of the client certificate' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l client-key -d 'The PEM file of its key' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l proxy -d 'A proxy for https, reached by CONNECT' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l redirect-host -d 'A host and port that a standby may send us to once' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l retries -d 'How often a lost request is sent again; with 0 nothing is repeated [default: 2]' -r
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l config -d 'The configuration file' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l all -d 'Remove what other logins keep too, and what Vault did not take back; those leases end by themselves'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l all -d 'Also remove the entries of other logins, and those that Vault did not revoke; their leases expire on their own'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l child-token -d 'Ask with a child of the Vault token, so that a key whose answer was lost can be taken back'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: everybody on the way can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -s h -l help -d 'Print help'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -s h -l help -d 'Print help'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s h -l help -d 'Print help'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale aws vault"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws exec cache completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws exec cache completions man help version"

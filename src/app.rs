@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, Intent, Stop};
+use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop};
 use crate::command::{cache, exec, fetch, take_warnings, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Ended, Host, NotStarted, end_as};
+use crate::host::{Ending, Host, StartFailure, end_as};
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -17,15 +17,20 @@ use crate::secret::Secret;
 #[must_use]
 pub fn run(arguments: &[OsString], host: &Host) -> u8 {
     let intent = cli::guess_intent(arguments);
-    let verbose = cli::own_words(arguments).iter().any(|argument| argument == "-v" || argument == "--verbose");
+    let own = cli::own_words(arguments);
+    let said = |short: &str, long: &str| own.iter().any(|argument| argument == short || argument == long);
+    let (verbose, quiet) = (said("-v", "--verbose"), said("-q", "--quiet"));
     match execute(arguments, host) {
         Ok(ended) => end_as(ended),
-        Err(Failed { error, code }) => {
+        Err(RunFailure { error, code }) => {
+            if quiet {
+                let _ = host.take_warnings();
+            }
             report(&error, intent.as_ref(), verbose, host);
             let kind = error.kind();
             match (code, cli::is_exec(arguments)) {
                 // As the command would have ended.
-                (_, true) if kind.is_signal() => end_as(Ended::Signal(kind.code() - 128)),
+                (_, true) if kind.is_signal() => end_as(Ending::Signal(kind.code() - 128)),
                 (Some(code), _) => code,
                 (None, true) => BEFORE_A_COMMAND,
                 (None, false) => kind.code(),
@@ -38,19 +43,19 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
 const BEFORE_A_COMMAND: u8 = 125;
 
 /// Why a run failed, and its exit code where that is not the kind's.
-struct Failed {
+struct RunFailure {
     error: Error,
     code: Option<u8>,
 }
 
-impl From<Error> for Failed {
+impl From<Error> for RunFailure {
     fn from(error: Error) -> Self {
         Self { error, code: None }
     }
 }
 
-impl From<NotStarted> for Failed {
-    fn from(NotStarted { error, code }: NotStarted) -> Self {
+impl From<StartFailure> for RunFailure {
+    fn from(StartFailure { error, code }: StartFailure) -> Self {
         Self { error, code: Some(code) }
     }
 }
@@ -66,34 +71,53 @@ fn failure_of(intent: &Intent, kind: Kind) -> String {
     render::failure(intent.format, intent.shape, intent.keep_profile, kind)
 }
 
-fn execute(arguments: &[OsString], host: &Host) -> Result<Ended, Failed> {
+fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
+    if let Some(question) = cli::parse_question(arguments) {
+        answer(&question, host)?;
+        return Ok(Ending::Code(0));
+    }
     host.restart_without_name_service_variables(arguments, cli::is_exec(arguments))?;
     let cli = match cli::parse_arguments(arguments) {
         Ok(cli) => cli,
         Err(Stop::Text(text)) => {
             host.write_stdout(&Secret::new(text))?;
-            return Ok(Ended::Code(0));
+            return Ok(Ending::Code(0));
         }
         Err(Stop::Mistake(error)) => return Err(error.into()),
     };
-    let Cli { command } = cli;
+    let Cli { volume, command } = cli;
     match command {
-        Command::Exec(flags) => return Ok(exec::run(config::resolve_exec(flags, host)?, host)?),
-        Command::Fetch(flags) => fetch::run(config::resolve_fetch(&flags, host)?, host)?,
+        Command::Exec(flags) => return Ok(exec::run(config::resolve_exec(flags, volume, host)?, host)?),
+        Command::Fetch(flags) => {
+            fetch::run(config::resolve_fetch(&flags, volume, host)?, &cli::words_of(arguments), host)?;
+        }
         Command::Cache(flags) => {
             let place = config::resolve_place(host)?;
             match flags.action {
                 None => cache::show(&place, host)?,
                 Some(CacheAction::Clear(flags)) => {
                     let access = config::resolve_access(&flags.login, &flags.connection, host);
-                    cache::clear(&place, access, flags.all, host)?;
+                    cache::clear(&place, access, flags.all, volume.verbose, host)?;
                 }
             }
         }
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
-        Command::Man => host.write_stdout(&Secret::new(cli::MANUAL.into()))?,
+        Command::Man(command) => {
+            let page =
+                cli::manual(command.as_deref()).ok_or_else(|| Error::new(Kind::Internal, "this page is missing"))?;
+            host.write_stdout(&Secret::new(page.into()))?;
+        }
     }
-    Ok(Ended::Code(0))
+    Ok(Ending::Code(0))
+}
+
+/// What a completion script reads. No answer is an empty one: whoever presses Tab waits for no error.
+fn answer(question: &Question, host: &Host) -> Result<()> {
+    let text = match question {
+        Question::Profiles { file, named } => config::find_profiles(file, named.as_deref(), host),
+        Question::Unknown => String::new(),
+    };
+    host.write_stdout(&Secret::new(text))
 }
 
 /// A reader who is only slow must get what makes his eval fail; one who reads nothing shall not keep a failed run.

@@ -1,7 +1,7 @@
 //! One credential for this run: from the cache, or a new one from its source.
 //!
 //! It joins `source` and `cache`, and decides whose turn it is, what is cached, and when a cached credential is used for
-//! want of a new one. What a failure gives back is `custody`'s; what becomes of the credential is not known here.
+//! want of a new one. What a failure revokes is `custody`'s; what becomes of the credential is not known here.
 
 use std::time::Duration;
 

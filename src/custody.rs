@@ -11,7 +11,7 @@ use crate::auth::{self, Session};
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt, Lock};
-use crate::identity::Spent;
+use crate::identity::Spend;
 use crate::lease::{self, Leftover};
 use crate::stray::Stray;
 use crate::vault::client::Vault;
@@ -40,7 +40,7 @@ pub(crate) struct Debt {
     /// The login is the job's: what it made before lives on it.
     pub(crate) common: bool,
     /// What the login used up.
-    pub(crate) spends: Spent,
+    pub(crate) spends: Spend,
 }
 
 /// A cache, and the lock that lets this run write into it.
@@ -150,18 +150,18 @@ impl<'a> Custody<'a> {
     ///
     /// # Errors
     /// [`Kind::Leak`] saying what may be left. Nothing is owed any more all the same.
-    pub(crate) async fn give_back(&mut self) -> Result<()> {
+    pub(crate) async fn revoke(&mut self) -> Result<()> {
         let Some(debt) = self.debt.take() else { return Ok(()) };
         let earlier = std::mem::take(&mut self.earlier);
         let lock = self.lock.as_ref();
-        let given_back = self.interrupt.race(debt.give_back(self.vault, self.cache, lock, self.host)).await;
-        let mut end = match given_back {
+        let revoked = self.interrupt.race(debt.revoke(self.vault, self.cache, lock, self.host)).await;
+        let mut end = match revoked {
             Ok(end) => end,
-            Err(_) => debt.give_back(self.vault, self.cache, lock, self.host).await,
+            Err(_) => debt.revoke(self.vault, self.cache, lock, self.host).await,
         };
         // A token that was ours is gone by now, and these with it: Vault says so at once.
         for (leftover, path) in earlier {
-            if let Err(leak) = lease::give_back(self.vault, &debt.session, &leftover, &path).await {
+            if let Err(leak) = lease::revoke(self.vault, &debt.session, &leftover, &path).await {
                 end = Err(match end {
                     Ok(()) => leak,
                     Err(first) => first.also(leak.message()),
@@ -174,8 +174,8 @@ impl<'a> Custody<'a> {
     /// Gives back what is owed, and returns what to tell: `error`, or the signal that came meanwhile; that a new run needs
     /// a new secret; or that something stays.
     pub(crate) async fn clean_up(&mut self, error: Error) -> Error {
-        let spent = self.debt.as_ref().map_or(Spent::Nothing, |debt| debt.spends);
-        let end = self.give_back().await;
+        let spent = self.debt.as_ref().map_or(Spend::Nothing, |debt| debt.spends);
+        let end = self.revoke().await;
         let error = self.or_signal(error);
         match end {
             Ok(()) => self.tell_of_the_login(auth::after_spending(error, spent)),
@@ -221,7 +221,7 @@ impl<'a> Custody<'a> {
         }
     }
 
-    /// Ends a run that could not deliver: gives back what is owed. Returns what to tell, as [`Custody::clean_up`] and
+    /// Ends a run that could not deliver: revokes what is owed. Returns what to tell, as [`Custody::clean_up`] and
     /// [`Custody::fail`] do.
     pub(crate) async fn abandon(mut self, error: Error) -> Error {
         let error = self.clean_up(error).await;
@@ -230,26 +230,20 @@ impl<'a> Custody<'a> {
 }
 
 impl Debt {
-    async fn give_back(
-        &self,
-        vault: &Vault<'_>,
-        cache: Option<&Cache>,
-        lock: Option<&Lock>,
-        host: &Host,
-    ) -> Result<()> {
+    async fn revoke(&self, vault: &Vault<'_>, cache: Option<&Cache>, lock: Option<&Lock>, host: &Host) -> Result<()> {
         vault.begin_clean_up();
         let Self { session, leftover, path, common, .. } = self;
         if *common {
             // The lease alone, if Vault lets us: other credentials of this job live on the same login.
             let lent = Session { own: false, ..session.duplicate() };
-            if leftover.is_separate() && lease::give_back(vault, &lent, leftover, path).await.is_ok() {
+            if leftover.is_separate() && lease::revoke(vault, &lent, leftover, path).await.is_ok() {
                 return Ok(());
             }
             if let Some(cache) = cache {
                 cache.end_login(lock, host);
             }
         }
-        lease::give_back(vault, session, leftover, path).await
+        lease::revoke(vault, session, leftover, path).await
     }
 }
 
@@ -260,5 +254,10 @@ pub(crate) fn interruption(kind: Kind) -> Error {
 
 /// A failure that could not be cleaned up: what may be left is what the user must act on.
 pub(crate) fn leaked(error: &Error, leak: Error) -> Error {
-    leak.also(format!("what failed: {}", error.message()))
+    let leak = leak.also(format!("what failed: {}", error.message()));
+    // Who is no Vault has most likely made nothing: what to change about that comes first.
+    match (error.change().filter(|_| error.kind() == Kind::Protocol), leak.change().map(str::to_owned)) {
+        (Some(change), Some(end)) => leak.hint(format!("{change} If Vault got the request, {end}")),
+        _ => leak,
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::config::{self, Delivery, Plan};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Host, Lock, Target};
+use crate::host::{EditTarget, Host, Lock};
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -23,7 +23,7 @@ pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host)
     match &plan.output.delivery {
         Delivery::EditedFile { file, path, profile, replace, summary } => {
             let shown = match summary {
-                true => render::summary(credential, &plan.login.describe(), Some((file, path, profile))),
+                true => render::summary(credential, &plan.login.describe(), file, path, profile),
                 false => render::pointers(credential, file, path, profile),
             };
             let edit = |old: &str| render::edit(old, file, profile, *replace, credential);
@@ -49,10 +49,9 @@ pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Hos
     };
     let print = |text: Secret| host.write_stdout(&text);
     Some(match &plan.output.delivery {
-        Delivery::EditedFile { .. } | Delivery::Environment => return None,
+        Delivery::EditedFile { .. } | Delivery::Preview | Delivery::Environment => return None,
         Delivery::Stdout => text().and_then(print),
         Delivery::Masked => host.write_masks(&render::masks(credential)).and_then(|()| text()).and_then(print),
-        Delivery::Summary => print(Secret::new(render::summary(credential, &plan.login.describe(), None))),
         Delivery::SourcedFile(folder) => text().and_then(|exports| {
             let path = host.create_private_file(folder, "exports", |path| render::untraced(format, path, &exports))?;
             let line = render::source_line(format, &path).unwrap_or_default();
@@ -93,7 +92,7 @@ async fn edit_file(
 /// Whoever edits a file has it for milliseconds; one that is stopped in the middle shall not stop every other job.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
-async fn wait_for_lock(place: &Target, deadline: Duration, host: &Host) -> Result<Lock> {
+async fn wait_for_lock(place: &EditTarget, deadline: Duration, host: &Host) -> Result<Lock> {
     let end = deadline.min(host.elapsed() + LOCK_PATIENCE);
     host.wait_for(end, || host.try_lock(place)).await?.ok_or_else(|| {
         let lock = place.lock_path();

@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Kind {
     /// Bad flags, a secret among the arguments, a role or mount that Vault cannot have.
     Usage,
-    /// Vault's answer is unsafe or incomplete. The lease was given back.
+    /// Vault's answer is unsafe or incomplete. The lease was revoked.
     Data,
     /// A token, secret-id or ID-token file is missing, empty or unreadable.
     Input,
@@ -23,7 +23,7 @@ pub enum Kind {
     Os,
     /// A file or folder that we need to make is refused or cannot be made.
     Create,
-    /// The credential could not be delivered. The lease was given back.
+    /// The credential could not be delivered. The lease was revoked.
     Output,
     /// Try again later: rate limit, replication lag, waiting for a lock, a key that AWS does not know yet.
     Temporary,
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind but [`Kind::Ended`], in the order of the exit codes: what README's table is tested against.
+    /// Every kind but [`Kind::Ended`], in the order of the exit codes: what the table in docs/errors.md is tested against.
     pub const ALL: [Self; 16] = [
         Self::Usage,
         Self::Data,
@@ -119,6 +119,36 @@ impl Kind {
             Self::Ended(_) => "ended",
         }
     }
+
+    /// What the exit code means, in sentences: for the manual page, and for whoever writes it down elsewhere.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Usage => "The command line is wrong, it holds a secret, or nothing captures the output.",
+            Self::Data => "Vault's answer is unsafe or incomplete. The lease was revoked.",
+            Self::Input => "A token, secret ID or ID token is not set, or its file is missing, empty or unreadable.",
+            Self::Unavailable => {
+                "Vault cannot be reached, is sealed, or fails. Run it again: no single-use secret was used, unless the \
+                 message says so."
+            }
+            Self::Internal => "This is a bug in ci-creds. Report it.",
+            Self::Os => "The system refused an open file, an event queue, a thread, a lock, or a new process.",
+            Self::Create => "A private file cannot be created, or a credentials file cannot be edited.",
+            Self::Output => "The credential could not be delivered. The lease was revoked, or the cache has it.",
+            Self::Temporary => {
+                "Vault limits the rate of requests or is behind, another run holds a lock, or the cloud does not know the \
+                 new key yet. Run it again."
+            }
+            Self::Protocol => "TLS failed, a redirect or a proxy is in the way, or the server is not a Vault.",
+            Self::Denied => "Vault refused the login, or a policy does not allow the request.",
+            Self::Config => "A setting is missing, or it asks for something insecure.",
+            Self::Spent => "A single-use secret is used up, lost, or was tampered with. The job needs a new one.",
+            Self::Leak => "A lease, a token or a key may be left behind. The message says which one, and until when.",
+            Self::Interrupted => "SIGINT ended the run. It cleaned up first.",
+            Self::Terminated => "SIGTERM ended the run. It cleaned up first.",
+            Self::Ended(_) => "Another signal ended the run. The code is 128 and its number. It cleaned up first.",
+        }
+    }
 }
 
 /// A failure: one line, perhaps a hint, and causes that are shown with `-v`.
@@ -189,9 +219,9 @@ impl Error {
         &self.message
     }
 
-    /// The hint, to be told inside another line.
+    /// The hint, to be told inside another one.
     #[must_use]
-    pub fn advice(&self) -> Option<&str> {
+    pub fn change(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 

@@ -304,7 +304,7 @@ pub struct Facts<'a> {
     /// What belongs to the secret and is only known to the job: the role id.
     pub companion: Option<&'a Secret>,
     /// What is used up when the login is done.
-    pub spends: Spent,
+    pub spends: Spend,
     /// Whether the same inputs are good for another login: an ID token is, and a generator token makes new secret ids. A
     /// secret id may be for one use, and a wrapping token is.
     pub repeatable: bool,
@@ -321,17 +321,26 @@ impl Identity {
             |name, secret, companion, spends, repeatable| Facts { name, secret, companion, spends, repeatable, child };
         match self {
             Self::WrappingToken { token, role_id, .. } => {
-                facts("wrapping token", token, role_id.as_ref(), Spent::WrappingToken, false)
+                facts("wrapping token", token, role_id.as_ref(), Spend::WrappingToken, false)
             }
             Self::SecretId { role_id, secret_id } => {
-                facts("secret id", secret_id, Some(role_id), Spent::PerhapsSecretId, false)
+                facts("secret id", secret_id, Some(role_id), Spend::PerhapsSecretId, false)
             }
-            Self::RoleId { role_id } => facts("role id", role_id, None, Spent::Nothing, true),
+            Self::RoleId { role_id } => facts("role id", role_id, None, Spend::Nothing, true),
             Self::GeneratorToken { token, role_id } => {
-                facts("generator token", token, Some(role_id), Spent::Nothing, true)
+                facts("generator token", token, Some(role_id), Spend::Nothing, true)
             }
-            Self::IdToken { token, .. } => facts("id token", token, None, Spent::Nothing, true),
-            Self::Token { token, child } => facts("token", token, None, Spent::Nothing, *child),
+            Self::IdToken { token, .. } => facts("id token", token, None, Spend::Nothing, true),
+            Self::Token { token, child } => facts("token", token, None, Spend::Nothing, *child),
+        }
+    }
+
+    /// What the ID token says, where one is the proof.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        match self {
+            Self::IdToken { claims, .. } => Some(claims),
+            _ => None,
         }
     }
 
@@ -361,7 +370,7 @@ impl Login {
 
 /// What a login uses up that a new run would need anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
+pub enum Spend {
     /// Nothing: the same inputs log in again.
     Nothing,
     /// A secret id, if it was for one use; nobody but Vault knows.

@@ -72,12 +72,15 @@ fn renewed(outcome: Outcome) -> Result<u64> {
             let life = envelope.auth.map(|auth| auth.lease_duration).filter(|life| *life > 0);
             life.ok_or_else(|| Error::new(Kind::Data, format!("the answer of {path} has no lease_duration; {what}")))
         }
-        Outcome::Refused(refusal) => {
+        Outcome::Refused(refusal) if !refusal.is_without_renewal() => {
             Err(Error::new(Kind::Denied, format!("{what} ({})", refusal.because())).hint(format!(
                 "the token's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}, which the default policy \
                 has; or drop --child-token"
             )))
         }
+        // The token is of a kind that has no renewal, and no policy makes it another one.
+        Outcome::Refused(refusal) => Err(Error::new(Kind::Config, format!("{what} ({})", refusal.because()))
+            .hint("drop --child-token: the tokens that this Vault makes cannot be renewed")),
         Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
             Err(error.also(what))
         }
@@ -120,7 +123,7 @@ pub(crate) fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Time
 ///
 /// # Errors
 /// [`Kind::Leak`] saying what may be left and until when.
-pub(crate) async fn give_back(vault: &Vault<'_>, session: &Session, leftover: &Leftover, path: &str) -> Result<()> {
+pub(crate) async fn revoke(vault: &Vault<'_>, session: &Session, leftover: &Leftover, path: &str) -> Result<()> {
     if session.own && !session.batch && is_gone(&vault.revoke_self(&session.token).await.outcome) {
         return Ok(());
     }

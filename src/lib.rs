@@ -11,11 +11,12 @@
 //! `config` decides everything before the first request. A `command` is one flow. `chain` finds a credential in the `cache`,
 //! or has its `source` make one: `auth` logs in and `engine` asks. `custody` holds what is owed until the delivery, `lease`
 //! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
-//! `render` are pure. While a command runs with a credential, `renewal` renews it, and `revocation` gives it back. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main`
-//! calls.
+//! `render` are pure. While a command runs with a credential, `renewal` renews it, and `revocation` gives it back;
+//! `rotation` reads the next one, and `endpoint` serves it. `delivery` hands the text over. `host` is the only door to the
+//! process. [`run`] is all that `main` calls.
 
 mod app;
-pub mod auth;
+mod auth;
 pub mod aws;
 pub mod cache;
 mod chain;
@@ -33,8 +34,8 @@ pub mod host;
 pub mod http;
 pub mod identity;
 mod lease;
-pub mod mint;
-pub mod origin;
+mod mint;
+mod origin;
 pub mod provider;
 pub mod render;
 mod renewal;
@@ -44,6 +45,7 @@ pub mod secret;
 mod source;
 mod stray;
 pub mod time;
+pub mod typo;
 pub mod variables;
 pub mod vault;
 

@@ -29,14 +29,14 @@ impl fmt::Display for Origin {
 
 /// A value and where it came from.
 #[derive(Debug)]
-pub struct Sourced<T> {
+pub struct WithOrigin<T> {
     /// The value.
     pub value: T,
     /// Where it came from.
     pub origin: Origin,
 }
 
-impl<T> Sourced<T> {
+impl<T> WithOrigin<T> {
     /// A value nobody asked for.
     #[must_use]
     pub fn default(value: T) -> Self {
@@ -44,7 +44,7 @@ impl<T> Sourced<T> {
     }
 
     /// The same origin for what the value was turned into.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Sourced<U> {
-        Sourced { value: change(self.value), origin: self.origin }
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> WithOrigin<U> {
+        WithOrigin { value: change(self.value), origin: self.origin }
     }
 }

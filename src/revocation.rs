@@ -23,7 +23,7 @@ const LEASE: Duration = Duration::from_secs(4);
 const TOKEN: Duration = Duration::from_secs(2);
 
 /// What became of one credential, or of the login.
-pub(crate) struct Returned {
+pub(crate) struct Revocation {
     /// What it is.
     pub(crate) what: String,
     /// What became of it.
@@ -43,7 +43,7 @@ pub(crate) enum Fate {
     Irrevocable(Option<Timestamp>),
 }
 
-impl Returned {
+impl Revocation {
     /// A line for the user.
     pub(crate) fn render(&self) -> String {
         let until = |end: &Option<Timestamp>| end.map_or("it expires".into(), render_time);
@@ -67,7 +67,7 @@ pub(crate) async fn give_back(
     session: &Session,
     credentials: &[Credential],
     host: &Host,
-) -> Vec<Returned> {
+) -> Vec<Revocation> {
     vault.extend(ALL);
     vault.begin_clean_up();
     let until = host.elapsed() + ALL;
@@ -95,7 +95,7 @@ pub(crate) async fn give_back(
     let token = revoke_token(vault, session).await;
     let settle = |(what, end, fate): (String, Option<Timestamp>, Option<Fate>)| {
         let fate = fate.unwrap_or(if token == Some(true) { Fate::Queued } else { Fate::Lives(end) });
-        Returned { what, fate }
+        Revocation { what, fate }
     };
     let mut returned: Vec<_> = done.into_iter().map(settle).collect();
     if token == Some(false) {
@@ -103,7 +103,7 @@ pub(crate) async fn give_back(
             true => Fate::Irrevocable(session.expires_at),
             false => Fate::Lives(session.expires_at),
         };
-        returned.push(Returned { what: "the token of this login".into(), fate });
+        returned.push(Revocation { what: "the token of this login".into(), fate });
     }
     returned
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::config::Plan;
 use crate::error::{Error, Kind};
 use crate::host::Host;
-use crate::provider::shape::Made;
+use crate::provider::shape::CloudObject;
 use crate::time::render_time;
 
 /// Something that may have been made, and is not known to Vault.
@@ -24,7 +24,7 @@ pub(crate) struct Stray {
 impl Stray {
     /// What a read that was sent at that time may have left.
     pub(crate) fn of(plan: &Plan, sent: Timestamp) -> Self {
-        let Made { what, list } = &plan.shape.made;
+        let CloudObject { what, list } = &plan.shape.made;
         let (path, role, title) = (&plan.mint.path, &plan.role, &plan.shape.title);
         let temporary = plan.mint.temporary;
         let may_live = if temporary {

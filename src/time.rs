@@ -5,11 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
-use crate::origin::Sourced;
+use crate::origin::{Origin, WithOrigin};
+use crate::typo::quoted;
 
 /// Taken off every lifetime: a request that was started with a credential should also end with it. Larger than
 /// any one API call needs, smaller than any lease that is of use.
-pub const MARGIN: Duration = Duration::from_secs(5);
+pub(crate) const MARGIN: Duration = Duration::from_secs(5);
 
 /// When something ends that was asked for at `sent` and then lives for `seconds`; zero means no end.
 ///
@@ -42,9 +43,21 @@ pub fn render_time(time: Timestamp) -> String {
     format!("{time:.0}")
 }
 
+/// An end as people read a clock: `15:36 UTC`, with the date where that is not within a day.
+#[must_use]
+pub fn render_clock(time: Timestamp, now: Timestamp) -> String {
+    let text = render_time(time);
+    let (date, clock) = text.split_once('T').unwrap_or_default();
+    let clock = clock.get(..5).unwrap_or_default();
+    match time.duration_since(now).as_hours() {
+        -23..24 => format!("{clock} UTC"),
+        _ => format!("{date} {clock} UTC"),
+    }
+}
+
 /// A duration as people write it, in whole seconds: `48h`, `1h30m`, `59m58s`, `0s`.
 #[must_use]
-pub fn render_duration(duration: Duration) -> String {
+pub(crate) fn render_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
     let text: String =
@@ -52,16 +65,28 @@ pub fn render_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".into() } else { text }
 }
 
-/// A duration as Vault writes it: seconds, or `90s`, `20m`, `1h`, `1h30m`.
+/// A duration as Vault writes it: seconds, or `90s`, `20m`, `1h30m`, `1d`.
 ///
 /// # Errors
-/// [`Kind::Usage`].
-pub fn parse_duration(text: &Sourced<String>) -> Result<Duration> {
-    let seconds = parse_seconds(text.value.trim()).filter(|seconds| (1..=31_536_000).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(|| {
-        Error::new(Kind::Usage, format!("{} is not a duration", text.origin)).hint("seconds, or 90s, 20m, 1h, 1h30m")
-    })
+/// [`Kind::Usage`], with the duration that was meant where its words say so: `1hour`, `30 min`.
+pub(crate) fn parse_duration(text: &WithOrigin<String>) -> Result<Duration> {
+    let typed = text.value.trim();
+    let problem = match parse_seconds(typed) {
+        Some(seconds) if (1..=LONGEST).contains(&seconds) => return Ok(Duration::from_secs(seconds)),
+        Some(_) => "is not a duration between 1 second and 365 days",
+        None => "is not a duration",
+    };
+    let meant = reword(typed).map_or_else(String::new, |meant| match &text.origin {
+        Origin::Flag(flag) => format!("did you mean {flag} {meant}? "),
+        origin => format!("did you mean {meant} in {origin}? "),
+    });
+    let repeated = quoted(typed, "its value");
+    Err(Error::new(Kind::Usage, format!("{}: {repeated} {problem}", text.origin))
+        .hint(format!("{meant}90s, 20m, 1h30m and 1d are durations")))
 }
+
+/// A year, in seconds.
+const LONGEST: u64 = 31_536_000;
 
 fn parse_seconds(text: &str) -> Option<u64> {
     if let Ok(seconds) = text.parse() {
@@ -73,6 +98,7 @@ fn parse_seconds(text: &str) -> Option<u64> {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let number: u64 = rest[..digits].parse().ok()?;
         let unit = match rest[digits..].chars().next()? {
+            'd' => 86_400,
             'h' => 3600,
             'm' => 60,
             's' => 1,
@@ -84,12 +110,25 @@ fn parse_seconds(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total)
 }
 
+/// The duration of a number and a word for its unit: `1hour` is `1h`.
+fn reword(text: &str) -> Option<String> {
+    let (number, word) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let unit = match word.trim().to_lowercase().as_str() {
+        "sec" | "secs" | "second" | "seconds" => 's',
+        "min" | "mins" | "minute" | "minutes" => 'm',
+        "hr" | "hrs" | "hour" | "hours" => 'h',
+        "day" | "days" => 'd',
+        _ => return None,
+    };
+    (1..=4).contains(&number.len()).then(|| format!("{number}{unit}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text_of(text: &str) -> Sourced<String> {
-        Sourced { value: text.into(), origin: crate::origin::Origin::Flag("--ttl") }
+    fn text_of(text: &str) -> WithOrigin<String> {
+        WithOrigin { value: text.into(), origin: crate::origin::Origin::Flag("--ttl") }
     }
 
     fn at(text: &str) -> Timestamp {
@@ -103,6 +142,18 @@ mod tests {
         assert_eq!(expiry(sent, 3), Some(sent));
         assert_eq!(expiry(sent, 0), None);
         assert_eq!(expiry(sent, u64::MAX), Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn a_clock_has_a_date_where_the_hour_alone_could_be_another_days() {
+        let now = at("2026-11-20T12:00:00Z");
+        for (time, text) in [
+            ("2026-11-20T12:15:59Z", "12:15 UTC"),
+            ("2026-11-21T11:59:00Z", "11:59 UTC"),
+            ("2026-11-21T12:00:00Z", "2026-11-21 12:00 UTC"),
+        ] {
+            assert_eq!(render_clock(at(time), now), text);
+        }
     }
 
     #[test]
@@ -125,11 +176,27 @@ mod tests {
 
     #[test]
     fn durations_are_vaults() {
-        for (text, seconds) in [("60", 60), ("60s", 60), ("20m", 1200), ("1h", 3600), ("1h30m", 5400)] {
+        for (text, seconds) in [("60", 60), ("60s", 60), ("20m", 1200), ("1h", 3600), ("1h30m", 5400), ("1d", 86_400)] {
             assert_eq!(parse_duration(&text_of(text)).unwrap().as_secs(), seconds);
         }
-        for text in ["", "0", "0s", "soon", "-1", "1.5h", "1x", "h", "1h30", "99999999999999999999", "1d"] {
+        for text in ["", "0", "0s", "soon", "-1", "1.5h", "1x", "h", "1h30", "99999999999999999999", "1w"] {
             assert_eq!(parse_duration(&text_of(text)).unwrap_err().kind(), Kind::Usage, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_for_a_unit_is_understood_and_not_taken() {
+        for (text, meant) in [
+            ("1hour", Some("did you mean --ttl 1h?")),
+            ("30min", Some("did you mean --ttl 30m?")),
+            ("2 days", Some("did you mean --ttl 2d?")),
+            ("90sec", Some("did you mean --ttl 90s?")),
+            ("soon", None),
+            ("1fortnight", None),
+        ] {
+            let error = parse_duration(&text_of(text)).unwrap_err().render(false);
+            assert_eq!(error.contains("did you mean"), meant.is_some(), "{error}");
+            assert!(error.contains(meant.unwrap_or_default()), "{error}");
         }
     }
 

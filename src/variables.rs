@@ -3,154 +3,215 @@
 //! Values are read in [`crate::config`]; what a provider sets or unsets stands with the provider. Nothing here
 //! reads anything.
 
-/// Declares the variables as constants and as [`ALL`], so that the README's table can be held against them.
+/// A variable, and what it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// One sentence or more, in Markdown: the comment above its constant. It begins with a blank.
+    pub meaning: &'static str,
+}
+
+/// Declares the variables as constants, as [`ALL`], and as [`GROUPS`], from which the manual page and
+/// docs/configuration.md are made, and docs/variables.md is held against. The comment above a variable is what they print.
 macro_rules! variables {
-    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
-        $($(#[doc = $doc])+ pub const $name: &str = stringify!($name);)+
+    ($($group:literal: { $($(#[doc = $doc:literal])+ $name:ident),+ $(,)? })+) => {
+        $($($(#[doc = $doc])+ pub const $name: &str = stringify!($name);)+)+
         /// Every variable, in the order of this page.
-        pub const ALL: &[&str] = &[$($name),+];
+        pub const ALL: &[&str] = &[$($($name),+),+];
+        /// Every variable with its meaning, by what it is about.
+        pub const GROUPS: &[(&str, &[Variable])] =
+            &[$(($group, &[$(Variable { name: $name, meaning: concat!($($doc),+) }),+])),+];
     };
 }
 
 variables! {
-    /// Vault's address: `https://host:port`, `http://` for loopback only, or `unix:///path`.
-    VAULT_ADDR,
-    /// GitLab's name for the address; a fallback.
-    VAULT_SERVER_URL,
-    /// The namespace (Vault Enterprise, OpenBao 2.3 and later).
-    VAULT_NAMESPACE,
-    /// A PEM bundle that replaces the system's roots.
-    VAULT_CACERT,
-    /// The same bundle as text.
-    VAULT_CACERT_BYTES,
-    /// A folder of PEM files that replaces the system's roots.
-    VAULT_CAPATH,
-    /// A PEM client certificate, with `VAULT_CLIENT_KEY`.
-    VAULT_CLIENT_CERT,
-    /// The key of the client certificate, PEM.
-    VAULT_CLIENT_KEY,
-    /// The name that the server's certificate must have, when it is not the address's host.
-    VAULT_TLS_SERVER_NAME,
-    /// The deadline of one request: seconds, or a duration such as `20s`.
-    VAULT_CLIENT_TIMEOUT,
-    /// How often a request that was certainly not processed is sent again.
-    VAULT_MAX_RETRIES,
-    /// A proxy for https, reached by CONNECT. Wins over `HTTPS_PROXY`.
-    VAULT_PROXY_ADDR,
-    /// Refused: certificates are always checked. The error names the flag for a loopback server.
-    VAULT_SKIP_VERIFY,
-    /// A proxy for https.
-    HTTPS_PROXY,
-    /// Hosts that are reached without the proxy.
-    NO_PROXY,
+    "Connection": {
+        /// Vault's address: `https://host:port`, `unix:///path`, or `http://` for this machine only.
+        VAULT_ADDR,
+        /// The same by GitLab's name. It is read if `VAULT_ADDR` is not set.
+        VAULT_SERVER_URL,
+        /// The namespace (Vault Enterprise, OpenBao 2.3 and later).
+        VAULT_NAMESPACE,
+        /// The PEM file of the CA that replaces the system's roots.
+        VAULT_CACERT,
+        /// The text of that file.
+        VAULT_CACERT_BYTES,
+        /// A folder of PEM files that replaces the system's roots.
+        VAULT_CAPATH,
+        /// The PEM file of a client certificate. `VAULT_CLIENT_KEY` belongs to it.
+        VAULT_CLIENT_CERT,
+        /// The PEM file of the client certificate's key.
+        VAULT_CLIENT_KEY,
+        /// The name that Vault's certificate must have, if it is not the host of the address.
+        VAULT_TLS_SERVER_NAME,
+        /// The deadline of one request: seconds, or a duration such as `20s`.
+        VAULT_CLIENT_TIMEOUT,
+        /// How often a request that was lost on its way is sent again.
+        VAULT_MAX_RETRIES,
+        /// A proxy for https, reached by CONNECT. It wins over `HTTPS_PROXY`.
+        VAULT_PROXY_ADDR,
+        /// Refused: no variable switches off the check of certificates. The message names the flag that does so for a
+        /// server on this machine.
+        VAULT_SKIP_VERIFY,
+        /// A proxy for https. The lower-case name is read too.
+        HTTPS_PROXY,
+        /// The hosts for which `HTTPS_PROXY` is not used. The lower-case name is read too.
+        NO_PROXY,
+        /// The deadline of the whole run.
+        CI_CREDS_TIMEOUT,
+        /// The configuration file.
+        CI_CREDS_CONFIG,
+    }
 
-    /// The AppRole's role id.
-    VAULT_ROLE_ID,
-    /// An AppRole secret id.
-    VAULT_SECRET_ID,
-    /// A wrapping token that holds an AppRole secret id, or a whole login.
-    VAULT_WRAPPING_TOKEN,
-    /// The name of the AppRole: which role a generator token makes secret ids of, and which a wrapping token must hold.
-    VAULT_APPROLE_ROLE,
-    /// A GitLab ID token.
-    VAULT_ID_TOKEN,
-    /// A Vault token; with `VAULT_ROLE_ID` and `VAULT_APPROLE_ROLE`, one that may only create secret ids.
-    VAULT_TOKEN,
-    /// GitLab's name for the role of the JWT login.
-    VAULT_AUTH_ROLE,
-    /// GitLab's name for the mount of the JWT login; the default is `jwt`.
-    VAULT_AUTH_PATH,
-    /// OpenBao's name for the file of the logged-in user's token.
-    BAO_TOKEN_PATH,
+    "Login": {
+        /// The AppRole's role ID.
+        VAULT_ROLE_ID,
+        /// The AppRole's secret ID.
+        VAULT_SECRET_ID,
+        /// A wrapping token that holds a secret ID, or a whole login.
+        VAULT_WRAPPING_TOKEN,
+        /// The name of the AppRole. A generator token makes secret IDs of this role, and a wrapping token must hold a
+        /// secret ID of it.
+        VAULT_APPROLE_ROLE,
+        /// A GitLab ID token.
+        VAULT_ID_TOKEN,
+        /// A Vault token. With `VAULT_ROLE_ID` and `VAULT_APPROLE_ROLE` it is a generator token, which can only create
+        /// secret IDs.
+        VAULT_TOKEN,
+        /// The role of the JWT login, by GitLab's name.
+        VAULT_AUTH_ROLE,
+        /// The mount of the JWT login, by GitLab's name.
+        VAULT_AUTH_PATH,
+        /// The file that holds the token of `bao login`.
+        BAO_TOKEN_PATH,
+        /// The authentication method: `wrapping-token`, `secret-id`, `generator-token`, `id-token` or `token`.
+        CI_CREDS_AUTH,
+        /// The mount of the authentication method.
+        CI_CREDS_AUTH_MOUNT,
+        /// The role of the login.
+        CI_CREDS_AUTH_ROLE,
+        /// The creation path that a wrapping token must have, if it is not the AppRole's own.
+        CI_CREDS_CREATION_PATH,
+        /// GitLab's ID token before version 17. It is used with a warning.
+        CI_JOB_JWT,
+        /// GitLab's ID token before version 17. It is used with a warning.
+        CI_JOB_JWT_V1,
+        /// GitLab's ID token before version 17. It is used with a warning.
+        CI_JOB_JWT_V2,
+    }
 
-    /// The configuration file.
-    CI_CREDS_CONFIG,
-    /// The way to log in: `wrapping-token`, `secret-id`, `generator-token`, `id-token` or `token`.
-    CI_CREDS_AUTH,
-    /// The mount of the login, for every way.
-    CI_CREDS_AUTH_MOUNT,
-    /// The role of the login, for every way.
-    CI_CREDS_AUTH_ROLE,
-    /// The creation path that a wrapping token must have, when it is not the AppRole's own.
-    CI_CREDS_CREATION_PATH,
-    /// The role of the secrets engine, for every provider.
-    CI_CREDS_ROLE,
-    /// The Exoscale role.
-    CI_CREDS_EXOSCALE_ROLE,
-    /// The mount of the Exoscale engine.
-    CI_CREDS_EXOSCALE_MOUNT,
-    /// The zone of the object storage, with `--sos`.
-    EXOSCALE_ZONE,
-    /// The AWS role.
-    CI_CREDS_AWS_ROLE,
-    /// The mount of the AWS engine.
-    CI_CREDS_AWS_MOUNT,
-    /// The deadline of the whole run.
-    CI_CREDS_TIMEOUT,
-    /// Where STS is asked whether a new key is known, when it is not AWS's own endpoint.
-    AWS_ENDPOINT_URL_STS,
-    /// The same for every service of AWS.
-    AWS_ENDPOINT_URL,
-    /// The region whose STS is asked, when neither flag nor file names one.
-    AWS_REGION,
-    /// The same by its older name.
-    AWS_DEFAULT_REGION,
+    "Credential": {
+        /// The role of the secrets engine, for every cloud.
+        CI_CREDS_ROLE,
+        /// The role of the Exoscale engine.
+        CI_CREDS_EXOSCALE_ROLE,
+        /// The mount of the Exoscale engine.
+        CI_CREDS_EXOSCALE_MOUNT,
+        /// The zone of the object storage, with `--sos`.
+        EXOSCALE_ZONE,
+        /// The role of the AWS engine.
+        CI_CREDS_AWS_ROLE,
+        /// The mount of the AWS engine.
+        CI_CREDS_AWS_MOUNT,
+        /// The endpoint of STS that `--wait-ready` asks, if it is not AWS's own.
+        AWS_ENDPOINT_URL_STS,
+        /// The same for every service of AWS. It is read if `AWS_ENDPOINT_URL_STS` is not set.
+        AWS_ENDPOINT_URL,
+        /// The region of STS that `--wait-ready` asks, if neither a flag nor a file names one.
+        AWS_REGION,
+        /// The same by its older name. It is read if `AWS_REGION` is not set.
+        AWS_DEFAULT_REGION,
+        /// AWS's config file, if it is not `~/.aws/config`. ci-creds reads it and never changes it.
+        AWS_CONFIG_FILE,
+        /// AWS's credentials file, if it is not `~/.aws/credentials`. `--keep-aws-config` reads it.
+        AWS_SHARED_CREDENTIALS_FILE,
+        /// The profile whose region `--serve` passes to the command.
+        AWS_PROFILE,
+        /// The same by its older name. It is read if `AWS_PROFILE` is not set.
+        AWS_DEFAULT_PROFILE,
+    }
 
-    /// AWS's config file, when it is not `~/.aws/config`: what it says of a profile that we write is looked at.
-    AWS_CONFIG_FILE,
-    /// AWS's credentials file, when it is not `~/.aws/credentials`: what in it `--serve` must tell of.
-    AWS_SHARED_CREDENTIALS_FILE,
-    /// The profile of the SDKs: whose region `--serve` hands on.
-    AWS_PROFILE,
-    /// The same by its older name.
-    AWS_DEFAULT_PROFILE,
+    "Job": {
+        /// A CI job: nothing may be printed into its log.
+        CI,
+        /// A GitLab job, likewise.
+        GITLAB_CI,
+        /// A job of GitHub Actions, likewise. Its runner reads masks on stderr.
+        GITHUB_ACTIONS,
+        /// A Jenkins job, likewise. Its `sh` step traces commands.
+        JENKINS_URL,
+        /// Set by GitLab in a job that traces its commands.
+        CI_DEBUG_TRACE,
+        /// Says that bash traces its commands, if it is exported.
+        SHELLOPTS,
+        /// The job's checkout, where no secret is written and no setting is read.
+        CI_PROJECT_DIR,
+        /// The same in a GitHub workflow.
+        GITHUB_WORKSPACE,
+        /// The same in a Jenkins job.
+        WORKSPACE,
+        /// The job. What is cached for one job is used in no other.
+        CI_JOB_ID,
+        /// The run of a GitHub workflow, likewise.
+        GITHUB_RUN_ID,
+        /// The build of a Jenkins job, likewise.
+        BUILD_TAG,
+        /// When GitLab started the job, in RFC 3339. With CI_JOB_TIMEOUT it says how long a credential of `exec` must last.
+        CI_JOB_STARTED_AT,
+        /// How long GitLab lets the job run, in seconds.
+        CI_JOB_TIMEOUT,
+    }
 
-    /// GitLab says here that the job traces its commands.
-    CI_DEBUG_TRACE,
-    /// bash says here, when it is exported, that it traces.
-    SHELLOPTS,
-    /// A Jenkins job: its `sh` step runs `sh -xe`.
-    JENKINS_URL,
-    /// A CI job, of whichever system.
-    CI,
-    /// A GitLab job.
-    GITLAB_CI,
-    /// A job of GitHub Actions: its runner looks for masks on stderr.
-    GITHUB_ACTIONS,
-    /// The job's checkout, where no secret may be written.
-    CI_PROJECT_DIR,
-    /// The same of a GitHub workflow.
-    GITHUB_WORKSPACE,
-    /// The same of a Jenkins job.
-    WORKSPACE,
-    /// Removed in GitLab 17; accepted as an ID token, with a hint.
-    CI_JOB_JWT,
-    /// Removed in GitLab 17; accepted as an ID token, with a hint.
-    CI_JOB_JWT_V1,
-    /// Removed in GitLab 17; accepted as an ID token, with a hint.
-    CI_JOB_JWT_V2,
-    /// The job: what is kept for it is kept for no other one.
-    CI_JOB_ID,
-    /// The run of a GitHub workflow, likewise.
-    GITHUB_RUN_ID,
-    /// The build of a Jenkins job, likewise.
-    BUILD_TAG,
-    /// When GitLab started the job, in RFC 3339: with `CI_JOB_TIMEOUT`, how long a credential of `exec` must last.
-    CI_JOB_STARTED_AT,
-    /// How long GitLab lets the job run, in seconds.
-    CI_JOB_TIMEOUT,
-    /// Where credentials are kept between calls, when it is a folder of this user's; otherwise the cache folder is.
-    XDG_RUNTIME_DIR,
-    /// Whose `.vault-token`, `.vault` and `.bao` are read.
-    HOME,
-    /// Where private files are made; `/tmp` when it is not set.
-    TMPDIR,
+    "System": {
+        /// The folder for cached credentials, if it belongs to this user.
+        XDG_RUNTIME_DIR,
+        /// The home directory, where `vault login` leaves a token.
+        HOME,
+        /// The folder for private files. The default is `/tmp`.
+        TMPDIR,
+        /// No colour on stderr, if it is set to anything.
+        NO_COLOR,
+        /// `0`: no colour at a terminal.
+        CLICOLOR,
+        /// Colour also where there is no terminal, unless it is `0`.
+        CLICOLOR_FORCE,
+        /// The kind of the terminal: no colour and no progress at one that is `dumb`.
+        TERM,
+    }
+}
+
+/// The variables that say the same as a flag, which wins over them. The first one that is set counts.
+pub const OF_FLAGS: [(&str, &[&str]); 17] = [
+    ("--role", &[CI_CREDS_ROLE]),
+    ("--auth", &[CI_CREDS_AUTH]),
+    ("--auth-mount", &[CI_CREDS_AUTH_MOUNT]),
+    ("--auth-role", &[CI_CREDS_AUTH_ROLE]),
+    ("--creation-path", &[CI_CREDS_CREATION_PATH]),
+    ("--address", &[VAULT_ADDR, VAULT_SERVER_URL]),
+    ("--namespace", &[VAULT_NAMESPACE]),
+    ("--ca-file", &[VAULT_CACERT, VAULT_CACERT_BYTES]),
+    ("--ca-path", &[VAULT_CAPATH]),
+    ("--client-cert", &[VAULT_CLIENT_CERT]),
+    ("--client-key", &[VAULT_CLIENT_KEY]),
+    ("--tls-server-name", &[VAULT_TLS_SERVER_NAME]),
+    ("--proxy", &[VAULT_PROXY_ADDR]),
+    ("--request-timeout", &[VAULT_CLIENT_TIMEOUT]),
+    ("--timeout", &[CI_CREDS_TIMEOUT]),
+    ("--retries", &[VAULT_MAX_RETRIES]),
+    ("--config", &[CI_CREDS_CONFIG]),
+];
+
+/// The variables of a flag, from [`OF_FLAGS`].
+#[must_use]
+pub fn of_flag(flag: &str) -> &'static [&'static str] {
+    OF_FLAGS.iter().find(|(name, _)| *name == flag).map_or(&[], |(_, variables)| variables)
 }
 
 /// How Vault's variables begin, and how OpenBao spells the same ones, which it reads first.
 pub const VAULT: &str = "VAULT_";
 /// See [`VAULT`].
-pub const BAO: &str = "BAO_";
+pub(crate) const BAO: &str = "BAO_";
 
 /// The variables whose values are secrets: what no child of ours inherits.
 pub const SECRETS: [&str; 9] = [
@@ -169,7 +230,7 @@ pub const SECRETS: [&str; 9] = [
 pub const OWN: &str = "CI_CREDS_";
 
 /// The variables by which we know that we run in a CI job. `false` in one of them does not count.
-pub const JOB: [&str; 4] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL];
+pub(crate) const JOB: [&str; 4] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL];
 
 /// fish says here, when it is exported, that it traces. Lower case is its name.
 pub const FISH_TRACE: &str = "fish_trace";

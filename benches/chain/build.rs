@@ -5,10 +5,13 @@ use std::process::Command;
 
 /// Names a finished binary to measure in place of the one that is built here.
 const BINARY: &str = "CI_CREDS_BENCH_BINARY";
+/// Names an older build, which is measured beside it, in the same turns.
+const OLDER: &str = "CI_CREDS_BENCH_OLDER";
 
 /// What is measured.
 pub(crate) struct Programs {
     pub(crate) tool: PathBuf,
+    pub(crate) older: Option<PathBuf>,
     pub(crate) floor: PathBuf,
     pub(crate) empty: PathBuf,
 }
@@ -19,7 +22,8 @@ pub(crate) fn build(folder: &Path) -> Programs {
         std::env::var_os(BINARY).map_or_else(|| cargo(&host, &["--bin", "ci-creds"]).join("ci-creds"), PathBuf::from);
     // Two calls: one for both packages would give each of them the other's features.
     let floor = cargo(&host, &["--package", "floor"]).join("floor");
-    Programs { tool, floor, empty: empty(&host, folder) }
+    let older = std::env::var_os(OLDER).map(PathBuf::from);
+    Programs { tool, older, floor, empty: empty(&host, folder) }
 }
 
 /// Runs `cargo build` and gives the folder of its output.

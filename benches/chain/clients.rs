@@ -50,6 +50,7 @@ pub(crate) struct Clients {
 impl Clients {
     pub(crate) fn new(programs: &Programs, home: &Path) -> Self {
         let mut all = vec![floor(programs, home), tool(programs, home)];
+        all.extend(older(programs, home));
         let script = |name, text: &str| Client {
             name,
             program: "/bin/sh".into(),
@@ -82,11 +83,19 @@ pub(crate) fn tool(programs: &Programs, home: &Path) -> Client {
     Client { name: "ci-creds exoscale", program: programs.tool.clone(), arguments, home: home.to_owned() }
 }
 
-/// The tool where it keeps what it gets.
-pub(crate) fn cached(programs: &Programs, home: &Path) -> Client {
-    let mut client = tool(programs, home);
-    client.arguments.push("--cache".to_owned());
-    client
+/// The older build, if one was named.
+pub(crate) fn older(programs: &Programs, home: &Path) -> Option<Client> {
+    let program = programs.older.clone()?;
+    Some(Client { name: "ci-creds exoscale, older", program, ..tool(programs, home) })
+}
+
+impl Client {
+    /// The same where it caches what it gets, with a home of its own.
+    pub(crate) fn cached(mut self, home: PathBuf) -> Self {
+        self.arguments.push("--cache".to_owned());
+        self.home = home;
+        self
+    }
 }
 
 impl Client {

@@ -1,4 +1,4 @@
-//! What a run costs: `cargo bench`.
+//! What a run costs: `cargo bench`, or one part of it: `cargo bench -- chain`.
 //!
 //! The chain (a wrapping token, the AppRole login, one Exoscale key) against its floor and against the lines that
 //! people write by hand, over TLS, without latency and with a round trip of 20 ms. Everything that is compared runs
@@ -43,13 +43,29 @@ fn main() {
     let mut double = Double::start(folder.path());
 
     println!("{}", describe_machine());
-    compare_start(&programs);
+    let asked = |part: &str| {
+        let mut parts = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+        parts.peek().is_none() || parts.any(|argument| argument == part)
+    };
     let clients = Clients::new(&programs, folder.path());
-    compare_cached(&mut double, &programs, folder.path());
-    compare_chain("the chain, no latency", &clients, &mut double, false);
-    compare_chain("the chain, 20 ms round trip", &clients, &mut double, true);
-    count_instructions(&mut double, &programs, folder.path());
-    report_size(&programs);
+    if asked("start") {
+        compare_start(&programs);
+    }
+    if asked("cache") {
+        compare_cached(&mut double, &programs, folder.path());
+    }
+    if asked("chain") {
+        compare_chain("the chain, no latency", &clients, &mut double, false);
+    }
+    if asked("latency") {
+        compare_chain("the chain, 20 ms round trip", &clients, &mut double, true);
+    }
+    if asked("instructions") {
+        count_instructions(&mut double, &programs, folder.path());
+    }
+    if asked("size") {
+        report_size(&programs);
+    }
     double.stop();
 }
 
@@ -72,28 +88,43 @@ fn compare_start(programs: &build::Programs) {
     table::aim("--version, more than the empty program", more, 0.3, "ms");
 }
 
-/// A kept credential against `cat` of the same file: it is opened, decrypted and printed, and nobody is asked.
+/// A cached credential against `cat` of the same file: it is opened, decrypted and printed, and nobody is asked.
 fn compare_cached(double: &mut Double, programs: &build::Programs, folder: &Path) {
-    let home = folder.join("cached");
-    std::fs::create_dir(&home).expect("a home");
-    let mut call = clients::cached(programs, &home).command(double, false);
-    let (_, kept) = measure(&mut call);
-    assert!(kept.contains("EXOSCALE_API_SECRET='"), "nothing was kept: {kept}");
+    let clients = [Some(clients::tool(programs, folder)), clients::older(programs, folder)];
+    let mut commands = Vec::new();
+    for (number, client) in clients.into_iter().flatten().enumerate() {
+        let home = folder.join(format!("cached{number}"));
+        std::fs::create_dir(&home).expect("a home");
+        let mut call = client.cached(home.clone()).command(double, false);
+        let (_, cached) = measure(&mut call);
+        assert!(cached.contains("EXOSCALE_API_SECRET='"), "nothing was cached: {cached}");
+        if commands.is_empty() {
+            commands.push(("cat of its file", cat(&home), None));
+        }
+        commands.push((["ci-creds exoscale --cache", "the same, older"][number], call, Some(cached)));
+    }
+    let mut table = Table::new("a cached credential", &commands.iter().map(|command| command.0).collect::<Vec<_>>());
+    for round in 0..ROUNDS + WARM_UP {
+        let samples: Vec<_> = commands.iter_mut().map(|command| measure(&mut command.1).0).collect();
+        if round >= WARM_UP {
+            table.add(&samples);
+        }
+    }
+    for (name, mut command, cached) in commands {
+        assert!(cached.is_none_or(|cached| measure(&mut command).1 == cached), "{name}: another credential was made");
+    }
+    table.print();
+    table::aim("wall, ci-creds / cat", table.median_ratio(1, |sample| sample.wall.as_secs_f64()), 1.1, "x");
+}
+
+/// `cat` of the largest file in the home's cache.
+fn cat(home: &Path) -> std::process::Command {
     let listing = std::fs::read_dir(home.join(".cache/ci-creds")).expect("the cache");
     let mut files: Vec<_> = listing.map(|entry| entry.expect("an entry").path()).collect();
     files.sort_by_key(|path| path.metadata().map_or(0, |metadata| metadata.len()));
     let mut cat = std::process::Command::new("cat");
     cat.arg(files.last().expect("an entry"));
-    let mut table = Table::new("a kept credential", &["cat of its file", "ci-creds exoscale --cache"]);
-    for round in 0..ROUNDS + WARM_UP {
-        let samples = [measure(&mut cat).0, measure(&mut call).0];
-        if round >= WARM_UP {
-            table.add(&samples);
-        }
-    }
-    assert_eq!(measure(&mut call).1, kept, "another credential was made");
-    table.print();
-    table::aim("wall, ci-creds / cat", table.median_ratio(1, |sample| sample.wall.as_secs_f64()), 1.1, "x");
+    cat
 }
 
 fn compare_chain(title: &str, clients: &Clients, double: &mut Double, latency: bool) {
@@ -126,27 +157,36 @@ fn run(client: &Client, double: &mut Double, latency: bool) -> Sample {
 
 /// Instructions are nearly free of the machine's noise: the figure to compare between two commits.
 fn count_instructions(double: &mut Double, programs: &build::Programs, folder: &Path) {
-    if std::process::Command::new("valgrind").arg("--version").output().is_err() {
+    let Some(valgrind) = sample::valgrind() else {
         println!("instructions: skipped, valgrind is not installed");
         return;
-    }
+    };
     println!("\ninstructions (callgrind, user space)");
     let mut start = std::process::Command::new(&programs.tool);
     start.arg("--version");
-    for (name, command) in [
+    let mut commands = vec![
         ("empty Rust program", std::process::Command::new(&programs.empty)),
         ("ci-creds --version", start),
         ("the chain, floor", clients::floor(programs, folder).command(double, false)),
         ("the chain, ci-creds", clients::tool(programs, folder).command(double, false)),
-    ] {
-        println!("  {name:<40} {:>9} k", sample::instructions(&command) / 1000);
+    ];
+    if let Some(older) = clients::older(programs, folder) {
+        commands.push(("the chain, ci-creds, older", older.command(double, false)));
+    }
+    for (name, command) in commands {
+        match sample::instructions(valgrind, &command) {
+            Ok(count) => println!("  {name:<40} {:>9} k", count / 1000),
+            Err(problem) => println!("  {name:<40} {problem}"),
+        }
     }
 }
 
 fn report_size(programs: &build::Programs) {
     let size = |path: &Path| std::fs::metadata(path).expect("a program").len() as f64 / f64::from(1 << 20);
     println!("\nsize (static, stripped)");
-    for (name, path) in [("empty", &programs.empty), ("floor", &programs.floor), ("ci-creds", &programs.tool)] {
+    let older = programs.older.iter().map(|path| ("ci-creds, older", path));
+    let named = [("empty", &programs.empty), ("floor", &programs.floor), ("ci-creds", &programs.tool)];
+    for (name, path) in named.into_iter().chain(older) {
         println!("  {name:<40} {:>9.2} MiB", size(path));
     }
     table::aim("static stripped binary", size(&programs.tool), 3.5, "MiB");

@@ -14,11 +14,11 @@ use ci_creds::error::{self, Error, Kind};
 
 use ci_creds::aws::sts::{Verdict, judge};
 use ci_creds::cache::Keys;
-use ci_creds::cache::entry::{self, Exposed, Label, Seal, Token};
+use ci_creds::cache::entry::{self, Label, LoginEntry, PlainSecret, Seal};
 use ci_creds::http::address::{Address, Server, parse_server};
 use ci_creds::http::redirect;
 use ci_creds::identity::Identity;
-use ci_creds::provider::cloud::{Cloud, Said};
+use ci_creds::provider::cloud::{Choices, Cloud};
 use ci_creds::provider::shape::{Shape, Syntax};
 use ci_creds::provider::{aws, exoscale, shapes};
 use ci_creds::render;
@@ -26,7 +26,7 @@ use ci_creds::secret::Secret;
 use ci_creds::time::{expiry, render_time};
 use ci_creds::vault::refusal::Refusal;
 use ci_creds::vault::retry::parse_retry_after;
-use ci_creds::vault::wire::{self, Envelope, Failure};
+use ci_creds::vault::wire::{self, Envelope, ErrorResponse};
 use jiff::Timestamp;
 use toml::{Table, Value};
 use url::Url;
@@ -54,7 +54,7 @@ fn is_made_of(text: &str, others: &str) -> bool {
 
 /// Vault's answer: a credential holds nothing that a shell acts on, and a message nothing of the answer.
 pub fn vault_response(data: &[u8]) {
-    if let Some(failure) = wire::parse::<Failure>(data) {
+    if let Some(failure) = wire::parse::<ErrorResponse>(data) {
         let reason = error::sanitized(failure.errors.first().map_or("", String::as_str));
         let because = Refusal { status: 403, reason }.because();
         assert!(because.starts_with("403") || because == "status 403", "{because:?}");
@@ -97,20 +97,23 @@ pub fn cache_entry(data: &[u8]) {
     let (owner, other) = (keys("hvs.owner"), keys("hvs.other"));
     let target = label.target.as_ref();
     let seal = |keys: &Keys, target| Seal::new(keys, target).expect("a key of the cipher's length");
-    let opens = |keys: &Keys, bytes: &[u8]| seal(keys, target).open::<Token>(bytes).is_some();
-    assert!(!opens(&owner, data) && seal(&owner, target).open::<entry::Credential>(data).is_none());
-    let token = Token {
-        token: Exposed(Secret::new("hvs.kept".to_owned())),
+    let opens = |keys: &Keys, bytes: &[u8]| seal(keys, target).open::<LoginEntry>(bytes).is_some();
+    assert!(!opens(&owner, data) && seal(&owner, target).open::<entry::CredentialEntry>(data).is_none());
+    let token = LoginEntry {
+        token: PlainSecret(Secret::new("hvs.kept".to_owned())),
         expires: None,
         batch: false,
         uses: data.len() as u64,
     };
     // A label of the file's own size leaves no room for more.
     let Some(mut sealed) = seal(&owner, target).seal(&label, &token) else { return };
-    let (opened, content): (Label, Token) = seal(&owner, target).open(&sealed).expect("it opens for its owner");
+    let (opened, content): (Label, LoginEntry) = seal(&owner, target).open(&sealed).expect("it opens for its owner");
     assert_eq!((&opened, content.uses, content.token.0.expose()), (&label, token.uses, "hvs.kept"));
     assert!(!opens(&other, &sealed), "it opens for another secret");
-    assert!(target.is_none() || seal(&owner, None).open::<Token>(&sealed).is_none(), "it opens for another target");
+    assert!(
+        target.is_none() || seal(&owner, None).open::<LoginEntry>(&sealed).is_none(),
+        "it opens for another target"
+    );
     assert!(!opens(&owner, &sealed[..sealed.len() - 1]), "it opens without its end");
     let place = data.iter().fold(0, |sum, byte| (sum * 31 + usize::from(*byte)) % sealed.len());
     sealed[place] ^= 1 << (data.len() % 8);
@@ -394,7 +397,7 @@ fn check_role(role: &str) {
 }
 
 fn path_of(cloud: &Cloud, mount: &str, role: &str) -> String {
-    let said = Said { mount, role, sets_variables: false, text: &|_| Ok(None), is_on: &|_| false };
+    let said = Choices { mount, role, sets_variables: false, text: &|_| Ok(None), is_on: &|_| false };
     (cloud.request)(&said).unwrap_or_else(|_| panic!("nothing was said that could be wrong")).mint.path
 }
 

@@ -1,6 +1,6 @@
 //! AppRole: `auth/<mount>/login` with a role id and a secret id, which a generator token may have to make first.
 
-use super::session::{Failed, Session, session, settle};
+use super::session::{LoginFailure, Session, session, settle};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Login;
 use crate::secret::Secret;
@@ -15,18 +15,26 @@ pub(super) async fn login(
     login: &Login,
     role_id: &Secret,
     secret_id: &Secret,
-) -> Result<Session, Failed> {
+) -> Result<Session, LoginFailure> {
     let exchange = send(vault, login, role_id, Some(secret_id)).await;
-    if let Outcome::Ambiguous { error, .. } = exchange.outcome {
-        return Err(Failed::after_spending(
-            error
-                .with_kind(Kind::Spent)
-                .also("the secret id was sent and may be spent; it was not sent a second time")
-                .hint("re-run with a new secret id; an idle token may live until its TTL ends"),
-        ));
+    let doubted = exchange.doubted;
+    let spent = |error: Error, how: &str| {
+        let hint = "re-run with a new secret id; an idle token may live until its TTL ends";
+        LoginFailure::after_spending(error.with_kind(Kind::Spent).also(how).hint(hint))
+    };
+    match exchange.outcome {
+        Outcome::Ambiguous { error, .. } => {
+            Err(spent(error, "the secret id was sent and may be spent; it was not sent a second time"))
+        }
+        Outcome::Refused(refusal) if doubted && refusal.is_secret_id_invalid() => Err(spent(
+            describe(&refusal, login),
+            "this run sent it before, and Vault may have taken it then although the answer was that it had not",
+        )),
+        _ => {
+            let spent = matches!(exchange.outcome, Outcome::Done(_));
+            open(exchange, login).map_err(|error| LoginFailure { error, spent })
+        }
     }
-    let spent = matches!(exchange.outcome, Outcome::Done(_));
-    open(exchange, login).map_err(|error| Failed { error, spent })
 }
 
 async fn send(vault: &Vault<'_>, login: &Login, role_id: &Secret, secret_id: Option<&Secret>) -> Exchange {
@@ -50,8 +58,8 @@ fn open(exchange: Exchange, login: &Login) -> Result<Session> {
     session(settle(exchange, |refusal| describe(&refusal, login))?, &format!("auth/{}/login", login.mount))
 }
 
-/// Makes a one-time secret id first: the token may do nothing else. When the login's answer is lost, another one is
-/// made for a second login, and no third.
+/// Makes a one-time secret id first: the token may do nothing else. When the login's answer is lost, or a refusal can be
+/// our own doing, another one is made for a second login, and no third.
 pub(super) async fn login_generated(
     vault: &Vault<'_>,
     plan: &Login,
@@ -59,11 +67,15 @@ pub(super) async fn login_generated(
     role_id: &Secret,
 ) -> Result<Session> {
     let first = send(vault, plan, role_id, Some(&generate(vault, plan, token).await?)).await;
-    let exchange = match first.outcome {
-        Outcome::Ambiguous { transient: true, .. } => {
-            send(vault, plan, role_id, Some(&generate(vault, plan, token).await?)).await
-        }
-        _ => first,
+    let is_perhaps_spent = match &first.outcome {
+        Outcome::Ambiguous { transient, .. } => *transient,
+        Outcome::Refused(refusal) => first.doubted && refusal.is_secret_id_invalid(),
+        _ => false,
+    };
+    let exchange = if is_perhaps_spent {
+        send(vault, plan, role_id, Some(&generate(vault, plan, token).await?)).await
+    } else {
+        first
     };
     open(exchange, plan)
 }
@@ -94,7 +106,7 @@ fn value(name: &str, login: &Login) -> String {
 }
 
 /// Of `auth/<mount>/login`.
-const REFUSALS: [Row; 7] = [
+const REFUSALS: [Row; 10] = [
     refused(
         Says::NoSuchLogin,
         "there is no AppRole at auth/{mount}: name its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
@@ -109,6 +121,9 @@ const REFUSALS: [Row; 7] = [
         "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; HashiCorp Vault has spent the \
         secret id all the same, OpenBao has not",
     ),
+    other_method(Says::Whole("missing role")),
+    other_method(Says::Whole("missing token")),
+    other_method(Says::Text(&["missing jwt", "no client certificate", "client certificate must be supplied"])),
     refused(
         Says::Text(&["missing secret_id"]),
         "set VAULT_SECRET_ID or VAULT_SECRET_ID_FILE: the role id alone logs in only where the role has bind_secret_id=false",
@@ -127,6 +142,11 @@ const REFUSALS: [Row; 7] = [
 
 const fn refused(says: Says, change: &'static str) -> Row {
     Row { says, kind: Kind::Denied, cause: "the AppRole login at auth/{mount}/login was refused ({because})", change }
+}
+
+const fn other_method(says: Says) -> Row {
+    let change = "auth/{mount} is no AppRole mount: name that with --auth-mount or CI_CREDS_AUTH_MOUNT";
+    Row { kind: Kind::Config, ..refused(says, change) }
 }
 
 /// Of `auth/<mount>/role/<role>/secret-id`, asked with a generator token.

@@ -47,12 +47,20 @@ fn told(reason: &str, says: &dyn Fn(&str) -> String) -> String {
 }
 
 /// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.6), and what to change.
-const REFUSALS: [Row; 20] = [
+const REFUSALS: [Row; 26] = [
     refused(Says::NoSuchLogin, IS_IT_MOUNTED),
     refused(Says::Status(&[403]), IS_IT_MOUNTED),
     config(
         Says::Text(&["missing role_id", "failed to determine alias name"]),
         "auth/{mount} is an AppRole mount: --auth-mount or VAULT_AUTH_PATH must name the mount of the JWT method",
+    ),
+    config(
+        Says::Text(&["invalid role name", "missing jwt"]),
+        "auth/{mount} is a mount of the Kubernetes method: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
+    ),
+    config(
+        Says::Text(&["no client certificate", "client certificate must be supplied"]),
+        "auth/{mount} is a mount of TLS certificates: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
     ),
     config(
         Says::Text(&["could not load configuration"]),
@@ -77,10 +85,31 @@ const REFUSALS: [Row; 20] = [
         Says::Text(&["issuer"]),
         "the token's iss is {iss}: bound_issuer of auth/{mount}/config must be the same, to the letter",
     ),
+    config(
+        Says::Text(&["failed to decode keys", "get keys failed: 4"]),
+        "what Vault gets at jwks_url of auth/{mount}/config is no list of keys: for GitLab it is \
+        https://HOST/oauth/discovery/keys",
+    ),
+    Row {
+        says: Says::Text(&["fetching keys"]),
+        kind: Kind::Unavailable,
+        cause: CAUSE,
+        change: "Vault could not fetch the keys of the token's issuer, {iss}: re-run the job later; if it stays, Vault must \
+            reach jwks_url or oidc_discovery_url of auth/{mount}/config through its own network",
+    },
     refused(
-        Says::Text(&["signature", "fetching keys"]),
-        "the token is from {iss}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url), and Vault must \
-        reach them",
+        Says::Text(&["unexpected algorithm", "unexpected signature algorithm"]),
+        "jwt_supported_algs of auth/{mount}/config must name the algorithm that the token is signed with",
+    ),
+    Row {
+        says: Says::Text(&["malformed jwt", "compact JWS format"]),
+        kind: Kind::Input,
+        cause: CAUSE,
+        change: "the token is no JWT: {origin} must hold the ID token of this job as it was given",
+    },
+    refused(
+        Says::Text(&["signature"]),
+        "the token is from {iss}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url)",
     ),
     refused(
         Says::Text(&["expired"]),
@@ -183,6 +212,32 @@ mod tests {
                 "in this job namespace_path is nothing; patterns",
             ),
             (400, "error validating claims: claim other is missing", "bound_claims"),
+            (
+                400,
+                "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 500 \
+                Internal Server Error",
+                "re-run the job later",
+            ),
+            (
+                400,
+                "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 404 Not \
+                Found",
+                "https://HOST/oauth/discovery/keys",
+            ),
+            (
+                400,
+                "error validating token: error verifying token signature: fetching keys oidc: failed to decode keys: \
+                invalid character",
+                "https://HOST/oauth/discovery/keys",
+            ),
+            (
+                400,
+                "error validating token: error verifying token signature: oidc: malformed jwt: unexpected signature \
+                algorithm none",
+                "jwt_supported_algs",
+            ),
+            (400, "missing jwt", "auth/gitlab is a mount of the Kubernetes method"),
+            (400, "no client certificate found", "auth/gitlab is a mount of TLS certificates"),
             (500, "missing role_id", "auth/gitlab is an AppRole mount"),
             (400, "missing role_id", "auth/gitlab is an AppRole mount"),
             (400, "could not load configuration", "vault write auth/gitlab/config"),

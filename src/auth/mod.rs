@@ -10,18 +10,18 @@ mod token;
 mod wrapping;
 
 use crate::error::Result;
-use crate::identity::{Identity, Login, Spent};
+use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
 
-pub use session::{Failed, Session, after_spending, lender};
-pub use token::unnamed_approle;
+pub(crate) use session::{LoginFailure, Session, after_spending, lender};
+pub(crate) use token::unnamed_approle;
 
 /// Logs in. A plain token needs no request.
 ///
 /// # Errors
 /// [`crate::error::Kind::Denied`] and its like with the line to change; [`crate::error::Kind::Spent`] when a single-use secret is gone.
-pub async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, Failed> {
-    if login.identity.facts().spends != Spent::Nothing {
+pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, LoginFailure> {
+    if login.identity.facts().spends != Spend::Nothing {
         vault.note_single_use();
     }
     let session = match &login.identity {

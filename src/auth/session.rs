@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
-use crate::identity::{Identity, Login, Spent};
+use crate::identity::{Identity, Login, Spend};
 use crate::secret::Secret;
 use crate::time::expiry;
 use crate::vault::client::{Exchange, Vault};
@@ -13,7 +13,7 @@ use crate::vault::wire::{Auth, Envelope};
 
 /// A Vault token and what is known of it.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// The token.
     pub token: Secret,
     /// Whether this run logged in for it. Only such a token may be revoked; it takes its leases with it.
@@ -28,20 +28,20 @@ pub struct Session {
 
 /// Why there is no session.
 #[derive(Debug)]
-pub struct Failed {
+pub(crate) struct LoginFailure {
     /// What to tell.
     pub error: Error,
     /// Whether it was this login that used up a secret for one use, or may have.
     pub spent: bool,
 }
 
-impl Failed {
+impl LoginFailure {
     pub(super) fn after_spending(error: Error) -> Self {
         Self { error, spent: true }
     }
 }
 
-impl From<Error> for Failed {
+impl From<Error> for LoginFailure {
     fn from(error: Error) -> Self {
         Self { error, spent: false }
     }
@@ -50,14 +50,14 @@ impl From<Error> for Failed {
 impl Session {
     /// A second holder of the same session: what a signal's clean-up works with.
     #[must_use]
-    pub fn duplicate(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self { token: self.token.duplicate(), ..*self }
     }
 }
 
 /// The token that is not ours and that the session ends with.
 #[must_use]
-pub fn lender<'a>(login: &'a Login, session: &'a Session) -> Option<&'a Secret> {
+pub(crate) fn lender<'a>(login: &'a Login, session: &'a Session) -> Option<&'a Secret> {
     match &login.identity {
         Identity::Token { child: false, .. } => Some(&session.token),
         Identity::Token { child: true, token } => Some(token).filter(|token| !token.expose().is_empty()),
@@ -72,13 +72,13 @@ pub(super) async fn revoke(vault: &Vault<'_>, session: &Session) -> bool {
 
 /// A failure after something single-use was spent: "try again" would only help with a new one.
 #[must_use]
-pub fn after_spending(error: Error, spent: Spent) -> Error {
+pub(crate) fn after_spending(error: Error, spent: Spend) -> Error {
     match (spent, error.kind()) {
-        (Spent::WrappingToken, Kind::Unavailable | Kind::Temporary | Kind::Os) => {
+        (Spend::WrappingToken, Kind::Unavailable | Kind::Temporary | Kind::Os) => {
             error.with_kind(Kind::Spent).also("the wrapping token was spent on the way: a new run needs a new one")
         }
-        (Spent::PerhapsSecretId, _) => error.also("a secret id for one use is spent by now"),
-        (Spent::Nothing | Spent::WrappingToken, _) => error,
+        (Spend::PerhapsSecretId, _) => error.also("a secret id for one use is spent by now"),
+        (Spend::Nothing | Spend::WrappingToken, _) => error,
     }
 }
 
@@ -129,11 +129,11 @@ mod tests {
             let after = |spent| after_spending(Error::new(kind, "x"), spent);
             let mendable = matches!(kind, Kind::Unavailable | Kind::Temporary | Kind::Os);
             let expected = if mendable { Kind::Spent } else { kind };
-            assert_eq!(after(Spent::WrappingToken).kind(), expected, "{kind:?}");
-            assert_eq!(after(Spent::WrappingToken).message().contains("needs a new one"), mendable, "{kind:?}");
+            assert_eq!(after(Spend::WrappingToken).kind(), expected, "{kind:?}");
+            assert_eq!(after(Spend::WrappingToken).message().contains("needs a new one"), mendable, "{kind:?}");
             // Nobody but Vault knows whether it was for one login.
-            assert_eq!((after(Spent::PerhapsSecretId).kind(), after(Spent::Nothing).message()), (kind, "x"));
-            assert!(after(Spent::PerhapsSecretId).message().contains("is spent by now"), "{kind:?}");
+            assert_eq!((after(Spend::PerhapsSecretId).kind(), after(Spend::Nothing).message()), (kind, "x"));
+            assert!(after(Spend::PerhapsSecretId).message().contains("is spent by now"), "{kind:?}");
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn plain(token: &Secret) -> Session {
 ///
 /// Security: of a generator token nobody must be told to let its policy read credentials: whoever has it would need no
 /// role id any more.
-pub fn unnamed_approle(login: &Login, path: &str, because: &str) -> Error {
+pub(crate) fn unnamed_approle(login: &Login, path: &str, because: &str) -> Error {
     Error::new(
         Kind::Denied,
         format!(

@@ -4,6 +4,7 @@
 //! that made it cannot be forged, so it must be exactly the one that is expected, before anything is spent. Every AppRole
 //! of a mount logs in by the same path, so a wrapped login must also name the expected AppRole.
 
+mod namespace;
 mod refusal;
 
 use std::time::Duration;
@@ -11,9 +12,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::approle;
-use super::session::{Failed, Session, after_spending, revoke, session, settle};
+use super::session::{LoginFailure, Session, after_spending, revoke, session, settle};
 use crate::error::{Error, Kind, Result};
-use crate::identity::{Login, Spent};
+use crate::identity::{Login, Spend};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
@@ -39,13 +40,14 @@ pub(super) async fn login(
     token: &Secret,
     role_id: Option<&Secret>,
     expected: Option<&str>,
-) -> Result<Session, Failed> {
-    let Wrapped { creation_path, made_by, made } = lookup(vault, login, token).await?;
+) -> Result<Session, LoginFailure> {
+    let WrappingInfo { creation_path, made } = lookup(vault, login, token).await?;
+    namespace::check(vault, login, token).await?;
     let content = check_creation_path(&creation_path, login, role_id.is_some(), expected).map_err(|path| {
         if expected.is_none() && is_of_an_approle(&creation_path) {
-            of_another_approle(&made_by, &path, login)
+            of_another_approle(&vault.quote(&creation_path), &path, login)
         } else {
-            suspicious(&made_by, &path, login)
+            suspicious(&vault.quote(&creation_path), &path, login)
         }
     })?;
     if content == Content::SecretId && role_id.is_none() {
@@ -61,16 +63,16 @@ pub(super) async fn login(
     let (sent, mut envelope) = settle(exchange, |refusal| describe(&UNWRAP_REFUSALS, &refusal, login))?;
     if let Some(auth) = &envelope.auth {
         let held_by = auth.metadata.role_name.as_deref().map(|name| vault.quote(name));
-        let session = session((made.min(sent), envelope), path).map_err(Failed::after_spending)?;
+        let session = session((made.min(sent), envelope), path).map_err(LoginFailure::after_spending)?;
         if let Err(error) = check_role_name(held_by.as_deref(), &creation_path, login) {
             let became = if revoke(vault, &session).await { "was revoked" } else { "could not be revoked" };
-            return Err(Failed::after_spending(error.also(format!("its token {became}"))));
+            return Err(LoginFailure::after_spending(error.also(format!("its token {became}"))));
         }
         return Ok(session);
     }
     let secret_id = envelope.data.take().unwrap_or_default().take_text("secret_id");
     let (Some(secret_id), Some(role_id)) = (secret_id, role_id) else {
-        return Err(Failed::after_spending(
+        return Err(LoginFailure::after_spending(
             Error::new(
                 Kind::Spent,
                 "the wrapping token was unwrapped and held neither a login nor a secret id for our role id",
@@ -80,20 +82,19 @@ pub(super) async fn login(
     };
     approle::login(vault, login, role_id, &secret_id)
         .await
-        .map_err(|failed| Failed::after_spending(after_spending(failed.error, Spent::WrappingToken)))
+        .map_err(|failed| LoginFailure::after_spending(after_spending(failed.error, Spend::WrappingToken)))
 }
 
 /// What a lookup tells of a wrapping token.
-struct Wrapped {
+struct WrappingInfo {
+    /// The server's words: quoted before they stand in a message.
     creation_path: String,
-    /// The same, for messages.
-    made_by: String,
     /// When it was made, and the login in it, whose life began then and not when it is unwrapped.
     made: Timestamp,
 }
 
 /// `sys/wrapping/lookup`: which path made the token, and when. Spends nothing.
-async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrapped> {
+async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<WrappingInfo> {
     let (sent, envelope) =
         settle(vault.lookup_wrapping(token).await, |refusal| describe(&LOOKUP_REFUSALS, &refusal, login))?;
     let mut data = envelope.data.unwrap_or_default();
@@ -103,7 +104,7 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrap
         Error::new(Kind::Data, "the answer of sys/wrapping/lookup has no creation_path; the token was not unwrapped")
     })?;
     let creation_path = path.expose().to_owned();
-    Ok(Wrapped { made_by: vault.quote(&creation_path), creation_path, made: creation(made, life, sent) })
+    Ok(WrappingInfo { creation_path, made: creation(made, life, sent) })
 }
 
 /// When a token was made that lived for `life` at most, and still did at `sent`. Vault's clock says `made`; what that one
@@ -114,31 +115,58 @@ fn creation(made: Timestamp, life: Duration, sent: Timestamp) -> Timestamp {
 
 /// Unwraps. When nobody knows whether that happened, a lookup tells, and only an unspent token is sent again: once at
 /// least, whatever `--retries` says, for what is lost here cannot be had again.
-async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, Failed> {
+async fn unwrap(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Exchange, LoginFailure> {
     let exchange = vault.unwrap(token).await;
-    let Outcome::Ambiguous { error, mut transient, .. } = exchange.outcome else { return Ok(exchange) };
+    let (error, mut transient) = match exchange.outcome {
+        Outcome::Ambiguous { error, transient, .. } => (error, transient),
+        Outcome::Refused(refusal) if exchange.doubted && is_spent(&refusal) => {
+            let error = Error::new(Kind::Spent, format!("{} answered first that it had not acted", vault.name()));
+            return Err(LoginFailure::after_spending(lost(error, login, true)));
+        }
+        _ => return Ok(exchange),
+    };
+    let mut is_known_to_be_spent = false;
     for _ in 0..vault.retries(Step::Unwrap).max(1) {
-        if !transient || !matches!(vault.lookup_wrapping(token).await.outcome, Outcome::Done(_)) {
+        if !transient {
             break;
+        }
+        match vault.lookup_wrapping(token).await.outcome {
+            Outcome::Done(_) => {}
+            outcome => {
+                is_known_to_be_spent = matches!(outcome, Outcome::Refused(refusal) if is_spent(&refusal));
+                break;
+            }
         }
         let again = vault.unwrap(token).await;
         transient = match &again.outcome {
             Outcome::Ambiguous { transient, .. } => *transient,
             // Spent between lookup and this attempt: by an earlier one, which was on its way all the time.
-            Outcome::Refused(refusal) if is_spent(refusal) => break,
+            Outcome::Refused(refusal) if is_spent(refusal) => {
+                is_known_to_be_spent = true;
+                break;
+            }
             _ => return Ok(again),
         };
     }
-    Err(Failed::after_spending(
-        error
-            .with_kind(Kind::Spent)
-            .also(format!(
-                "the wrapping token (from {}) was sent to be unwrapped and is spent, most likely by this very \
-                request: its answer is lost",
-                login.origin
-            ))
-            .hint("re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL"),
-    ))
+    Err(LoginFailure::after_spending(lost(error, login, is_known_to_be_spent)))
+}
+
+/// The answer of an unwrapping is lost. The token is good where Vault never got the request.
+fn lost(error: Error, login: &Login, is_known_to_be_spent: bool) -> Error {
+    let (what, change) = if is_known_to_be_spent {
+        (
+            "is spent, most likely by this very request: its answer is lost",
+            "re-run with a new wrapping token; the secret id that was in it is unused and ends with its TTL",
+        )
+    } else {
+        (
+            "may be spent: its answer is lost, and Vault could not be asked",
+            "re-run the job, which asks before it unwraps; if it is spent, give the job a new one",
+        )
+    };
+    let origin = &login.origin;
+    let text = format!("the wrapping token (from {origin}) was sent to be unwrapped and {what}");
+    error.with_kind(Kind::Spent).also(text).hint(change)
 }
 
 /// What the token holds, by the path that made it. A wrapped login is expected where the user says so: by its path, or by

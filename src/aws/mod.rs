@@ -3,5 +3,5 @@
 //! The table of what Vault's engine answers is [`crate::provider::aws`].
 
 pub(crate) mod ready;
-pub mod signature;
+mod signature;
 pub mod sts;

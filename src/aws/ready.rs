@@ -13,8 +13,8 @@ use crate::config::{QUESTION, Readiness};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::http::cloud::{Answer, Client};
-use crate::http::{Broken, Stage};
+use crate::http::cloud::{CloudClient, CloudReply};
+use crate::http::{Stage, TransportError};
 use crate::secret::Secret;
 
 /// So many successes in a row, as Terraform's Vault provider asks for. Each question meets one of many servers: while
@@ -52,7 +52,7 @@ pub(crate) async fn wait(
     else {
         return Ok("STS credentials work at once".into());
     };
-    let http = Client::new(&readiness.connection)?;
+    let http = CloudClient::new(&readiness.connection)?;
     let probe = Probe { http, readiness, host, key: key.expose(), secret };
     let begun = host.elapsed();
     let budget = budget(deadline, begun);
@@ -81,7 +81,7 @@ pub(crate) async fn wait(
 
 /// One key, and the STS that is asked about it.
 struct Probe<'a> {
-    http: Client,
+    http: CloudClient,
     readiness: &'a Readiness,
     host: &'a Host,
     key: &'a str,
@@ -94,7 +94,7 @@ impl Probe<'_> {
         let Readiness { authority, region, .. } = self.readiness;
         let time = self.host.now();
         let headers = sts::headers(authority, region, time, self.key, self.secret);
-        let Broken { stage, error } = match self.http.post(&headers, sts::BODY, timeout).await {
+        let TransportError { stage, error } = match self.http.post(&headers, sts::BODY, timeout).await {
             Ok(answer) => return self.interpret(&answer, time),
             Err(broken) => broken,
         };
@@ -116,7 +116,7 @@ impl Probe<'_> {
         }
     }
 
-    fn interpret(&self, answer: &Answer, asked: Timestamp) -> Result<Option<Doubt>> {
+    fn interpret(&self, answer: &CloudReply, asked: Timestamp) -> Result<Option<Doubt>> {
         let (verdict, code) = sts::judge(answer.status, &answer.body);
         let code = code.unwrap_or_default();
         let seen = format!("{} answers {} {code}", self.http.peer.host, answer.status).trim_end().to_owned();
@@ -174,7 +174,7 @@ fn budget(deadline: Duration, elapsed: Duration) -> Duration {
 }
 
 /// How many seconds the clock here is ahead of the server's.
-fn skew(answer: &Answer, time: Timestamp) -> Option<i64> {
+fn skew(answer: &CloudReply, time: Timestamp) -> Option<i64> {
     let date = DateTimeParser::new().parse_timestamp(answer.date.as_deref()?).ok()?;
     Some(time.duration_since(date).as_secs())
 }
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_clock_is_told_by_the_servers_date() {
         let answer =
-            |date: Option<&str>| Answer { status: 403, date: date.map(str::to_owned), body: Vec::new().into() };
+            |date: Option<&str>| CloudReply { status: 403, date: date.map(str::to_owned), body: Vec::new().into() };
         let here: Timestamp = "2026-11-21T12:10:00Z".parse().unwrap();
         for (date, seconds) in [
             (Some("Sat, 21 Nov 2026 12:00:00 GMT"), Some(600)),

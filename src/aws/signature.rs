@@ -16,7 +16,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// What is signed. Path and query stand as they are sent: encoded, and the query sorted by name.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub(super) struct CanonicalRequest<'a> {
     /// `GET` or `POST`.
     pub method: &'a str,
     /// The `Host` header: with a port only where it is not the scheme's own.
@@ -33,7 +33,7 @@ pub struct Request<'a> {
 
 /// Where and when the signature is valid: for some minutes, in this region, with this service.
 #[derive(Debug)]
-pub struct Scope<'a> {
+pub(super) struct Scope<'a> {
     /// The region: `eu-central-1`.
     pub region: &'a str,
     /// The service: `sts`.
@@ -45,10 +45,15 @@ pub struct Scope<'a> {
 /// Signs a request with an access key, and gives the two headers that it lacks: the time and the signature. The secret
 /// key is in neither.
 #[must_use]
-pub fn sign(request: &Request<'_>, scope: &Scope<'_>, key: &str, secret: &Secret) -> [(&'static str, String); 2] {
+pub(super) fn sign(
+    request: &CanonicalRequest<'_>,
+    scope: &Scope<'_>,
+    key: &str,
+    secret: &Secret,
+) -> [(&'static str, String); 2] {
     let time = render_time(scope.time).replace(['-', ':'], "");
     let date = time.split('T').next().unwrap_or_default();
-    let Request { method, host, path, query, content_type, body } = request;
+    let CanonicalRequest { method, host, path, query, content_type, body } = request;
     // In the order of their names, as they must be signed.
     let (form, names) = match content_type {
         Some(form) => (format!("content-type:{form}\n"), "content-type;host;x-amz-date"),
@@ -89,7 +94,7 @@ mod tests {
     use super::*;
 
     /// AWS's published vectors all have this key and this time.
-    fn authorization(request: &Request<'_>, service: &str) -> String {
+    fn authorization(request: &CanonicalRequest<'_>, service: &str) -> String {
         let scope = Scope { region: "us-east-1", service, time: "2015-08-30T12:36:00Z".parse().unwrap() };
         let secret = Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".into());
         let [date, (name, value)] = sign(request, &scope, "AKIDEXAMPLE", &secret);
@@ -97,8 +102,14 @@ mod tests {
         value
     }
 
-    const VANILLA: Request<'_> =
-        Request { method: "GET", host: "example.amazonaws.com", path: "/", query: "", content_type: None, body: "" };
+    const VANILLA: CanonicalRequest<'_> = CanonicalRequest {
+        method: "GET",
+        host: "example.amazonaws.com",
+        path: "/",
+        query: "",
+        content_type: None,
+        body: "",
+    };
 
     #[test]
     fn the_vectors_that_aws_publishes_are_signed_as_published() {
@@ -107,7 +118,7 @@ mod tests {
             (VANILLA, "service", "host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
             // post-x-www-form-urlencoded
             (
-                Request {
+                CanonicalRequest {
                     method: "POST",
                     content_type: Some("application/x-www-form-urlencoded"),
                     body: "Param1=value1",
@@ -119,7 +130,7 @@ mod tests {
             ),
             // The example of the documentation: IAM's ListUsers.
             (
-                Request {
+                CanonicalRequest {
                     host: "iam.amazonaws.com",
                     query: "Action=ListUsers&Version=2010-05-08",
                     content_type: Some("application/x-www-form-urlencoded; charset=utf-8"),
@@ -144,7 +155,9 @@ mod tests {
     #[test]
     fn the_signature_is_over_the_host_and_the_body() {
         let plain = authorization(&VANILLA, "service");
-        for other in [Request { host: "evil.example.com", ..VANILLA }, Request { body: "x", ..VANILLA }] {
+        for other in
+            [CanonicalRequest { host: "evil.example.com", ..VANILLA }, CanonicalRequest { body: "x", ..VANILLA }]
+        {
             assert_ne!(authorization(&other, "service"), plain);
         }
     }

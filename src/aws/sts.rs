@@ -6,11 +6,11 @@
 
 use jiff::Timestamp;
 
-use super::signature::{Request, Scope, sign};
+use super::signature::{CanonicalRequest, Scope, sign};
 use crate::secret::Secret;
 
 /// The form that is posted.
-pub const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+pub(crate) const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 /// The element around a success, which a captive portal's `200` does not have.
 const SUCCESS: &[u8] = b"<GetCallerIdentityResponse";
@@ -41,7 +41,7 @@ pub fn endpoint(region: Option<&str>) -> (String, String) {
 /// The headers of the request, as a `POST` of [`BODY`] to `/`.
 #[must_use]
 pub fn headers(host: &str, region: &str, time: Timestamp, key: &str, secret: &Secret) -> Vec<(&'static str, String)> {
-    let request = Request { method: "POST", host, path: "/", query: "", content_type: Some(FORM), body: BODY };
+    let request = CanonicalRequest { method: "POST", host, path: "/", query: "", content_type: Some(FORM), body: BODY };
     let [date, authorization] = sign(&request, &Scope { region, service: "sts", time }, key, secret);
     vec![("content-type", FORM.into()), ("host", host.into()), date, authorization]
 }

@@ -37,9 +37,9 @@ pub const VERSION: u32 = 1;
 
 /// A kept credential.
 #[derive(Serialize, Deserialize)]
-pub struct Credential {
+pub struct CredentialEntry {
     /// The values, by the names of the provider's fields.
-    pub values: Vec<(String, Exposed)>,
+    pub values: Vec<(String, PlainSecret)>,
     /// The lease's id.
     pub lease: Option<String>,
     /// Whether Vault would renew it.
@@ -49,10 +49,10 @@ pub struct Credential {
     /// Whether the cloud was seen to know its key.
     pub known: bool,
     /// The login that asked for it, when it was ours: what takes the lease back.
-    pub login: Option<Token>,
+    pub login: Option<LoginEntry>,
 }
 
-impl Credential {
+impl CredentialEntry {
     /// What ends it. One that nothing ends is not kept.
     pub(super) fn life(&self) -> Life {
         if self.revocable { Life::Leased } else { Life::Expiring }
@@ -61,9 +61,9 @@ impl Credential {
 
 /// A kept login.
 #[derive(Serialize, Deserialize)]
-pub struct Token {
+pub struct LoginEntry {
     /// The token.
-    pub token: Exposed,
+    pub token: PlainSecret,
     /// When it ends.
     pub expires: Option<Timestamp>,
     /// Whether it is a batch token.
@@ -74,9 +74,9 @@ pub struct Token {
 
 /// A secret on its way into the sealed part or out of it. Nothing else writes one.
 #[derive(Deserialize)]
-pub struct Exposed(pub Secret);
+pub struct PlainSecret(pub Secret);
 
-impl Serialize for Exposed {
+impl Serialize for PlainSecret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.expose())
     }

@@ -2,17 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::entry::{self, Exposed, Seal, Token};
-use super::{Cache, Label, State, inventory, state};
+use super::entry::{self, LoginEntry, PlainSecret, Seal};
+use super::{Cache, Label, State, folder, state};
 use crate::auth::Session;
-use crate::host::{Host, Lock, Locking};
+use crate::host::{Host, Lock, LockAttempt};
 
 /// Vault locks an AppRole for everybody after five wrong secret ids within fifteen minutes (`user_lockout`, since 1.13).
 const LOCKOUT: SignedDuration = SignedDuration::from_mins(15);
 
 /// What became of a login that is no more: what to say when the secret that bought it is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginEnd {
+pub(crate) enum LoginEnd {
     /// Its token came to its end.
     Expired(Timestamp),
     /// The secret was used then, and nothing is left of it: a call failed and took it back, or used it up.
@@ -25,7 +25,7 @@ impl Cache {
     /// A clock that was set back does not take it away: there may be no other one, and Vault knows whether the token is
     /// good. It has no longer life than it had.
     #[must_use]
-    pub fn find_login(&self, host: &Host) -> Option<Session> {
+    pub(crate) fn find_login(&self, host: &Host) -> Option<Session> {
         let (label, token) = self.open_login(host)?;
         let token = token?;
         let now = host.now();
@@ -37,7 +37,7 @@ impl Cache {
 
     /// How the job's login ended, if it had one and it has.
     #[must_use]
-    pub fn login_ended(&self, host: &Host) -> Option<LoginEnd> {
+    pub(crate) fn login_ended(&self, host: &Host) -> Option<LoginEnd> {
         let (label, token) = self.open_login(host)?;
         ended(&label, token.as_ref(), host.now())
     }
@@ -47,16 +47,16 @@ impl Cache {
         self.open_login(host).map(|(label, _)| label.expires)
     }
 
-    fn open_login(&self, host: &Host) -> Option<(Label, Option<Token>)> {
+    fn open_login(&self, host: &Host) -> Option<(Label, Option<LoginEntry>)> {
         let bytes = self.read(&self.login_file(), host)?;
         Seal::new(&self.keys, None)?.open(&bytes)
     }
 
     /// Keeps what a single-use secret bought, for every call of this job. Returns whether it is kept.
-    pub fn keep_login(&self, _turn: &Lock, session: &Session, host: &Host) -> bool {
+    pub(crate) fn keep_login(&self, _turn: &Lock, session: &Session, host: &Host) -> bool {
         // A token without an end, or with one request, is the caller's alone.
         let Some(expires) = session.expires_at.filter(|_| session.uses != 1) else { return false };
-        self.write_login(&self.label(None, host.now(), expires), Some(Token::of(session)), host)
+        self.write_login(&self.label(None, host.now(), expires), Some(LoginEntry::of(session)), host)
     }
 
     fn note_end(&self, host: &Host) -> bool {
@@ -64,13 +64,13 @@ impl Cache {
         self.write_login(&self.label(None, now, now), None, host)
     }
 
-    fn write_login(&self, label: &Label, token: Option<Token>, host: &Host) -> bool {
+    fn write_login(&self, label: &Label, token: Option<LoginEntry>, host: &Host) -> bool {
         Seal::new(&self.keys, None).is_some_and(|seal| self.write(&self.login_file(), &seal, label, &token, host))
     }
 
     /// Notes that Vault refused the secret after this job had used it: it was for one use, and is not to be sent again
     /// for a while.
-    pub fn pause_login(&self, _turn: &Lock, host: &Host) {
+    pub(crate) fn pause_login(&self, _turn: &Lock, host: &Host) {
         let (now, Some((label, token))) = (host.now(), self.open_login(host)) else { return };
         if ended(&label, token.as_ref(), now).is_some() {
             let pause = now.checked_add(LOCKOUT).ok();
@@ -80,12 +80,12 @@ impl Cache {
 
     /// Until when the secret is not to be sent again.
     #[must_use]
-    pub fn login_paused(&self, host: &Host) -> Option<Timestamp> {
+    pub(crate) fn login_paused(&self, host: &Host) -> Option<Timestamp> {
         self.open_login(host)?.0.pause.filter(|until| host.now() < *until)
     }
 
     /// Notes that a request was made with a kept login whose requests are counted.
-    pub fn count_use(&self, turn: &Lock, session: &Session, host: &Host) {
+    pub(crate) fn count_use(&self, turn: &Lock, session: &Session, host: &Host) {
         match session.uses {
             0 => {}
             1 | 2 => {
@@ -102,19 +102,18 @@ impl Cache {
     ///
     /// Where another call has the lock, and `turn` is not ours, nothing is noted: whoever is about to write such an
     /// entry learns of its end by himself.
-    pub fn end_login(&self, turn: Option<&Lock>, host: &Host) {
-        let lent = if turn.is_none() { self.folder.try_lock(&self.lock) } else { Locking::Busy };
-        let noted = (turn.is_some() || matches!(lent, Locking::Held(_))) && self.note_end(host);
+    pub(crate) fn end_login(&self, turn: Option<&Lock>, host: &Host) {
+        let lent = if turn.is_none() { self.folder.try_lock(&self.lock) } else { LockAttempt::Busy };
+        let noted = (turn.is_some() || matches!(lent, LockAttempt::Held(_))) && self.note_end(host);
         if !noted {
             self.folder.remove(&self.login_file());
         }
-        for (name, label) in inventory::labels(&self.folder, host)
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(self.keys.door_name()))
+        for (name, label) in
+            folder::labels(&self.folder, host).into_iter().filter(|(name, _)| name.starts_with(self.keys.door_name()))
         {
             let opened = self
                 .read(&name, host)
-                .and_then(|bytes| Seal::new(&self.keys, label.target.as_ref())?.open::<entry::Credential>(&bytes));
+                .and_then(|bytes| Seal::new(&self.keys, label.target.as_ref())?.open::<entry::CredentialEntry>(&bytes));
             // STS credentials outlive the login that asked for them.
             if opened.is_some_and(|(_, content)| content.revocable) {
                 self.folder.remove(&name);
@@ -127,17 +126,17 @@ impl Cache {
     }
 }
 
-fn ended(label: &Label, token: Option<&Token>, now: Timestamp) -> Option<LoginEnd> {
+fn ended(label: &Label, token: Option<&LoginEntry>, now: Timestamp) -> Option<LoginEnd> {
     match token {
         None => Some(LoginEnd::Used(label.expires)),
         Some(_) => (label.expires <= now).then_some(LoginEnd::Expired(label.expires)),
     }
 }
 
-impl Token {
+impl LoginEntry {
     pub(super) fn of(session: &Session) -> Self {
         Self {
-            token: Exposed(session.token.duplicate()),
+            token: PlainSecret(session.token.duplicate()),
             expires: session.expires_at,
             batch: session.batch,
             uses: session.uses,

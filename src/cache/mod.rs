@@ -6,7 +6,7 @@
 //! [`crate::host::Folder`]'s.
 
 pub mod entry;
-mod inventory;
+mod folder;
 mod login;
 mod name;
 mod scope;
@@ -22,20 +22,21 @@ use crate::auth::Session;
 use crate::config::Plan;
 use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Folder, Host, Lock, Locking};
+use crate::host::{Folder, Host, Lock, LockAttempt};
 use crate::provider::shape::{Field, Shape};
 use crate::secret::Secret;
 
-pub use entry::Label;
+pub(crate) use entry::Label;
 use entry::Seal;
-pub use inventory::{Contents, Inventory, is_stale};
-pub use login::LoginEnd;
+pub(crate) use folder::{CacheFolder, Contents, is_stale};
+pub(crate) use login::LoginEnd;
 use name::{DRAFT, lock_of, read, slot};
-pub use scope::{Door, Keys, Target};
-pub use window::{State, state};
+pub use scope::Keys;
+pub(crate) use scope::{Door, Target};
+pub(crate) use window::{State, state};
 
 /// One caller's view of the cache: his door, one target behind it.
-pub struct Cache {
+pub(crate) struct Cache {
     folder: Folder,
     keys: Keys,
     door: Door,
@@ -52,7 +53,7 @@ pub struct Cache {
 }
 
 /// A credential that was found in the cache.
-pub struct Hit {
+pub(crate) struct Hit {
     /// What it is good for.
     pub state: State,
     /// Whether Vault gave no new one a moment ago.
@@ -62,11 +63,11 @@ pub struct Hit {
     /// Whether it can be handed out as it is: nobody asks whether the cloud knows its key, or it was seen to.
     pub ready: bool,
     label: Label,
-    content: entry::Credential,
+    content: entry::CredentialEntry,
 }
 
 /// Whose turn it is to make a new credential.
-pub enum Turn {
+pub(crate) enum Turn {
     /// Ours, as long as the lock is held.
     Ours(Lock),
     /// Another caller made one, or makes one while the old one still works.
@@ -88,7 +89,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Cache {
     /// The caller's cache; `None`, with a warning, when there is no folder for it.
     #[must_use]
-    pub fn open(plan: &Plan, host: &Host) -> Option<Self> {
+    pub(crate) fn open(plan: &Plan, host: &Host) -> Option<Self> {
         let place = plan.cache.as_ref()?;
         let folder = open_folder(&place.folders, host)?;
         let door = Door::new(&plan.connection, &plan.login, place.job.as_deref());
@@ -110,9 +111,9 @@ impl Cache {
 
     /// What is kept of the target. An entry that cannot be used is none.
     #[must_use]
-    pub fn find(&self, plan: &Plan, host: &Host) -> Option<Hit> {
+    pub(crate) fn find(&self, plan: &Plan, host: &Host) -> Option<Hit> {
         let bytes = self.read(&self.file, host)?;
-        let (label, content) = self.seal.open::<entry::Credential>(&bytes)?;
+        let (label, content) = self.seal.open::<entry::CredentialEntry>(&bytes)?;
         let has = |name: &str| content.values.iter().any(|(kept, _)| kept == name);
         if plan.shape.fields.iter().any(|field| field.required && !has(&field.name)) {
             return None;
@@ -131,7 +132,7 @@ impl Cache {
     ///
     /// # Errors
     /// [`Kind::Temporary`] when the other caller takes too long.
-    pub async fn take_turn(&self, plan: &Plan, host: &Host) -> Result<Turn> {
+    pub(crate) async fn take_turn(&self, plan: &Plan, host: &Host) -> Result<Turn> {
         let turn = host.wait_for(self.patience, || Ok(self.try_turn(plan, host))).await?;
         turn.ok_or_else(|| self.waited_in_vain())
     }
@@ -139,16 +140,16 @@ impl Cache {
     fn try_turn(&self, plan: &Plan, host: &Host) -> Option<Turn> {
         match self.folder.try_lock(&self.lock) {
             // Whoever held it before may have made what we want.
-            Locking::Held(lock) => Some(match self.find(plan, host).filter(|kept| !kept.is_due()) {
+            LockAttempt::Held(lock) => Some(match self.find(plan, host).filter(|kept| !kept.is_due()) {
                 Some(kept) if kept.ready => Turn::Hit(Box::new(kept)),
                 Some(kept) => Turn::Untried(lock, Box::new(kept)),
                 None => Turn::Ours(lock),
             }),
-            Locking::Impossible(problem) => {
+            LockAttempt::Impossible(problem) => {
                 host.warn(format!("nothing is kept in {}: its lock {problem}", self.folder.path().display()));
                 Some(Turn::Nobody)
             }
-            Locking::Busy => {
+            LockAttempt::Busy => {
                 let kept = self.find(plan, host).filter(|kept| kept.state != State::Ended && kept.ready)?;
                 Some(Turn::Hit(Box::new(kept)))
             }
@@ -172,7 +173,7 @@ impl Cache {
     ///
     /// The lock is held by the caller; that is what makes the draft's name his. Returns whether it is kept: one without
     /// an end is not, for nobody would know when to stop using it.
-    pub fn keep(
+    pub(crate) fn keep(
         &self,
         _turn: &Lock,
         credential: &Credential,
@@ -182,32 +183,32 @@ impl Cache {
     ) -> bool {
         let Some(expires) = credential.lease.expires_at else { return false };
         let values = credential.values.iter();
-        let content = entry::Credential {
+        let content = entry::CredentialEntry {
             values: values
-                .map(|(field, value)| (field.name.clone().into_owned(), entry::Exposed(value.duplicate())))
+                .map(|(field, value)| (field.name.clone().into_owned(), entry::PlainSecret(value.duplicate())))
                 .collect(),
             lease: credential.lease.id.clone(),
             renewable: credential.lease.renewable,
             revocable: credential.lease.life == Life::Leased,
             // Who asks for it has it tried before it is kept.
             known: self.wants_known,
-            login: session.own.then(|| entry::Token::of(session)),
+            login: session.own.then(|| entry::LoginEntry::of(session)),
         };
         let label = self.label(Some(self.target.clone()), issued, expires);
-        inventory::sweep(&self.folder, &self.lock, host.now(), host);
+        folder::sweep(&self.folder, &self.lock, host.now(), host);
         self.write(&self.file, &self.seal, &label, &content, host)
     }
 
     /// Notes that Vault gave no new credential in place of this one.
-    pub fn pause(&self, _turn: &Lock, kept: &Hit, host: &Host) {
+    pub(crate) fn pause(&self, _turn: &Lock, kept: &Hit, host: &Host) {
         let pause = host.now().checked_add(PAUSE).ok();
         self.write(&self.file, &self.seal, &Label { pause, ..kept.label.clone() }, &kept.content, host);
     }
 
     /// Notes that the cloud was seen to know the key of what is kept.
-    pub fn note_known(&self, _turn: &Lock, plan: &Plan, host: &Host) {
+    pub(crate) fn note_known(&self, _turn: &Lock, plan: &Plan, host: &Host) {
         if let Some(Hit { label, content, .. }) = self.find(plan, host) {
-            self.write(&self.file, &self.seal, &label, &entry::Credential { known: true, ..content }, host);
+            self.write(&self.file, &self.seal, &label, &entry::CredentialEntry { known: true, ..content }, host);
         }
     }
 
@@ -247,7 +248,7 @@ fn open_folder(folders: &[PathBuf], host: &Host) -> Option<Folder> {
 impl Hit {
     /// Whether it can be handed out, and no new one is to be made now.
     #[must_use]
-    pub fn is_enough(&self) -> bool {
+    pub(crate) fn is_enough(&self) -> bool {
         !self.is_due() && self.ready
     }
 
@@ -262,7 +263,7 @@ impl Hit {
 
     /// The values, in the order of the provider's fields, and what Vault said of their life.
     #[must_use]
-    pub fn into_parts(self, shape: &Shape) -> (Vec<(Field, Secret)>, Lease) {
+    pub(crate) fn into_parts(self, shape: &Shape) -> (Vec<(Field, Secret)>, Lease) {
         let Self { label, mut content, .. } = self;
         let mut take = |field: &Field| {
             let place = content.values.iter().position(|(name, _)| *name == field.name)?;

@@ -19,7 +19,7 @@ const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// What a kept credential is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// It has long enough: hand it out.
     Fresh,
     /// It works, and a new one is due: hand it out only if none can be had.
@@ -34,7 +34,7 @@ pub enum State {
 /// minutes, whose whole life lies inside of that window, is used for 10 minutes, and JavaScript's window is not
 /// entered. A third is also the time in which an outage of Vault is not noticed.
 #[must_use]
-pub fn state(issued: Timestamp, expires: Timestamp, now: Timestamp) -> State {
+pub(crate) fn state(issued: Timestamp, expires: Timestamp, now: Timestamp) -> State {
     let left = expires.duration_since(now);
     let due = LARGEST.min(expires.duration_since(issued) / 3);
     if left < LEAST || issued.duration_since(now) > SKEW {

@@ -1,25 +1,27 @@
 //! The commands as a table, one row each. What clap is told of a command, what comes of its flags, and whether a shell
 //! may be waiting for its output all follow from the row.
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
-use super::flag::{CACHE, COMPLETIONS, Cache, Completions, EXEC, Exec, Fetch};
+use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, EXEC, ExecFlags, FetchFlags};
+use super::help;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
 /// What to do.
 pub enum Command {
     /// `ci-creds exoscale`, `ci-creds aws`.
-    Fetch(Fetch),
+    Fetch(FetchFlags),
     /// `ci-creds exec`.
-    Exec(Exec),
+    Exec(ExecFlags),
     /// `ci-creds cache`.
-    Cache(Cache),
+    Cache(CacheFlags),
     /// `ci-creds completions`.
-    Completions(Completions),
-    /// `ci-creds man`.
-    Man,
+    Completions(CompletionsFlags),
+    /// `ci-creds man`, and the command whose page it prints.
+    Man(Option<String>),
 }
 
 /// A command.
@@ -27,14 +29,14 @@ pub(super) struct CommandRow {
     pub(super) name: &'static str,
     /// What it is for: in the list of commands, and at the head of its own help.
     about: &'static str,
-    pub(super) output: Output,
+    pub(super) output: CommandOutput,
     /// Adds its flags. By a plain function, because clap calls it only for the command that is on the line.
     flags: fn(clap::Command) -> clap::Command,
     parse: fn(&CommandRow, &ArgMatches) -> Result<Command, clap::Error>,
 }
 
 /// What a command prints.
-pub(super) enum Output {
+pub(super) enum CommandOutput {
     /// This cloud's credential: a shell may evaluate it, and must fail when we do.
     Credential(&'static Cloud),
     /// A text to read.
@@ -43,54 +45,95 @@ pub(super) enum Output {
     Command,
 }
 
-const OTHERS: [CommandRow; 4] = [
+/// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
+const OTHERS: [CommandRow; 6] = [
     CommandRow {
         name: "exec",
         about: EXEC,
-        output: Output::Command,
-        flags: Exec::augment_args,
-        parse: |_, matches| Exec::from_arg_matches(matches).map(Command::Exec),
+        output: CommandOutput::Command,
+        flags: ExecFlags::augment_args,
+        parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
     },
     CommandRow {
         name: "cache",
         about: CACHE,
-        output: Output::Text,
-        flags: Cache::augment_args,
-        parse: |_, matches| Cache::from_arg_matches(matches).map(Command::Cache),
+        output: CommandOutput::Text,
+        flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
+        parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
     },
     CommandRow {
         name: "completions",
         about: COMPLETIONS,
-        output: Output::Text,
-        flags: Completions::augment_args,
-        parse: |_, matches| Completions::from_arg_matches(matches).map(Command::Completions),
+        output: CommandOutput::Text,
+        flags: |command| CompletionsFlags::augment_args(command).after_help(help::COMPLETIONS),
+        parse: |_, matches| CompletionsFlags::from_arg_matches(matches).map(Command::Completions),
     },
     CommandRow {
         name: "man",
-        about: "Print the manual page",
-        output: Output::Text,
-        flags: |command| command,
-        parse: |_, _| Ok(Command::Man),
+        about: "Print a manual page",
+        output: CommandOutput::Text,
+        flags: |command| command.arg(page()).after_help(help::MAN),
+        parse: |_, matches| Ok(Command::Man(matches.get_one("page").cloned())),
+    },
+    CommandRow {
+        name: "help",
+        about: "Print the help of a command",
+        output: CommandOutput::Text,
+        flags: |command| command.arg(commands()).after_help(help::HELP),
+        parse: |_, _| Err(clap::Error::new(ErrorKind::DisplayHelp)),
+    },
+    CommandRow {
+        name: "version",
+        about: "Print the version",
+        output: CommandOutput::Text,
+        flags: |command| command.after_help(help::VERSION),
+        parse: |_, _| Err(clap::Error::new(ErrorKind::DisplayVersion)),
     },
 ];
+
+impl CommandRow {
+    /// What clap is told of it.
+    pub(super) fn definition(&self) -> clap::Command {
+        (self.flags)(clap::Command::new(self.name).about(self.about))
+    }
+
+    /// Its flags, and those of the commands below it.
+    pub(super) fn all_flags(&self) -> Vec<clap::Arg> {
+        let command = self.definition();
+        let inner = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        command.get_arguments().chain(inner).cloned().collect()
+    }
+}
 
 /// The table.
 pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
     CLOUDS.into_iter().map(fetch).chain(OTHERS)
 }
 
+/// What `man` takes.
+fn page() -> Arg {
+    let names = PossibleValuesParser::new(rows().map(|row| row.name));
+    Arg::new("page").value_name("COMMAND").value_parser(names).help("The command [default: all of them]")
+}
+
+/// What `help` takes.
+fn commands() -> Arg {
+    let names = PossibleValuesParser::new(rows().map(|row| row.name));
+    Arg::new("command").value_name("COMMAND").num_args(0..).value_parser(names).help("The command [default: all]")
+}
+
 fn fetch(cloud: &'static Cloud) -> CommandRow {
     CommandRow {
         name: cloud.command,
         about: cloud.about,
-        output: Output::Credential(cloud),
+        output: CommandOutput::Credential(cloud),
         flags: |command| match cloud_of(command.get_name()) {
-            Some(cloud) => Fetch::augment_args(cloud, command),
+            Some(cloud) => FetchFlags::augment_args(cloud, command).after_help(help::of_cloud(cloud)),
             None => command,
         },
         parse: |row, matches| match row.output {
-            Output::Credential(cloud) => Fetch::from_arg_matches(cloud, matches).map(Command::Fetch),
-            Output::Text | Output::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+            CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches(cloud, matches).map(Command::Fetch),
+            CommandOutput::Text | CommandOutput::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
         },
     }
 }

@@ -12,29 +12,40 @@ use crate::provider::cloud::{Cloud, Heading, Setting, Value};
 use crate::render::format::Format;
 
 /// What the command is for: in the list of commands, and at the head of its own help.
-pub(super) const CACHE: &str = "Show what is kept for the next calls: who, which role, until when";
+pub(super) const CACHE: &str = "List cached credentials: identity, role, expiry";
 /// Likewise.
 pub(super) const COMPLETIONS: &str = "Print the completion script of a shell";
+
+/// How much is said on stderr.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Volume {
+    /// Print requests, origins of values and causes on stderr
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
 
 /// `ci-creds completions`.
 #[derive(Args)]
 #[command(about = COMPLETIONS)]
-pub struct Completions {
+pub struct CompletionsFlags {
     /// The shell that will read it
     pub shell: Shell,
 }
 
 /// One cloud's credential, as it stands on the command line.
-pub struct Wanted {
+pub struct CredentialFlags {
     /// Whose credential.
     pub cloud: &'static Cloud,
     /// Which credential.
-    pub engine: Engine,
+    pub engine: EngineFlags,
     /// The cloud's own settings that were given. The text of a switch is empty.
     pub settings: Vec<(&'static Setting, String)>,
 }
 
-impl Wanted {
+impl CredentialFlags {
     fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |setting: &&'static Setting| {
             let text = match setting.value {
@@ -44,7 +55,7 @@ impl Wanted {
             text.map(|text| (*setting, text))
         };
         let settings = cloud.settings.iter().filter_map(given).collect();
-        Ok(Self { cloud, engine: Engine::from_arg_matches(matches)?, settings })
+        Ok(Self { cloud, engine: EngineFlags::from_arg_matches(matches)?, settings })
     }
 
     /// The text of a setting that was given on the command line.
@@ -55,33 +66,33 @@ impl Wanted {
 }
 
 /// A command that fetches a cloud's credential. Its own settings are the cloud's table; the rest is the same for all.
-pub struct Fetch {
+pub struct FetchFlags {
     /// Which credential.
-    pub wanted: Wanted,
+    pub wanted: CredentialFlags,
     /// How it is handed over.
-    pub output: Output,
+    pub output: OutputFlags,
     /// Who the job is.
-    pub login: Login,
+    pub login: LoginFlags,
     /// How Vault is reached.
-    pub connection: Connection,
+    pub connection: ConnectionFlags,
 }
 
-impl Fetch {
+impl FetchFlags {
     /// The flags of a cloud's command, in the order of the help.
     pub(super) fn augment_args(cloud: &'static Cloud, command: Command) -> Command {
         let of = |heading| cloud.settings.iter().filter(move |setting| setting.heading == heading);
-        let command = Engine::augment_args(command).args(of(Heading::Credential).map(|setting| argument(setting)));
+        let command = EngineFlags::augment_args(command).args(of(Heading::Credential).map(|setting| argument(setting)));
         let command = command.args(of(Heading::Output).map(|setting| argument(setting)));
         // Each of these would put its own description in the command's place.
-        Connection::augment_args(Login::augment_args(Output::augment_args(command))).about(cloud.about)
+        ConnectionFlags::augment_args(LoginFlags::augment_args(OutputFlags::augment_args(command))).about(cloud.about)
     }
 
     pub(super) fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self {
-            wanted: Wanted::from_arg_matches(cloud, matches)?,
-            output: Output::from_arg_matches(matches)?,
-            login: Login::from_arg_matches(matches)?,
-            connection: Connection::from_arg_matches(matches)?,
+            wanted: CredentialFlags::from_arg_matches(cloud, matches)?,
+            output: OutputFlags::from_arg_matches(matches)?,
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
         })
     }
 }
@@ -92,6 +103,7 @@ fn argument(setting: &Setting) -> Arg {
         Heading::Output => "Output",
     };
     let argument = Arg::new(setting.key()).long(setting.key()).help(setting.help).help_heading(heading);
+    let argument = argument.hide_short_help(!setting.common);
     match setting.value {
         Value::Switch => argument.action(ArgAction::SetTrue),
         Value::Text(name) => argument.value_name(name),
@@ -109,9 +121,9 @@ pub(super) const EXEC: &str = "Run a command with credentials that expire with i
 const VAULT: &str = "vault";
 
 /// `ci-creds exec`.
-pub struct Exec {
+pub struct ExecFlags {
     /// Which credentials.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<CredentialFlags>,
     /// Whether the command gets the Vault token.
     pub vault: bool,
     /// A cloud's setting that was given for none of the clouds that were named.
@@ -126,12 +138,10 @@ pub struct Exec {
     pub serve: bool,
     /// Whether the command's SDKs read AWS's own files beside it.
     pub keep_aws_config: bool,
-    /// Whether to say where each value came from.
-    pub verbose: bool,
     /// Who the job is.
-    pub login: Login,
+    pub login: LoginFlags,
     /// How Vault is reached.
-    pub connection: Connection,
+    pub connection: ConnectionFlags,
     /// The command, its arguments behind it.
     pub command: Vec<OsString>,
 }
@@ -158,9 +168,6 @@ struct Lifetime {
     /// Exit with 80 when a credential that can be revoked was not
     #[arg(long)]
     strict_revoke: bool,
-    /// Say on stderr where each value came from, what was revoked, and what lies behind an error
-    #[arg(short, long)]
-    verbose: bool,
 }
 
 #[derive(Args)]
@@ -180,7 +187,7 @@ fn providers() -> PossibleValuesParser {
     PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([vault]))
 }
 
-impl Exec {
+impl ExecFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
         let mut known = vec!["ttl"];
@@ -191,27 +198,29 @@ impl Exec {
                 settings.push(argument(setting).help_heading("Credential"));
             }
         }
-        let command = Engine::augment_args(Providers::augment_args(command)).args(settings);
+        let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings);
         let command = Endpoint::augment_args(Lifetime::augment_args(command));
-        Connection::augment_args(Login::augment_args(command)).about(EXEC)
+        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(EXEC)
     }
 
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
-        let Lifetime { ttl, leash, strict_revoke, verbose } = Lifetime::from_arg_matches(matches)?;
+        let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
         let Endpoint { serve, keep_aws_config } = Endpoint::from_arg_matches(matches)?;
         let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
         let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
         clouds.sort_by_key(|cloud| place(cloud));
-        let wanted: Vec<_> =
-            clouds.into_iter().map(|cloud| Wanted::from_arg_matches(cloud, matches)).collect::<Result<_, _>>()?;
+        let wanted: Vec<_> = clouds
+            .into_iter()
+            .map(|cloud| CredentialFlags::from_arg_matches(cloud, matches))
+            .collect::<Result<_, _>>()?;
         let is_known = |setting: &Setting| {
             setting.key() == "ttl"
                 || wanted.iter().any(|one| one.cloud.settings.iter().any(|own| own.key() == setting.key()))
         };
         let mut strays = Vec::new();
         for cloud in others {
-            let Wanted { settings, .. } = Wanted::from_arg_matches(cloud, matches)?;
+            let CredentialFlags { settings, .. } = CredentialFlags::from_arg_matches(cloud, matches)?;
             let given = settings.into_iter().map(|(setting, _)| setting);
             strays.extend(given.filter(|setting| !is_known(setting)).map(|setting| (setting, cloud)));
         }
@@ -224,9 +233,8 @@ impl Exec {
             strict_revoke,
             serve,
             keep_aws_config,
-            verbose,
-            login: Login::from_arg_matches(matches)?,
-            connection: Connection::from_arg_matches(matches)?,
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
             command,
         })
     }
@@ -235,8 +243,8 @@ impl Exec {
 /// `ci-creds cache`.
 #[derive(Args)]
 #[command(about = CACHE)]
-pub struct Cache {
-    /// What to do with it [default: show it]
+pub struct CacheFlags {
+    /// What to do with it [default: list it]
     #[command(subcommand)]
     pub action: Option<CacheAction>,
 }
@@ -244,71 +252,71 @@ pub struct Cache {
 /// What to do with the cache.
 #[derive(Subcommand)]
 pub enum CacheAction {
-    /// Give the leases back, and remove what is kept for this login
-    Clear(Clear),
+    /// Revoke the leases that this login can revoke, and remove its entries
+    Clear(ClearFlags),
 }
 
 /// `ci-creds cache clear`.
 #[derive(Args)]
-pub struct Clear {
-    /// Remove what other logins keep too, and what Vault did not take back; those leases end by themselves
+#[command(after_help = super::help::CLEAR)]
+pub struct ClearFlags {
+    /// Also remove the entries of other logins, and those that Vault did not revoke; their leases expire on their own
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub login: Login,
+    pub login: LoginFlags,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub connection: Connection,
+    pub connection: ConnectionFlags,
 }
 
 /// Which credential.
 #[derive(Args)]
 #[command(next_help_heading = "Credential")]
-pub struct Engine {
-    /// The engine's role; may hold placeholders such as {project_id}-{environment}
+pub struct EngineFlags {
+    /// The engine's role, such as deploy or {project_id}-dev
     #[arg(short, long, value_name = "ROLE")]
     pub role: Option<String>,
-    /// Where the engine is mounted [default: the provider's name]
-    #[arg(short, long, value_name = "MOUNT")]
+    /// Where the engine is mounted [default: the name of the command]
+    #[arg(short, long, value_name = "MOUNT", hide_short_help = true)]
     pub mount: Option<String>,
 }
 
 /// How it is handed over.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
-pub struct Output {
+pub struct OutputFlags {
     /// What to print [default: shell]
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// Print only a line that sources a private file, which removes itself
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub via_file: bool,
-    /// Keep the credential, and what a single-use secret bought, for the next calls of this job
-    #[arg(long, conflicts_with = "no_cache")]
+    /// Cache the credential, and the login of a single-use secret, for the next calls of this job
+    #[arg(long, conflicts_with = "no_cache", hide_short_help = true)]
     pub cache: bool,
-    /// Neither look for a kept credential nor keep one [default: only --format process keeps]
-    #[arg(long)]
+    /// Neither read nor write the cache [default: only --format process has one]
+    #[arg(long, hide_short_help = true)]
     pub no_cache: bool,
-    /// Edit this credentials file in place of a private one; with --format file, which it implies
+    /// Write the credential into this credentials file
+    ///
+    /// It is edited in place: other profiles stay. Implies --format file.
     #[arg(long, value_name = "PATH")]
     pub file: Option<PathBuf>,
     /// The name of the profile or account in the file [default: ci-creds]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub profile: Option<String>,
     /// Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub replace_profile: bool,
-    /// Print the credential even on a terminal or into a job's log
+    /// Print it even on a terminal or into a job's log
     #[arg(long)]
     pub reveal: bool,
-    /// Say on stderr where each value came from, and what lies behind an error
-    #[arg(short, long)]
-    pub verbose: bool,
 }
 
 /// Who the job is. The files of the secrets are the table of [`Input`]; the rest stands here.
-pub struct Login {
+pub struct LoginFlags {
     /// The method.
     pub auth: Option<AuthMethod>,
     /// Where the login is mounted.
@@ -326,7 +334,7 @@ pub struct Login {
     files: Vec<(Input, PathBuf)>,
 }
 
-impl Login {
+impl LoginFlags {
     /// The file that the flag of an input names.
     #[must_use]
     pub fn file(&self, input: Input) -> Option<&Path> {
@@ -337,49 +345,50 @@ impl Login {
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
 struct MethodFlags {
-    /// How to log in [default: the first whose inputs are present, in this order]
-    #[arg(long, value_enum, value_name = "METHOD")]
+    /// The authentication method [default: the first one whose inputs are set, in this order]
+    #[arg(long, value_enum, value_name = "METHOD", hide_short_help = true)]
     auth: Option<AuthMethod>,
-    /// Where the login is mounted [default: approle or jwt]
-    #[arg(long, value_name = "MOUNT")]
+    /// Where the method is mounted [default: approle or jwt]
+    #[arg(long, value_name = "MOUNT", hide_short_help = true)]
     auth_mount: Option<String>,
     /// The role of the login: the AppRole's name, or the JWT role
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", hide_short_help = true)]
     auth_role: Option<String>,
     /// The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     id_token_env: Option<String>,
 }
 
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
-struct AudienceFlag {
+struct AudienceFlags {
     /// Send the ID token although its audience is the URL of another host
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     any_audience: bool,
 }
 
 #[derive(Args)]
 #[command(next_help_heading = "Login")]
 struct TokenFlags {
-    /// Ask with a child of the Vault token, so that a key whose answer was lost can be taken back
-    #[arg(long)]
+    /// Read with a child of the Vault token, so that a key whose answer was lost can be revoked
+    #[arg(long, hide_short_help = true)]
     child_token: bool,
     /// The creation path that a wrapping token must have [default: the AppRole's secret-id]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     creation_path: Option<String>,
 }
 
 /// What `derive(Args)` would write, with the table of [`Input`] in between.
-impl Args for Login {
+impl Args for LoginFlags {
     fn augment_args(command: Command) -> Command {
         let file = |input: Input| {
             let path = clap::value_parser!(PathBuf);
-            Arg::new(input.key()).long(input.key()).help(input.facts().help).value_name("PATH").value_parser(path)
+            let flag = Arg::new(input.key()).long(input.key()).help(input.facts().help);
+            flag.value_name("PATH").value_parser(path).hide_short_help(true)
         };
         let (id_token, others): (Vec<_>, Vec<_>) = Input::ALL.into_iter().partition(|input| *input == Input::IdToken);
         let command = MethodFlags::augment_args(command).args(id_token.into_iter().map(file));
-        TokenFlags::augment_args(AudienceFlag::augment_args(command).args(others.into_iter().map(file)))
+        TokenFlags::augment_args(AudienceFlags::augment_args(command).args(others.into_iter().map(file)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -387,10 +396,10 @@ impl Args for Login {
     }
 }
 
-impl FromArgMatches for Login {
+impl FromArgMatches for LoginFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let MethodFlags { auth, auth_mount, auth_role, id_token_env } = MethodFlags::from_arg_matches(matches)?;
-        let AudienceFlag { any_audience } = AudienceFlag::from_arg_matches(matches)?;
+        let AudienceFlags { any_audience } = AudienceFlags::from_arg_matches(matches)?;
         let TokenFlags { child_token, creation_path } = TokenFlags::from_arg_matches(matches)?;
         let file = |input: Input| Some((input, matches.get_one::<PathBuf>(input.key())?.clone()));
         let files = Input::ALL.into_iter().filter_map(file).collect();
@@ -406,54 +415,54 @@ impl FromArgMatches for Login {
 /// How Vault is reached.
 #[derive(Args, Default)]
 #[command(next_help_heading = "Connection")]
-pub struct Connection {
+pub struct ConnectionFlags {
     /// Vault's address, for example `https://vault.example.com:8200`
-    #[arg(short, long, value_name = "URL")]
+    #[arg(short, long, value_name = "URL", hide_short_help = true)]
     pub address: Option<String>,
     /// The namespace
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", hide_short_help = true)]
     pub namespace: Option<String>,
     /// The PEM file of the CA that signed Vault's certificate, instead of the system's roots
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
     /// A folder of such files
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub ca_path: Option<PathBuf>,
-    /// The PEM file of our own certificate
-    #[arg(long, value_name = "PATH")]
+    /// The PEM file of the client certificate
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub client_cert: Option<PathBuf>,
     /// The PEM file of its key
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub client_key: Option<PathBuf>,
     /// The name that Vault's certificate must have
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub tls_server_name: Option<String>,
     /// A proxy for https, reached by CONNECT
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
     pub proxy: Option<String>,
-    /// A host and port that a standby may send us to once
-    #[arg(long, value_name = "HOST:PORT")]
+    /// A host and port to which a standby may redirect
+    #[arg(long, value_name = "HOST:PORT", hide_short_help = true)]
     pub redirect_host: Vec<String>,
     /// Allow http:// to a host that is not this machine: everybody on the way can read the token
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub allow_plaintext: bool,
     /// Do not check the certificate of a server on this machine
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub insecure_skip_verify: bool,
     /// The deadline of a connection attempt [default: 5s]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub connect_timeout: Option<String>,
     /// The deadline of one request, but for the read that makes the credential [default: 20s]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub request_timeout: Option<String>,
     /// The deadline of the whole run [default: 90s, 45s with --format process]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     pub timeout: Option<String>,
-    /// How often a lost request is sent again; with 0 nothing is repeated [default: 2]
-    #[arg(long, value_name = "N")]
+    /// How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub retries: Option<String>,
     /// The configuration file
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub config: Option<PathBuf>,
 }
 

@@ -4,75 +4,275 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::command::rows;
+use super::command::{CommandOutput, CommandRow, rows};
 use crate::error::{Error, Kind};
+use crate::provider::CLOUDS;
+use crate::typo::{is_repeatable, nearest, quoted};
 
-/// clap's finding in our form. clap's own text repeats what was typed; ours names flags and choices only.
+/// clap's finding in our form. `arguments` begin with the program and the command.
 pub(super) fn describe(error: &clap::Error, arguments: &[OsString]) -> Error {
-    let flag = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(text)) if text.starts_with('-') => {
-            let name = text.split([' ', '=']).next().unwrap_or_default();
-            Some(name.to_owned())
-        }
-        _ => None,
-    };
-    let strings = |kind| match error.get(kind) {
-        Some(ContextValue::Strings(list)) => list.join(", "),
-        Some(ContextValue::String(text)) => text.clone(),
-        _ => String::new(),
-    };
-    let subject = flag.clone().unwrap_or_else(|| "an argument".into());
+    let finding = Finding { error, arguments };
     match error.kind() {
-        ErrorKind::InvalidSubcommand | ErrorKind::MissingSubcommand => {
-            let names: Vec<_> = rows().map(|row| row.name).collect();
-            let (last, others) =
-                names.split_last().map_or(("", String::new()), |(last, rest)| (*last, rest.join(", ")));
-            Error::new(Kind::Usage, "no such command").hint(format!("ci-creds {others} or {last}"))
+        ErrorKind::MissingSubcommand => nothing_to_do(),
+        ErrorKind::InvalidSubcommand => finding.unknown_command(),
+        ErrorKind::UnknownArgument => match finding.flag() {
+            Some(flag) => finding.unknown_flag(&flag),
+            None => finding.surplus(&finding.text(ContextKind::InvalidArg)),
+        },
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => finding.bad_value(),
+        ErrorKind::ArgumentConflict => finding.conflict(),
+        ErrorKind::TooManyValues => {
+            let flag = finding.subject();
+            usage(format!("{flag} takes no value")).hint(format!("{flag} alone, without = and what is behind it"))
         }
-        ErrorKind::UnknownArgument => {
-            let message = match flag {
-                Some(flag) => format!("there is no flag {flag}"),
-                None => "an argument stands where none is taken".into(),
-            };
-            let suggestion = strings(ContextKind::SuggestedArg);
-            let hint = if suggestion.is_empty() { "ci-creds --help lists the flags".into() } else { suggestion };
-            Error::new(Kind::Usage, message).hint(hint)
-        }
-        // clap's word for an empty path, and for a flag at the end of the line, or before another flag.
-        ErrorKind::InvalidValue if strings(ContextKind::InvalidValue).is_empty() && is_empty(&subject, arguments) => {
-            empty(&subject)
-        }
-        ErrorKind::InvalidValue if strings(ContextKind::InvalidValue).is_empty() => {
-            Error::new(Kind::Usage, format!("{subject} needs a value"))
-        }
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let choices = strings(ContextKind::ValidValue);
-            let error = Error::new(Kind::Usage, format!("{subject} does not take that value"));
-            if choices.is_empty() { error } else { error.hint(format!("one of {choices}")) }
-        }
-        ErrorKind::ArgumentConflict => {
-            Error::new(Kind::Usage, format!("{subject} is given twice, or beside a flag that excludes it"))
-        }
+        ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => finding.no_value(),
         ErrorKind::MissingRequiredArgument => {
-            Error::new(Kind::Usage, format!("an argument is missing: {}", strings(ContextKind::InvalidArg)))
+            usage(format!("an argument is missing: {}", finding.text(ContextKind::InvalidArg)))
+                .hint(format!("{} --help", finding.command_line()))
         }
-        ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
-            Error::new(Kind::Usage, format!("{subject} needs a value"))
-        }
-        ErrorKind::InvalidUtf8 => Error::new(Kind::Usage, "an argument is not valid UTF-8"),
-        _ => Error::new(Kind::Usage, "the arguments do not fit").hint("ci-creds --help"),
+        ErrorKind::InvalidUtf8 => usage("an argument is not valid UTF-8").hint("write it in ASCII letters"),
+        _ => usage("the arguments cannot be used").hint("ci-creds --help"),
     }
+}
+
+/// A command line without a command.
+pub(super) fn nothing_to_do() -> Error {
+    usage("nothing to do: no command was given").hint(format!("{}, or ci-creds --help", fetches(", ")))
 }
 
 /// A flag whose value is empty: what a shell makes of a variable that is not set.
 pub(super) fn empty(flag: &str) -> Error {
-    Error::new(Kind::Usage, format!("{flag} is empty"))
+    usage(format!("{flag} is empty"))
         .hint(format!("pass a value with {flag}, or leave it out; is the variable that it was given set?"))
 }
 
-/// Whether the line has an empty value for the flag, rather than none.
-fn is_empty(flag: &str, arguments: &[OsString]) -> bool {
-    let is_apart = |pair: &[OsString]| pair[0].to_str() == Some(flag) && pair[1].is_empty();
-    let joined = format!("{flag}=");
-    arguments.windows(2).any(is_apart) || arguments.iter().any(|argument| argument.to_str() == Some(joined.as_str()))
+/// The commands that fetch a credential.
+fn fetches(separator: &str) -> String {
+    CLOUDS.map(|cloud| format!("ci-creds {}", cloud.command)).join(separator)
+}
+
+fn usage(message: impl Into<String>) -> Error {
+    Error::new(Kind::Usage, message)
+}
+
+/// What other tools call a flag of ours.
+const OTHER_NAMES: [(&str, &str); 24] = [
+    ("--addr", "--address"),
+    ("--url", "--address"),
+    ("--vault-addr", "--address"),
+    ("--vault-url", "--address"),
+    ("--server", "--address"),
+    ("--ca-cert", "--ca-file"),
+    ("--cacert", "--ca-file"),
+    ("--tls-skip-verify", "--insecure-skip-verify"),
+    ("--insecure", "--insecure-skip-verify"),
+    ("--skip-verify", "--insecure-skip-verify"),
+    ("--output", "--format"),
+    ("--shell", "--format"),
+    ("--json", "--format"),
+    ("--path", "--mount"),
+    ("--engine", "--mount"),
+    ("--role-name", "--role"),
+    ("--lease", "--ttl"),
+    ("--duration", "--ttl"),
+    ("--expiry", "--ttl"),
+    ("--lifetime", "--ttl"),
+    ("--method", "--auth"),
+    ("--auth-method", "--auth"),
+    ("--auth-path", "--auth-mount"),
+    ("--debug", "--verbose"),
+];
+
+/// What one command calls what the other one has too.
+const COUNTERPARTS: [(&str, &str); 2] = [("--region", "--zone"), ("--zone", "--region")];
+
+/// What people call one of our values.
+const OTHER_VALUES: [(&str, &str, &str); 12] = [
+    ("--auth", "approle", "secret-id"),
+    ("--auth", "app-role", "secret-id"),
+    ("--auth", "jwt", "id-token"),
+    ("--auth", "oidc", "id-token"),
+    ("--auth", "gitlab", "id-token"),
+    ("--auth", "wrapped", "wrapping-token"),
+    ("--auth", "wrap", "wrapping-token"),
+    ("--format", "bash", "shell"),
+    ("--format", "sh", "shell"),
+    ("--format", "zsh", "shell"),
+    ("--format", "export", "shell"),
+    ("--format", "pwsh", "powershell"),
+];
+
+/// The other name's own one, in a table of such.
+fn ours<'a>(table: &[(&'a str, &'a str)], name: &str) -> Option<&'a str> {
+    table.iter().find(|(other, _)| *other == name).map(|(_, ours)| *ours)
+}
+
+/// clap's finding, and the line that it is about.
+struct Finding<'a> {
+    error: &'a clap::Error,
+    arguments: &'a [OsString],
+}
+
+impl Finding<'_> {
+    fn text(&self, kind: ContextKind) -> String {
+        match self.error.get(kind) {
+            Some(ContextValue::Strings(list)) => list.join(", "),
+            Some(ContextValue::String(text)) => text.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// The flag that clap names, without its value; `None` for an argument that is none.
+    fn flag(&self) -> Option<String> {
+        let text = self.text(ContextKind::InvalidArg);
+        let name = text.split([' ', '=', '[']).next().unwrap_or_default();
+        name.starts_with('-').then(|| name.to_owned())
+    }
+
+    fn subject(&self) -> String {
+        self.flag().unwrap_or_else(|| "the argument".into())
+    }
+
+    fn command(&self) -> Option<CommandRow> {
+        let word = self.arguments.get(1)?;
+        rows().find(|row| word == row.name)
+    }
+
+    /// `ci-creds aws`, for a hint.
+    fn command_line(&self) -> String {
+        self.command().map_or_else(|| "ci-creds".into(), |row| format!("ci-creds {}", row.name))
+    }
+
+    fn unknown_command(&self) -> Error {
+        let typed = self.text(ContextKind::InvalidSubcommand);
+        let (place, names) = match self.command() {
+            Some(row) => {
+                let definition = row.definition();
+                let inner = definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+                (format!("ci-creds {} ", row.name), inner)
+            }
+            None => ("ci-creds ".to_owned(), rows().map(|row| row.name.to_owned()).collect::<Vec<_>>()),
+        };
+        let error = usage(match is_repeatable(&typed) {
+            true => format!("no such command: \"{typed}\""),
+            false => "no such command".to_owned(),
+        });
+        match nearest(&typed, names.iter().map(String::as_str)) {
+            Some(meant) => error.hint(format!("did you mean {place}{meant}?")),
+            None => error.hint(format!("the commands: {place}{}", list(&names))),
+        }
+    }
+
+    fn unknown_flag(&self, flag: &str) -> Error {
+        let repeated = is_repeatable(flag.trim_start_matches('-'));
+        let Some(row) = self.command() else {
+            return usage(match repeated {
+                true => format!("there is no flag {flag} without a command"),
+                false => "there is no such flag".into(),
+            })
+            .hint(format!("name a command: {}", fetches(" or ")));
+        };
+        let own: Vec<String> =
+            row.all_flags().iter().filter_map(|own| Some(format!("--{}", own.get_long()?))).collect();
+        let own = || own.iter().map(String::as_str).chain(["--verbose", "--quiet", "--help"]);
+        let has = |flag: &&str| own().any(|own| own == *flag);
+        let others: Vec<_> = rows().filter(|other| other.name != row.name && takes(other, flag)).collect();
+        let named = if repeated { format!("there is no flag {flag}") } else { "there is no such flag".into() };
+        if let Some(other) = others.first() {
+            let error = usage(format!("{named} for {}, only for {}", row.name, other.name));
+            return match ours(&COUNTERPARTS, flag).filter(has) {
+                Some(meant) => error.hint(format!("did you mean {meant}, which is that of {}?", row.name)),
+                None => error.hint(format!("leave it out; {} --help lists the flags", self.command_line())),
+            };
+        }
+        let meant = ours(&OTHER_NAMES, flag).filter(has).or_else(|| nearest(flag, own()));
+        match meant {
+            Some(meant) => usage(named).hint(format!("did you mean {meant}?")),
+            None => usage(named).hint(format!("{} --help lists the flags", self.command_line())),
+        }
+    }
+
+    /// An argument that is neither a flag nor the value of one.
+    fn surplus(&self, typed: &str) -> Error {
+        let Some(row) = self.command() else { return usage("there is no such argument").hint("ci-creds --help") };
+        let error = usage(format!("{} takes no argument, only flags, and got {}", row.name, quoted(typed, "one")));
+        match row.output {
+            CommandOutput::Credential(_) if is_repeatable(typed) => {
+                error.hint(format!("if it is the role: ci-creds {} --role {typed}", row.name))
+            }
+            CommandOutput::Credential(_) => error.hint(format!("if it is the role: ci-creds {} --role NAME", row.name)),
+            CommandOutput::Text => error.hint(format!("{} --help", self.command_line())),
+            CommandOutput::Command => error.hint("a command stands behind --: ci-creds exec PROVIDER -- COMMAND"),
+        }
+    }
+
+    fn bad_value(&self) -> Error {
+        let (flag, typed) = (self.subject(), self.text(ContextKind::InvalidValue));
+        if typed.is_empty() {
+            // clap's word for an empty path, and for a flag at the end of the line, or before another flag.
+            return if self.is_empty(&flag) { empty(&flag) } else { self.no_value() };
+        }
+        let choices = match self.error.get(ContextKind::ValidValue) {
+            Some(ContextValue::Strings(choices)) => choices.as_slice(),
+            _ => &[],
+        };
+        let error = match self.flag() {
+            Some(flag) => usage(format!("{flag} does not take {}", quoted(&typed, "that value"))),
+            None => usage(format!("{} does not know {}", self.command_line(), quoted(&typed, "that argument"))),
+        };
+        let other = OTHER_VALUES.iter().find(|(of, other, _)| *of == flag && typed.eq_ignore_ascii_case(other));
+        let meant = other.map(|(.., ours)| *ours);
+        let meant = meant.or_else(|| nearest(&typed, choices.iter().map(String::as_str)));
+        match (meant, choices) {
+            (Some(meant), _) => {
+                let flag = self.flag().map(|flag| format!("{flag} ")).unwrap_or_default();
+                error.hint(format!("did you mean {flag}{meant}? It takes {}", list(choices)))
+            }
+            (None, []) => error.hint(format!("{} --help", self.command_line())),
+            (None, choices) => error.hint(format!("it takes {}", list(choices))),
+        }
+    }
+
+    fn no_value(&self) -> Error {
+        let text = self.text(ContextKind::InvalidArg);
+        let flag = self.subject();
+        let name = text.split_once('<').and_then(|(_, rest)| rest.split('>').next()).unwrap_or("VALUE");
+        usage(format!("{flag} needs a value"))
+            .hint(format!("{flag} {name}, or {flag}={name} for a value that begins with a hyphen"))
+    }
+
+    fn conflict(&self) -> Error {
+        let (flag, prior) = (self.subject(), self.text(ContextKind::PriorArg));
+        let prior = prior.split([' ', '=', ',']).next().unwrap_or_default();
+        if prior == flag {
+            return usage(format!("{flag} is given twice")).hint("keep one of them");
+        }
+        usage(format!("{flag} and {prior} exclude each other")).hint("keep one of them")
+    }
+
+    /// Whether the line has an empty value for the flag, rather than none.
+    fn is_empty(&self, flag: &str) -> bool {
+        let is_apart = |pair: &[OsString]| pair[0].to_str() == Some(flag) && pair[1].is_empty();
+        let joined = format!("{flag}=");
+        let is_joined = |argument: &OsString| argument.to_str() == Some(joined.as_str());
+        self.arguments.windows(2).any(is_apart) || self.arguments.iter().any(is_joined)
+    }
+}
+
+fn takes(row: &CommandRow, flag: &str) -> bool {
+    let name = flag.trim_start_matches('-');
+    row.all_flags().iter().any(|own| match own.get_short() {
+        _ if own.get_long() == Some(name) => true,
+        Some(letter) => !flag.starts_with("--") && name.starts_with(letter),
+        None => false,
+    })
+}
+
+/// `a, b or c`.
+fn list(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }

@@ -5,7 +5,9 @@
 
 mod command;
 mod flag;
+mod help;
 mod mistake;
+mod question;
 mod word;
 
 use std::ffi::OsString;
@@ -13,24 +15,32 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 pub use command::Command;
-pub use flag::{Cache, CacheAction, Clear, Completions, Connection, Engine, Exec, Fetch, Login, Output, Shell, Wanted};
-pub(crate) use word::looks_like_a_token;
-pub use word::{Intent, guess_intent, is_exec, own_words};
+pub use flag::{
+    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, ExecFlags,
+    FetchFlags, LoginFlags, OutputFlags, Shell, Volume,
+};
+pub use question::{Question, parse_question};
+pub use word::is_exec;
+pub(crate) use word::{Intent, guess_intent, own_words, words_of};
 
 /// Short-lived cloud credentials from HashiCorp Vault or OpenBao, for CI jobs.
 #[derive(Parser)]
 #[command(
     name = "ci-creds",
     version,
+    long_version = env!("CI_CREDS_VERSION"),
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "In a CI job:  eval $(ci-creds exoscale --role deploy || echo false)",
-    max_term_width = 100
+    after_help = help::ALL,
+    term_width = 80
 )]
 pub struct Cli {
+    /// How much is said.
+    #[command(flatten)]
+    pub volume: Volume,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -47,11 +57,13 @@ pub enum Stop {
 /// Parses the arguments, the program's name first.
 ///
 /// # Errors
-/// [`Stop::Mistake`] without repeating any value: what was typed might be a secret.
+/// [`Stop::Mistake`]. It repeats what has the form of a name, and nothing that might be a secret.
 pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
     if let Some(error) = word::find_secret(arguments) {
         return Err(Stop::Mistake(error));
     }
+    let arguments = word::command_first(arguments);
+    let arguments = &word::flag_for_command(&arguments)[..];
     let mut command = Cli::command();
     let matches = command.try_get_matches_from_mut(arguments);
     // Nothing parses a second time: taking the definition apart would cost a twentieth of the whole run.
@@ -61,9 +73,7 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
     }
     matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Text(error.to_string()),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Mistake(
-            Error::new(Kind::Usage, "nothing to do").hint("ci-creds exoscale, ci-creds aws, or ci-creds --help"),
-        ),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Mistake(mistake::nothing_to_do()),
         _ => Stop::Mistake(mistake::describe(&error, arguments)),
     })
 }
@@ -81,8 +91,14 @@ pub fn completions(shell: Shell) -> &'static str {
     }
 }
 
-/// The manual page, in roff; made as the completions are.
-pub const MANUAL: &str = include_str!("../../completions/ci-creds.1");
+/// The manual page of a command, or of the program, in roff; made as the completions are.
+#[must_use]
+pub fn manual(command: Option<&str>) -> Option<&'static str> {
+    /// Each with its command, which is empty for the program.
+    const PAGES: &[(&str, &str)] = &include!("../../completions/pages.rs");
+    let command = command.unwrap_or_default();
+    PAGES.iter().find(|(name, _)| *name == command).map(|(_, page)| *page)
+}
 
 #[cfg(test)]
 mod tests {
@@ -106,7 +122,7 @@ mod tests {
     fn names_of_the_aws_cli_are_accepted_for_formats() {
         for (name, format) in [("env", Format::Shell), ("env-no-export", Format::Dotenv), ("process", Format::Process)]
         {
-            let Ok(Cli { command: Command::Fetch(aws) }) = parse(&format!("ci-creds aws --format {name}")) else {
+            let Ok(Cli { command: Command::Fetch(aws), .. }) = parse(&format!("ci-creds aws --format {name}")) else {
                 panic!("{name} is refused")
             };
             assert_eq!(aws.output.format, Some(format));
@@ -114,11 +130,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_names_the_flag_and_never_the_value() {
+    fn a_mistake_names_the_flag_and_nothing_that_may_be_secret() {
         let cases = [
             ("ci-creds aws --bogus=Sw0rdfish", "there is no flag --bogus"),
             ("ci-creds aws --fromat json", "there is no flag --fromat"),
-            ("ci-creds aws Sw0rdfish", "an argument stands where none is taken"),
+            ("ci-creds aws Sw0rdfish", "aws takes no argument, only flags, and got one"),
+            ("ci-creds aws --Sw0rdfish", "there is no such flag"),
             ("ci-creds aws --format Sw0rdfish", "--format does not take that value"),
             ("ci-creds aws --role", "--role"),
             ("ci-creds Sw0rdfish", "no such command"),
@@ -128,11 +145,15 @@ mod tests {
             ("ci-creds aws -rhvs.Sw0rdfish", "looks like a token"),
             ("ci-creds aws --role s.Sw0rdfishSw0rdfishSw0rd", "looks like a token"),
             ("ci-creds aws eyJSw0rdfish.Sw0rdfishSw0rdfish", "looks like a token"),
+            ("ci-creds cache Sw0rdfish", "no such command"),
+            ("ci-creds help Sw0rdfish", "no such command"),
+            ("ci-creds completions Sw0rdfish", "ci-creds completions does not know that argument"),
             ("ci-creds aws --role=", "--role is empty"),
             ("ci-creds aws -r=", "--role is empty"),
             ("ci-creds aws --ca-file=", "--ca-file is empty"),
             ("ci-creds cache clear --namespace=", "--namespace is empty"),
             ("ci-creds", "nothing to do"),
+            ("ci-creds -v", "nothing to do"),
         ];
         for (line, expected) in cases {
             let Err(text) = parse(line) else { panic!("{line} is accepted") };
@@ -140,5 +161,77 @@ mod tests {
             assert!(text.contains(expected), "{line}: {text}");
             assert!(!text.contains("Sw0rdfish"), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn a_mistake_is_repeated_and_a_guess_is_near() {
+        let cases = [
+            ("ci-creds exosclae", "no such command: \"exosclae\"", "did you mean ci-creds exoscale?"),
+            (
+                "ci-creds gcp",
+                "no such command: \"gcp\"",
+                "the commands: ci-creds exoscale, aws, cache, completions, man, help or version",
+            ),
+            ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
+            ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),
+            ("ci-creds exoscale --region x", "no flag --region for exoscale, only for aws", "did you mean --zone,"),
+            ("ci-creds exoscale --ttl 1h", "no flag --ttl for exoscale, only for aws", "leave it out"),
+            ("ci-creds aws --sos", "no flag --sos for aws, only for exoscale", "leave it out"),
+            ("ci-creds aws --fromat json", "there is no flag --fromat", "did you mean --format?"),
+            ("ci-creds aws --addr x", "there is no flag --addr", "did you mean --address?"),
+            ("ci-creds aws --duration 1h", "there is no flag --duration", "did you mean --ttl?"),
+            ("ci-creds aws --bogus", "there is no flag --bogus", "ci-creds aws --help lists the flags"),
+            ("ci-creds --bogus", "there is no flag --bogus without a command", "name a command: ci-creds"),
+            ("ci-creds aws -z", "there is no flag -z", "ci-creds aws --help lists the flags"),
+            ("ci-creds exoscale deploy", "and got \"deploy\"", "if it is the role: ci-creds exoscale --role deploy"),
+            ("ci-creds aws --format yaml", "--format does not take \"yaml\"", "it takes shell, fish, powershell,"),
+            ("ci-creds aws --format jsno", "--format does not take \"jsno\"", "did you mean --format json? It takes"),
+            ("ci-creds aws --auth approle", "--auth does not take \"approle\"", "did you mean --auth secret-id?"),
+            (
+                "ci-creds aws --via stss",
+                "--via does not take \"stss\"",
+                "did you mean --via sts? It takes sts or creds",
+            ),
+            ("ci-creds completions bahs", "does not know \"bahs\"", "did you mean bash? It takes bash,"),
+            ("ci-creds completions", "an argument is missing", "ci-creds completions --help"),
+            ("ci-creds aws --role", "--role needs a value", "--role ROLE"),
+            ("ci-creds aws --role a --role b", "--role is given twice", "keep one of them"),
+            ("ci-creds aws --cache --no-cache", "--cache and --no-cache exclude each other", "keep one of them"),
+            ("ci-creds aws -v -q", "--verbose and --quiet exclude each other", "keep one of them"),
+            ("ci-creds aws --reveal=yes", "--reveal takes no value", "--reveal alone"),
+        ];
+        for (line, message, hint) in cases {
+            let Err(text) = parse(line) else { panic!("{line} is accepted") };
+            assert!(text.contains(message) && text.contains(&format!("  hint: {hint}")), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_commands_too() {
+        let text = |line: &str| match parse(line) {
+            Err(text) => text,
+            Ok(_) => panic!("{line} runs"),
+        };
+        assert_eq!(text("ci-creds help"), text("ci-creds --help"));
+        assert_eq!(text("ci-creds help aws"), text("ci-creds aws --help"));
+        assert_eq!(text("ci-creds help cache clear"), text("ci-creds cache clear --help"));
+        assert!(text("ci-creds help -h").contains("ci-creds help cache clear"));
+        assert_eq!(text("ci-creds version"), text("ci-creds --version"));
+        let version = text("ci-creds version");
+        assert!(version.starts_with(concat!("ci-creds ", env!("CARGO_PKG_VERSION"))), "{version}");
+        assert_eq!(text("ci-creds -V"), concat!("ci-creds ", env!("CARGO_PKG_VERSION"), "\n"));
+    }
+
+    #[test]
+    fn every_flag_may_stand_before_the_command() {
+        let Ok(Cli { volume, command: Command::Fetch(aws) }) = parse("ci-creds -v --role deploy --address x aws -m y")
+        else {
+            panic!("refused")
+        };
+        assert!(volume.verbose && aws.wanted.engine.role.as_deref() == Some("deploy"));
+        assert_eq!((aws.connection.address.as_deref(), aws.wanted.engine.mount.as_deref()), (Some("x"), Some("y")));
+        assert!(parse("ci-creds -q cache").is_ok_and(|cli| cli.volume.quiet));
+        assert!(parse("ci-creds cache clear -q").is_ok_and(|cli| cli.volume.quiet));
+        assert!(parse("ci-creds --all -v cache clear").is_ok_and(|cli| cli.volume.verbose));
     }
 }

@@ -1,19 +1,89 @@
 //! The words of a command line, before clap has seen them or when it has refused them.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 
-use clap::ValueEnum;
 use clap::parser::ValueSource;
+use clap::{ArgAction, ValueEnum};
 
-use super::command::{Output, rows};
+use super::command::{CommandOutput, rows};
 use crate::error::{Error, Kind};
 use crate::provider::cloud::Setting;
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
+use crate::typo::looks_like_a_token;
+
+/// The arguments with the command in front of the flags that stand before it: `ci-creds -v --role deploy aws`.
+///
+/// Every flag may stand there. To clap it belongs to the command, which alone knows it.
+pub(super) fn command_first(arguments: &[OsString]) -> Cow<'_, [OsString]> {
+    let Some(at) = find_command(arguments).filter(|at| *at > 1) else { return Cow::Borrowed(arguments) };
+    // `cache clear` is two words.
+    let is_inner = |word: &OsString| word.to_str().is_some_and(|word| has_inner(&arguments[at], word));
+    let end = at + 1 + usize::from(arguments.get(at + 1).is_some_and(is_inner));
+    let (program, rest) = (&arguments[..1], &arguments[end..]);
+    Cow::Owned([program, &arguments[at..end], &arguments[1..at], rest].concat())
+}
+
+/// The call without the program, the command first.
+#[must_use]
+pub(crate) fn words_of(arguments: &[OsString]) -> Vec<String> {
+    command_first(arguments).iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// `help aws` as `aws --help`, and `version` as `--version`.
+pub(super) fn flag_for_command(arguments: &[OsString]) -> Cow<'_, [OsString]> {
+    let word = |at: usize| arguments.get(at).and_then(|word| word.to_str());
+    match word(1) {
+        Some("help") if !arguments[2..].iter().any(|word| word.to_string_lossy().starts_with('-')) => {
+            Cow::Owned([&arguments[..1], &arguments[2..], &["--help".into()]].concat())
+        }
+        Some("version") if word(2).is_none() => Cow::Owned([&arguments[..1], &["--version".into()]].concat()),
+        _ => Cow::Borrowed(arguments),
+    }
+}
+
+/// Where the command stands, when nothing but flags and their values stand before it.
+fn find_command(arguments: &[OsString]) -> Option<usize> {
+    let flags = arguments.get(1)?.to_str()?.starts_with('-').then(known_flags)?;
+    let mut at = 1;
+    while let Some(word) = arguments.get(at)?.to_str()?.strip_prefix('-') {
+        if ["-help", "h", "-version", "V", "-"].contains(&word) {
+            return None;
+        }
+        let takes_next = match word.strip_prefix('-') {
+            Some(long) => flags.iter().any(|flag| flag.get_long() == Some(long) && takes_value(flag)),
+            // `-vr ROLE`: the last letter of a group, for the text behind another one is its value.
+            None => word
+                .char_indices()
+                .find(|(_, letter)| is_valued(&flags, *letter))
+                .is_some_and(|(index, letter)| index + letter.len_utf8() == word.len()),
+        };
+        at += 1 + usize::from(takes_next);
+    }
+    rows().any(|row| arguments[at] == row.name).then_some(at)
+}
+
+fn is_valued(flags: &[clap::Arg], letter: char) -> bool {
+    flags.iter().any(|flag| flag.get_short() == Some(letter) && takes_value(flag))
+}
+
+fn takes_value(flag: &clap::Arg) -> bool {
+    matches!(flag.get_action(), ArgAction::Set | ArgAction::Append)
+}
+
+fn has_inner(command: &OsString, word: &str) -> bool {
+    rows().any(|row| command == row.name && row.definition().find_subcommand(word).is_some())
+}
+
+/// The flags of every command.
+fn known_flags() -> Vec<clap::Arg> {
+    rows().flat_map(|row| row.all_flags()).collect()
+}
 
 /// What a command line that may be wrong is meant to print: enough to make an `eval` fail.
 #[derive(Debug)]
-pub struct Intent {
+pub(crate) struct Intent {
     /// What the credential would have consisted of, when it is known whose it was to be.
     pub shape: Option<&'static Shape>,
     /// The format.
@@ -25,7 +95,8 @@ pub struct Intent {
 /// Reads the intent from arguments that clap has not seen or has refused; `None` when the command prints no
 /// credential. A shell that evaluates us must fail even when its line has a typing error.
 #[must_use]
-pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
+pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
+    let arguments = command_first(arguments);
     let words: Vec<_> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
     if words.iter().any(|word| matches!(word.as_ref(), "--help" | "-h" | "--version" | "-V")) {
         return None;
@@ -33,8 +104,8 @@ pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     let command = words.iter().find(|word| !word.starts_with('-')).map(AsRef::as_ref).unwrap_or_default();
     let said = |setting: &Setting| words.iter().any(|word| *word == setting.flag);
     let cloud = match rows().find(|row| row.name == command).map(|row| row.output) {
-        Some(Output::Text | Output::Command) => return None,
-        Some(Output::Credential(cloud)) => Some(cloud),
+        Some(CommandOutput::Text | CommandOutput::Command) => return None,
+        Some(CommandOutput::Credential(cloud)) => Some(cloud),
         None => None,
     };
     let value = words.iter().enumerate().rev().find_map(|(index, word)| match word.as_ref() {
@@ -56,7 +127,7 @@ pub fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
 
 /// The words of ours: what stands behind `--` is another program's command line.
 #[must_use]
-pub fn own_words(arguments: &[OsString]) -> &[OsString] {
+pub(crate) fn own_words(arguments: &[OsString]) -> &[OsString] {
     arguments.iter().position(|word| word == "--").map_or(arguments, |end| &arguments[..end])
 }
 
@@ -65,7 +136,7 @@ pub fn own_words(arguments: &[OsString]) -> &[OsString] {
 pub fn is_exec(arguments: &[OsString]) -> bool {
     let word = own_words(arguments).iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'));
     let output = rows().find(|row| word.is_some_and(|word| word == row.name)).map(|row| row.output);
-    matches!(output, Some(Output::Command))
+    matches!(output, Some(CommandOutput::Command))
 }
 
 /// Flags that other tools have and we refuse, with what to use instead.
@@ -120,18 +191,6 @@ pub(super) fn find_empty(matches: &clap::ArgMatches) -> Option<String> {
     empty.or_else(|| matches.subcommand().and_then(|(_, inner)| find_empty(inner)))
 }
 
-/// Whether it has the form of one of Vault's tokens, or of a JWT.
-pub(crate) fn looks_like_a_token(value: &str) -> bool {
-    let word = |text: &str, least: usize| {
-        text.len() >= least && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-    };
-    let long_prefix = ["hvs.", "hvb.", "hvr.", "bvs.", "bvb."].iter().any(|prefix| value.starts_with(prefix));
-    let short_prefix = ["s.", "b.", "r."].iter().find_map(|prefix| value.strip_prefix(prefix));
-    long_prefix
-        || short_prefix.is_some_and(|rest| word(rest, 20))
-        || (value.starts_with("eyJ") && value.contains('.') && word(value, 20))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,12 +214,36 @@ mod tests {
         assert_eq!(guess("ci-creds"), Some((None, Format::Shell)));
         assert_eq!(guess("ci-creds aws --help"), None);
         assert_eq!(guess("ci-creds man"), None);
+        assert_eq!(guess("ci-creds help aws"), None);
+        assert_eq!(guess("ci-creds --role deploy -v aws --format fish"), Some((Some("aws"), Format::Fish)));
+        assert_eq!(guess("ci-creds --format json exoscale --bogus"), Some((Some("exoscale"), Format::Json)));
     }
 
     #[test]
-    fn ordinary_values_do_not_look_like_tokens() {
-        for value in ["deploy", "s.deploy", "{project_id}-{environment}", "arn:aws:iam::1:role/eyJ", "b.example.com"] {
-            assert!(!looks_like_a_token(value), "{value}");
+    fn the_command_is_found_behind_its_flags_and_their_values() {
+        let moved = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let words: Vec<_> =
+                command_first(&arguments).iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            words.join(" ")
+        };
+        for (line, expected) in [
+            ("x -v aws --role a", "x aws -v --role a"),
+            ("x --role aws exoscale", "x exoscale --role aws"),
+            ("x --role=aws exoscale", "x exoscale --role=aws"),
+            ("x -raws exoscale", "x exoscale -raws"),
+            ("x -vr aws exoscale", "x exoscale -vr aws"),
+            ("x --sos exoscale", "x exoscale --sos"),
+            ("x -v cache clear --all", "x cache clear -v --all"),
+            ("x --address https://v cache", "x cache --address https://v"),
+            ("x aws -v", "x aws -v"),
+            ("x -v", "x -v"),
+            ("x --help aws", "x --help aws"),
+            ("x --bogus aws", "x aws --bogus"),
+            ("x --bogus y aws", "x --bogus y aws"),
+            ("x -- aws", "x -- aws"),
+        ] {
+            assert_eq!(moved(line), expected);
         }
     }
 }

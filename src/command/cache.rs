@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::cache::{Contents, Door, Inventory, Keys, Label, is_stale};
-use crate::config::{Access, Place};
+use crate::cache::{CacheFolder, Contents, Door, Keys, Label, is_stale};
+use crate::config::{Access, CachePlace};
 use crate::credential::Life;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
@@ -22,20 +22,23 @@ use super::{start_runtime, take_warnings, write_stderr};
 ///
 /// # Errors
 /// [`Kind::Output`].
-pub(crate) fn show(place: &Place, host: &Host) -> Result<()> {
+pub(crate) fn show(place: &CachePlace, host: &Host) -> Result<()> {
     finish(list(place, host), host)
 }
 
-/// `ci-creds cache clear`: gives back what the caller's own secret opens, and removes it; removes what is stale; with
+/// `ci-creds cache clear`: revokes what the caller's own secret opens, and removes it; removes what is stale; with
 /// `all`, removes the rest too, whatever becomes of its leases.
 ///
 /// # Errors
-/// [`Kind::Leak`] for leases that could not be given back: without `all` their entries stay. [`Kind::Config`] when nothing
+/// [`Kind::Leak`] for leases that could not be revoked: without `all` their entries stay. [`Kind::Config`] when nothing
 /// could be opened because nobody says who the caller is, which is `access`. When a lock cannot be waited for.
-pub(crate) fn clear(place: &Place, access: Result<Access>, all: bool, host: &Host) -> Result<()> {
+pub(crate) fn clear(place: &CachePlace, access: Result<Access>, all: bool, verbose: bool, host: &Host) -> Result<()> {
     let owner = access.and_then(|mut access| {
         access.connection.read_roots(host)?;
         let vault = Vault::new(&access.connection, host)?;
+        if verbose {
+            vault.tell_requests();
+        }
         Ok(Owner { access, vault })
     });
     let Report { text, error } = start_runtime(host)?.block_on(clear_all(place, owner, all, host))?;
@@ -49,12 +52,12 @@ fn finish(text: String, host: &Host) -> Result<()> {
     Ok(())
 }
 
-fn list(place: &Place, host: &Host) -> String {
-    let inventories = Inventory::open_all(&place.folders, host);
+fn list(place: &CachePlace, host: &Host) -> String {
+    let folders = CacheFolder::open_all(&place.folders, host);
     let now = host.now();
-    let rows: Vec<_> = inventories
+    let rows: Vec<_> = folders
         .iter()
-        .flat_map(|inventory| inventory.labels(host))
+        .flat_map(|folder| folder.labels(host))
         .map(|(_, label)| {
             let left = label.expires.duration_since(now);
             let left = if left.is_positive() { format!("{} min left", left.as_mins()) } else { "ended".into() };
@@ -116,29 +119,29 @@ struct Report {
     error: Option<Error>,
 }
 
-/// Who gives back: what the caller logs in with, and the Vault where.
+/// Who revokes: what the caller logs in with, and the Vault where.
 struct Owner<'a> {
     access: Access,
     vault: Vault<'a>,
 }
 
-async fn clear_all(place: &Place, owner: Result<Owner<'_>>, all: bool, host: &Host) -> Result<Report> {
+async fn clear_all(place: &CachePlace, owner: Result<Owner<'_>>, all: bool, host: &Host) -> Result<Report> {
     let own = owner.as_ref().ok().map(|owner| {
         let door = Door::new(&owner.access.connection, &owner.access.login, place.job.as_deref());
         (Keys::new(&door, &owner.access.login.identity), owner)
     });
     let own = own.as_ref().map(|(keys, owner)| (keys, *owner));
     let mut tally = Tally::default();
-    for inventory in Inventory::open_all(&place.folders, host) {
-        for name in inventory.names() {
-            clear_entry(&inventory, &name, own, all, host, &mut tally).await?;
+    for folder in CacheFolder::open_all(&place.folders, host) {
+        for name in folder.names() {
+            clear_entry(&folder, &name, own, all, host, &mut tally).await?;
         }
     }
     Ok(settle(tally, owner.err()))
 }
 
 async fn clear_entry(
-    inventory: &Inventory,
+    folder: &CacheFolder,
     name: &str,
     own: Option<(&Keys, &Owner<'_>)>,
     all: bool,
@@ -146,8 +149,8 @@ async fn clear_entry(
     tally: &mut Tally,
 ) -> Result<()> {
     let until = host.elapsed() + PATIENCE;
-    let lock = host.wait_for(until, || Ok(inventory.try_lock(name))).await?;
-    let label = inventory.label(name, host);
+    let lock = host.wait_for(until, || Ok(folder.try_lock(name))).await?;
+    let label = folder.label(name, host);
     let what = label.as_ref().map_or_else(|| name.to_owned(), what);
     let Some(lock) = lock else {
         tally.lines.push(format!("in use: {what}"));
@@ -155,25 +158,25 @@ async fn clear_entry(
     };
     let opened = own.and_then(|(keys, owner)| {
         let caller = caller(&owner.access.login.identity);
-        Some((inventory.open_entry(name, keys, caller, host)?, label.as_ref()?, &owner.vault))
+        Some((folder.open_entry(name, keys, caller, host)?, label.as_ref()?, &owner.vault))
     });
     match opened {
         Some((entry, label, vault)) => {
-            let given_back = match give_back(vault, label, entry).await {
+            let revoked = match revoke(vault, label, entry).await {
                 // Vault was asked all the same: our clock may be wrong.
                 Err(_) if label.expires <= host.now() => Ok(format!("removed: {what}; it had ended")),
                 done => done,
             };
-            if all || given_back.is_ok() {
-                inventory.remove(&lock, name);
+            if all || revoked.is_ok() {
+                folder.remove(&lock, name);
             }
-            match given_back {
+            match revoked {
                 Ok(line) => tally.lines.push(line),
                 Err(leak) => tally.add(leak),
             }
         }
         None if all || label.as_ref().is_some_and(|label| is_stale(label, host.now())) => {
-            let done = if inventory.remove(&lock, name) { "removed" } else { "cannot be removed" };
+            let done = if folder.remove(&lock, name) { "removed" } else { "cannot be removed" };
             tally.lines.push(format!("{done}: {what}"));
         }
         None => tally.others += usize::from(label.is_some()),
@@ -181,7 +184,7 @@ async fn clear_entry(
     Ok(())
 }
 
-async fn give_back(vault: &Vault<'_>, label: &Label, entry: Contents) -> Result<String> {
+async fn revoke(vault: &Vault<'_>, label: &Label, entry: Contents) -> Result<String> {
     vault.begin_clean_up();
     let what = what(label);
     let Some(session) = &entry.session else { return Ok(format!("removed: {what}; it had ended")) };
@@ -189,7 +192,7 @@ async fn give_back(vault: &Vault<'_>, label: &Label, entry: Contents) -> Result<
         None => lease::end_login(vault, session).await?,
         Some(_) => {
             let leftover = Leftover::Lease { id: entry.lease, life: entry.life };
-            lease::give_back(vault, session, &leftover, &what).await?;
+            lease::revoke(vault, session, &leftover, &what).await?;
             entry.life == Life::Leased
         }
     };
@@ -226,7 +229,7 @@ fn settle(tally: Tally, stranger: Option<Error>) -> Report {
     Report { text, error }
 }
 
-/// A token that was not ours to revoke: its leases are given back one by one.
+/// A token that was not ours to revoke: its leases are revoked one by one.
 fn caller(identity: &Identity) -> Option<Secret> {
     match identity {
         Identity::Token { token, .. } => Some(token.duplicate()),

@@ -6,12 +6,12 @@ use crate::config::{Exec, Plan, Serve, Task, removed_variables};
 use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable};
-use crate::host::{Ended, Environment, Foreground, Host, Interrupt, NotStarted, Program};
+use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::renewal::Renewal;
-use crate::revocation::{self, Returned};
+use crate::revocation::{self, Revocation};
 use crate::rotation::Holdings;
 use crate::secret::Secret;
-use crate::source::{Server, Source};
+use crate::source::{Source, VaultSource};
 use crate::variables as var;
 use crate::vault::client::Vault;
 
@@ -29,7 +29,7 @@ const MAY_REVOKE: &str = "a job's policy needs: path \"sys/leases/revoke\" { cap
 ///
 /// # Errors
 /// Why it was not started, and the exit code of that.
-pub(crate) fn run(mut exec: Exec, host: &Host) -> Result<Ended, NotStarted> {
+pub(crate) fn run(mut exec: Exec, host: &Host) -> Result<Ending, StartFailure> {
     // Nothing is made for a command that cannot run.
     let program = host.find_program(&exec.command)?;
     prepare(&mut exec, host).map_err(before)?;
@@ -37,8 +37,8 @@ pub(crate) fn run(mut exec: Exec, host: &Host) -> Result<Ended, NotStarted> {
     start_runtime(host).map_err(before)?.block_on(run_with(exec, &program, &vault, host))
 }
 
-fn before(error: Error) -> NotStarted {
-    NotStarted { error, code: BEFORE }
+fn before(error: Error) -> StartFailure {
+    StartFailure { error, code: BEFORE }
 }
 
 /// Says, when asked, where each value came from, and reads the certificates to believe.
@@ -53,7 +53,7 @@ fn prepare(exec: &mut Exec, host: &Host) -> Result<()> {
     exec.task.connection_mut().read_roots(host)
 }
 
-async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &Host) -> Result<Ended, NotStarted> {
+async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &Host) -> Result<Ending, StartFailure> {
     let signals = Interrupt::listen_unless_ignored().map_err(before)?;
     let mut custody = Custody::new(vault, None, host, signals);
     let (mut session, mut credentials) = match obtain(&mut exec, vault, &mut custody, host).await {
@@ -94,7 +94,7 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
     let returned = revocation::give_back(vault, &session, &credentials, host).await;
     let leaks = tell(&returned, &exec, host);
     match ended {
-        Ok(_) if leaks && exec.strict_revoke => Ok(Ended::Code(Kind::Leak.code())),
+        Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),
         ended => ended,
     }
 }
@@ -120,7 +120,7 @@ async fn obtain(
     custody: &mut Custody<'_>,
     host: &Host,
 ) -> Result<(Session, Vec<Credential>)> {
-    let source = Source::Vault(Server { vault, host });
+    let source = Source::Vault(VaultSource { vault, host });
     let serves = exec.serve.is_some();
     match &mut exec.task {
         Task::LogIn(access) => Ok((source.log_in(&access.login, custody).await?, Vec::new())),
@@ -181,7 +181,7 @@ fn environment(
 
 /// Tells what became of everything, as far as somebody asked or must act. Returns whether something lives on that could
 /// have been revoked.
-fn tell(returned: &[Returned], exec: &Exec, host: &Host) -> bool {
+fn tell(returned: &[Revocation], exec: &Exec, host: &Host) -> bool {
     for one in returned {
         let text = printable(&one.render());
         if one.is_leak() && exec.strict_revoke {
@@ -193,5 +193,5 @@ fn tell(returned: &[Returned], exec: &Exec, host: &Host) -> bool {
             host.write_stderr(&format!("ci-creds: {text}\n"));
         }
     }
-    returned.iter().any(Returned::is_leak)
+    returned.iter().any(Revocation::is_leak)
 }

@@ -2,21 +2,29 @@
 
 use crate::cache::Cache;
 use crate::chain::{self, Chain};
-use crate::config::Plan;
+use crate::claims::Claims;
+use crate::config::{Delivery, Plan};
+use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::delivery;
-use crate::error::Result;
+use crate::error::{Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
+use crate::render;
 use crate::render::format::Format;
-use crate::source::{Server, Source};
+use crate::secret::Secret;
+use crate::source::{Source, VaultSource};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
 use super::{lines, start_runtime, take_warnings, write_stderr};
 
-/// Hands a credential over: the one that is kept, or a new one.
-pub(crate) fn run(mut plan: Plan, host: &Host) -> Result<()> {
+/// Hands a credential over: the one that is kept, or a new one. `words` are the call, without the program, for who only
+/// looks.
+pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
+    if plan.output.delivery == Delivery::Preview {
+        return host.write_stdout(&Secret::new(preview(&plan, words)));
+    }
     explain(&plan, host);
     outlive_limits(host)?;
     let cache = Cache::open(&plan, host);
@@ -25,29 +33,37 @@ pub(crate) fn run(mut plan: Plan, host: &Host) -> Result<()> {
         let end = credential.lease.expires_at.map(render_time).unwrap_or_default();
         write_stderr(format!("ci-creds: kept: of an earlier call, until {end}; Vault is not asked\n"), host);
     }
-    match kept.and_then(|credential| delivery::hand_over_at_once(&credential, &plan, host)) {
-        Some(delivered) => delivered?,
-        None => {
+    let at_once = kept.as_ref().and_then(|credential| delivery::hand_over_at_once(credential, &plan, host));
+    let receipt = match (at_once, kept) {
+        (Some(delivered), Some(credential)) => delivered.map(|()| receipt(&credential, &plan, host))?,
+        _ => {
             plan.connection.read_roots(host)?;
             if let Some(readiness) = &mut plan.readiness {
                 readiness.read_roots(host)?;
             }
-            fetch_new(&mut plan, host, cache.as_ref())?;
+            fetch_new(&mut plan, host, cache.as_ref())?
         }
-    }
+    };
     tell_warnings(&plan, host);
+    write_stderr(receipt, host);
     Ok(())
 }
 
-/// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was given back.
-fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> {
+/// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was revoked.
+fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<String> {
     let vault = Vault::new(&plan.connection, host)?;
-    if plan.output.format == Format::Process && !plan.output.verbose {
+    let is_silent = plan.output.quiet || plan.output.format == Format::Process && !plan.output.verbose;
+    if is_silent {
         vault.keep_silent();
+    } else if !plan.output.in_a_job {
+        host.show_progress();
+    }
+    if plan.output.verbose {
+        vault.tell_requests();
     }
     start_runtime(host)?.block_on(async {
         let custody = Custody::new(&vault, cache, host, Interrupt::listen()?);
-        let source = Source::Vault(Server { vault: &vault, host });
+        let source = Source::Vault(VaultSource { vault: &vault, host });
         let end = obtain_and_deliver(Chain::new(source, cache, host, custody), plan, host).await;
         if plan.output.verbose {
             vault.take_warnings().into_iter().for_each(|text| host.warn(text));
@@ -56,12 +72,12 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<()> 
     })
 }
 
-async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> Result<()> {
+async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> Result<String> {
     let (credential, mut custody) = chain.obtain(plan).await?;
     match custody.race(delivery::hand_over(&credential, plan, host)).await {
         Ok(Ok(())) => {
             custody.finish();
-            Ok(())
+            Ok(receipt(&credential, plan, host))
         }
         Ok(Err(error)) if custody.is_empty() => {
             Err(custody.fail(error.also("the credential is kept for the next call")))
@@ -82,11 +98,26 @@ fn outlive_limits(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// Says, when asked, where each value came from; never a value that is secret.
-pub(super) fn explain(plan: &Plan, host: &Host) {
-    if !plan.output.verbose {
-        return;
+/// What a job's log is told of what was handed over. Nothing where that log is what the caller reads.
+fn receipt(credential: &Credential, plan: &Plan, host: &Host) -> String {
+    let output = &plan.output;
+    let is_told = output.in_a_job && !output.quiet && output.format != Format::Process;
+    if !is_told || host.stdout().shared_with_stderr {
+        return String::new();
     }
+    format!("ci-creds: {}\n", printable(&render::receipt(credential, host.now())))
+}
+
+/// Says, when asked, where each value came from.
+pub(super) fn explain(plan: &Plan, host: &Host) {
+    if plan.output.verbose {
+        let lines = origins(plan).into_iter().map(|(name, text)| format!("ci-creds: {name}: {text}\n"));
+        write_stderr(lines.collect(), host);
+    }
+}
+
+/// What the run does, and where each value came from; never a value that is secret.
+fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
     let connection = &plan.connection;
     let namespace = connection.namespace.as_deref().map_or(String::new(), |name| format!(", namespace {name}"));
     let server = |connection: &Connection| {
@@ -95,24 +126,60 @@ pub(super) fn explain(plan: &Plan, host: &Host) {
         (format!("{} (from {})", connection.address.host(), connection.address_origin), proxy)
     };
     let (vault, proxy) = server(connection);
-    let rows = [
-        format!("vault: {vault}{namespace}{proxy}"),
-        format!("login: {}", plan.login.describe()),
-        format!("path: {} (role from {})", plan.mint.path, plan.role_origin),
+    let mut rows = vec![
+        ("vault", format!("{vault}{namespace}{proxy}")),
+        ("login", plan.login.describe()),
+        ("path", format!("{} (role from {})", plan.mint.path, plan.role_origin)),
     ];
-    let wait = plan.readiness.as_ref().map(|readiness| {
+    if let Some(claims) = plan.login.identity.claims() {
+        rows.insert(2, ("claims", tell(claims)));
+    }
+    if let Some(readiness) = &plan.readiness {
         let (sts, proxy) = server(&readiness.connection);
-        format!("wait: until {sts} knows a new key{proxy}")
-    });
-    let text: String = rows.into_iter().chain(wait).map(|row| format!("ci-creds: {row}\n")).collect();
-    write_stderr(text, host);
+        rows.push(("wait", format!("until {sts} knows a new key{proxy}")));
+    }
+    rows
+}
+
+/// The claims that roles of Vault are bound by, as far as the token has them.
+fn tell(claims: &Claims) -> String {
+    const BOUND: [&str; 6] = ["iss", "sub", "project_path", "ref", "ref_protected", "environment"];
+    let audiences = claims.audiences().join(" and ");
+    let others = BOUND.into_iter().filter_map(|name| Some((name, claims.text(name)?)));
+    let all = [("aud", audiences)].into_iter().chain(others).filter(|(_, value)| !value.is_empty());
+    all.map(|(name, value)| format!("{name} {}", sanitized(&value))).collect::<Vec<_>>().join(", ")
+}
+
+/// What a person at a terminal is told in place of a credential: what the call would do, and how to use it.
+fn preview(plan: &Plan, words: &[String]) -> String {
+    let call = |more: &[&str]| {
+        let words = words.iter().map(String::as_str).chain(more.iter().copied());
+        ["ci-creds"].into_iter().chain(words).map(quote).collect::<Vec<_>>().join(" ")
+    };
+    let rows = origins(plan).into_iter().map(|(name, text)| format!("  {name:6} {}\n", printable(&text)));
+    format!(
+        "Nothing was fetched: a terminal would show the secret. This call would read an {} credential:\n\n{}\n\
+        To use it:   {}\nTo see it:   {}\n",
+        plan.shape.title,
+        rows.collect::<String>(),
+        plan.output.format.facts().usage.replace("{}", &call(&[])),
+        call(&["--reveal"]),
+    )
+}
+
+/// A word as a shell reads it back.
+fn quote(word: &str) -> String {
+    match render::is_plain(word) && !word.is_empty() {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 /// SDKs and Terraform's S3 backend show a helper's stderr: with `--format process` a success says nothing, but what
 /// somebody must look after.
 fn tell_warnings(plan: &Plan, host: &Host) {
     let (mut text, alarms) = (take_warnings(host), lines(&host.take_alarms()));
-    if plan.output.format == Format::Process && !plan.output.verbose {
+    if plan.output.quiet || plan.output.format == Format::Process && !plan.output.verbose {
         text.clear();
     }
     write_stderr(text + &alarms, host);

@@ -34,5 +34,38 @@ pub(crate) fn write_stderr(mut text: String, host: &Host) {
     if host.stdout().shared_with_stderr {
         text.retain(|c| !";|&$`<>\"'\\#!*?".contains(c));
     }
+    if host.has_colour() {
+        text = text.split_inclusive('\n').map(paint).collect();
+    }
     host.write_stderr(&text);
+}
+
+/// A line whose first word is in colour: red for an error, yellow for a warning, cyan for a hint.
+fn paint(line: &str) -> String {
+    let colours = [("ci-creds: error[", "1;31"), ("ci-creds: warning", "1;33"), ("  hint", "1;36")];
+    match (colours.iter().find(|(start, _)| line.starts_with(start)), line.strip_prefix("ci-creds: ").unwrap_or(line)) {
+        (Some((_, colour)), rest) => {
+            let (word, behind) = rest.split_once(": ").unwrap_or((rest, ""));
+            let before = &line[..line.len() - rest.len()];
+            format!("{before}\x1b[{colour}m{word}:\x1b[0m {behind}")
+        }
+        (None, _) => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_of_a_message_has_its_colour_and_no_letter_is_lost() {
+        for (line, painted) in [
+            ("ci-creds: error[usage]: x: y\n", "ci-creds: \x1b[1;31merror[usage]:\x1b[0m x: y\n"),
+            ("ci-creds: warning: x\n", "ci-creds: \x1b[1;33mwarning:\x1b[0m x\n"),
+            ("  hint: x\n", "\x1b[1;36m  hint:\x1b[0m x\n"),
+            ("ci-creds: vault: x\n", "ci-creds: vault: x\n"),
+        ] {
+            assert_eq!(paint(line), painted);
+        }
+    }
 }

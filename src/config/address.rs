@@ -3,11 +3,11 @@
 use url::Url;
 
 use super::job::trimmed;
-use crate::cli::looks_like_a_token;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, SOCKET, Server, is_bare, parse_server};
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
+use crate::typo::looks_like_a_token;
 
 /// Reads Vault's address.
 ///
@@ -15,7 +15,7 @@ use crate::secret::Secret;
 /// [`Kind::Config`] for anything that could mean another server to another reader: userinfo, query, fragment,
 /// backslashes, blanks, control characters; and for what is more than the address. The text itself is repeated only when
 /// nothing secret can be in it: as the address that it was probably meant to be.
-pub(super) fn parse_address(text: &Sourced<String>) -> Result<Address> {
+pub(super) fn parse_address(text: &WithOrigin<String>) -> Result<Address> {
     let quoted = text.value.contains(QUOTES);
     let problem = match Address::parse(&text.value) {
         Ok(Address::Tcp(server)) if !own_path(&server.prefix).is_empty() => {
@@ -75,7 +75,7 @@ fn propose(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// [`Kind::Config`].
-pub(super) fn parse_proxy(text: &Sourced<String>) -> Result<Secret> {
+pub(super) fn parse_proxy(text: &WithOrigin<String>) -> Result<Secret> {
     let wrong = |problem: &str| Error::new(Kind::Config, format!("the proxy (from {}) {problem}", text.origin));
     let trimmed = text.value.trim();
     // The URL's reader drops tabs and line ends without a word, and takes a backslash for a slash.
@@ -115,7 +115,7 @@ mod tests {
     use crate::origin::Origin as Place;
 
     fn parse(text: &str) -> Result<Address> {
-        parse_address(&Sourced { value: text.into(), origin: Place::Variable("VAULT_ADDR".into()) })
+        parse_address(&WithOrigin { value: text.into(), origin: Place::Variable("VAULT_ADDR".into()) })
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_mistyped_address_is_answered_with_the_right_one() {
         let hint = |text: &str, origin: Place| {
-            let error = parse_address(&Sourced { value: text.into(), origin }).unwrap_err();
+            let error = parse_address(&WithOrigin { value: text.into(), origin }).unwrap_err();
             assert_eq!(error.kind(), Kind::Config, "{text}");
             error.render(false).lines().find_map(|line| line.strip_prefix("  hint: ")).unwrap_or_default().to_owned()
         };
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_proxy_is_http_or_https_in_bare_characters_and_its_password_is_never_told() {
-        let check = |text: &str| parse_proxy(&Sourced { value: text.into(), origin: Place::Flag("--proxy") });
+        let check = |text: &str| parse_proxy(&WithOrigin { value: text.into(), origin: Place::Flag("--proxy") });
         for (text, url) in [
             ("http://proxy:3128", "http://proxy:3128"),
             ("https://proxy:3129", "https://proxy:3129"),

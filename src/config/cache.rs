@@ -11,7 +11,7 @@ use crate::variables as var;
 
 /// Where credentials are kept between calls.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct CachePlace {
     /// The folders to choose from, the best first.
     pub folders: Vec<PathBuf>,
     /// The job, where the CI system names it.
@@ -20,7 +20,7 @@ pub struct Place {
 
 /// Decides by the flags; without any, `credential_process` has a cache: SDKs run it once per request in the last
 /// minutes of a lease, and sixteen times at once for sixteen processes.
-pub(super) fn resolve_cache(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Option<Place>> {
+pub(super) fn resolve_cache(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Option<CachePlace>> {
     let output = demand.output;
     if output.no_cache || !(output.cache || format == Format::Process) {
         return Ok(None);
@@ -29,7 +29,7 @@ pub(super) fn resolve_cache(demand: &Demand<'_>, format: Format, layers: &Layers
 }
 
 /// Security: not in the checkout, from where artifacts and caches of the CI system are made.
-pub(super) fn resolve_place(layers: &Layers<'_>) -> Result<Place> {
+pub(super) fn resolve_place(layers: &Layers<'_>) -> Result<CachePlace> {
     let mut folders = layers.host.cache_folders()?;
     if let Some(checkout) = layers.job().checkout()? {
         let all = folders.len();
@@ -41,7 +41,7 @@ pub(super) fn resolve_place(layers: &Layers<'_>) -> Result<Place> {
             );
         }
     }
-    Ok(Place { folders, job: resolve_job(layers)? })
+    Ok(CachePlace { folders, job: resolve_job(layers)? })
 }
 
 /// The real path of a folder that may not exist yet.

@@ -15,7 +15,7 @@ use crate::host::Host;
 use crate::http::address::{Address, Server, is_host_name};
 use crate::http::transport::{Connection, REQUEST, RETRIES, Roots};
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::secret::Secret;
 use crate::time::parse_duration;
 use crate::variables as var;
@@ -39,16 +39,18 @@ const RUN: Duration = Duration::from_secs(90);
 const RUN_PROCESS: Duration = Duration::from_secs(45);
 const CONNECT: Duration = Duration::from_secs(5);
 
-pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers: &Layers<'_>) -> Result<Connection> {
+pub(super) fn resolve_connection(
+    flags: &cli::ConnectionFlags,
+    process: bool,
+    layers: &Layers<'_>,
+) -> Result<Connection> {
     refuse_skip_verify(layers)?;
     let text = layers
-        .text(("--address", flags.address.as_deref()), &[var::VAULT_ADDR, var::VAULT_SERVER_URL], |file| {
-            file.address.as_deref()
-        })?
+        .text(("--address", flags.address.as_deref()), var::of_flag("--address"), |file| file.address.as_deref())?
         .ok_or_else(|| {
             Error::new(
                 Kind::Config,
-                "no address of Vault: VAULT_ADDR, VAULT_SERVER_URL and the configuration file name none",
+                "Vault's address is not set (VAULT_ADDR, VAULT_SERVER_URL, --address, or address in the configuration file)",
             )
             .hint("set VAULT_ADDR=https://vault.example.com:8200 for the job, or --address URL")
         })?;
@@ -56,7 +58,9 @@ pub(super) fn resolve_connection(flags: &cli::Connection, process: bool, layers:
     let unchecked = flags.insecure_skip_verify || layers.files.all(|file| file.insecure_skip_verify).any(|yes| yes);
     check_plaintext(&address, &text, flags, layers)?;
     let namespace = layers
-        .text(("--namespace", flags.namespace.as_deref()), &[var::VAULT_NAMESPACE], |file| file.namespace.as_deref())?
+        .text(("--namespace", flags.namespace.as_deref()), var::of_flag("--namespace"), |file| {
+            file.namespace.as_deref()
+        })?
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
     let list = trust::find_list(&address, layers.files);
@@ -112,8 +116,8 @@ fn refuse_skip_verify(layers: &Layers<'_>) -> Result<()> {
 
 fn check_plaintext(
     address: &Address,
-    text: &Sourced<String>,
-    flags: &cli::Connection,
+    text: &WithOrigin<String>,
+    flags: &cli::ConnectionFlags,
     layers: &Layers<'_>,
 ) -> Result<()> {
     let Address::Tcp(origin) = address else { return Ok(()) };
@@ -138,11 +142,11 @@ fn check_plaintext(
 /// called itself, and so would what follows an `@`: a variable would lead the secrets to another server.
 fn resolve_server_name(
     address: &Address,
-    flags: &cli::Connection,
+    flags: &cli::ConnectionFlags,
     layers: &Layers<'_>,
-) -> Result<Option<Sourced<String>>> {
+) -> Result<Option<WithOrigin<String>>> {
     let flag = ("--tls-server-name", flags.tls_server_name.as_deref());
-    let named = layers.text(flag, &[var::VAULT_TLS_SERVER_NAME], |file| file.tls_server_name.as_deref())?;
+    let named = layers.text(flag, var::of_flag(flag.0), |file| file.tls_server_name.as_deref())?;
     let Some(name) = named else { return Ok(None) };
     let text = name.value.trim();
     if matches!(address, Address::Tcp(ours) if ours.host.eq_ignore_ascii_case(text)) {
@@ -153,7 +157,7 @@ fn resolve_server_name(
             .hint("the name in Vault's certificate alone: vault.example.com; a certificate for a bare IP address needs that in VAULT_ADDR"));
     }
     let value = text.to_ascii_lowercase();
-    Ok(Some(Sourced { value, origin: name.origin }))
+    Ok(Some(WithOrigin { value, origin: name.origin }))
 }
 
 /// Whom to believe, and where it was said, if it was.
@@ -161,7 +165,7 @@ fn resolve_roots(
     address: &Address,
     unchecked: bool,
     list: Option<&Origin>,
-    flags: &cli::Connection,
+    flags: &cli::ConnectionFlags,
     layers: &Layers<'_>,
 ) -> Result<(Roots, Option<Origin>)> {
     let Address::Tcp(origin) = address else { return Ok((Roots::None, None)) };
@@ -179,27 +183,27 @@ fn resolve_roots(
         .hint("name the CA with --ca-file PATH or VAULT_CACERT"));
     }
     match find_roots(list, flags, layers)? {
-        Some(Named::File(path)) => {
+        Some(CaSource::File(path)) => {
             let text = read_pem(&path, "CA", layers)?;
             let origin = format!("{} (from {})", path.value.display(), path.origin);
             Ok((Roots::Pem { text, origin }, Some(path.origin)))
         }
-        Some(Named::Text(text)) => {
+        Some(CaSource::Text(text)) => {
             Ok((Roots::Pem { text: text.value, origin: text.origin.to_string() }, Some(text.origin)))
         }
-        Some(Named::Folder(folder)) => Ok((read_folder(&folder, layers)?, Some(folder.origin))),
+        Some(CaSource::Folder(folder)) => Ok((read_folder(&folder, layers)?, Some(folder.origin))),
         None => Ok((Roots::System, None)),
     }
 }
 
 /// A CA that somebody named.
-enum Named {
-    File(Sourced<PathBuf>),
-    Text(Sourced<String>),
-    Folder(Sourced<PathBuf>),
+enum CaSource {
+    File(WithOrigin<PathBuf>),
+    Text(WithOrigin<String>),
+    Folder(WithOrigin<PathBuf>),
 }
 
-impl Named {
+impl CaSource {
     fn origin(&self) -> &Origin {
         match self {
             Self::File(path) | Self::Folder(path) => &path.origin,
@@ -210,20 +214,20 @@ impl Named {
 
 /// The CA that counts: by a flag, else by a variable, else by a file. Security: no variable takes the place of a CA that
 /// the command line names, in whichever way it does, nor of one that root names beside `allowed-origins`.
-fn find_roots(list: Option<&Origin>, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Named>> {
+fn find_roots(list: Option<&Origin>, flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Option<CaSource>> {
     let by_flag = |name, path: &Option<PathBuf>| {
-        path.as_deref().map(|path| Sourced { value: trimmed_path(path), origin: Origin::Flag(name) })
+        path.as_deref().map(|path| WithOrigin { value: trimmed_path(path), origin: Origin::Flag(name) })
     };
     if let Some(path) = by_flag("--ca-file", &flags.ca_file) {
-        return Ok(Some(Named::File(path)));
+        return Ok(Some(CaSource::File(path)));
     }
     if let Some(folder) = by_flag("--ca-path", &flags.ca_path) {
-        return Ok(Some(Named::Folder(folder)));
+        return Ok(Some(CaSource::Folder(folder)));
     }
     let files = layers.files;
     let of_root = list.and_then(|_| {
-        let file = files.find_of_root(|file| file.ca_file.as_deref().map(trimmed_path)).map(Named::File);
-        file.or_else(|| files.find_of_root(|file| file.ca_path.as_deref().map(trimmed_path)).map(Named::Folder))
+        let file = files.find_of_root(|file| file.ca_file.as_deref().map(trimmed_path)).map(CaSource::File);
+        file.or_else(|| files.find_of_root(|file| file.ca_path.as_deref().map(trimmed_path)).map(CaSource::Folder))
     });
     let named = find_roots_below_flags(layers)?;
     let (Some(ca), Some(list)) = (of_root, list) else { return Ok(named) };
@@ -237,18 +241,18 @@ fn find_roots(list: Option<&Origin>, flags: &cli::Connection, layers: &Layers<'_
     Ok(Some(ca))
 }
 
-fn find_roots_below_flags(layers: &Layers<'_>) -> Result<Option<Named>> {
+fn find_roots_below_flags(layers: &Layers<'_>) -> Result<Option<CaSource>> {
     if let Some(path) = layers.variable(var::VAULT_CACERT)? {
-        return Ok(Some(Named::File(path.map(PathBuf::from))));
+        return Ok(Some(CaSource::File(path.map(PathBuf::from))));
     }
     if let Some(text) = layers.variable(var::VAULT_CACERT_BYTES)? {
-        return Ok(Some(Named::Text(text)));
+        return Ok(Some(CaSource::Text(text)));
     }
     if let Some(folder) = layers.variable(var::VAULT_CAPATH)? {
-        return Ok(Some(Named::Folder(folder.map(PathBuf::from))));
+        return Ok(Some(CaSource::Folder(folder.map(PathBuf::from))));
     }
-    let file = layers.files.find(|file| file.ca_file.as_deref().map(trimmed_path)).map(Named::File);
-    Ok(file.or_else(|| layers.files.find(|file| file.ca_path.as_deref().map(trimmed_path)).map(Named::Folder)))
+    let file = layers.files.find(|file| file.ca_file.as_deref().map(trimmed_path)).map(CaSource::File);
+    Ok(file.or_else(|| layers.files.find(|file| file.ca_path.as_deref().map(trimmed_path)).map(CaSource::Folder)))
 }
 
 /// Where distributions keep all roots in one file: Debian and Alpine, Fedora, openSUSE, macOS and BSD.
@@ -278,7 +282,7 @@ fn read_system_roots(host: &Host) -> Result<Roots> {
     .hint("install ca-certificates in the image, or name the CA with --ca-file or VAULT_CACERT"))
 }
 
-fn read_folder(folder: &Sourced<PathBuf>, layers: &Layers<'_>) -> Result<Roots> {
+fn read_folder(folder: &WithOrigin<PathBuf>, layers: &Layers<'_>) -> Result<Roots> {
     let place = shown(folder, layers.host);
     let names = layers
         .host
@@ -289,7 +293,7 @@ fn read_folder(folder: &Sourced<PathBuf>, layers: &Layers<'_>) -> Result<Roots> 
     Ok(Roots::Pem { text: texts.collect::<Vec<_>>().join("\n"), origin: place })
 }
 
-fn read_pem(path: &Sourced<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
+fn read_pem(path: &WithOrigin<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
     let place = shown(path, layers.host);
     let wrong = |problem: &str| {
         Error::new(Kind::Config, format!("the {what} file {place} {problem}")).hint(format!(
@@ -305,12 +309,12 @@ fn read_pem(path: &Sourced<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<
     Ok(document.text.as_str().to_owned())
 }
 
-fn resolve_identity(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<(String, Secret)>> {
+fn resolve_identity(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Option<(String, Secret)>> {
     let certificate =
-        layers.path(("--client-cert", flags.client_cert.as_deref()), &[var::VAULT_CLIENT_CERT], |file| {
+        layers.path(("--client-cert", flags.client_cert.as_deref()), var::of_flag("--client-cert"), |file| {
             file.client_cert.as_deref()
         })?;
-    let key = layers.path(("--client-key", flags.client_key.as_deref()), &[var::VAULT_CLIENT_KEY], |file| {
+    let key = layers.path(("--client-key", flags.client_key.as_deref()), var::of_flag("--client-key"), |file| {
         file.client_key.as_deref()
     })?;
     match (certificate, key) {
@@ -333,7 +337,7 @@ fn resolve_identity(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Opti
     }
 }
 
-fn resolve_redirect_hosts(flags: &cli::Connection, layers: &Layers<'_>) -> Result<Vec<Server>> {
+fn resolve_redirect_hosts(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Vec<Server>> {
     let by_flag = flags.redirect_host.iter().map(|text| parse_redirect_host(text, "--redirect-host"));
     let by_file = layers.files.all(|file| file.redirect_hosts.iter()).flatten();
     by_flag.chain(by_file.map(|text| parse_redirect_host(text, "redirect-hosts"))).collect()
@@ -347,14 +351,13 @@ struct Deadlines {
 
 /// A connection attempt ends well before the other two: when one of them passes in the middle of it, nobody can say that
 /// nothing was sent.
-fn resolve_deadlines(flags: &cli::Connection, process: bool, layers: &Layers<'_>) -> Result<Deadlines> {
+fn resolve_deadlines(flags: &cli::ConnectionFlags, process: bool, layers: &Layers<'_>) -> Result<Deadlines> {
     let connect = ("--connect-timeout", flags.connect_timeout.as_deref());
     let connect = resolve_duration(connect, &[], layers, |file| file.connect_timeout.as_deref())?.unwrap_or(CONNECT);
     let request = ("--request-timeout", flags.request_timeout.as_deref());
-    let request =
-        resolve_duration(request, &[var::VAULT_CLIENT_TIMEOUT], layers, |file| file.request_timeout.as_deref())?;
+    let request = resolve_duration(request, var::of_flag(request.0), layers, |file| file.request_timeout.as_deref())?;
     let run = ("--timeout", flags.timeout.as_deref());
-    let run = resolve_duration(run, &[var::CI_CREDS_TIMEOUT], layers, |file| file.timeout.as_deref())?
+    let run = resolve_duration(run, var::of_flag(run.0), layers, |file| file.timeout.as_deref())?
         .unwrap_or(if process { RUN_PROCESS } else { RUN });
     let longest = request.unwrap_or(REQUEST).min(run) * 3 / 4;
     Ok(Deadlines { connect: connect.min(longest), request, run })
@@ -369,8 +372,8 @@ fn resolve_duration(
     layers.text(flag, variables, in_file)?.map(|text| parse_duration(&text)).transpose()
 }
 
-fn resolve_retries(flags: &cli::Connection, layers: &Layers<'_>) -> Result<u32> {
-    let text = layers.text(("--retries", flags.retries.as_deref()), &[var::VAULT_MAX_RETRIES], |_| None)?;
+fn resolve_retries(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<u32> {
+    let text = layers.text(("--retries", flags.retries.as_deref()), var::of_flag("--retries"), |_| None)?;
     match text {
         Some(text) => text.value.trim().parse::<u32>().ok().filter(|number| *number <= 10).ok_or_else(|| {
             Error::new(Kind::Usage, format!("{} is not a number from 0 to 10", text.origin)).hint("--retries 2")

@@ -8,6 +8,7 @@ use crate::provider::shape::Shape;
 /// The parts of a command line that decide how the credential is handed over.
 pub(super) struct Demand<'a> {
     pub(super) shape: Cow<'static, Shape>,
-    pub(super) output: &'a cli::Output,
+    pub(super) output: &'a cli::OutputFlags,
+    pub(super) volume: cli::Volume,
     pub(super) keep_profile: bool,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::output::{Delivery, Output};
-use super::plan::{Access, ENDLESS, Plan, Wanted};
+use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
 use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
 use super::{file, resolve_access_by, resolve_wanted};
@@ -16,22 +16,21 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::Address;
 use crate::http::transport::Connection;
-use crate::identity::Login;
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::render::format::Format;
 use crate::time::parse_duration;
 use crate::variables as var;
 
 /// A run of a command.
 #[derive(Debug)]
-pub struct Exec {
+pub(crate) struct Exec {
     /// What is asked of Vault.
     pub task: Task,
     /// Whether the command gets the Vault token, and the variables beside it.
     pub vault: Option<Vec<(&'static str, String)>>,
     /// How long the credentials must last, counted from now, and who says so. `None` when nobody knows.
-    pub want: Option<Sourced<Duration>>,
+    pub want: Option<WithOrigin<Duration>>,
     /// How long the login lives when nobody renews it, and whether the user insists on that.
     pub leash: Option<Leash>,
     /// How the AWS credential, which is read last, is served. `None`: it is in the environment as the others are.
@@ -48,16 +47,16 @@ pub struct Exec {
 
 /// A login, and what is read by it.
 #[derive(Debug)]
-pub enum Task {
+pub(crate) enum Task {
     /// One credential, and others after it.
-    Read(Box<Plan>, Vec<Wanted>),
+    Read(Box<Plan>, Vec<CredentialPlan>),
     /// The login alone.
     LogIn(Box<Access>),
 }
 
 impl Task {
     /// How Vault is reached.
-    pub fn connection_mut(&mut self) -> &mut Connection {
+    pub(crate) fn connection_mut(&mut self) -> &mut Connection {
         match self {
             Self::Read(plan, _) => &mut plan.connection,
             Self::LogIn(access) => &mut access.connection,
@@ -66,26 +65,17 @@ impl Task {
 
     /// How Vault is reached.
     #[must_use]
-    pub fn connection(&self) -> &Connection {
+    pub(crate) fn connection(&self) -> &Connection {
         match self {
             Self::Read(plan, _) => &plan.connection,
             Self::LogIn(access) => &access.connection,
-        }
-    }
-
-    /// Who the job is.
-    #[must_use]
-    pub fn login(&self) -> &Login {
-        match self {
-            Self::Read(plan, _) => &plan.login,
-            Self::LogIn(access) => &access.login,
         }
     }
 }
 
 /// The leash: how long a login lives that nobody renews.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leash {
+pub(crate) struct Leash {
     /// So long.
     pub length: Duration,
     /// Whether a flag asks for it, so that a login which knows none is an error.
@@ -101,7 +91,7 @@ const SHORTEST_LEASH: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// As [`super::resolve_fetch`].
-pub fn resolve_exec(mut flags: cli::Exec, host: &Host) -> Result<Exec> {
+pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host: &Host) -> Result<Exec> {
     check_flags(&flags)?;
     let files = file::read_files(host, flags.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
@@ -110,7 +100,7 @@ pub fn resolve_exec(mut flags: cli::Exec, host: &Host) -> Result<Exec> {
     let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
     let serve = resolve_serve(&mut flags, &layers)?;
     let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
-    let resolve = |one: &cli::Wanted| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
+    let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
     let id_token_variable = layers
         .text(("", flags.login.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?
@@ -120,7 +110,9 @@ pub fn resolve_exec(mut flags: cli::Exec, host: &Host) -> Result<Exec> {
             let output = Output {
                 format: Format::Shell,
                 delivery: Delivery::Environment,
-                verbose: flags.verbose,
+                verbose: volume.verbose,
+                quiet: volume.quiet,
+                in_a_job: false,
                 keep_profile: first.keep_profile,
             };
             let mut plan = Plan::new(connection, login, first, None, output);
@@ -129,11 +121,11 @@ pub fn resolve_exec(mut flags: cli::Exec, host: &Host) -> Result<Exec> {
         }
         None => Task::LogIn(Box::new(Access { connection, login })),
     };
-    let (strict_revoke, verbose, command) = (flags.strict_revoke, flags.verbose, flags.command);
+    let (strict_revoke, verbose, command) = (flags.strict_revoke, volume.verbose, flags.command);
     Ok(Exec { task, vault, want, leash, serve, strict_revoke, verbose, id_token_variable, command })
 }
 
-fn check_flags(flags: &cli::Exec) -> Result<()> {
+fn check_flags(flags: &cli::ExecFlags) -> Result<()> {
     if let Some((setting, cloud)) = flags.stray_setting {
         let text =
             format!("{} is for {}, and no credential of {} is asked for", setting.flag, cloud.command, cloud.command);
@@ -150,11 +142,11 @@ fn check_flags(flags: &cli::Exec) -> Result<()> {
 }
 
 /// How long the credentials must last: what the user says, or what is left of a GitLab job.
-fn resolve_want(flags: &cli::Exec, layers: &Layers<'_>) -> Result<Option<Sourced<Duration>>> {
+fn resolve_want(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<WithOrigin<Duration>>> {
     // Of what is served, it is the life of each credential.
     if let Some(text) = flags.ttl.as_ref().filter(|_| !flags.serve) {
-        let text = Sourced { value: text.clone(), origin: Origin::Flag("--ttl") };
-        return Ok(Some(Sourced { value: parse_duration(&text)?, origin: text.origin }));
+        let text = WithOrigin { value: text.clone(), origin: Origin::Flag("--ttl") };
+        return Ok(Some(WithOrigin { value: parse_duration(&text)?, origin: text.origin }));
     }
     let (Some(started), Some(timeout)) =
         (layers.variable(var::CI_JOB_STARTED_AT)?, layers.variable(var::CI_JOB_TIMEOUT)?)
@@ -162,7 +154,7 @@ fn resolve_want(flags: &cli::Exec, layers: &Layers<'_>) -> Result<Option<Sourced
         return Ok(None);
     };
     let left = parse_left(&started.value, &timeout.value, layers.host.now());
-    Ok(left.map(|value| Sourced { value, origin: timeout.origin }))
+    Ok(left.map(|value| WithOrigin { value, origin: timeout.origin }))
 }
 
 /// What is left of a job that began at `started` and may run for so many seconds. `None` when that cannot be read, or
@@ -174,11 +166,11 @@ fn parse_left(started: &str, timeout: &str, now: Timestamp) -> Option<Duration> 
     Duration::try_from(left).ok().filter(|left| !left.is_zero())
 }
 
-fn resolve_leash(flags: &cli::Exec, layers: &Layers<'_>) -> Result<Option<Leash>> {
+fn resolve_leash(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<Leash>> {
     match flags.leash.as_deref().map(str::trim) {
         Some("off") => Ok(None),
         Some(text) => {
-            let text = Sourced { value: text.to_owned(), origin: Origin::Flag("--leash") };
+            let text = WithOrigin { value: text.to_owned(), origin: Origin::Flag("--leash") };
             let length = parse_duration(&text)?;
             if length < SHORTEST_LEASH {
                 return Err(Error::new(Kind::Usage, "--leash is shorter than 30s").hint("--leash 30s, or --leash off"));
@@ -192,7 +184,7 @@ fn resolve_leash(flags: &cli::Exec, layers: &Layers<'_>) -> Result<Option<Leash>
 /// By what the command finds the Vault that its token is for.
 fn vault_variables(
     connection: &Connection,
-    flags: &cli::Exec,
+    flags: &cli::ExecFlags,
     layers: &Layers<'_>,
 ) -> Result<Vec<(&'static str, String)>> {
     let address = match &connection.address {
@@ -223,7 +215,7 @@ fn vault_variables(
 /// The variables of ours that no command gets: what proves who the job is, and what only we read. Their names, and how the
 /// others begin.
 #[must_use]
-pub fn removed_variables(id_token: Option<&str>) -> (Vec<String>, Vec<&'static str>) {
+pub(crate) fn removed_variables(id_token: Option<&str>) -> (Vec<String>, Vec<&'static str>) {
     let mut names = Vec::new();
     for name in var::SECRETS.into_iter().chain(id_token).map(Cow::Borrowed) {
         let twin = name.strip_prefix(var::VAULT).map(|rest| format!("{}{rest}", var::BAO));

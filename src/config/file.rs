@@ -10,13 +10,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::job::{Job, trimmed_path};
+use super::key::fields;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::Input;
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Value};
+use crate::typo::{is_repeatable, nearest};
 use crate::variables::CI_CREDS_CONFIG;
 
 /// The administrator's file. What it says of downgrades counts when root alone can have written it.
@@ -91,8 +93,13 @@ impl Settings {
 ///
 /// # Errors
 /// What is wrong, and where.
-fn parse_settings(text: &str) -> Result<Settings, Mistake> {
+fn parse_settings(text: &str) -> Result<Settings, FileMistake> {
     let mut root = DeTable::parse(text)?;
+    for key in root.get_ref().keys() {
+        if !top_keys().any(|known| known == key.get_ref()) {
+            return Err(FileMistake::unknown(key, None));
+        }
+    }
     let (mut clouds, mut inputs) = (Vec::new(), Vec::new());
     for cloud in CLOUDS {
         if let Some(table) = root.get_mut().remove(cloud.command) {
@@ -104,27 +111,36 @@ fn parse_settings(text: &str) -> Result<Settings, Mistake> {
             inputs.push((input, parse_path(&value)?));
         }
     }
-    let settings =
-        Settings::deserialize(toml::de::Deserializer::from(root)).map_err(|error| name_inputs(error.into()))?;
+    let settings = Settings::deserialize(toml::de::Deserializer::from(root))?;
     Ok(Settings { clouds, inputs, ..settings })
 }
 
-fn parse_path(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, Mistake> {
-    let text = value.get_ref().as_str().ok_or_else(|| Mistake::at(value.span(), "path string"))?;
+fn parse_path(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, FileMistake> {
+    let text = value.get_ref().as_str().ok_or_else(|| FileMistake::at(value.span(), "path string"))?;
     Ok(PathBuf::from(text))
 }
 
-/// The key that stands behind those of [`Input`] where the known keys are listed.
-const BEHIND_INPUTS: &str = "`allowed-origins`";
-
-/// Names the keys of [`Input`] too, where the others are named in place of an unknown one.
-fn name_inputs(mistake: Mistake) -> Mistake {
-    let inputs: String = Input::ALL.into_iter().map(|input| format!("`{}`, ", input.key())).collect();
-    Mistake { problem: mistake.problem.replace(BEHIND_INPUTS, &(inputs + BEHIND_INPUTS)), ..mistake }
+/// Every key of a configuration file: its table, which is empty above the tables, and its name.
+#[must_use]
+pub fn keys() -> Vec<(&'static str, &'static str)> {
+    let top = fields::<Settings>().iter().copied().chain(Input::ALL.map(Input::key)).map(|key| ("", key));
+    top.chain(CLOUDS.into_iter().flat_map(|cloud| keys_of(cloud).map(|key| (cloud.command, key)))).collect()
 }
 
-fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Table, Mistake> {
-    let entries = table.get_ref().as_table().ok_or_else(|| Mistake::at(table.span(), "a table"))?;
+/// What can stand above the tables of the clouds, and the names of these.
+fn top_keys() -> impl Iterator<Item = &'static str> {
+    let inputs = Input::ALL.into_iter().map(Input::key);
+    fields::<Settings>().iter().copied().chain(inputs).chain(CLOUDS.into_iter().map(|cloud| cloud.command))
+}
+
+/// What can stand in the table of a cloud.
+fn keys_of(cloud: &'static Cloud) -> impl Iterator<Item = &'static str> {
+    let own = cloud.settings.iter().filter(|setting| setting.in_file).map(|setting| setting.key());
+    COMMON.into_iter().chain(own)
+}
+
+fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Table, FileMistake> {
+    let entries = table.get_ref().as_table().ok_or_else(|| FileMistake::at(table.span(), "a table"))?;
     let mut known = Table { command: cloud.command, texts: Vec::new(), switches: Vec::new() };
     for (key, value) in entries {
         let setting = cloud.settings.iter().find(|setting| setting.in_file && setting.key() == key.get_ref());
@@ -132,44 +148,98 @@ fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Ta
             Some(setting) => setting.key(),
             None => match COMMON.iter().find(|name| **name == key.get_ref()) {
                 Some(name) => name,
-                None => return Err(Mistake::unknown(key, cloud)),
+                None => return Err(FileMistake::unknown(key, Some(cloud))),
             },
         };
         match (setting.map(|setting| setting.value), value.get_ref()) {
             (Some(Value::Switch), DeValue::Boolean(on)) => known.switches.push((name, *on)),
-            (Some(Value::Switch), _) => return Err(Mistake::at(value.span(), "a boolean")),
+            (Some(Value::Switch), _) => return Err(FileMistake::at(value.span(), "a boolean")),
             (_, DeValue::String(text)) => known.texts.push((name, text.clone().into_owned())),
-            (_, _) => return Err(Mistake::at(value.span(), "a string")),
+            (_, _) => return Err(FileMistake::at(value.span(), "a string")),
         }
     }
     Ok(known)
 }
 
 /// The keys that every cloud's table may have.
-const COMMON: [&str; 2] = ["role", "mount"];
+pub(super) const COMMON: [&str; 2] = ["role", "mount"];
 
-/// What is wrong in a file, and at which byte.
-struct Mistake {
+/// What is wrong in a file, at which byte, and what to change.
+struct FileMistake {
     place: usize,
-    problem: String,
+    problem: FileProblem,
+    hint: Option<String>,
 }
 
-impl Mistake {
+enum FileProblem {
+    /// The parser's words, which can quote a secret.
+    Parser(String),
+    /// Ours.
+    Key(String),
+    /// A secret has no place in the file.
+    Secret(&'static str),
+}
+
+impl FileMistake {
     fn at(span: Range<usize>, expected: &str) -> Self {
-        Self { place: span.start, problem: format!("invalid type: another one, expected {expected}") }
+        let problem = FileProblem::Parser(format!("invalid type: another one, expected {expected}"));
+        Self { place: span.start, problem, hint: None }
     }
 
-    fn unknown(key: &Spanned<impl AsRef<str>>, cloud: &Cloud) -> Self {
-        let own = cloud.settings.iter().filter(|setting| setting.in_file).map(|setting| setting.key());
-        let known: Vec<_> = COMMON.into_iter().chain(own).map(|name| format!("`{name}`")).collect();
-        let problem = format!("unknown field `{}`, expected one of {}", key.get_ref().as_ref(), known.join(", "));
-        Self { place: key.span().start, problem }
+    /// A key that does not exist where it stands: above the tables, or in that of a cloud.
+    fn unknown(key: &Spanned<impl AsRef<str>>, cloud: Option<&'static Cloud>) -> Self {
+        let (place, name) = (key.span().start, key.get_ref().as_ref());
+        if let Some((name, input)) = secret_of(name) {
+            let hint = format!(
+                "set {} for the job, or name the file that holds it: {} = \"/run/secrets/{name}\"",
+                input.variable(),
+                input.key()
+            );
+            return Self { place, problem: FileProblem::Secret(name), hint: Some(hint) };
+        }
+        let table = |cloud: &'static Cloud| format!("[{}]", cloud.command);
+        let elsewhere: Vec<_> = CLOUDS.into_iter().filter(|other| keys_of(other).any(|known| known == name)).collect();
+        let hint = match cloud {
+            None if !elsewhere.is_empty() => {
+                let tables: Vec<_> = elsewhere.into_iter().map(table).collect();
+                format!("{name} belongs in the table {}", tables.join(" or "))
+            }
+            Some(cloud) if top_keys().any(|known| known == name) => {
+                format!("{name} belongs above the tables, in front of {}", table(cloud))
+            }
+            Some(cloud) => match (nearest(name, keys_of(cloud)), elsewhere.first()) {
+                (_, Some(other)) => format!("{name} belongs in the table {}", table(other)),
+                (Some(meant), None) => format!("did you mean {meant}?"),
+                (None, None) => {
+                    format!("{} takes {}", table(cloud), keys_of(cloud).collect::<Vec<_>>().join(", "))
+                }
+            },
+            None => nearest(name, top_keys()).map_or_else(
+                || "the keys are the flags' names without --; what is of one cloud stands in its table".to_owned(),
+                |meant| format!("did you mean {meant}?"),
+            ),
+        };
+        let problem = match is_repeatable(name) {
+            true => format!("there is no key \"{name}\""),
+            false => "there is no such key".to_owned(),
+        };
+        Self { place, problem: FileProblem::Key(problem), hint: Some(hint) }
     }
 }
 
-impl From<toml::de::Error> for Mistake {
+/// The secret that a key names, by the flag that we do not have or by its variable: `token`, `VAULT_SECRET_ID`.
+fn secret_of(key: &str) -> Option<(&'static str, Input)> {
+    let name = key.to_lowercase().replace('_', "-");
+    let name = name.strip_prefix("vault-").unwrap_or(&name);
+    let named = Input::ALL.into_iter().filter_map(|input| Some((input.key().strip_suffix("-file")?, input)));
+    let others = [("jwt", Input::IdToken), ("wrapped-token", Input::WrappingToken), ("password", Input::Token)];
+    named.chain(others).find(|(known, _)| *known == name)
+}
+
+impl From<toml::de::Error> for FileMistake {
     fn from(error: toml::de::Error) -> Self {
-        Self { place: error.span().map_or(0, |span| span.start), problem: error.message().replace('\n', " ") }
+        let problem = FileProblem::Parser(error.message().replace('\n', " "));
+        Self { place: error.span().map_or(0, |span| span.start), problem, hint: None }
     }
 }
 
@@ -187,16 +257,17 @@ struct File {
 
 impl Files {
     /// The first file that answers.
-    pub(super) fn find<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<Sourced<T>> {
+    pub(super) fn find<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<WithOrigin<T>> {
         self.0
             .iter()
-            .find_map(|file| Some(Sourced { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
+            .find_map(|file| Some(WithOrigin { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
     }
 
     /// The first file of root's that answers: what no variable has said, nor has a file that one chose.
-    pub(super) fn find_of_root<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<Sourced<T>> {
+    pub(super) fn find_of_root<T>(&self, ask: impl Fn(&Settings) -> Option<T>) -> Option<WithOrigin<T>> {
         let mut of_root = self.0.iter().filter(|file| file.of_root);
-        of_root.find_map(|file| Some(Sourced { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
+        of_root
+            .find_map(|file| Some(WithOrigin { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
     }
 
     /// Whether a flag or a file of root's said so, and no variable.
@@ -242,6 +313,10 @@ pub(super) fn read_files(host: &Host, flag: Option<&Path>) -> Result<Files> {
                     Kind::Config,
                     format!("the configuration file {} (from {origin}) does not exist", path.display()),
                 )
+                .hint(match origin {
+                    Origin::Flag(_) => "correct the path, or leave --config out".to_owned(),
+                    _ => format!("correct the path, or unset {origin}"),
+                })
             };
             files.push(read_file(host, &path, by_flag)?.ok_or_else(missing)?);
         }
@@ -284,8 +359,18 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
     }
     let settings = parse_settings(&document.text).map_err(|mistake| {
         let line = document.text[..mistake.place].matches('\n').count();
-        let text = document.text.lines().nth(line).unwrap_or_default();
-        wrong(&format!("is wrong in line {}: {}", line + 1, describe(&mistake.problem, text)))
+        let (line, text) = (line + 1, document.text.lines().nth(line).unwrap_or_default());
+        let error = match &mistake.problem {
+            FileProblem::Parser(words) => wrong(&format!("is wrong in line {line}: {}", describe(words, text))),
+            FileProblem::Key(words) => wrong(&format!("is wrong in line {line}: {words}")),
+            FileProblem::Secret(name) => {
+                wrong(&format!("has a secret in line {line}, the key {name}: no secret is read from this file"))
+            }
+        };
+        match mistake.hint {
+            Some(hint) => error.hint(hint),
+            None => error.hint(format!("correct line {line} of {place}; it is TOML: key = \"value\"")),
+        }
     })?;
     let asks = settings.allow_plaintext
         || settings.insecure_skip_verify
@@ -306,24 +391,15 @@ fn read_file(host: &Host, path: &Path, downgrades: bool) -> Result<Option<File>>
 /// What is wrong, in the parser's words. Security: they quote what stands in the file, which may be a token in the wrong
 /// place.
 fn describe(message: &str, line: &str) -> String {
-    let message = message.replace('\n', " ");
-    if let Some(rest) = message.strip_prefix("unknown field `") {
-        let name = rest.split('`').next().unwrap_or_default();
-        let plain =
-            name.len() <= LONGEST_KEY && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte));
-        return if plain { message } else { "unknown field".into() };
-    }
     if ["invalid type: ", "invalid value: ", "invalid length: "].iter().any(|words| message.starts_with(words)) {
         let expected = message.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
         return format!("a value of the wrong type, expected {expected}");
     }
     let is_quoted = |word: &str| word.len() >= SHORTEST_SECRET && message.contains(word);
     let quotes = line.split(|c: char| !c.is_ascii_graphic() || "\"'`=,[]{}".contains(c)).any(is_quoted);
-    if quotes { "this is not TOML".into() } else { message }
+    if quotes { "this is not TOML".into() } else { message.to_owned() }
 }
 
-/// No key of ours is longer, and a token is.
-const LONGEST_KEY: usize = 24;
 /// A shorter word is no token.
 const SHORTEST_SECRET: usize = 8;
 
@@ -359,7 +435,35 @@ mod tests {
     fn a_mistake_is_named_by_its_line() {
         let fake = Fake::default().with_file("/c.toml", "address = 'https://vault'\n[aws]\nrolle = 'x'\n");
         let error = read_files(&Host::fake(fake), Some(Path::new("/c.toml"))).unwrap_err();
-        assert!(error.render(false).contains("wrong in line 3: unknown field"), "{}", error.render(false));
+        assert!(
+            error.render(false).contains("wrong in line 3: there is no key \"rolle\"\n  hint: did you mean role?"),
+            "{}",
+            error.render(false)
+        );
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_told_its_own() {
+        for (text, words) in [
+            ("adress = 'x'", "line 1: there is no key \"adress\"\n  hint: did you mean address?"),
+            ("colour = 'x'", "there is no key \"colour\"\n  hint: the keys are the flags' names"),
+            ("role = 'x'", "there is no key \"role\"\n  hint: role belongs in the table [exoscale] or [aws]"),
+            ("[aws]\naddress = 'x'", "hint: address belongs above the tables, in front of [aws]"),
+            ("[aws]\nzone = 'x'", "hint: zone belongs in the table [exoscale]"),
+            ("[aws]\nregoin = 'x'", "line 2: there is no key \"regoin\"\n  hint: did you mean region?"),
+            ("[exoscale]\ncolour = 'x'", "hint: [exoscale] takes role, mount, zone"),
+            (
+                "\ntoken = 'x'",
+                "has a secret in line 2, the key token: no secret is read from this file\n  hint: set VAULT_TOKEN",
+            ),
+            ("VAULT_SECRET_ID = 'x'", "the key secret-id: no secret is read from this file"),
+            ("[aws]\nwrapping_token = 'x'", "wrapping-token-file = \"/run/secrets/wrapping-token\""),
+            ("address =", "hint: correct line 1 of /c.toml"),
+        ] {
+            let fake = Fake::default().with_file("/c.toml", text);
+            let error = read_files(&Host::fake(fake), Some(Path::new("/c.toml"))).unwrap_err().render(false);
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 
     #[test]
@@ -371,10 +475,10 @@ mod tests {
             ("retries = -7", "line 1: a value of the wrong type, expected u32"),
             ("\naws = 'TOKEN'", "line 2: a value of the wrong type, expected a table"),
             ("allowed-origins = 'TOKEN'", "line 1: a value of the wrong type, expected a sequence"),
-            ("TOKEN = 'x'", "line 1: unknown field"),
-            ("'TOKEN' = 'x'", "line 1: unknown field"),
-            ("[aws]\n'TOKEN' = 'x'", "line 2: unknown field"),
-            ("[TOKEN]", "line 1: unknown field"),
+            ("TOKEN = 'x'", "line 1: there is no key \"hvs\""),
+            ("'TOKEN' = 'x'", "line 1: there is no such key"),
+            ("[aws]\n'TOKEN' = 'x'", "line 2: there is no such key"),
+            ("[TOKEN]", "line 1: there is no key \"hvs\""),
             ("address = TOKEN", "line 1: "),
             ("TOKEN", "line 1: "),
             ("address = 'TOKEN", "line 1: "),

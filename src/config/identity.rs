@@ -11,19 +11,19 @@ use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{AuthMethod, Circumstances, Companion, Input, Login};
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::secret::Secret;
 use crate::variables as var;
 
 /// The inputs that are present; nothing of them is read yet.
-struct Found {
+struct Inputs {
     secrets: Vec<(Input, SecretSource)>,
     /// What `vault login` left; looked for only when nothing else is there, for a helper may have to be asked.
-    stored: Option<Sourced<Secret>>,
-    role: Option<Sourced<String>>,
+    stored: Option<WithOrigin<Secret>>,
+    role: Option<WithOrigin<String>>,
 }
 
-impl Found {
+impl Inputs {
     fn get(&self, input: Input) -> Option<&SecretSource> {
         self.secrets.iter().find(|(found, _)| *found == input).map(|(_, source)| source)
     }
@@ -35,7 +35,7 @@ impl Found {
 }
 
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
-pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
+pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
     let mut found = find(flags, layers)?;
     let named = wanted(flags, layers)?;
     let method = match named {
@@ -68,7 +68,7 @@ pub(super) fn resolve_login(flags: &cli::Login, layers: &Layers<'_>) -> Result<(
     }
     let beside =
         Circumstances { role_id: proof.role_id, claims: claims.clone(), creation_path, child: flags.child_token };
-    let Sourced { value: secret, origin } = proof.secret;
+    let WithOrigin { value: secret, origin } = proof.secret;
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
     let mount = login_mount(method, flags, layers)?;
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
@@ -88,23 +88,23 @@ struct Reader<'a> {
 
 /// The secret that proves who the job is, and what belongs to it.
 struct Proof {
-    secret: Sourced<Secret>,
+    secret: WithOrigin<Secret>,
     role_id: Option<Secret>,
 }
 
 impl Reader<'_> {
-    fn read(&self, source: SecretSource, input: Input) -> Result<Sourced<Secret>> {
+    fn read(&self, source: SecretSource, input: Input) -> Result<WithOrigin<Secret>> {
         source.read(self.layers.host, input, self.job_files.as_deref())
     }
 
-    fn demand(&self, found: &mut Found, input: Input) -> Result<Sourced<Secret>> {
+    fn demand(&self, found: &mut Inputs, input: Input) -> Result<WithOrigin<Secret>> {
         found.take(input).map_or_else(|| Err(missing(self.method, input.variable())), |source| self.read(source, input))
     }
 
     fn read_proof(
         &self,
-        found: &mut Found,
-        id_token: Result<Option<Sourced<Secret>>>,
+        found: &mut Inputs,
+        id_token: Result<Option<WithOrigin<Secret>>>,
         role_is_named: bool,
     ) -> Result<Proof> {
         let needs = self.method.needs();
@@ -131,16 +131,16 @@ impl Reader<'_> {
         Ok(Proof { secret, role_id: role_id.map(|id| id.value) })
     }
 
-    fn creation_path(&self, flags: &cli::Login) -> Result<Option<String>> {
+    fn creation_path(&self, flags: &cli::LoginFlags) -> Result<Option<String>> {
         if self.method != AuthMethod::WrappingToken {
             return Ok(None);
         }
         let flag = ("--creation-path", flags.creation_path.as_deref());
-        let path = self.layers.text(flag, &[var::CI_CREDS_CREATION_PATH], |file| file.creation_path.as_deref())?;
+        let path = self.layers.text(flag, var::of_flag(flag.0), |file| file.creation_path.as_deref())?;
         Ok(path.map(|path| parse_path(path, "creation path")).transpose()?.map(|path| path.value))
     }
 
-    fn token(&self, found: &mut Found, input: Input) -> Result<Sourced<Secret>> {
+    fn token(&self, found: &mut Inputs, input: Input) -> Result<WithOrigin<Secret>> {
         match (found.take(input), found.stored.take()) {
             (Some(source), _) => self.read(source, input),
             (None, Some(stored)) => Ok(stored),
@@ -150,11 +150,11 @@ impl Reader<'_> {
     }
 }
 
-fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
+fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
     if flags.auth.is_some() {
         return Ok(flags.auth);
     }
-    let Some(text) = layers.text(("", None), &[var::CI_CREDS_AUTH], |file| file.auth.as_deref())? else {
+    let Some(text) = layers.text(("", None), var::of_flag("--auth"), |file| file.auth.as_deref())? else {
         return Ok(None);
     };
     AuthMethod::ALL.into_iter().find(|method| method.needs().name == text.value.trim()).map(Some).ok_or_else(|| {
@@ -163,7 +163,7 @@ fn wanted(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<AuthMethod>>
     })
 }
 
-fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
+fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
     let mut secrets = Vec::new();
     for input in Input::ALL {
         let source = match input {
@@ -173,15 +173,15 @@ fn find(flags: &cli::Login, layers: &Layers<'_>) -> Result<Found> {
         secrets.extend(source.map(|source| (input, source)));
     }
     let flag = ("--auth-role", flags.auth_role.as_deref());
-    let role = layers.text(flag, &[var::CI_CREDS_AUTH_ROLE], |file| file.auth_role.as_deref())?;
-    Ok(Found { secrets, stored: None, role })
+    let role = layers.text(flag, var::of_flag(flag.0), |file| file.auth_role.as_deref())?;
+    Ok(Inputs { secrets, stored: None, role })
 }
 
-fn find_input(input: Input, flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+fn find_input(input: Input, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     layers.find_secret((input.facts().flag, flags.file(input)), input.variable(), |file| file.file_of(input))
 }
 
-fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     if flags.file(Input::IdToken).is_none() {
         let named =
             layers.text(("--id-token-env", flags.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?;
@@ -219,7 +219,7 @@ fn find_id_token(flags: &cli::Login, layers: &Layers<'_>) -> Result<Option<Secre
 
 /// The first way whose inputs are present. A wrapping token needs no role id when it holds a login, which only a
 /// lookup can tell.
-fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<AuthMethod> {
+fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
     let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
     let is_there = |input: Input| found.get(input).is_some();
     let is_complete = |method: &AuthMethod| {
@@ -235,33 +235,45 @@ fn detect(found: &mut Found, layers: &Layers<'_>) -> Result<AuthMethod> {
     if found.stored.is_some() {
         return Ok(AuthMethod::Token);
     }
-    let half = match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
-        (Some(_), None) => " (VAULT_SECRET_ID is set, but not VAULT_ROLE_ID)",
-        (None, Some(_)) => " (VAULT_ROLE_ID is set, but neither VAULT_SECRET_ID nor VAULT_TOKEN)",
-        _ => "",
-    };
-    let inputs = AuthMethod::ALL.map(|method| {
-        let needs = method.needs();
-        let companion = if needs.companion == Companion::RoleId { "VAULT_ROLE_ID with " } else { "" };
-        let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
-        format!("{companion}{}{role}", needs.secret.variable())
-    });
-    Err(Error::new(
-        Kind::Config,
-        format!(
-            "nothing to log in with{half}: looked for {}, their _FILE twins, a token helper in ~/.vault, ~/.vault-token",
-            inputs.join(", ")
-        ),
-    )
-    .hint("in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, run vault login"))
+    Err(nothing_to_log_in_with(found))
 }
 
-fn login_mount(method: AuthMethod, flags: &cli::Login, layers: &Layers<'_>) -> Result<String> {
+/// What to set, by what is there already: half of an AppRole, or nothing.
+fn nothing_to_log_in_with(found: &Inputs) -> Error {
+    let error = |text: &str| Error::new(Kind::Config, format!("nothing to log in with: {text}"));
+    match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
+        (Some(_), None) => error("VAULT_SECRET_ID is set, but not VAULT_ROLE_ID")
+            .hint("set VAULT_ROLE_ID for this job; vault read auth/approle/role/NAME/role-id shows it"),
+        (None, Some(_)) => error(
+            "VAULT_ROLE_ID is set, but not what goes with it: VAULT_SECRET_ID, VAULT_WRAPPING_TOKEN or VAULT_TOKEN",
+        )
+        .hint("set one of them for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id"),
+        _ => {
+            let inputs = AuthMethod::ALL.map(|method| {
+                let needs = method.needs();
+                let companion = if needs.companion == Companion::RoleId { " with VAULT_ROLE_ID" } else { "" };
+                let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
+                format!("{}{companion}{role}", needs.secret.variable())
+            });
+            error(&format!(
+                "looked for {}, the same with _FILE at the end, a token helper in ~/.vault, and ~/.vault-token",
+                inputs.join(", ")
+            ))
+            .hint(
+                "in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, \
+                run vault login",
+            )
+        }
+    }
+}
+
+fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<String> {
     let needs = method.needs();
-    let variables: Vec<_> = [var::CI_CREDS_AUTH_MOUNT].into_iter().chain(needs.mount_variable).collect();
+    let common = var::of_flag("--auth-mount").iter().copied();
+    let variables: Vec<_> = common.chain(needs.mount_variable).collect();
     let mount = layers
         .text(("--auth-mount", flags.auth_mount.as_deref()), &variables, |file| file.auth_mount.as_deref())?
-        .unwrap_or_else(|| Sourced::default(needs.mount.to_owned()));
+        .unwrap_or_else(|| WithOrigin::default(needs.mount.to_owned()));
     // `vault auth list` shows `auth/gitlab/` in places; both spellings mean the same mount.
     let mount = mount.map(|mount| mount.trim_matches('/').strip_prefix("auth/").map_or(mount.clone(), str::to_owned));
     parse_path(mount, "mount of the login").map(|mount| mount.value)
@@ -269,7 +281,7 @@ fn login_mount(method: AuthMethod, flags: &cli::Login, layers: &Layers<'_>) -> R
 
 fn missing(method: AuthMethod, name: &str) -> Error {
     let way = method.needs().name;
-    let error = Error::new(Kind::Input, format!("{name} is not set, and the login by {way} needs it"));
+    let error = Error::new(Kind::Input, format!("{name} is not set, and the method {way} needs it"));
     match name {
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
         var::VAULT_ID_TOKEN => error.hint(

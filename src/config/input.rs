@@ -5,7 +5,7 @@ use crate::identity::Input;
 use crate::secret::Secret;
 
 /// What was put in the place of a secret.
-pub(super) struct Mistake {
+pub(super) struct InputMistake {
     /// Completes "the wrapping token in X …".
     pub(super) problem: &'static str,
     /// What to change.
@@ -13,15 +13,14 @@ pub(super) struct Mistake {
 }
 
 const ALONE: &str = "it must be the bare value: one line, without quotes, a name or anything else around it";
-const EMPTY: &str =
-    "did the step that makes it fail? jq -er and vault -field=… end with an error where nothing is found";
+const EMPTY: &str = "did the step that makes it fail? jq -er and vault read -field=NAME fail where nothing is found";
 const ELSEWHERE: &str =
-    "a wrapping token is VAULT_WRAPPING_TOKEN, a Vault token is VAULT_TOKEN, an ID token is VAULT_ID_TOKEN";
+    "a Vault token goes into VAULT_TOKEN, a wrapping token into VAULT_WRAPPING_TOKEN, an ID token into VAULT_ID_TOKEN";
 
 /// Finds out what a text is that cannot be this secret. A role id, a secret id and a Vault token can be of a person's
 /// own choice, so only what nobody chooses is told of those.
-pub(super) fn find_mistake(input: Input, text: &str) -> Option<Mistake> {
-    let mistake = |problem, hint| Some(Mistake { problem, hint });
+pub(super) fn find_mistake(input: Input, text: &str) -> Option<InputMistake> {
+    let mistake = |problem, hint| Some(InputMistake { problem, hint });
     let text = text.trim();
     if ["null", "nil", "<nil>", "none", "undefined"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return mistake("is the word that a program prints for nothing", EMPTY);
@@ -39,29 +38,36 @@ pub(super) fn find_mistake(input: Input, text: &str) -> Option<Mistake> {
     if text.starts_with(['{', '<']) {
         return mistake(
             "is a whole document and not the value in it",
-            "take the field alone: jq -er or vault -field=…",
+            "take the field alone, by jq -er or vault read -field=NAME",
         );
     }
     if text.starts_with("https://") || text.starts_with("http://") {
         return mistake("is a URL", ALONE);
     }
     if ["/", "~/", "./", "../"].iter().any(|start| text.starts_with(start)) {
-        return mistake("is a path", "name the file in the variable with _FILE at its end, or by the --…-file flag");
+        return mistake(
+            "is a path",
+            "name the file in the variable with _FILE at its end, or by the flag that ends in -file",
+        );
     }
     if is_named(text) {
         return mistake("has a name or a header in front of it", ALONE);
     }
-    match (input, Form::of(text)) {
-        (Input::WrappingToken, Form::Uuid) => mistake(
+    match (input, SecretForm::of(text)) {
+        (Input::WrappingToken, SecretForm::Uuid) => mistake(
             "is a UUID, as role ids and secret ids are, and no token",
-            "VAULT_SECRET_ID and VAULT_ROLE_ID take these; a wrapping token is what vault write -wrap-ttl=… answers",
+            "VAULT_SECRET_ID and VAULT_ROLE_ID take these; a wrapping token is what vault write -wrap-ttl=60s prints",
         ),
-        (Input::WrappingToken, Form::OtherToken) => {
+        (Input::WrappingToken, SecretForm::OtherToken) => {
             mistake("is a batch or a recovery token, which wraps nothing", "set VAULT_TOKEN, if it is the job's token")
         }
-        (Input::SecretId | Input::RoleId, Form::Token | Form::OtherToken) => mistake("is a token", ELSEWHERE),
-        (Input::IdToken, Form::Token | Form::OtherToken) => mistake("is a token of Vault and not a JWT", ELSEWHERE),
-        (Input::WrappingToken | Input::SecretId | Input::RoleId | Input::Token, Form::IdToken) => {
+        (Input::SecretId | Input::RoleId, SecretForm::Token | SecretForm::OtherToken) => {
+            mistake("is a token", ELSEWHERE)
+        }
+        (Input::IdToken, SecretForm::Token | SecretForm::OtherToken) => {
+            mistake("is a token of Vault and not a JWT", ELSEWHERE)
+        }
+        (Input::WrappingToken | Input::SecretId | Input::RoleId | Input::Token, SecretForm::IdToken) => {
             mistake("is an ID token", "set VAULT_ID_TOKEN to it, or name its variable with --id-token-env")
         }
         _ => None,
@@ -69,7 +75,7 @@ pub(super) fn find_mistake(input: Input, text: &str) -> Option<Mistake> {
 }
 
 /// What a text is by its form alone.
-enum Form {
+enum SecretForm {
     Uuid,
     /// A service token; a wrapping token is one.
     Token,
@@ -80,7 +86,7 @@ enum Form {
     Other,
 }
 
-impl Form {
+impl SecretForm {
     fn of(text: &str) -> Self {
         let hex = |part: &str, size| part.len() == size && part.bytes().all(|byte| byte.is_ascii_hexdigit());
         let parts: Vec<_> = text.split('-').collect();

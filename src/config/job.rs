@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Origin, WithOrigin};
 use crate::variables::{BAO, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, JOB, VAULT, WORKSPACE};
 
 /// The job, or the desk, as the environment tells it.
@@ -15,12 +15,12 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     /// A variable's text, without the blanks and line ends around it. Blank means unset; a value that still reads `$NAME`
     /// is a GitLab variable that does not exist. `BAO_X` wins over `VAULT_X`.
-    pub(super) fn variable(&self, name: &str) -> Result<Option<Sourced<String>>> {
+    pub(super) fn variable(&self, name: &str) -> Result<Option<WithOrigin<String>>> {
         Ok(self.whole_variable(name)?.map(|found| found.map(|text| trimmed(&text).to_owned())))
     }
 
     /// As [`Job::variable`], with all that is around it: the name of a folder that the runner made may end in a blank.
-    fn whole_variable(&self, name: &str) -> Result<Option<Sourced<String>>> {
+    fn whole_variable(&self, name: &str) -> Result<Option<WithOrigin<String>>> {
         let twin = name.strip_prefix(VAULT).map(|rest| format!("{BAO}{rest}"));
         for name in twin.iter().map(String::as_str).chain([name]) {
             let Some(text) = self.host.variable(name)?.filter(|text| !text.trim().is_empty()) else { continue };
@@ -31,7 +31,7 @@ impl Job<'_> {
                 )
                 .hint(format!("define {inner} for this project, branch and environment, or remove {name}")));
             }
-            return Ok(Some(Sourced { value: text, origin: Origin::Variable(name.to_owned()) }));
+            return Ok(Some(WithOrigin { value: text, origin: Origin::Variable(name.to_owned()) }));
         }
         Ok(None)
     }

@@ -2,7 +2,7 @@
 //!
 //! Everything that can be wrong without asking Vault is found here, before the first request.
 
-pub mod address;
+mod address;
 mod cache;
 mod connection;
 mod demand;
@@ -11,9 +11,11 @@ mod file;
 mod identity;
 mod input;
 mod job;
+mod key;
 pub mod name;
 mod output;
 mod plan;
+mod profile;
 mod proxy;
 mod readiness;
 mod serve;
@@ -26,44 +28,51 @@ use crate::cli::{self};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::{Identity, Login};
-use crate::provider::cloud::{Cloud, Request, Said, Setting};
+use crate::provider::cloud::{Choices, Cloud, EngineRequest, Setting};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::variables as var;
 use std::borrow::Cow;
+use std::iter;
 
-use crate::origin::Sourced;
-pub use cache::Place;
+use crate::origin::WithOrigin;
+pub(crate) use cache::CachePlace;
 use demand::Demand;
-pub use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
+pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
+pub use file::keys;
+pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
-pub use output::{Delivery, Output};
-pub use plan::{Access, ENDLESS, Plan, Wanted};
+pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan};
+pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
-pub use readiness::Readiness;
-pub use serve::Serve;
+pub(crate) use readiness::Readiness;
+pub(crate) use serve::Serve;
 use source::Layers;
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
 /// # Errors
 /// [`Kind::Config`] for a variable that GitLab does not know.
-pub fn resolve_place(host: &Host) -> Result<Place> {
+pub(crate) fn resolve_place(host: &Host) -> Result<CachePlace> {
     cache::resolve_place(&Layers { host, files: &file::Files::default() })
 }
 
-/// Decides who gives back what is kept, for `ci-creds cache clear`.
+/// Decides who revokes what the cache holds, for `ci-creds cache clear`.
 ///
 /// # Errors
 /// As [`resolve_fetch`].
-pub fn resolve_access(login: &cli::Login, connection: &cli::Connection, host: &Host) -> Result<Access> {
+pub(crate) fn resolve_access(
+    login: &cli::LoginFlags,
+    connection: &cli::ConnectionFlags,
+    host: &Host,
+) -> Result<Access> {
     let files = file::read_files(host, connection.config.as_deref())?;
     resolve_access_by(login, connection, false, &Layers { host, files: &files }).map(|(access, _)| access)
 }
 
 fn resolve_access_by(
-    login: &cli::Login,
-    connection: &cli::Connection,
+    login: &cli::LoginFlags,
+    connection: &cli::ConnectionFlags,
     process: bool,
     layers: &Layers<'_>,
 ) -> Result<(Access, Option<Claims>)> {
@@ -82,13 +91,14 @@ fn resolve_access_by(
 ///
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
-pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
+pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: &Host) -> Result<Plan> {
     let cloud = flags.wanted.cloud;
     let is_said = |setting: &'static Setting| flags.wanted.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
     let demand = Demand {
         shape: Cow::Borrowed(shape),
         output: &flags.output,
+        volume,
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
     let format = format_of(demand.output);
@@ -105,15 +115,15 @@ pub fn resolve_fetch(flags: &cli::Fetch, host: &Host) -> Result<Plan> {
 
 /// Decides which credential is read, and from where.
 fn resolve_wanted(
-    flags: &cli::Wanted,
+    flags: &cli::CredentialFlags,
     sets_variables: bool,
     (login, claims): (&Login, Option<&Claims>),
     layers: &Layers<'_>,
-) -> Result<Wanted> {
+) -> Result<CredentialPlan> {
     let cloud = flags.cloud;
     let is_said = |setting: &'static Setting| flags.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
-    let variables = [cloud.role_variable, var::CI_CREDS_ROLE];
+    let variables: Vec<_> = iter::once(cloud.role_variable).chain(var::of_flag("--role").iter().copied()).collect();
     let role = layers
         .text(("--role", flags.engine.role.as_deref()), &variables, |file| file.text_of(cloud.command, "role"))?;
     let role = resolve_role(role, login, cloud, shape, claims, layers)?;
@@ -121,9 +131,9 @@ fn resolve_wanted(
         .text(("--mount", flags.engine.mount.as_deref()), &[cloud.mount_variable], |file| {
             file.text_of(cloud.command, "mount")
         })?
-        .unwrap_or_else(|| Sourced::default(shape.name.clone().into_owned()));
+        .unwrap_or_else(|| WithOrigin::default(shape.name.clone().into_owned()));
     let mount = name::parse_path(mount, "mount of the engine")?;
-    let said = Said {
+    let said = Choices {
         mount: &mount.value,
         role: &role.value,
         sets_variables,
@@ -137,9 +147,9 @@ fn resolve_wanted(
             is_said(setting) || layers.files.find(in_file).is_some_and(|found| found.value)
         },
     };
-    let Request { mint, companions, wait } = (cloud.request)(&said)?;
+    let EngineRequest { mint, companions, wait } = (cloud.request)(&said)?;
     let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), layers)).transpose()?;
-    Ok(Wanted {
+    Ok(CredentialPlan {
         shape: Cow::Borrowed(shape),
         role: role.value,
         role_origin: role.origin,
@@ -150,29 +160,30 @@ fn resolve_wanted(
     })
 }
 
-fn format_of(output: &cli::Output) -> Format {
+fn format_of(output: &cli::OutputFlags) -> Format {
     let implied = if output.file.is_some() { Format::File } else { Format::Shell };
     output.format.unwrap_or(implied)
 }
 
 /// The engine's role; where nobody names one, the login's: most set-ups give both the same name.
 fn resolve_role(
-    role: Option<Sourced<String>>,
+    role: Option<WithOrigin<String>>,
     login: &Login,
     cloud: &Cloud,
     shape: &Shape,
     claims: Option<&Claims>,
     layers: &Layers<'_>,
-) -> Result<Sourced<String>> {
+) -> Result<WithOrigin<String>> {
     let role = match (role, &login.role) {
         (Some(role), _) => name::resolve_placeholders(role, claims, layers)?,
-        (None, Some(role)) => Sourced { value: role.clone(), origin: login.role_origin.clone() },
+        (None, Some(role)) => WithOrigin { value: role.clone(), origin: login.role_origin.clone() },
         (None, None) => {
             return Err(Error::new(
                 Kind::Config,
                 format!(
-                    "no {} role: --role, {}, CI_CREDS_ROLE and the configuration file name none",
-                    shape.title, cloud.role_variable
+                    "the {} role is not set (--role, {}, CI_CREDS_ROLE, role under [{}] in the configuration file; or \
+                    the role of the login: VAULT_APPROLE_ROLE, VAULT_AUTH_ROLE)",
+                    shape.title, cloud.role_variable, cloud.command
                 ),
             )
             .hint(format!("ci-creds {} --role NAME, or set {}", shape.command, cloud.role_variable)));

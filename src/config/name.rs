@@ -6,7 +6,8 @@ use super::source::Layers;
 use crate::claims::{Claims, PLACEHOLDERS};
 use crate::error::{Error, Kind, Result};
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
+use crate::typo::{nearest, quoted};
 
 /// Longer than any name in use, and short enough for a message.
 const LONGEST: usize = 256;
@@ -28,9 +29,20 @@ pub fn is_role(name: &str) -> bool {
 ///
 /// # Errors
 /// [`Kind::Usage`], without a name that could hold anything.
-pub(super) fn check_role(role: &Sourced<String>, what: &str) -> Result<()> {
+pub(super) fn check_role(role: &WithOrigin<String>, what: &str) -> Result<()> {
     if is_role(&role.value) {
         return Ok(());
+    }
+    if role.value.is_empty() {
+        return Err(Error::new(Kind::Usage, format!("the {what} (from {}) is empty", role.origin))
+            .hint(format!("set {} to the name of the role", role.origin)));
+    }
+    if role.value.contains('/') {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("the {what} (from {}) has a slash in it: a role is one name and not a path", role.origin),
+        )
+        .hint("give the last part alone; --mount names the path of the engine, --auth-mount that of the login"));
     }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a name that Vault can have", role.origin))
         .hint("letters, digits and _, with - . @ inside; no slash, no .., no percent sign, 256 characters at most"))
@@ -54,10 +66,10 @@ pub fn path_in(text: &str) -> Option<&str> {
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<String>> {
+pub(super) fn parse_path(path: WithOrigin<String>, what: &str) -> Result<WithOrigin<String>> {
     if let Some(found) = path_in(&path.value) {
         let value = found.to_owned();
-        return Ok(Sourced { value, origin: path.origin });
+        return Ok(WithOrigin { value, origin: path.origin });
     }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a path that Vault can have", path.origin))
         .hint("segments of letters, digits and _ - . @ + ~ = : joined by single slashes; no .. and no percent sign"))
@@ -69,16 +81,21 @@ pub(super) fn parse_path(path: Sourced<String>, what: &str) -> Result<Sourced<St
 /// [`Kind::Usage`] for a placeholder that does not exist, or one left open; [`Kind::Config`] for one without a
 /// value in this job, or with a character that no role can have: `group/project` names no single role.
 pub(super) fn resolve_placeholders(
-    role: Sourced<String>,
+    role: WithOrigin<String>,
     claims: Option<&Claims>,
     layers: &Layers<'_>,
-) -> Result<Sourced<String>> {
+) -> Result<WithOrigin<String>> {
     if !role.value.contains(['{', '}']) {
         return Ok(role);
     }
-    let open = || Error::new(Kind::Usage, format!("the role (from {}) has a brace without its partner", role.origin));
+    let open = || {
+        let closed = role.value.rsplit_once('{').map(|(_, name)| name).filter(|name| !name.contains('}'));
+        let meant = closed.and_then(|name| nearest(name, PLACEHOLDERS.map(|(claim, _)| claim)));
+        Error::new(Kind::Usage, format!("the role (from {}) has a brace without its partner", role.origin))
+            .hint(format!("a placeholder has a brace at both ends: {{{}}}", meant.unwrap_or("project_id")))
+    };
     let text = fill(&role.value, open, |name| resolve_placeholder(name, &role.origin, claims, layers))?;
-    Ok(Sourced { value: text, origin: role.origin })
+    Ok(WithOrigin { value: text, origin: role.origin })
 }
 
 /// Puts `value(NAME)` in the place of every `{NAME}`, once: no value is looked into for another placeholder.
@@ -110,9 +127,12 @@ pub fn is_part_of_role(value: &str) -> bool {
 
 fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, layers: &Layers<'_>) -> Result<String> {
     let Some((claim, variable)) = PLACEHOLDERS.iter().find(|(claim, _)| *claim == name) else {
-        let known = PLACEHOLDERS.map(|(claim, _)| claim).join(", ");
-        return Err(Error::new(Kind::Usage, format!("the role (from {origin}) has a placeholder that does not exist"))
-            .hint(format!("one of {known}")));
+        let known = PLACEHOLDERS.map(|(claim, _)| claim);
+        let hint = nearest(name, known)
+            .map_or_else(|| format!("one of {}", known.join(", ")), |meant| format!("did you mean {{{meant}}}?"));
+        let name = quoted(name, "a name of another kind");
+        let error = format!("the role (from {origin}) has a placeholder that does not exist: {name}");
+        return Err(Error::new(Kind::Usage, error).hint(hint));
     };
     let (value, place) = match claims.and_then(|claims| claims.text(claim)).filter(|value| !value.is_empty()) {
         Some(value) => (value, format!("the ID token's claim {claim}")),
@@ -125,9 +145,9 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
                 )
                 .hint(match *claim {
                     "environment" | "environment_slug" | "deployment_tier" | "environment_action" => {
-                        "give the job an `environment:`".to_owned()
+                        "give the job an `environment:` in .gitlab-ci.yml".to_owned()
                     }
-                    _ => format!("set {variable}"),
+                    _ => format!("GitLab sets {variable} in every job; elsewhere set it, or write the role without it"),
                 }));
             }
         },
@@ -149,7 +169,7 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub(super) fn check_variable_name(name: &Sourced<String>) -> Result<()> {
+pub(super) fn check_variable_name(name: &WithOrigin<String>) -> Result<()> {
     let text = name.value.as_str();
     let sound = text.len() <= LONGEST
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -167,8 +187,8 @@ mod tests {
     use super::*;
     use crate::host::{Fake, Host};
 
-    fn role(text: &str) -> Sourced<String> {
-        Sourced { value: text.into(), origin: Origin::Flag("--role") }
+    fn role(text: &str) -> WithOrigin<String> {
+        WithOrigin { value: text.into(), origin: Origin::Flag("--role") }
     }
 
     #[test]
@@ -230,8 +250,11 @@ mod tests {
             ("{project_id}", Kind::Config, "has no value in this job"),
             ("{environment}", Kind::Config, "give the job an `environment:`"),
             ("{project_path}", Kind::Config, "a character that no role can have"),
-            ("{nope}", Kind::Usage, "does not exist"),
-            ("{project_id", Kind::Usage, "brace"),
+            ("{nope}", Kind::Usage, "does not exist: \"nope\""),
+            ("{projectid}", Kind::Usage, "did you mean {project_id}?"),
+            ("{enviroment}-x", Kind::Usage, "did you mean {environment}?"),
+            ("{project_id", Kind::Usage, "at both ends: {project_id}"),
+            ("x-{ref_slug", Kind::Usage, "at both ends: {ref_slug}"),
             ("a}", Kind::Usage, "brace"),
         ];
         for (text, kind, expected) in cases {

@@ -12,20 +12,24 @@ use crate::variables as var;
 
 /// How a credential is handed over.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     /// The format.
     pub format: Format,
     /// How it reaches the caller.
     pub delivery: Delivery,
     /// Whether to say where each value came from.
     pub verbose: bool,
+    /// Whether to say nothing but errors.
+    pub quiet: bool,
+    /// Whether a job runs us, whose log is told what was handed over.
+    pub in_a_job: bool,
     /// Whether `AWS_PROFILE` and the like stay.
     pub keep_profile: bool,
 }
 
 /// The way from us to the caller.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// The text itself on stdout.
     Stdout,
     /// The same, after the masks on stderr.
@@ -54,8 +58,8 @@ pub enum Delivery {
         /// Whether a person is looking.
         summary: bool,
     },
-    /// A masked summary: a person is looking.
-    Summary,
+    /// None: a person is looking, and is told what a call would do.
+    Preview,
     /// The environment of a command that this run starts.
     Environment,
 }
@@ -74,7 +78,14 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
     }
     check_flags(demand, format)?;
     let delivery = resolve_delivery(demand, format, layers)?;
-    Ok(Output { format, delivery, verbose: demand.output.verbose, keep_profile: demand.keep_profile })
+    Ok(Output {
+        format,
+        delivery,
+        verbose: demand.volume.verbose,
+        quiet: demand.volume.quiet,
+        in_a_job: layers.job().is_in_a_job()?,
+        keep_profile: demand.keep_profile,
+    })
 }
 
 /// The flags of `--format file`, and those that contradict the format: one that was passed over without a word could be
@@ -130,7 +141,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
         return Ok(Delivery::EditedFile { file, path, profile, replace, summary });
     }
     if stdout.terminal && !demand.output.reveal {
-        return Ok(Delivery::Summary);
+        return Ok(Delivery::Preview);
     }
     if stdout.null {
         return Err(Error::new(Kind::Output, "stdout is closed or /dev/null: the credential would be lost")
@@ -145,7 +156,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
             Kind::Usage,
             "stdout and stderr are the same: the credential would stand in the log, or messages in the eval",
         )
-        .hint(format!("capture stdout alone: drop the redirection of stderr from the eval around ci-creds {name}")));
+        .hint(format!("put ci-creds {name} into an eval that captures stdout alone: stderr must go elsewhere")));
     }
     if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {

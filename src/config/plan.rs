@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cache::Place;
+use super::cache::CachePlace;
 use super::output::Output;
 use super::readiness::Readiness;
 use crate::http::transport::Connection;
@@ -12,11 +12,11 @@ use crate::origin::Origin;
 use crate::provider::shape::Shape;
 
 /// A login that is good for any number of credentials.
-pub const ENDLESS: u64 = u64::MAX;
+pub(crate) const ENDLESS: u64 = u64::MAX;
 
 /// What a run that fetches a credential does.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// How Vault is reached.
     pub connection: Connection,
     /// Who the job is.
@@ -32,7 +32,7 @@ pub struct Plan {
     /// Variables to export beside the credential.
     pub companions: Vec<(&'static str, String)>,
     /// Where credentials are kept between calls, when this one may be.
-    pub cache: Option<Place>,
+    pub cache: Option<CachePlace>,
     /// Where a new key is tried before it is handed over, when somebody asked for that.
     pub readiness: Option<Readiness>,
     /// How it is handed over.
@@ -43,7 +43,7 @@ pub struct Plan {
 
 /// Which credential is read.
 #[derive(Debug)]
-pub struct Wanted {
+pub(crate) struct CredentialPlan {
     /// See [`Plan::shape`], as the other ones.
     pub shape: Cow<'static, Shape>,
     /// The engine's role.
@@ -65,17 +65,17 @@ impl Plan {
     pub(super) fn new(
         connection: Connection,
         login: Login,
-        wanted: Wanted,
-        cache: Option<Place>,
+        wanted: CredentialPlan,
+        cache: Option<CachePlace>,
         output: Output,
     ) -> Self {
-        let Wanted { shape, role, role_origin, mint, companions, readiness, .. } = wanted;
+        let CredentialPlan { shape, role, role_origin, mint, companions, readiness, .. } = wanted;
         Self { connection, login, shape, role, role_origin, mint, companions, cache, readiness, output, reads: 1 }
     }
 
     /// Goes on to another credential, by the same login.
-    pub(crate) fn go_on_to(&mut self, wanted: Wanted) {
-        let Wanted { shape, role, role_origin, mint, companions, readiness, keep_profile } = wanted;
+    pub(crate) fn go_on_to(&mut self, wanted: CredentialPlan) {
+        let CredentialPlan { shape, role, role_origin, mint, companions, readiness, keep_profile } = wanted;
         (self.shape, self.role, self.role_origin, self.mint) = (shape, role, role_origin, mint);
         (self.companions, self.readiness, self.output.keep_profile) = (companions, readiness, keep_profile);
     }
@@ -83,7 +83,7 @@ impl Plan {
 
 /// Where Vault is and who the caller is: what it takes to give something back.
 #[derive(Debug)]
-pub struct Access {
+pub(crate) struct Access {
     /// How Vault is reached.
     pub connection: Connection,
     /// Who the job is.

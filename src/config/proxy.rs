@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::http::address::Address;
 use crate::http::no_proxy::NoProxy;
 use crate::http::transport::Proxy;
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Origin, WithOrigin};
 use crate::variables as var;
 
 /// Security: a proxy is used for https to other machines only, by CONNECT; plain http and loopback never pass one.
@@ -16,12 +16,16 @@ fn is_proxied(address: &Address) -> bool {
 }
 
 /// The proxy that was named for Vault, and else everybody's. `NO_PROXY` speaks of `HTTPS_PROXY`, not of the former.
-pub(super) fn resolve_proxy(address: &Address, flags: &cli::Connection, layers: &Layers<'_>) -> Result<Option<Proxy>> {
+pub(super) fn resolve_proxy(
+    address: &Address,
+    flags: &cli::ConnectionFlags,
+    layers: &Layers<'_>,
+) -> Result<Option<Proxy>> {
     if !is_proxied(address) {
         return Ok(None);
     }
     let named =
-        layers.text(("--proxy", flags.proxy.as_deref()), &[var::VAULT_PROXY_ADDR], |file| file.proxy.as_deref())?;
+        layers.text(("--proxy", flags.proxy.as_deref()), var::of_flag("--proxy"), |file| file.proxy.as_deref())?;
     match named {
         Some(proxy) => check_proxy(&proxy, NoProxy::default(), address).map(Some),
         None => resolve_general_proxy(address, layers),
@@ -41,7 +45,7 @@ pub(super) fn resolve_general_proxy(address: &Address, layers: &Layers<'_>) -> R
     general(var::HTTPS_PROXY)?.map(|proxy| check_proxy(&proxy, except, address)).transpose()
 }
 
-fn check_proxy(text: &Sourced<String>, except: NoProxy, address: &Address) -> Result<Proxy> {
+fn check_proxy(text: &WithOrigin<String>, except: NoProxy, address: &Address) -> Result<Proxy> {
     let url = parse_proxy(text)?;
     // The HTTP client asks TLS for the name of the server behind a proxy in brackets, and there is no such name.
     if let Address::Tcp(server) = address

@@ -10,13 +10,13 @@ use crate::host::Host;
 use crate::http::address::{Address, parse_server};
 use crate::http::transport::{Connection, Roots};
 use crate::origin::Origin;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::provider::cloud::parse_place;
 use crate::variables as var;
 
 /// Where a new key is tried.
 #[derive(Debug)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     /// How STS is reached. Nothing in it is Vault's: not its CA, not its proxy, no client certificate.
     pub connection: Connection,
     /// The `Host` header, which is signed: without a port that is the scheme's own.
@@ -30,7 +30,7 @@ impl Readiness {
     ///
     /// # Errors
     /// [`Kind::Config`] when this system has none.
-    pub fn read_roots(&mut self, host: &Host) -> Result<()> {
+    pub(crate) fn read_roots(&mut self, host: &Host) -> Result<()> {
         self.connection.read_roots(host).map_err(|error| {
             error.hint("install ca-certificates in the image: the CA that was named for Vault says nothing of AWS")
         })
@@ -47,7 +47,7 @@ pub(crate) const QUESTION: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`Kind::Config`] when the endpoint is none, or this system has no roots; [`Kind::Usage`] for a region that is none.
-pub(super) fn resolve_readiness(region: Option<&Sourced<String>>, layers: &Layers<'_>) -> Result<Readiness> {
+pub(super) fn resolve_readiness(region: Option<&WithOrigin<String>>, layers: &Layers<'_>) -> Result<Readiness> {
     let found;
     let region = match region {
         Some(region) => Some(region),
@@ -58,7 +58,7 @@ pub(super) fn resolve_readiness(region: Option<&Sourced<String>>, layers: &Layer
     };
     let name = region.map(|region| parse_place(region, "region")).transpose()?;
     let (url, signed_for) = sts::endpoint(name.as_deref());
-    let default = Sourced { value: url, origin: region.map_or(Origin::Default, |region| region.origin.clone()) };
+    let default = WithOrigin { value: url, origin: region.map_or(Origin::Default, |region| region.origin.clone()) };
     let endpoint = layers.text(("", None), &[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL], |_| None)?;
     let (connection, authority) = connect(&endpoint.unwrap_or(default), layers)?;
     Ok(Readiness { connection, authority, region: signed_for })
@@ -67,7 +67,7 @@ pub(super) fn resolve_readiness(region: Option<&Sourced<String>>, layers: &Layer
 /// Security: a variable may name the endpoint, for no secret goes there. A server of somebody else's gets the key's
 /// id, and a signature over its own host name, which AWS refuses; it can say that a key is known, or is not, and
 /// nothing else. For that reason `allowed-origins` does not speak of it.
-fn connect(endpoint: &Sourced<String>, layers: &Layers<'_>) -> Result<(Connection, String)> {
+fn connect(endpoint: &WithOrigin<String>, layers: &Layers<'_>) -> Result<(Connection, String)> {
     let wrong = |problem: &str| {
         Error::new(Kind::Config, format!("the endpoint of STS (from {}) {problem}", endpoint.origin))
             .hint("https://sts.eu-central-1.amazonaws.com, or http:// for this machine only")

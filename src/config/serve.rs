@@ -13,18 +13,18 @@ use crate::variables as var;
 
 /// How the AWS credential is served.
 #[derive(Debug)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// Whether the command's SDKs read AWS's own files, and the profile that the caller names.
-    pub keep_config: bool,
+    pub(crate) keep_config: bool,
     /// The region that those files would have said.
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
 }
 
 /// `None` without the flag. With it, AWS's credential becomes the last one.
 ///
 /// # Errors
 /// [`Kind::Usage`] when no credential of AWS is asked for, or for a profile without its file.
-pub(super) fn resolve_serve(flags: &mut cli::Exec, layers: &Layers<'_>) -> Result<Option<Serve>> {
+pub(super) fn resolve_serve(flags: &mut cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<Serve>> {
     if !flags.serve {
         return Ok(None);
     }

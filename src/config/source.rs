@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::file::Files;
-use super::input::{Mistake, find_mistake};
+use super::input::{InputMistake, find_mistake};
 use super::job::{Job, trimmed, trimmed_path};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::Input;
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 
 /// The layers below the flags.
@@ -19,7 +19,7 @@ pub(super) struct Layers<'a> {
 
 impl Layers<'_> {
     /// See [`Job::variable`].
-    pub(super) fn variable(&self, name: &str) -> Result<Option<Sourced<String>>> {
+    pub(super) fn variable(&self, name: &str) -> Result<Option<WithOrigin<String>>> {
         self.job().variable(name)
     }
 
@@ -34,9 +34,9 @@ impl Layers<'_> {
         flag: (&'static str, Option<&str>),
         variables: &[&str],
         in_file: impl Fn(&super::file::Settings) -> Option<&str>,
-    ) -> Result<Option<Sourced<String>>> {
+    ) -> Result<Option<WithOrigin<String>>> {
         if let (name, Some(value)) = flag {
-            return Ok(Some(Sourced { value: trimmed(value).to_owned(), origin: Origin::Flag(name) }));
+            return Ok(Some(WithOrigin { value: trimmed(value).to_owned(), origin: Origin::Flag(name) }));
         }
         for name in variables {
             if let Some(found) = self.variable(name)? {
@@ -52,9 +52,9 @@ impl Layers<'_> {
         flag: (&'static str, Option<&Path>),
         variables: &[&str],
         in_file: impl Fn(&super::file::Settings) -> Option<&Path>,
-    ) -> Result<Option<Sourced<PathBuf>>> {
+    ) -> Result<Option<WithOrigin<PathBuf>>> {
         if let (name, Some(value)) = flag {
-            return Ok(Some(Sourced { value: trimmed_path(value), origin: Origin::Flag(name) }));
+            return Ok(Some(WithOrigin { value: trimmed_path(value), origin: Origin::Flag(name) }));
         }
         for name in variables {
             if let Some(found) = self.variable(name)? {
@@ -77,7 +77,7 @@ impl Layers<'_> {
     ) -> Result<Option<SecretSource>> {
         let twin = format!("{variable}_FILE");
         if let (name, Some(path)) = flag {
-            let path = Sourced { value: trimmed_path(path), origin: Origin::Flag(name) };
+            let path = WithOrigin { value: trimmed_path(path), origin: Origin::Flag(name) };
             return Ok(Some(SecretSource::File(path)));
         }
         match (self.variable(variable)?, self.variable(&twin)?) {
@@ -92,8 +92,8 @@ impl Layers<'_> {
 
 /// Where a secret was found.
 pub(super) enum SecretSource {
-    Variable(Sourced<Secret>),
-    File(Sourced<PathBuf>),
+    Variable(WithOrigin<Secret>),
+    File(WithOrigin<PathBuf>),
 }
 
 /// Longer than any token; an ID token with many groups stays well below.
@@ -103,7 +103,7 @@ impl SecretSource {
     /// The variable that holds it, if one does.
     pub(super) fn variable(&self) -> Option<&str> {
         match self {
-            Self::Variable(Sourced { origin: Origin::Variable(name), .. }) => Some(name),
+            Self::Variable(WithOrigin { origin: Origin::Variable(name), .. }) => Some(name),
             _ => None,
         }
     }
@@ -112,10 +112,10 @@ impl SecretSource {
     ///
     /// # Errors
     /// [`Kind::Input`], never with any part of the text.
-    pub(super) fn read(self, host: &Host, input: Input, job_files: Option<&str>) -> Result<Sourced<Secret>> {
+    pub(super) fn read(self, host: &Host, input: Input, job_files: Option<&str>) -> Result<WithOrigin<Secret>> {
         let what = input.name();
         let secret = match self {
-            Self::Variable(secret) => Sourced {
+            Self::Variable(secret) => WithOrigin {
                 value: checked(secret.value.expose(), input, &secret.origin.to_string())?,
                 origin: secret.origin,
             },
@@ -132,7 +132,7 @@ impl SecretSource {
                     .map_err(|problem| unreadable(&format!("cannot be used: {problem}")))?
                     .ok_or_else(|| unreadable("does not exist"))?;
                 check_trust(host, &document, &path.value, what, job_files)?;
-                Sourced { value: checked(&document.text, input, &place)?, origin: path.origin }
+                WithOrigin { value: checked(&document.text, input, &place)?, origin: path.origin }
             }
         };
         Ok(secret)
@@ -141,8 +141,8 @@ impl SecretSource {
 
 /// A named file, for messages. Security: what is no path, and names no file, may be the secret itself, put into the
 /// variable that takes a path.
-pub(super) fn shown(path: &Sourced<PathBuf>, host: &Host) -> String {
-    let Sourced { value, origin } = path;
+pub(super) fn shown(path: &WithOrigin<PathBuf>, host: &Host) -> String {
+    let WithOrigin { value, origin } = path;
     if value.is_absolute() || host.is_there(value) {
         format!("{} (from {origin})", value.display())
     } else {
@@ -160,7 +160,7 @@ fn checked(text: &str, input: Input, place: &str) -> Result<Secret> {
     if text.len() > LONGEST_SECRET {
         return Err(wrong("is longer than 64 KiB").hint("it must be the bare token: one line"));
     }
-    if let Some(Mistake { problem, hint }) = find_mistake(input, text) {
+    if let Some(InputMistake { problem, hint }) = find_mistake(input, text) {
         return Err(wrong(problem).hint(hint));
     }
     if let Some(place) = text.bytes().position(|byte| !(0x21..=0x7e).contains(&byte)) {
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use crate::host::{Document, Fake, Trust};
 
-    fn variable(value: &str) -> Result<Option<Sourced<String>>> {
+    fn variable(value: &str) -> Result<Option<WithOrigin<String>>> {
         let host = Host::fake(Fake::default().with_variables([("VAULT_ADDR", value)]));
         Layers { host: &host, files: &Files::default() }.variable("VAULT_ADDR")
     }

@@ -6,13 +6,13 @@ use super::source::{Layers, SecretSource, shown};
 use crate::error::{Error, Kind, Result};
 use crate::host::Document;
 use crate::identity::Input;
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::variables as var;
 
 /// The token helper's token, or the one in `~/.vault-token`, which OpenBao shares. A helper does not get to see the
 /// variable `secret`.
-pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<Option<Sourced<Secret>>> {
+pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<Option<WithOrigin<Secret>>> {
     let home = layers.variable(var::HOME)?.map(|home| PathBuf::from(home.value));
     for name in [".bao", ".vault"] {
         let Some(home) = &home else { break };
@@ -24,7 +24,9 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
         }
         check_token_helper(name, &path, &document)?;
         let token = layers.host.run_token_helper(&path, &format!("~/{name}"), secret)?;
-        return Ok(token.map(|value| Sourced { value, origin: Origin::Variable(format!("the token helper {path}")) }));
+        return Ok(
+            token.map(|value| WithOrigin { value, origin: Origin::Variable(format!("the token helper {path}")) })
+        );
     }
     let named = layers.variable(var::BAO_TOKEN_PATH)?.map(|path| path.map(PathBuf::from));
     let place = named.as_ref().map(|path| shown(path, layers.host));
@@ -42,7 +44,7 @@ pub(super) fn stored_token(layers: &Layers<'_>, secret: Option<&str>) -> Result<
         .hint("keep it outside of the checkout (HOME, BAO_TOKEN_PATH), or name the file with --token-file")),
         Ok(Some(document)) if !document.text.trim().is_empty() => {
             let origin = Origin::File(path.clone());
-            SecretSource::File(Sourced { value: path, origin }).read(layers.host, Input::Token, None).map(Some)
+            SecretSource::File(WithOrigin { value: path, origin }).read(layers.host, Input::Token, None).map(Some)
         }
         Ok(_) => Ok(None),
         Err(_) if !layers.host.is_there(&path) => Ok(None),

@@ -12,7 +12,7 @@ use crate::claims::Claims;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, Server, parse_server};
 use crate::http::transport::{Connection, Roots};
-use crate::origin::{Origin as Source, Sourced};
+use crate::origin::{Origin as Source, WithOrigin};
 
 /// Holds the address against `allowed-origins` of a file that only root can have written, and says whether it is on
 /// that list. Without such a list every address is allowed; this machine always is.
@@ -46,7 +46,12 @@ pub(super) fn find_list(address: &Address, files: &Files) -> Option<Source> {
 ///
 /// # Errors
 /// [`Kind::Config`] when neither a flag nor root has named it.
-pub(super) fn check_server_name(name: &Sourced<String>, address: &Address, list: &Source, files: &Files) -> Result<()> {
+pub(super) fn check_server_name(
+    name: &WithOrigin<String>,
+    address: &Address,
+    list: &Source,
+    files: &Files,
+) -> Result<()> {
     let of_root = files.find_of_root(|settings| settings.tls_server_name.clone());
     if files.vouch_for(&name.origin) || of_root.is_some_and(|root| root.value.trim().eq_ignore_ascii_case(&name.value))
     {
@@ -157,14 +162,14 @@ mod tests {
         let host = Host::fake(fake);
         let files = read_files(&host, None::<&Path>)?;
         let connection =
-            resolve_connection(&crate::cli::Connection::default(), false, &Layers { host: &host, files: &files })?;
+            resolve_connection(&crate::cli::ConnectionFlags::default(), false, &Layers { host: &host, files: &files })?;
         if check_origin(&connection, &files)? {
             return Ok(());
         }
         check_audience(&connection, &Claims::from_json(claims).unwrap())
     }
 
-    fn check_with(variables: &[(&str, &str)], flags: &crate::cli::Connection, system: &str) -> Result<bool> {
+    fn check_with(variables: &[(&str, &str)], flags: &crate::cli::ConnectionFlags, system: &str) -> Result<bool> {
         let list = format!("allowed-origins = ['https://vault.corp']\n{system}");
         let fake = Fake::default().with_root_file(SYSTEM, &list).with_root_file("/ca.pem", "x");
         let fake = fake.with_file("/c.toml", "proxy = 'http://evil:3128'\nca-file = '/ca.pem'\n");
@@ -177,7 +182,7 @@ mod tests {
 
     #[test]
     fn where_there_is_a_list_variables_do_not_name_both_proxy_and_ca() {
-        let none = crate::cli::Connection::default;
+        let none = crate::cli::ConnectionFlags::default;
         for proxy in ["VAULT_PROXY_ADDR", "HTTPS_PROXY", "https_proxy"] {
             for ca in ["VAULT_CACERT", "VAULT_CAPATH", "VAULT_CACERT_BYTES"] {
                 let both = [(proxy, "http://evil:3128"), (ca, "/ca.pem")];
@@ -192,9 +197,9 @@ mod tests {
         let both = [("HTTPS_PROXY", "http://proxy:3128"), ("VAULT_CACERT", "/ca.pem")];
         assert!(check_with(&both[..1], &none(), "ca-file = '/ca.pem'\n").unwrap());
         assert!(check_with(&both[1..], &none(), "proxy = 'http://proxy:3128'\n").unwrap());
-        let by_flag = crate::cli::Connection { ca_file: Some("/ca.pem".into()), ..none() };
+        let by_flag = crate::cli::ConnectionFlags { ca_file: Some("/ca.pem".into()), ..none() };
         assert!(check_with(&both, &by_flag, "").unwrap());
-        let by_flag = crate::cli::Connection { proxy: Some("http://proxy:3128".into()), ..none() };
+        let by_flag = crate::cli::ConnectionFlags { proxy: Some("http://proxy:3128".into()), ..none() };
         assert!(check_with(&both, &by_flag, "").unwrap());
         let excepted = [both[0], both[1], ("NO_PROXY", "corp")];
         assert!(check_with(&excepted, &none(), "").unwrap());
@@ -202,7 +207,7 @@ mod tests {
 
     #[test]
     fn where_there_is_a_list_a_server_name_is_the_addresss_own_or_roots_or_a_flags() {
-        let none = crate::cli::Connection::default;
+        let none = crate::cli::ConnectionFlags::default;
         for name in ["VAULT_TLS_SERVER_NAME", "BAO_TLS_SERVER_NAME"] {
             let error = check_with(&[(name, "evil.example")], &none(), "").unwrap_err();
             assert_eq!(error.kind(), Kind::Config);
@@ -215,7 +220,7 @@ mod tests {
             assert!(check_with(&[(name, "evil.example")], &none(), "tls-server-name = 'vault.internal'\n").is_err());
         }
         assert!(check_with(&[], &none(), "tls-server-name = 'vault.internal'\n").unwrap());
-        let by_flag = crate::cli::Connection { tls_server_name: Some("vault.internal".into()), ..none() };
+        let by_flag = crate::cli::ConnectionFlags { tls_server_name: Some("vault.internal".into()), ..none() };
         assert!(check_with(&[("VAULT_TLS_SERVER_NAME", "evil.example")], &by_flag, "").unwrap());
         // A file that a variable chose says no more than the variable.
         assert!(check_with(&[("CI_CREDS_CONFIG", "/name.toml")], &none(), "").is_err());
@@ -223,14 +228,14 @@ mod tests {
 
     #[test]
     fn where_there_is_a_list_roots_ca_counts_before_a_variables_and_that_is_told() {
-        let resolve = |variables: &[(&str, &str)], flags: &crate::cli::Connection, system: &str| {
+        let resolve = |variables: &[(&str, &str)], flags: &crate::cli::ConnectionFlags, system: &str| {
             let host = Host::fake(world(variables, system));
             let files = read_files(&host, None::<&Path>).unwrap();
             let connection = resolve_connection(flags, false, &Layers { host: &host, files: &files }).unwrap();
             let Roots::Pem { text, .. } = connection.roots else { panic!("no roots: {variables:?}") };
             (text, host.take_warnings().join("\n"))
         };
-        let none = crate::cli::Connection::default;
+        let none = crate::cli::ConnectionFlags::default;
         let listed = "allowed-origins = ['https://vault.corp']\n";
         for (name, value) in [
             ("VAULT_CACERT", "/evil.pem"),
@@ -251,7 +256,7 @@ mod tests {
         }
         let (text, warnings) = resolve(&[], &none(), &format!("{listed}ca-file = '/ca.pem'\n"));
         assert_eq!((text.as_str(), warnings.as_str()), ("root's", ""));
-        let by_flag = crate::cli::Connection { ca_file: Some("/evil.pem".into()), ..none() };
+        let by_flag = crate::cli::ConnectionFlags { ca_file: Some("/evil.pem".into()), ..none() };
         let (text, _) = resolve(&[("VAULT_CACERT_BYTES", "x")], &by_flag, &format!("{listed}ca-file = '/ca.pem'\n"));
         assert_eq!(text, "evil");
         // The list does not speak of this machine.

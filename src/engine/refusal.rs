@@ -18,19 +18,26 @@ pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
         "role" => plan.role_origin.to_string(),
         "roles" => plan.mint.roles.clone(),
         "title" => plan.shape.title.to_string(),
-        _ if plan.mint.writable => "\"read\", \"update\"".into(),
-        _ => "\"read\"".into(),
+        _ => capabilities(plan).into(),
     });
     // A wrapping token looks like any other one, and has one policy that allows nothing but to unwrap it.
     match plan.login.identity {
-        Identity::Token { .. } if denied => error
-            .hint_too("if it is a wrapping token, set VAULT_WRAPPING_TOKEN to a new one: this request has spent it"),
+        Identity::Token { .. } if denied => error.hint(format!(
+            "check --role and --mount; if they are right, its policy needs path \"{}\" {{ capabilities = [{}] }}; a \
+            wrapping token goes into VAULT_WRAPPING_TOKEN, and this request has spent it",
+            plan.mint.path,
+            capabilities(plan)
+        )),
         _ => error,
     }
 }
 
+fn capabilities(plan: &Plan) -> &'static str {
+    if plan.mint.writable { "\"read\", \"update\"" } else { "\"read\"" }
+}
+
 /// Of the read, or the write, that makes a credential.
-const REFUSALS: [Row; 10] = [
+const REFUSALS: [Row; 11] = [
     Row {
         says: Says::PolicyDenies,
         kind: Kind::Denied,
@@ -65,10 +72,16 @@ const REFUSALS: [Row; 10] = [
         change: "is the mount an {title} engine? name it with --mount",
     },
     Row {
+        says: Says::Text(&["greater than or equal to 900"]),
+        kind: Kind::Denied,
+        cause: "{path} was refused: STS credentials live for at least 15m ({because})",
+        change: "--ttl 15m or more; without --ttl, default_sts_ttl of the Vault role counts",
+    },
+    Row {
         says: Says::Text(&["role_arn"]),
         kind: Kind::Denied,
         cause: "{path} needs another role ARN ({because})",
-        change: "--role-arn ARN, one of role_arns of the Vault role",
+        change: "--role-arn ARN, one of role_arns of the Vault role: vault read {roles}/NAME shows them",
     },
     Row {
         says: Says::Text(&["for field"]),
@@ -80,7 +93,7 @@ const REFUSALS: [Row; 10] = [
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "{path} was refused ({because}); the role comes from {role}",
-        change: "the engine's own configuration or the cloud refuses: vault read the role, and look into Vault's log",
+        change: "the engine or the cloud refuses: vault read {roles}/NAME shows the role, and Vault's log the reason",
     },
 ];
 

@@ -22,7 +22,7 @@ use super::account;
 use super::system::{me, words};
 
 /// A folder that was reached through guarded folders only, and is guarded itself.
-pub(super) struct Guarded {
+pub(super) struct GuardedFolder {
     /// For lookups of names. Where a folder may be searched and not read, nothing else can be opened.
     pub descriptor: OwnedFd,
     /// Its path, without links.
@@ -33,7 +33,7 @@ pub(super) struct Guarded {
 
 /// Where a path leads: a guarded folder, and a name in it.
 pub(super) struct Place {
-    pub folder: Guarded,
+    pub folder: GuardedFolder,
     /// What it is called there. It is no link, unless somebody swaps one in: to be opened with `O_NOFOLLOW`.
     pub name: OsString,
     /// Whether something is there.
@@ -44,14 +44,14 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) enum Problem {
     /// Another user can put something else in its place.
-    Exposed(Exposed),
+    Exposed(Exposure),
     /// The system's own.
     System(Errno),
 }
 
 /// Where another user has a hand on a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exposed {
+pub(crate) struct Exposure {
     /// The folder or the link.
     pub path: PathBuf,
     /// In which way.
@@ -60,7 +60,7 @@ pub struct Exposed {
 
 /// How another user has a hand on a folder or a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hand {
+pub(crate) enum Hand {
     /// It is this user's folder.
     Owner(u32),
     /// It is this user's link.
@@ -71,7 +71,7 @@ pub enum Hand {
     Everybody,
 }
 
-impl fmt::Display for Exposed {
+impl fmt::Display for Exposure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match self.by {
@@ -83,10 +83,10 @@ impl fmt::Display for Exposed {
     }
 }
 
-impl Exposed {
+impl Exposure {
     /// What would change it.
     #[must_use]
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         let path = self.path.display();
         match self.by {
             Hand::Owner(_) | Hand::Link(_) => "use a path on which every folder belongs to this user or to root".into(),
@@ -124,7 +124,7 @@ const SEARCH: OFlags = OFlags::RDONLY;
 ///
 /// # Errors
 /// [`Problem`]; `ENOENT` when there is none.
-pub(super) fn open_folder(path: &Path) -> Result<Guarded, Problem> {
+pub(super) fn open_folder(path: &Path) -> Result<GuardedFolder, Problem> {
     let (walk, last) = Walk::to(path)?;
     match last {
         None => walk.end(),
@@ -222,7 +222,7 @@ impl Walk {
             return Ok(None);
         }
         if !is_ours_or_roots(stat.st_uid) {
-            return Err(Problem::Exposed(Exposed { path: self.path.join(name), by: Hand::Link(stat.st_uid) }));
+            return Err(Problem::Exposed(Exposure { path: self.path.join(name), by: Hand::Link(stat.st_uid) }));
         }
         self.of_root &= account::is_root(stat.st_uid);
         let target = rustix::fs::readlinkat(&self.descriptor, name, Vec::new())?;
@@ -232,7 +232,7 @@ impl Walk {
     /// Fails when another user could put something else in the place of what lies here.
     fn judge(&mut self) -> Result<(), Problem> {
         let Stat { st_uid: owner, st_gid: group, st_mode: mode, .. } = self.stat;
-        let exposed = |by| Err(Problem::Exposed(Exposed { path: self.path.clone(), by }));
+        let exposed = |by| Err(Problem::Exposed(Exposure { path: self.path.clone(), by }));
         if !is_ours_or_roots(owner) {
             return exposed(Hand::Owner(owner));
         }
@@ -260,9 +260,9 @@ impl Walk {
         })
     }
 
-    fn end(mut self) -> Result<Guarded, Problem> {
+    fn end(mut self) -> Result<GuardedFolder, Problem> {
         self.judge()?;
-        Ok(Guarded { descriptor: self.descriptor, path: self.path, of_root: self.of_root })
+        Ok(GuardedFolder { descriptor: self.descriptor, path: self.path, of_root: self.of_root })
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::ancestor::{self, Exposed, Place, Problem};
+use super::ancestor::{self, Exposure, Place, Problem};
 use super::system::{PRIVATE, READ, describe, me, open_for_reading, read_to_end, words};
 use super::trust::Trust;
 use super::{Host, World, account};
@@ -18,13 +18,13 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 /// What a file holds, and how far it can be believed.
-pub struct Document {
+pub(crate) struct Document {
     /// The whole text.
     pub text: Zeroizing<String>,
     /// Who else can read or write it.
     pub trust: Trust,
     /// Where another user can put another file in its place; looked at by [`Host::read_believed`] only.
-    pub exposed: Option<Exposed>,
+    pub exposed: Option<Exposure>,
 }
 
 impl Host {
@@ -32,9 +32,10 @@ impl Host {
     ///
     /// # Errors
     /// A text, to be put behind the path and its origin: not a regular file, too large, not UTF-8, unreadable.
-    pub fn read_document(&self, path: &Path) -> Result<Option<Document>, String> {
+    pub(crate) fn read_document(&self, path: &Path) -> Result<Option<Document>, String> {
         match &self.world {
             World::Real { .. } => read_document(path),
+            #[cfg(test)]
             World::Fake(fake) => Ok(fake.files.get(path).map(|(text, trust)| Document {
                 text: Zeroizing::new(text.clone()),
                 trust: *trust,
@@ -48,9 +49,10 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::read_document`].
-    pub fn read_believed(&self, path: &Path) -> Result<Option<Document>, String> {
+    pub(crate) fn read_believed(&self, path: &Path) -> Result<Option<Document>, String> {
         match &self.world {
             World::Real { .. } => read_believed(path),
+            #[cfg(test)]
             World::Fake(_) => self.read_document(path),
         }
     }
@@ -60,7 +62,7 @@ impl Host {
     /// # Errors
     /// The system's words when the folder cannot be read.
     #[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
-    pub fn list_folder(&self, path: &Path) -> Result<Vec<PathBuf>, String> {
+    pub(crate) fn list_folder(&self, path: &Path) -> Result<Vec<PathBuf>, String> {
         match &self.world {
             World::Real { .. } => {
                 let entries = std::fs::read_dir(path).map_err(|error| describe(&error))?;
@@ -68,6 +70,7 @@ impl Host {
                 names.sort();
                 Ok(names)
             }
+            #[cfg(test)]
             World::Fake(fake) => Ok(fake.files.keys().filter(|name| name.parent() == Some(path)).cloned().collect()),
         }
     }
@@ -77,7 +80,8 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Os`] when the system has no room to look.
-    pub fn find_guarded_folder(&self, path: &Path) -> Result<Option<PathBuf>> {
+    pub(crate) fn find_guarded_folder(&self, path: &Path) -> Result<Option<PathBuf>> {
+        #[cfg(test)]
         if let World::Fake(_) = &self.world {
             return Ok(Some(path.to_owned()));
         }
@@ -99,7 +103,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`] when either cannot be made or written; nothing is left behind then.
-    pub fn create_private_file(
+    pub(crate) fn create_private_file(
         &self,
         base: &Path,
         name: &str,
@@ -121,8 +125,9 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`].
-    pub fn expect_private_file(&self, base: &Path) -> Result<()> {
+    pub(crate) fn expect_private_file(&self, base: &Path) -> Result<()> {
         use rustix::fs::{Access, access};
+        #[cfg(test)]
         if let World::Fake(_) = &self.world {
             return Ok(());
         }
@@ -135,7 +140,7 @@ impl Host {
 
     /// Removes what [`Host::create_private_file`] made, when it could not be handed over.
     #[expect(clippy::disallowed_methods, reason = "this is the file system's one door")]
-    pub fn remove_private_file(&self, path: &Path) {
+    pub(crate) fn remove_private_file(&self, path: &Path) {
         let _ = std::fs::remove_file(path);
         if let Some(folder) = path.parent() {
             let _ = std::fs::remove_dir(folder);
@@ -144,25 +149,27 @@ impl Host {
 
     /// Whether something stands at the path, as far as we may look: a home that is none, or another user's, has nothing.
     #[must_use]
-    pub fn is_there(&self, path: &Path) -> bool {
+    pub(crate) fn is_there(&self, path: &Path) -> bool {
         match &self.world {
             World::Real { .. } => path.symlink_metadata().is_ok(),
+            #[cfg(test)]
             World::Fake(fake) => fake.files.contains_key(path),
         }
     }
 
     /// The path without links and `..`; as it stands where it leads nowhere.
     #[must_use]
-    pub fn real_path(&self, path: &Path) -> PathBuf {
+    pub(crate) fn real_path(&self, path: &Path) -> PathBuf {
         match &self.world {
             World::Real { .. } => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+            #[cfg(test)]
             World::Fake(_) => path.to_owned(),
         }
     }
 
     /// Whether the path is a folder that exists.
     #[must_use]
-    pub fn is_folder(&self, path: &Path) -> bool {
+    pub(crate) fn is_folder(&self, path: &Path) -> bool {
         path.is_dir()
     }
 }

@@ -14,21 +14,21 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::ancestor::{self, Guarded, Problem};
+use super::ancestor::{self, GuardedFolder, Problem};
 use super::lock::Lock;
 use super::system::{PRIVATE, describe, me, words};
 use super::{Host, World};
 
 /// A folder that nobody but its owner, who we are, can enter.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     descriptor: OwnedFd,
     path: PathBuf,
 }
 
 /// What became of an attempt to lock.
 #[derive(Debug)]
-pub enum Locking {
+pub(crate) enum LockAttempt {
     /// It is ours.
     Held(Lock),
     /// Somebody else holds it.
@@ -46,9 +46,10 @@ impl Host {
     /// # Errors
     /// A text, to be put behind the path: it cannot be made or opened, is a link, belongs to somebody else, lets
     /// others in, or they can put another one in its place. Such a folder is refused, not mended: who knows what lies in it.
-    pub fn open_private_folder(&self, path: &Path) -> Result<Folder, String> {
+    pub(crate) fn open_private_folder(&self, path: &Path) -> Result<Folder, String> {
         match &self.world {
             World::Real { .. } => open(path),
+            #[cfg(test)]
             World::Fake(_) => Err("does not exist".into()),
         }
     }
@@ -57,9 +58,10 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::open_private_folder`].
-    pub fn find_private_folder(&self, path: &Path) -> Result<Option<Folder>, String> {
+    pub(crate) fn find_private_folder(&self, path: &Path) -> Result<Option<Folder>, String> {
         match &self.world {
             World::Real { .. } => find(path),
+            #[cfg(test)]
             World::Fake(_) => Ok(None),
         }
     }
@@ -92,7 +94,7 @@ fn split(path: &Path) -> Result<(&Path, &OsStr), String> {
     path.parent().zip(path.file_name()).ok_or_else(|| "has no name".into())
 }
 
-fn open_in(above: &Guarded, name: &OsStr, path: &Path) -> Result<Option<Folder>, String> {
+fn open_in(above: &GuardedFolder, name: &OsStr, path: &Path) -> Result<Option<Folder>, String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let descriptor = match rustix::fs::openat(&above.descriptor, name, flags, Mode::empty()) {
         Ok(descriptor) => descriptor,
@@ -110,7 +112,7 @@ fn open_in(above: &Guarded, name: &OsStr, path: &Path) -> Result<Option<Folder>,
 }
 
 /// Makes the folder above ours; the one above that must be there.
-fn make_above(path: &Path) -> Result<Guarded, Problem> {
+fn make_above(path: &Path) -> Result<GuardedFolder, Problem> {
     let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::NOENT)?;
     make(&ancestor::open_folder(parent)?, name)?;
     ancestor::open_folder(path)
@@ -118,7 +120,7 @@ fn make_above(path: &Path) -> Result<Guarded, Problem> {
 
 /// Two callers may make it at the same time: the second one finds it there. The umask may have taken our own bits
 /// away, and gives none that we did not ask for.
-fn make(above: &Guarded, name: &OsStr) -> Result<(), Errno> {
+fn make(above: &GuardedFolder, name: &OsStr) -> Result<(), Errno> {
     match rustix::fs::mkdirat(&above.descriptor, name, Mode::RWXU) {
         Ok(()) => rustix::fs::chmodat(&above.descriptor, name, Mode::RWXU, AtFlags::empty()),
         Err(Errno::EXIST) => Ok(()),
@@ -129,7 +131,7 @@ fn make(above: &Guarded, name: &OsStr) -> Result<(), Errno> {
 impl Folder {
     /// Where it lies, for messages.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -137,7 +139,7 @@ impl Folder {
     ///
     /// # Errors
     /// A text: it is not a regular file of ours and of one name, others can open it, it is larger than 64 KiB.
-    pub fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
         // Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let descriptor = match rustix::fs::openat(&self.descriptor, name, flags, Mode::empty()) {
@@ -161,7 +163,7 @@ impl Folder {
     ///
     /// # Errors
     /// The system's words. What stood at the name is as it was, and no draft is left.
-    pub fn replace(&self, name: &str, draft: &str, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn replace(&self, name: &str, draft: &str, bytes: &[u8]) -> Result<(), String> {
         match rustix::fs::unlinkat(&self.descriptor, draft, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(words(error)),
@@ -185,13 +187,13 @@ impl Folder {
     }
 
     /// Removes a file; that there is none is as good. Returns whether it is gone.
-    pub fn remove(&self, name: &str) -> bool {
+    pub(crate) fn remove(&self, name: &str) -> bool {
         matches!(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty()), Ok(()) | Err(Errno::NOENT))
     }
 
     /// The names in the folder, sorted; none when it cannot be read.
     #[must_use]
-    pub fn list(&self) -> Vec<String> {
+    pub(crate) fn list(&self) -> Vec<String> {
         let Ok(entries) = Dir::read_from(&self.descriptor) else { return Vec::new() };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned));
         let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
@@ -202,7 +204,7 @@ impl Folder {
     /// Tries to lock, by `flock` on a file of its own, which is never removed: who had removed it would hold one lock,
     /// and the next one another.
     #[must_use]
-    pub fn try_lock(&self, name: &str) -> Locking {
+    pub(crate) fn try_lock(&self, name: &str) -> LockAttempt {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let lock = rustix::fs::openat(&self.descriptor, name, flags, PRIVATE).map_err(words).and_then(|descriptor| {
             // The umask may have kept it from us; whose mode was wrong from the start is refused below.
@@ -214,12 +216,12 @@ impl Folder {
         });
         let descriptor = match lock {
             Ok(descriptor) => descriptor,
-            Err(problem) => return Locking::Impossible(problem),
+            Err(problem) => return LockAttempt::Impossible(problem),
         };
         match Lock::try_take(File::from(descriptor)) {
-            Ok(Some(lock)) => Locking::Held(lock),
-            Ok(None) => Locking::Busy,
-            Err(error) => Locking::Impossible(describe(&error)),
+            Ok(Some(lock)) => LockAttempt::Held(lock),
+            Ok(None) => LockAttempt::Busy,
+            Err(error) => LockAttempt::Impossible(describe(&error)),
         }
     }
 }

@@ -14,14 +14,14 @@ use tokio::signal::unix;
 
 use super::Host;
 use super::canary::Canary;
-use super::program::{Environment, NotStarted, Program};
+use super::program::{Environment, Program, StartFailure};
 use super::relay::Relay;
 use super::signal::{Interrupt, is_ending, listen};
 use crate::error::Error;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ending {
     /// By itself, with this code.
     Code(u8),
     /// By the signal of this number.
@@ -29,7 +29,7 @@ pub enum Ended {
 }
 
 /// A command that runs.
-pub struct Foreground<'a> {
+pub(crate) struct Foreground<'a> {
     host: &'a Host,
     command: Pid,
     /// What a new canary gets. The values for the command are not in it.
@@ -48,13 +48,13 @@ impl<'a> Foreground<'a> {
     ///
     /// # Errors
     /// When the program cannot be run, or the system has no more of what that takes.
-    pub fn start(
+    pub(crate) fn start(
         program: &Program,
         mut environment: Environment,
         signals: Interrupt,
         host: &'a Host,
-    ) -> Result<Self, NotStarted> {
-        let failed = |error: Error| NotStarted { error, code: 125 };
+    ) -> Result<Self, StartFailure> {
+        let failed = |error: Error| StartFailure { error, code: 125 };
         let children = listen(Signal::CHILD).map_err(failed)?;
         let command = program.start(&environment)?;
         environment.removed.extend(std::mem::take(&mut environment.set).into_iter().map(|(name, _)| name));
@@ -63,7 +63,7 @@ impl<'a> Foreground<'a> {
     }
 
     /// Waits for its end, hands signals on to it, and stops with it. Dropping the future loses nothing.
-    pub async fn wait(&mut self) -> Ended {
+    pub(crate) async fn wait(&mut self) -> Ending {
         loop {
             if let Some(ended) = self.reap().await {
                 if let Some(canary) = &self.canary {
@@ -84,7 +84,7 @@ impl<'a> Foreground<'a> {
 
     /// Takes what the system has to tell of our children. As process 1 we have other people's too, and nobody else ends
     /// them for good.
-    async fn reap(&mut self) -> Option<Ended> {
+    async fn reap(&mut self) -> Option<Ending> {
         loop {
             let (pid, status) = match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
                 Ok(Some(told)) => told,
@@ -143,10 +143,10 @@ impl<'a> Foreground<'a> {
     }
 }
 
-fn ended(status: WaitStatus) -> Ended {
+fn ended(status: WaitStatus) -> Ending {
     match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => Ended::Code(u8::try_from(code).unwrap_or(u8::MAX)),
-        (None, signal) => Ended::Signal(signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or_default()),
+        (Some(code), _) => Ending::Code(u8::try_from(code).unwrap_or(u8::MAX)),
+        (None, signal) => Ending::Signal(signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or_default()),
     }
 }
 

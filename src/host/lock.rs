@@ -16,7 +16,11 @@ impl Host {
     ///
     /// # Errors
     /// What `look` fails with, at once.
-    pub async fn wait_for<T>(&self, until: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    pub(crate) async fn wait_for<T>(
+        &self,
+        until: Duration,
+        mut look: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
         loop {
             let found = look()?;
             if found.is_some() || self.elapsed() >= until {
@@ -29,7 +33,7 @@ impl Host {
 
 /// A lock that is held; it ends when this is dropped, or with the process.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl Lock {
     /// Takes the lock on this file; `None` when another process has it. Waits for nobody.

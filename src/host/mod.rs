@@ -8,6 +8,7 @@ mod ancestor;
 mod canary;
 mod capture;
 mod ending;
+#[cfg(test)]
 mod fake;
 mod file;
 mod folder;
@@ -23,9 +24,10 @@ mod restart;
 mod signal;
 mod stream;
 mod system;
+mod terminal;
 mod trust;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -36,21 +38,21 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind, Result};
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
-pub use ancestor::{Exposed, Hand};
 pub use canary::{is_canary, wait_as_canary};
-pub use ending::end_as;
-pub use fake::Fake;
-pub use file::Document;
-pub use folder::{Folder, Locking};
-pub use foreground::{Ended, Foreground};
-pub use lock::Lock;
+pub(crate) use ending::end_as;
+#[cfg(test)]
+pub(crate) use fake::Fake;
+pub(crate) use file::Document;
+pub(crate) use folder::{Folder, LockAttempt};
+pub(crate) use foreground::{Ending, Foreground};
+pub(crate) use lock::Lock;
 pub use panic::on_panic;
 pub use process::{harden, with_stack};
-pub use program::{Environment, NotStarted, Program};
-pub use replace::{Standing, Target};
-pub use signal::{Interrupt, outlive_file_limit};
-pub use stream::Stdout;
-pub use trust::Trust;
+pub(crate) use program::{Environment, Program, StartFailure};
+pub(crate) use replace::EditTarget;
+pub(crate) use signal::{Interrupt, outlive_file_limit};
+#[cfg(test)]
+pub(crate) use trust::Trust;
 
 /// What a run can see and touch.
 pub struct Host {
@@ -59,10 +61,17 @@ pub struct Host {
     warnings: RefCell<Vec<String>>,
     /// Said on stderr when the run ends, whatever the format.
     alarms: RefCell<Vec<String>>,
+    /// Whether a step that takes long is shown on stderr.
+    progress: Cell<bool>,
+    /// Whether such a line stands there.
+    drawn: Cell<bool>,
 }
 
 enum World {
-    Real { started: Instant },
+    Real {
+        started: Instant,
+    },
+    #[cfg(test)]
     Fake(Fake),
 }
 
@@ -71,17 +80,23 @@ impl Host {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock's one door")]
     pub fn real() -> Self {
-        Self {
-            world: World::Real { started: Instant::now() },
-            warnings: RefCell::default(),
-            alarms: RefCell::default(),
-        }
+        Self::of(World::Real { started: Instant::now() })
     }
 
-    /// A world made of values, for tests.
-    #[must_use]
-    pub fn fake(fake: Fake) -> Self {
-        Self { world: World::Fake(fake), warnings: RefCell::default(), alarms: RefCell::default() }
+    /// A world made of values.
+    #[cfg(test)]
+    pub(crate) fn fake(fake: Fake) -> Self {
+        Self::of(World::Fake(fake))
+    }
+
+    fn of(world: World) -> Self {
+        Self {
+            world,
+            warnings: RefCell::default(),
+            alarms: RefCell::default(),
+            progress: Cell::default(),
+            drawn: Cell::default(),
+        }
     }
 
     /// The variable's text as it stands; `None` when it is not set. What blank means is the caller's business.
@@ -89,7 +104,7 @@ impl Host {
     /// # Errors
     /// [`Kind::Config`] when the value is not UTF-8.
     #[expect(clippy::disallowed_methods, reason = "this is the environment's one door")]
-    pub fn variable(&self, name: &str) -> Result<Option<String>> {
+    pub(crate) fn variable(&self, name: &str) -> Result<Option<String>> {
         match &self.world {
             World::Real { .. } => match std::env::var(name) {
                 Ok(text) => Ok(Some(text)),
@@ -98,6 +113,7 @@ impl Host {
                     Err(Error::new(Kind::Config, format!("{name} is not valid UTF-8")))
                 }
             },
+            #[cfg(test)]
             World::Fake(fake) => Ok(fake.variables.get(name).cloned()),
         }
     }
@@ -111,11 +127,16 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Os`] when the program cannot be started again: a lookup would see the variable.
-    pub fn restart_without_name_service_variables(&self, arguments: &[OsString], for_a_command: bool) -> Result<()> {
+    pub(crate) fn restart_without_name_service_variables(
+        &self,
+        arguments: &[OsString],
+        for_a_command: bool,
+    ) -> Result<()> {
         let library_path = cfg!(target_feature = "crt-static").then_some(LIBRARY_PATH);
         let names: Vec<_> = NAME_SERVICE.into_iter().chain(library_path).collect();
         match &self.world {
             World::Real { .. } => restart::restart_without(&names, arguments, for_a_command),
+            #[cfg(test)]
             World::Fake(_) => Ok(()),
         }
     }
@@ -123,18 +144,20 @@ impl Host {
     /// The wall clock.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock's one door")]
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         match &self.world {
             World::Real { .. } => Timestamp::now(),
+            #[cfg(test)]
             World::Fake(fake) => fake.now,
         }
     }
 
     /// Whether the system limits how large a file of ours may become.
     #[must_use]
-    pub fn limits_files(&self) -> bool {
+    pub(crate) fn limits_files(&self) -> bool {
         match &self.world {
             World::Real { .. } => process::limits_files(),
+            #[cfg(test)]
             World::Fake(_) => false,
         }
     }
@@ -143,9 +166,10 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Os`], which names the limit that there is.
-    pub fn expect_descriptors(&self, needed: usize) -> Result<()> {
+    pub(crate) fn expect_descriptors(&self, needed: usize) -> Result<()> {
         match &self.world {
             World::Real { .. } => process::expect_descriptors(needed),
+            #[cfg(test)]
             World::Fake(_) => Ok(()),
         }
     }
@@ -154,7 +178,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Os`] when the system has none.
-    pub fn draw_word(&self) -> Result<String> {
+    pub(crate) fn draw_word(&self) -> Result<String> {
         Ok(self.draw_bytes::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
@@ -162,7 +186,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Os`] when the system has none.
-    pub fn draw_bytes<const COUNT: usize>(&self) -> Result<Zeroizing<[u8; COUNT]>> {
+    pub(crate) fn draw_bytes<const COUNT: usize>(&self) -> Result<Zeroizing<[u8; COUNT]>> {
         let mut bytes = Zeroizing::new([0_u8; COUNT]);
         getrandom::fill(bytes.as_mut_slice())
             .map_err(|cause| Error::new(Kind::Os, "the system gives no random bytes").cause(cause))?;
@@ -171,20 +195,22 @@ impl Host {
 
     /// Time since the run began, by the monotonic clock: what deadlines are counted in.
     #[must_use]
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         match &self.world {
             World::Real { started } => started.elapsed(),
+            #[cfg(test)]
             World::Fake(_) => Duration::ZERO,
         }
     }
 
     /// The user's folder for our configuration file (`~/.config/ci-creds` on Linux), when there is one.
     #[must_use]
-    pub fn config_folder(&self) -> Option<PathBuf> {
+    pub(crate) fn config_folder(&self) -> Option<PathBuf> {
         match &self.world {
             World::Real { .. } => {
                 directories::ProjectDirs::from("", "", "ci-creds").map(|folders| folders.config_dir().to_owned())
             }
+            #[cfg(test)]
             World::Fake(fake) => fake.config_folder.clone(),
         }
     }
@@ -194,8 +220,11 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Config`] when a variable that names one is not UTF-8.
-    pub fn cache_folders(&self) -> Result<Vec<PathBuf>> {
-        let World::Real { .. } = &self.world else { return Ok(Vec::new()) };
+    pub(crate) fn cache_folders(&self) -> Result<Vec<PathBuf>> {
+        #[cfg(test)]
+        if let World::Fake(_) = &self.world {
+            return Ok(Vec::new());
+        }
         let runtime = self.variable(XDG_RUNTIME_DIR)?.map(PathBuf::from).filter(|folder| folder.is_dir());
         let cache = directories::ProjectDirs::from("", "", "ci-creds").map(|folders| folders.cache_dir().to_owned());
         let folders = runtime.map(|folder| folder.join("ci-creds")).into_iter().chain(cache);
@@ -203,7 +232,7 @@ impl Host {
     }
 
     /// Keeps something for the user to know that did not stop the run. One line, no secret.
-    pub fn warn(&self, text: impl Into<String>) {
+    pub(crate) fn warn(&self, text: impl Into<String>) {
         let text = text.into();
         let mut warnings = self.warnings.borrow_mut();
         if !warnings.contains(&text) {
@@ -213,18 +242,18 @@ impl Host {
 
     /// What was kept by [`Host::warn`], oldest first; the list is empty afterwards.
     #[must_use]
-    pub fn take_warnings(&self) -> Vec<String> {
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.warnings.borrow_mut())
     }
 
     /// Keeps what somebody must look after although the run succeeded. One line, no secret.
-    pub fn alarm(&self, text: impl Into<String>) {
+    pub(crate) fn alarm(&self, text: impl Into<String>) {
         self.alarms.borrow_mut().push(text.into());
     }
 
     /// What was kept by [`Host::alarm`], oldest first; the list is empty afterwards.
     #[must_use]
-    pub fn take_alarms(&self) -> Vec<String> {
+    pub(crate) fn take_alarms(&self) -> Vec<String> {
         std::mem::take(&mut self.alarms.borrow_mut())
     }
 }

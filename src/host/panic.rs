@@ -9,7 +9,7 @@ pub fn on_panic(failure: String, code: u8) {
     std::panic::set_hook(Box::new(move |panic| {
         let host = Host::real();
         // No more than this: a second panic in here would abort with an empty stdout, and eval would return 0.
-        if !rustix::termios::isatty(rustix::stdio::stdout()) {
+        if !super::terminal::stdout_is_terminal() {
             let _ = host.write_stdout(&Secret::new(failure.clone()));
         }
         let place = panic

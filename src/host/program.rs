@@ -28,7 +28,7 @@ pub struct Program {
 
 /// What a program's environment has that ours has not, and the other way round.
 #[derive(Debug, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// Variables that it does not get.
     pub removed: Vec<String>,
     /// Variables that it does not get, by how their names begin.
@@ -39,7 +39,7 @@ pub struct Environment {
 
 /// Why a program was not started, in the exit codes of `env`, `nice` and `timeout`.
 #[derive(Debug)]
-pub struct NotStarted {
+pub struct StartFailure {
     /// What to tell.
     pub error: Error,
     /// 127: it was not found. 126: it was found, and cannot be run.
@@ -51,10 +51,11 @@ impl Host {
     ///
     /// # Errors
     /// When there is none, or none that this user may run.
-    pub fn find_program(&self, words: &[OsString]) -> Result<Program, NotStarted> {
+    pub fn find_program(&self, words: &[OsString]) -> Result<Program, StartFailure> {
         let (name, arguments) = words.split_first().map_or((OsStr::new(""), &[][..]), |(name, rest)| (name, rest));
         let path = match &self.world {
             World::Real { .. } => find(name)?,
+            #[cfg(test)]
             World::Fake(_) => PathBuf::from(name),
         };
         Ok(Program { name: name.to_owned(), path, arguments: arguments.to_vec() })
@@ -62,7 +63,7 @@ impl Host {
 }
 
 #[expect(clippy::disallowed_methods, reason = "PATH is how a program is found")]
-fn find(name: &OsStr) -> Result<PathBuf, NotStarted> {
+fn find(name: &OsStr) -> Result<PathBuf, StartFailure> {
     let shown = printable(&name.to_string_lossy());
     if name.as_bytes().contains(&b'/') {
         return check(Path::new(name)).map(|()| PathBuf::from(name)).map_err(|cause| refused(&shown, cause));
@@ -91,19 +92,19 @@ fn check(path: &Path) -> Result<(), Errno> {
     rustix::fs::access(path, Access::EXEC_OK)
 }
 
-fn refused(name: &str, cause: Errno) -> NotStarted {
+fn refused(name: &str, cause: Errno) -> StartFailure {
     let (code, why) = match cause {
         Errno::NOENT | Errno::NOTDIR => (127, "was not found".to_owned()),
         cause => (126, format!("cannot be run: {}", describe(&cause.into()))),
     };
-    NotStarted { error: Error::new(Kind::Usage, format!("the command {name} {why}")), code }
+    StartFailure { error: Error::new(Kind::Usage, format!("the command {name} {why}")), code }
 }
 
 impl Program {
     /// Starts it with our stdin, stdout, stderr, process group, terminal and limits.
     ///
     /// Signals that our caller ignores stay ignored, and every other one has its default action again.
-    pub(super) fn start(&self, environment: &Environment) -> Result<Pid, NotStarted> {
+    pub(super) fn start(&self, environment: &Environment) -> Result<Pid, StartFailure> {
         let variables = environment.variables();
         let started = spawn(command(&self.path).arg0(&self.name).args(&self.arguments), &variables);
         let started = match started {

@@ -23,25 +23,25 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 /// A file that can be replaced, or made.
-pub struct Target {
+pub(crate) struct EditTarget {
     /// Its real path: no link in it.
     pub path: PathBuf,
     folder: File,
     name: OsString,
 }
 
-/// What stands in a [`Target`]; nothing of it when there is no file yet.
-pub struct Standing {
+/// What stands in an [`EditTarget`]; nothing of it when there is no file yet.
+pub(crate) struct TargetText {
     /// The whole text.
     pub text: Zeroizing<String>,
     /// Whether group or others can read it.
     pub readable_by_others: bool,
     /// What it keeps.
-    kept: Option<Access>,
+    kept: Option<AccessRights>,
 }
 
 /// Who may open a file.
-struct Access {
+struct AccessRights {
     mode: u32,
     group: u32,
     /// The access list, as the kernel writes it. With one, the group's bits in `mode` are its mask, and not the group's.
@@ -53,7 +53,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`]: the folder does not exist, or somebody else could put another file, or another folder, there.
-    pub fn find_target(&self, path: &Path) -> Result<Target> {
+    pub(crate) fn find_target(&self, path: &Path) -> Result<EditTarget> {
         let Place { folder, name, exists } = ancestor::find(path).map_err(|problem| no_place(path, problem))?;
         let real = folder.path.join(&name);
         if !exists && is_link(path) {
@@ -62,17 +62,17 @@ impl Host {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(&folder.descriptor, ".", flags, Mode::empty())
             .map_err(|error| refused(&real, &format!("is in a folder that cannot be opened: {}", words(error))))?;
-        Ok(Target { path: real, folder: File::from(folder), name })
+        Ok(EditTarget { path: real, folder: File::from(folder), name })
     }
 
     /// Reads the file.
     ///
     /// # Errors
     /// [`Kind::Create`]: not a regular file, with a second name, another user's, or such that others can write it.
-    pub fn read_target(&self, place: &Target) -> Result<Standing> {
+    pub(crate) fn read_target(&self, place: &EditTarget) -> Result<TargetText> {
         let refused = |problem: &str| refused(&place.path, problem);
         let Some(file) = place.open(&place.name, OFlags::RDONLY).map_err(|problem| refused(&problem))? else {
-            return Ok(Standing { text: Zeroizing::default(), readable_by_others: false, kept: None });
+            return Ok(TargetText { text: Zeroizing::default(), readable_by_others: false, kept: None });
         };
         let metadata = file.metadata().map_err(|error| refused(&describe(&error)))?;
         if metadata.nlink() != 1 {
@@ -103,10 +103,10 @@ impl Host {
         })?;
         let text = Zeroizing::new(text);
         let readable_by_others = metadata.mode() & 0o044 != 0;
-        Ok(Standing {
+        Ok(TargetText {
             text,
             readable_by_others,
-            kept: Some(Access { mode: metadata.mode() & 0o7777, group: metadata.gid(), list }),
+            kept: Some(AccessRights { mode: metadata.mode() & 0o7777, group: metadata.gid(), list }),
         })
     }
 
@@ -115,7 +115,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`] when something else stands in the lock's place, [`Kind::Os`] when the file system has no locks.
-    pub fn try_lock(&self, place: &Target) -> Result<Option<Lock>> {
+    pub(crate) fn try_lock(&self, place: &EditTarget) -> Result<Option<Lock>> {
         let path = place.lock_path();
         let name = path.file_name().unwrap_or_default();
         let refused = |problem: &str| refused(&path, problem);
@@ -143,11 +143,11 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Create`], or what `announce` failed with.
-    pub fn replace(
+    pub(crate) fn replace(
         &self,
-        place: &Target,
+        place: &EditTarget,
         _lock: &Lock,
-        standing: &Standing,
+        standing: &TargetText,
         text: &Secret,
         announce: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
@@ -162,10 +162,10 @@ impl Host {
     }
 }
 
-impl Target {
+impl EditTarget {
     /// Where the lock is.
     #[must_use]
-    pub fn lock_path(&self) -> PathBuf {
+    pub(crate) fn lock_path(&self) -> PathBuf {
         let mut name = self.name.clone();
         name.push(".lock");
         self.path.with_file_name(name)
@@ -220,14 +220,14 @@ impl Target {
 
 /// The new file beside the old one, removed when it did not take its place.
 struct Temporary<'a> {
-    place: &'a Target,
+    place: &'a EditTarget,
     name: OsString,
     file: File,
     renamed: bool,
 }
 
 impl<'a> Temporary<'a> {
-    fn create(place: &'a Target) -> Result<Self, Errno> {
+    fn create(place: &'a EditTarget) -> Result<Self, Errno> {
         place.sweep();
         let mut name = place.temporary_prefix();
         name.push(std::iter::repeat_with(fastrand::alphanumeric).take(16).collect::<String>());
@@ -236,11 +236,11 @@ impl<'a> Temporary<'a> {
     }
 
     /// The old file's mode comes last: until the text is whole, nobody else reads any of it.
-    fn fill(&mut self, text: &Secret, kept: Option<&Access>) -> Result<(), Errno> {
+    fn fill(&mut self, text: &Secret, kept: Option<&AccessRights>) -> Result<(), Errno> {
         let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
         rustix::fs::fchmod(&self.file, PRIVATE)?;
         self.file.write_all(text.expose().as_bytes()).map_err(errno)?;
-        if let Some(Access { mode, group, list }) = kept {
+        if let Some(AccessRights { mode, group, list }) = kept {
             let metadata = self.file.metadata().map_err(errno)?;
             if metadata.gid() != *group {
                 rustix::fs::fchown(&self.file, None, Some(rustix::fs::Gid::from_raw(*group)))?;
@@ -311,7 +311,7 @@ fn no_place(path: &Path, problem: Problem) -> Error {
 }
 
 /// Whether the file itself is mounted there, as Docker and Kubernetes do (`-v file:file`, `subPath`): `rename` ends with
-/// EBUSY then. Known from Linux 5.8; elsewhere the replacing fails, and the lease is given back.
+/// EBUSY then. Known from Linux 5.8; elsewhere the replacing fails, and the lease is revoked.
 #[cfg(target_os = "linux")]
 fn is_mount_point(file: &File) -> bool {
     use rustix::fs::{StatxAttributes, StatxFlags, statx};

@@ -27,7 +27,7 @@ const ENDING: [(Signal, Kind); 9] = [
 /// The first of them. From [`Interrupt::listen`] on, none of them ends the process by itself; the ones that follow the
 /// first change nothing.
 #[derive(Debug)]
-pub struct Interrupt {
+pub(crate) struct Interrupt {
     listeners: Vec<(unix::Signal, Kind)>,
     kind: Option<Kind>,
 }
@@ -37,7 +37,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// [`Kind::Os`] when the system has no more of what that takes.
-    pub fn listen() -> Result<Self> {
+    pub(crate) fn listen() -> Result<Self> {
         Self::listen_to(|kind| matches!(kind, Kind::Ended(_)))
     }
 
@@ -45,7 +45,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// As [`Interrupt::listen`].
-    pub fn listen_unless_ignored() -> Result<Self> {
+    pub(crate) fn listen_unless_ignored() -> Result<Self> {
         Self::listen_to(|_| true)
     }
 
@@ -63,12 +63,12 @@ impl Interrupt {
 
     /// What the signal was, once it was noted.
     #[must_use]
-    pub fn kind(&self) -> Option<Kind> {
+    pub(crate) fn kind(&self) -> Option<Kind> {
         self.kind
     }
 
     /// Resolves to the kind of the first signal; after it, never.
-    pub async fn wait(&mut self) -> Kind {
+    pub(crate) async fn wait(&mut self) -> Kind {
         if self.kind.is_some() {
             return std::future::pending().await;
         }
@@ -78,7 +78,7 @@ impl Interrupt {
     }
 
     /// Notes a signal that has come by now.
-    pub async fn look(&mut self) {
+    pub(crate) async fn look(&mut self) {
         tokio::select! {
             biased;
             _ = self.wait() => {}
@@ -108,7 +108,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// The kind of that signal.
-    pub async fn race<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Kind> {
+    pub(crate) async fn race<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Kind> {
         tokio::select! {
             biased;
             done = work => Ok(done),
@@ -126,7 +126,7 @@ pub(super) fn is_ending(signal: Signal) -> bool {
 ///
 /// # Errors
 /// As [`Interrupt::listen`].
-pub fn outlive_file_limit() -> Result<()> {
+pub(crate) fn outlive_file_limit() -> Result<()> {
     // Who listened once is not ended by the signal any more, for as long as the process lives.
     listen(Signal::XFSZ).map(drop)
 }

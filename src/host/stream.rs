@@ -6,13 +6,14 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Stat, fstat};
 
 use super::capture::same_file;
+use super::terminal::{stderr_is_terminal, stdout_is_terminal};
 use super::{Host, World};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 /// What stdout is, as far as it decides what may be written there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stdout {
+pub(crate) struct Stdout {
     /// Somebody looks at it.
     pub terminal: bool,
     /// `/dev/null`, or closed before we started (the runtime then opens `/dev/null` in its place).
@@ -26,9 +27,10 @@ pub struct Stdout {
 impl Host {
     /// Looks at stdout.
     #[must_use]
-    pub fn stdout(&self) -> Stdout {
+    pub(crate) fn stdout(&self) -> Stdout {
         match &self.world {
             World::Real { .. } => look_at_stdout(),
+            #[cfg(test)]
             World::Fake(_) => Stdout::default(),
         }
     }
@@ -39,8 +41,11 @@ impl Host {
     ///
     /// Looks at other processes; `marks` are the variables that a job has. `false` where it cannot be known.
     #[must_use]
-    pub fn is_uncaptured(&self, marks: &[&str]) -> bool {
-        let World::Real { .. } = &self.world else { return false };
+    pub(crate) fn is_uncaptured(&self, marks: &[&str]) -> bool {
+        #[cfg(test)]
+        if let World::Fake(_) = &self.world {
+            return false;
+        }
         fstat(rustix::stdio::stdout()).is_ok_and(|out| match FileType::from_raw_mode(out.st_mode) {
             FileType::Fifo | FileType::Socket => super::capture::is_log(&out, marks),
             FileType::RegularFile => out.st_nlink > 0 && self.stdout().shared_with_stderr,
@@ -50,26 +55,25 @@ impl Host {
 
     /// Whether stderr leads to somebody who reads along: a pipe, a socket, a terminal. Not a file, not `/dev/null`.
     #[must_use]
-    pub fn is_stderr_read(&self) -> bool {
+    pub(crate) fn is_stderr_read(&self) -> bool {
         let kind = || fstat(rustix::stdio::stderr()).map(|err| FileType::from_raw_mode(err.st_mode));
         match &self.world {
-            World::Real { .. } => {
-                matches!(kind(), Ok(FileType::Fifo | FileType::Socket))
-                    || rustix::termios::isatty(rustix::stdio::stderr())
-            }
+            World::Real { .. } => matches!(kind(), Ok(FileType::Fifo | FileType::Socket)) || stderr_is_terminal(),
+            #[cfg(test)]
             World::Fake(_) => true,
         }
     }
 
     /// Whether stdout takes anything within that time: not when it is a pipe that is full, and that nobody reads.
     #[must_use]
-    pub fn has_room(&self, patience: Duration) -> bool {
+    pub(crate) fn has_room(&self, patience: Duration) -> bool {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let stdout = rustix::stdio::stdout();
         let patience = Timespec::try_from(patience).unwrap_or_default();
         match &self.world {
             // Whatever else comes, an error too, is for the write to find out.
             World::Real { .. } => poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&patience)) != Ok(0),
+            #[cfg(test)]
             World::Fake(_) => true,
         }
     }
@@ -78,7 +82,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Output`] when not all of it was taken: a closed pipe, a full disk.
-    pub fn write_stdout(&self, text: &Secret) -> Result<()> {
+    pub(crate) fn write_stdout(&self, text: &Secret) -> Result<()> {
         deliver(rustix::stdio::stdout(), "stdout did not take the output", text)
     }
 
@@ -86,12 +90,13 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::write_stdout`].
-    pub fn write_masks(&self, text: &Secret) -> Result<()> {
+    pub(crate) fn write_masks(&self, text: &Secret) -> Result<()> {
         deliver(rustix::stdio::stderr(), "stderr did not take the masks", text)
     }
 
     /// Writes to stderr; when that fails there is nobody left to tell.
-    pub fn write_stderr(&self, text: &str) {
+    pub(crate) fn write_stderr(&self, text: &str) {
+        self.erase_progress();
         let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
     }
 }
@@ -114,7 +119,7 @@ fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), rustix::io::Err
 }
 
 fn look_at_stdout() -> Stdout {
-    let terminal = rustix::termios::isatty(rustix::stdio::stdout());
+    let terminal = stdout_is_terminal();
     let Ok(out) = fstat(rustix::stdio::stdout()) else {
         return Stdout { terminal, null: true, ..Stdout::default() };
     };

@@ -2,7 +2,7 @@
 
 /// Who else has a hand on a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Trust {
+pub(crate) struct Trust {
     /// Owned by root and writable by nobody else; by [`super::Host::read_believed`], so is every folder above it.
     pub root_only: bool,
     /// Owned by somebody who is neither us nor root.

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, OtherError};
 
-use super::verifier::Refused;
+use super::verifier::CertificateFlaw;
 use crate::error::{Error, Kind, sanitized};
 
 /// Says why, and what to change.
@@ -77,10 +77,12 @@ fn bare(name: &str) -> String {
 fn describe_refusal(cause: &(dyn StdError + 'static), wrong: &dyn Fn(String) -> Error) -> Error {
     use webpki::Error as Pki;
     const NAME_ITSELF: &str = "or name this very certificate with --ca-file PATH or VAULT_CACERT";
-    match (cause.downcast_ref::<Refused>(), cause.downcast_ref::<Pki>()) {
-        (Some(Refused::SelfSigned), _) => wrong("is self-signed, and is not one of those that are known here".into())
-            .hint("get this very certificate from who runs Vault, and name it with --ca-file PATH or VAULT_CACERT"),
-        (Some(Refused::Handshake), _) => {
+    match (cause.downcast_ref::<CertificateFlaw>(), cause.downcast_ref::<Pki>()) {
+        (Some(CertificateFlaw::SelfSigned), _) => {
+            wrong("is self-signed, and is not one of those that are known here".into())
+                .hint("get this very certificate from who runs Vault, and name it with --ca-file PATH or VAULT_CACERT")
+        }
+        (Some(CertificateFlaw::Handshake), _) => {
             wrong("does not fit the key that the server signs with, or its key is too short".into()).hint(KEYS)
         }
         (_, Some(Pki::CaUsedAsEndEntity)) => wrong("is a CA's own: its basic constraints say CA:TRUE".into())
@@ -133,7 +135,7 @@ mod tests {
     fn every_reason_is_told_by_its_own_name_and_with_what_to_change() {
         use CertificateError as Problem;
         let other = |cause: webpki::Error| Problem::Other(OtherError(Arc::new(cause)));
-        let refused = |cause: Refused| Problem::Other(OtherError(Arc::new(cause)));
+        let refused = |cause: CertificateFlaw| Problem::Other(OtherError(Arc::new(cause)));
         let signature = |id: &[u8]| Problem::UnsupportedSignatureAlgorithmContext {
             signature_algorithm_id: id.to_vec(),
             supported_algorithms: Vec::new(),
@@ -156,8 +158,8 @@ mod tests {
             (signature(SHA_1[1]), "is signed with SHA-1", "SHA-256"),
             (signature(&[1]), "a signature of a kind that is not supported", "SHA-256"),
             (key, "a key of a kind that is not supported", "P-521"),
-            (refused(Refused::SelfSigned), "is self-signed", "VAULT_CACERT"),
-            (refused(Refused::Handshake), "its key is too short", "2048"),
+            (refused(CertificateFlaw::SelfSigned), "is self-signed", "VAULT_CACERT"),
+            (refused(CertificateFlaw::Handshake), "its key is too short", "2048"),
             (other(webpki::Error::CaUsedAsEndEntity), "CA:TRUE", "CA:FALSE"),
             (other(webpki::Error::EndEntityUsedAsCa), "is not a CA's", "CA:TRUE"),
             (other(webpki::Error::NameConstraintViolation), "may not sign", "name constraints"),

@@ -9,11 +9,11 @@ use zeroize::Zeroizing;
 
 use super::setup::{build, builder};
 use super::transport::Connection;
-use super::{Broken, Peer, fault, read_body, tls};
+use super::{Peer, TransportError, fault, read_body, tls};
 use crate::error::{Error, Kind, Result};
 
 /// A client for one endpoint.
-pub(crate) struct Client {
+pub(crate) struct CloudClient {
     inner: reqwest::Client,
     url: String,
     /// Who is called, for messages.
@@ -21,14 +21,14 @@ pub(crate) struct Client {
 }
 
 /// A whole answer, whatever it says; a redirect too.
-pub(crate) struct Answer {
+pub(crate) struct CloudReply {
     pub(crate) status: u16,
     /// The server's clock, as it stands.
     pub(crate) date: Option<String>,
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
-impl Client {
+impl CloudClient {
     /// Builds the client; nothing is opened yet.
     ///
     /// # Errors
@@ -42,17 +42,17 @@ impl Client {
     /// Posts once, and reads the whole answer.
     ///
     /// # Errors
-    /// [`Broken`] when there is no whole answer to look at.
+    /// [`TransportError`] when there is no whole answer to look at.
     pub(crate) async fn post(
         &self,
         headers: &[(&'static str, String)],
         body: &'static str,
         timeout: Duration,
-    ) -> Result<Answer, Broken> {
-        let headers = header_map(headers).map_err(Broken::last)?;
+    ) -> Result<CloudReply, TransportError> {
+        let headers = header_map(headers).map_err(TransportError::last)?;
         let response = self.inner.post(&self.url).headers(headers).body(body).timeout(timeout).send().await;
         let response = response.map_err(|error| fault::describe(&error, &self.peer, timeout))?;
-        Ok(Answer {
+        Ok(CloudReply {
             status: response.status().as_u16(),
             date: response.headers().get(DATE).and_then(|value| Some(value.to_str().ok()?.to_owned())),
             body: read_body(response, &self.peer, timeout).await?,

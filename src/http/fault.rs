@@ -15,7 +15,7 @@ use crate::error::{Error, Kind};
 
 /// A request without a whole answer.
 #[derive(Debug)]
-pub(crate) struct Broken {
+pub(crate) struct TransportError {
     pub(crate) stage: Stage,
     pub(crate) error: Error,
 }
@@ -37,7 +37,7 @@ pub(crate) enum Stage {
     Barred,
 }
 
-impl Broken {
+impl TransportError {
     pub(super) fn last(error: Error) -> Self {
         Self { stage: Stage::Last, error }
     }
@@ -70,30 +70,30 @@ impl Peer {
 
 /// A host that cannot be called, for want of an address.
 #[derive(Debug)]
-pub(super) enum Unresolved {
+pub(super) enum ResolveError {
     /// No name service knows this host, or it leads away from this machine where it must not.
     NoAddress(String),
     /// The system has no thread left to ask on.
     NoThread,
 }
 
-impl fmt::Display for Unresolved {
+impl fmt::Display for ResolveError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("no address")
     }
 }
 
-impl StdError for Unresolved {}
+impl StdError for ResolveError {}
 
 /// Reads a reqwest error.
-pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -> Broken {
+pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -> TransportError {
     let host = peer.host.as_str();
     let causes = causes(error);
     let tls = causes.iter().find_map(|cause| cause.downcast_ref::<TlsError>());
     // With TLS 1.3 a server looks at our certificate after our request has left, and then leaves the request alone.
     // What else spoils TLS behind the handshake has lost us an answer.
     if let Some(tls) = tls.filter(|tls| error.is_connect() || refuses_certificate(tls)) {
-        return Broken::last(describe_tls(tls, host));
+        return TransportError::last(describe_tls(tls, host));
     }
     // What the proxy said to CONNECT: hyper-util's type for it has no name out here.
     let said = |words: &str| error.is_connect() && causes.iter().any(|cause| cause.to_string().ends_with(words));
@@ -101,13 +101,13 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
         let origin = peer.proxy.as_deref().unwrap_or_default();
         let error = Error::new(Kind::Protocol, format!("the proxy from {origin} wants to know who we are (407)"));
         let error = error.hint("http://USER:PASSWORD@proxy.example.com:3128, or a proxy that knows this runner");
-        return Broken { stage: Stage::Barred, error };
+        return TransportError { stage: Stage::Barred, error };
     }
     // reqwest calls a request's own deadline no connect error even when it passed while connecting: rather ambiguous.
     let stage = if error.is_connect() || is_unsent(error) { Stage::NotSent } else { Stage::Sent };
     let unavailable = |text: String| Error::new(Kind::Unavailable, text);
     let io = causes.iter().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    let error = if let Some(problem) = causes.iter().find_map(|cause| cause.downcast_ref::<Unresolved>()) {
+    let error = if let Some(problem) = causes.iter().find_map(|cause| cause.downcast_ref::<ResolveError>()) {
         describe_unresolved(problem, peer)
     } else if stage == Stage::NotSent {
         describe_connect(error, io, said("unsuccessful"), peer)
@@ -119,7 +119,7 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
             address begins with https://",
         )
     };
-    Broken { stage, error }
+    TransportError { stage, error }
 }
 
 /// Whether some of the request is still here: its connection was closed before hyper began with it, or did not take all
@@ -129,29 +129,29 @@ pub(super) fn is_unsent(error: &reqwest::Error) -> bool {
     causes(error).iter().any(|cause| HYPERS.contains(&cause.to_string().as_str()))
 }
 
-fn describe_unresolved(problem: &Unresolved, peer: &Peer) -> Error {
+fn describe_unresolved(problem: &ResolveError, peer: &Peer) -> Error {
     let host = &peer.host;
     match (problem, &peer.proxy) {
-        (Unresolved::NoThread, _) => {
+        (ResolveError::NoThread, _) => {
             Error::new(Kind::Os, format!("the system gives no thread to look up the address of {host}"))
                 .hint("ulimit -u, or the limit of processes of this container")
         }
         // A proxy looks the server up by itself.
-        (Unresolved::NoAddress(name), Some(origin)) if !host.starts_with(&format!("{name}:")) => {
+        (ResolveError::NoAddress(name), Some(origin)) if !host.starts_with(&format!("{name}:")) => {
             Error::new(Kind::Unavailable, format!("there is no address for the proxy (from {origin})"))
                 .hint("is its host spelled right, and known to this runner's DNS?")
         }
-        (Unresolved::NoAddress(_), _) => Error::new(Kind::Unavailable, format!("there is no address for {host}"))
+        (ResolveError::NoAddress(_), _) => Error::new(Kind::Unavailable, format!("there is no address for {host}"))
             .hint("is the host in VAULT_ADDR spelled right, and known to this runner's DNS?"),
     }
 }
 
 /// A request whose deadline has passed. When that happened while connecting nobody can say so: rather ambiguous.
-pub(super) fn too_late(peer: &Peer, timeout: Duration) -> Broken {
+pub(super) fn too_late(peer: &Peer, timeout: Duration) -> TransportError {
     let text = format!("no complete answer from {} in {:.0} s", peer.host, timeout.as_secs_f64().ceil());
     let error = Error::new(Kind::Unavailable, text)
         .hint("--request-timeout allows more for a request, --timeout for the whole run");
-    Broken { stage: Stage::Sent, error }
+    TransportError { stage: Stage::Sent, error }
 }
 
 fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refused: bool, peer: &Peer) -> Error {

@@ -35,12 +35,12 @@ pub(super) struct Connections {
     /// no address.
     ends: RefCell<BTreeMap<String, Option<SocketAddr>>>,
     /// Whether the next one may be kept.
-    trust: Cell<Trust>,
+    trust: Cell<KeepAlive>,
 }
 
 /// What a server has shown of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
+enum KeepAlive {
     /// Nothing: no connection has been used twice yet.
     None,
     /// It answers on a connection that was kept.
@@ -57,16 +57,16 @@ impl Connections {
             fresh: OnceCell::new(),
             spare: RefCell::new(Some(builder()?.pool_max_idle_per_host(0))),
             ends: RefCell::default(),
-            trust: Cell::new(Trust::None),
+            trust: Cell::new(KeepAlive::None),
         })
     }
 
     /// Who sends the next request. `spends`: a lost one costs something that is not had again.
     pub(super) async fn next(&self, spends: bool) -> &reqwest::Client {
-        if self.trust.get() == Trust::Lost {
+        if self.trust.get() == KeepAlive::Lost {
             return self.fresh();
         }
-        if spends && self.trust.get() == Trust::None && !self.ends.borrow().is_empty() {
+        if spends && self.trust.get() == KeepAlive::None && !self.ends.borrow().is_empty() {
             tokio::time::sleep(LAG).await;
         }
         // We send on as soon as an answer is there, in the same turn of the runtime: an end that came behind the answer
@@ -81,7 +81,7 @@ impl Connections {
         if self.ends.borrow().is_empty() {
             return None;
         }
-        self.trust.set(Trust::Lost);
+        self.trust.set(KeepAlive::Lost);
         Some(self.fresh())
     }
 
@@ -106,8 +106,8 @@ impl Connections {
         let kept = response.version() >= Version::HTTP_11 && !words.any(|word| word.eq_ignore_ascii_case("close"));
         let mut ends = self.ends.borrow_mut();
         match ends.get(base) {
-            Some(before) if *before != end => self.trust.set(Trust::Lost),
-            Some(_) if self.trust.get() == Trust::None => self.trust.set(Trust::Earned),
+            Some(before) if *before != end => self.trust.set(KeepAlive::Lost),
+            Some(_) if self.trust.get() == KeepAlive::None => self.trust.set(KeepAlive::Earned),
             _ => {}
         }
         if kept {
@@ -193,7 +193,7 @@ mod tests {
             server.ask(server.connections.next(false).await).await.unwrap();
             server.reset();
             server.ask(server.connections.next(false).await).await.unwrap();
-            assert_eq!(server.connections.trust.get(), Trust::Lost);
+            assert_eq!(server.connections.trust.get(), KeepAlive::Lost);
         });
     }
 
@@ -210,7 +210,7 @@ mod tests {
             };
             let (client, ()) = tokio::join!(server.connections.next(true), lagging);
             server.ask(client).await.unwrap();
-            assert_eq!(server.connections.trust.get(), Trust::Lost);
+            assert_eq!(server.connections.trust.get(), KeepAlive::Lost);
         });
     }
 }

@@ -9,17 +9,17 @@ pub mod address;
 mod certificate;
 pub(crate) mod cloud;
 mod fault;
+mod index;
 mod keepalive;
-pub mod no_proxy;
+pub(crate) mod no_proxy;
 mod p521;
 pub mod redirect;
 mod resolver;
 mod setup;
 mod tls;
-pub mod transport;
+pub(crate) mod transport;
 mod verifier;
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
@@ -31,7 +31,8 @@ use address::{Address, Server};
 use transport::Connection;
 
 use fault::Peer;
-pub(crate) use fault::{Broken, Stage};
+pub(crate) use fault::{Stage, TransportError};
+use index::Index;
 use keepalive::Connections;
 use setup::builder;
 
@@ -46,16 +47,11 @@ pub(crate) struct Client {
     pub(crate) peer: Peer,
     address: Address,
     redirect_hosts: Vec<Server>,
-    /// How far the cluster's storage was at the newest answer, as it says itself.
-    index: RefCell<Option<HeaderValue>>,
+    index: Index,
 }
 
-/// Vault Enterprise and OpenBao answer with it. A node that is behind, and gets it back, must not answer from what it has.
-const INDEX: &str = "X-Vault-Index";
-/// What such a node does instead; without it, the answer is 412 or 429.
-const INCONSISTENT: (&str, &str) = ("X-Vault-Inconsistent", "forward-active-node");
-/// Longer than any index: a header that is sent back shall not grow without a bound.
-const LONGEST_INDEX: usize = 1024;
+/// A second: nobody opens such a token, and Vault forgets it.
+const WRAP_TTL: (&str, &str) = ("X-Vault-Wrap-TTL", "1s");
 
 /// One request.
 pub(crate) struct Request<'a> {
@@ -71,6 +67,10 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Option<Secret>,
     /// Whether a lost one costs something that is not had again.
     pub(crate) spends: bool,
+    /// Whether the answer is asked for inside a wrapping token.
+    pub(crate) wraps: bool,
+    /// Whether its answer is a lease.
+    pub(crate) lends: bool,
     /// Its deadline.
     pub(crate) timeout: Duration,
 }
@@ -108,15 +108,15 @@ impl Client {
             peer: Peer::of(connection),
             address: connection.address.clone(),
             redirect_hosts: connection.redirect_hosts.clone(),
-            index: RefCell::default(),
+            index: Index::default(),
         })
     }
 
     /// Sends one request and reads the whole answer; follows at most one 307. One deadline is for both.
     ///
     /// # Errors
-    /// [`Broken`] when there is no whole answer to look at.
-    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Reply, Broken> {
+    /// [`TransportError`] when there is no whole answer to look at.
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let answer = tokio::time::timeout(request.timeout, self.follow(request)).await;
         let answer = answer.unwrap_or_else(|_| Err(self.too_late(request.timeout)));
         if answer.as_ref().is_err_and(|broken| broken.stage == Stage::Sent) {
@@ -126,22 +126,28 @@ impl Client {
     }
 
     /// What a request comes to that was given up after so long.
-    pub(crate) fn too_late(&self, waited: Duration) -> Broken {
+    pub(crate) fn too_late(&self, waited: Duration) -> TransportError {
         fault::too_late(&self.peer, waited)
     }
 
-    async fn follow(&self, request: &Request<'_>) -> Result<Reply, Broken> {
+    async fn follow(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let (reply, location) = self.send_to(&self.base, &self.peer, request).await?;
         let Some(location) = location else { return Ok(reply) };
-        let (base, peer) = self.redirect_target(reply.status, &location, request.path).map_err(Broken::astray)?;
-        let (reply, again) = self.send_to(&base, &peer, request).await.map_err(Broken::behind_a_redirect)?;
+        let (base, peer) =
+            self.redirect_target(reply.status, &location, request.path).map_err(TransportError::astray)?;
+        let (reply, again) = self.send_to(&base, &peer, request).await.map_err(TransportError::behind_a_redirect)?;
         match again {
             None => Ok(reply),
-            Some(_) => Err(Broken::astray(redirect::refusal(format!("{} redirects a second time", peer.host)))),
+            Some(_) => Err(TransportError::astray(redirect::refusal(format!("{} redirects a second time", peer.host)))),
         }
     }
 
-    async fn send_to(&self, base: &str, peer: &Peer, request: &Request<'_>) -> Result<(Reply, Option<String>), Broken> {
+    async fn send_to(
+        &self,
+        base: &str,
+        peer: &Peer,
+        request: &Request<'_>,
+    ) -> Result<(Reply, Option<String>), TransportError> {
         let mut answer = self.prepare(self.connections.next(request.spends).await, base, request)?.send().await;
         if answer.as_ref().is_err_and(fault::is_unsent)
             && let Some(client) = self.connections.note_loss()
@@ -150,15 +156,13 @@ impl Client {
         }
         let response = answer.map_err(|error| fault::describe(&error, peer, request.timeout))?;
         self.connections.note_answer(base, &response);
-        if let Some(index) = response.headers().get(INDEX).filter(|index| index.len() <= LONGEST_INDEX) {
-            self.index.replace(Some(index.clone()));
-        }
+        self.index.note(response.headers());
         let status = response.status().as_u16();
         let text =
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let location = text(LOCATION).filter(|_| (300..400).contains(&status));
         if (300..400).contains(&status) && location.is_none() {
-            return Err(Broken::astray(redirect::refusal(format!(
+            return Err(TransportError::astray(redirect::refusal(format!(
                 "{} answers {status} without saying where to go",
                 peer.host
             ))));
@@ -168,7 +172,7 @@ impl Client {
                 Kind::Protocol,
                 format!("the answer of {} is compressed, which was not asked for", peer.host),
             );
-            return Err(Broken { stage: Stage::Sent, error });
+            return Err(TransportError { stage: Stage::Sent, error });
         }
         let content_type = text(CONTENT_TYPE).unwrap_or_default();
         let reply = Reply {
@@ -186,7 +190,7 @@ impl Client {
         client: &reqwest::Client,
         base: &str,
         request: &Request<'_>,
-    ) -> Result<reqwest::RequestBuilder, Broken> {
+    ) -> Result<reqwest::RequestBuilder, TransportError> {
         let url = format!("{base}/v1/{}", request.path);
         let mut builder = match request.method {
             Method::Get => client.get(url),
@@ -198,9 +202,10 @@ impl Client {
         if let Some(token) = request.token {
             builder = builder.header("X-Vault-Token", token_header(token)?);
         }
-        if let Some(index) = &*self.index.borrow() {
-            builder = builder.header(INDEX, index).header(INCONSISTENT.0, INCONSISTENT.1);
+        if request.wraps {
+            builder = builder.header(WRAP_TTL.0, WRAP_TTL.1);
         }
+        builder = self.index.demand(request.lends, builder);
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.expose().to_owned());
         }
@@ -235,7 +240,7 @@ async fn read_body(
     mut response: reqwest::Response,
     peer: &Peer,
     timeout: Duration,
-) -> Result<Zeroizing<Vec<u8>>, Broken> {
+) -> Result<Zeroizing<Vec<u8>>, TransportError> {
     // Overwriting the buffer costs by its size; a growing one is overwritten by the allocator as it moves.
     let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
     let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(4096).min(LARGEST_BODY)));
@@ -245,7 +250,7 @@ async fn read_body(
                 Kind::Protocol,
                 format!("the answer of {} is larger than 1 MiB: it was not read to its end", peer.host),
             );
-            return Err(Broken { stage: Stage::Sent, error });
+            return Err(TransportError { stage: Stage::Sent, error });
         }
         body.extend_from_slice(&chunk);
     }
@@ -281,9 +286,9 @@ fn default_headers(connection: &Connection) -> Result<HeaderMap> {
 }
 
 /// Security: not marked sensitive, the header would stand in the `Debug` of a request.
-fn token_header(token: &Secret) -> Result<HeaderValue, Broken> {
+fn token_header(token: &Secret) -> Result<HeaderValue, TransportError> {
     let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
-        Broken::last(Error::new(Kind::Input, "the token has a character that cannot stand in a header"))
+        TransportError::last(Error::new(Kind::Input, "the token has a character that cannot stand in a header"))
     })?;
     value.set_sensitive(true);
     Ok(value)

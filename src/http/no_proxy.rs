@@ -7,17 +7,17 @@ use ipnet::IpNet;
 
 /// The list.
 #[derive(Debug, Default)]
-pub struct NoProxy(Vec<Entry>);
+pub struct NoProxy(Vec<Exception>);
 
 #[derive(Debug)]
-struct Entry {
-    host: Host,
+struct Exception {
+    host: HostPattern,
     /// With a port, it speaks of that port only.
     port: Option<String>,
 }
 
 #[derive(Debug)]
-enum Host {
+enum HostPattern {
     /// `*`.
     Every,
     Address(IpAddr),
@@ -49,36 +49,36 @@ impl NoProxy {
         let address = name.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         self.0.iter().filter(|entry| entry.port.as_ref().is_none_or(|wanted| *wanted == port)).any(|entry| {
             match (&entry.host, &address) {
-                (Host::Every, _) => true,
-                (Host::Address(wanted), Some(address)) => wanted == address,
-                (Host::Network(network), Some(address)) => network.contains(address),
-                (Host::Domain(domain), None) => name.ends_with(domain) || name == domain[1..],
-                (Host::Below(domain), None) => name.ends_with(domain),
+                (HostPattern::Every, _) => true,
+                (HostPattern::Address(wanted), Some(address)) => wanted == address,
+                (HostPattern::Network(network), Some(address)) => network.contains(address),
+                (HostPattern::Domain(domain), None) => name.ends_with(domain) || name == domain[1..],
+                (HostPattern::Below(domain), None) => name.ends_with(domain),
                 _ => false,
             }
         })
     }
 }
 
-fn parse_entry(entry: &str) -> Option<Entry> {
+fn parse_entry(entry: &str) -> Option<Exception> {
     if entry == "*" {
-        return Some(Entry { host: Host::Every, port: None });
+        return Some(Exception { host: HostPattern::Every, port: None });
     }
     if let Ok(network) = entry.parse() {
-        return Some(Entry { host: Host::Network(network), port: None });
+        return Some(Exception { host: HostPattern::Network(network), port: None });
     }
     let (host, port) = split_port(entry);
     let host = if let Ok(address) = host.parse::<IpAddr>() {
-        Host::Address(address.to_canonical())
+        HostPattern::Address(address.to_canonical())
     } else {
         let name = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host).to_ascii_lowercase();
         match name.strip_prefix('.') {
             _ if name.is_empty() => return None,
-            Some(_) => Host::Below(name),
-            None => Host::Domain(format!(".{name}")),
+            Some(_) => HostPattern::Below(name),
+            None => HostPattern::Domain(format!(".{name}")),
         }
     };
-    Some(Entry { host, port: port.map(str::to_owned) })
+    Some(Exception { host, port: port.map(str::to_owned) })
 }
 
 /// `host:port`, `[v6]:port`, `[v6]`, `v6` or `host`.

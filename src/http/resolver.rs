@@ -38,7 +38,7 @@ impl reqwest::dns::Resolve for Resolver {
             let mut addresses = look_up(host.clone()).await?;
             addresses.retain(|address| !loopback_only || address.ip().is_loopback());
             if addresses.is_empty() {
-                return Err(fault::Unresolved::NoAddress(host).into());
+                return Err(fault::ResolveError::NoAddress(host).into());
             }
             Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
         })
@@ -51,12 +51,12 @@ const LOOKUP_STACK: usize = 2 << 20;
 
 /// Asks the system, on a thread of its own, for it may take longer than any deadline of ours. Nobody waits for the thread
 /// then; it ends with the process. (tokio's own would panic where the system has no thread to give.)
-async fn look_up(host: String) -> Result<Vec<SocketAddr>, fault::Unresolved> {
+async fn look_up(host: String) -> Result<Vec<SocketAddr>, fault::ResolveError> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let ask = move || {
         let found = (host.as_str(), 0).to_socket_addrs().map(Iterator::collect);
-        let _ = sender.send(found.map_err(|_| fault::Unresolved::NoAddress(host)));
+        let _ = sender.send(found.map_err(|_| fault::ResolveError::NoAddress(host)));
     };
-    std::thread::Builder::new().stack_size(LOOKUP_STACK).spawn(ask).map_err(|_| fault::Unresolved::NoThread)?;
-    receiver.await.unwrap_or(Err(fault::Unresolved::NoThread))
+    std::thread::Builder::new().stack_size(LOOKUP_STACK).spawn(ask).map_err(|_| fault::ResolveError::NoThread)?;
+    receiver.await.unwrap_or(Err(fault::ResolveError::NoThread))
 }

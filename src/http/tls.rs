@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::p521::crypto_provider;
 use super::transport::{Connection, Roots};
-use super::verifier::{Named, Unchecked};
+use super::verifier::{CaVerifier, NoVerifier};
 use crate::error::{Error, Kind, Result};
 
 /// The settings for one server: TLS 1.2 or later, `ring`, these roots and no others.
@@ -24,7 +24,7 @@ pub(super) fn client_config(connection: &Connection) -> Result<ClientConfig> {
         }
         // No handshake will ask for a root, or one without roots will refuse every server.
         Roots::None | Roots::System => builder.with_root_certificates(RootCertStore::empty()),
-        Roots::Unchecked => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider))),
+        Roots::Unchecked => builder.dangerous().with_custom_certificate_verifier(Arc::new(NoVerifier(provider))),
     };
     let Some((certificate, key)) = &connection.identity else { return Ok(builder.with_no_client_auth()) };
     let unusable = |what: &str| {
@@ -38,9 +38,9 @@ pub(super) fn client_config(connection: &Connection) -> Result<ClientConfig> {
     builder.with_client_auth_cert(chain, key).map_err(|_| unusable("certificate with this key"))
 }
 
-fn named(text: &str, origin: &str, provider: Arc<CryptoProvider>) -> Result<Named> {
+fn named(text: &str, origin: &str, provider: Arc<CryptoProvider>) -> Result<CaVerifier> {
     let certificates = CertificateDer::pem_slice_iter(text.as_bytes()).filter_map(Result::ok).collect();
-    let verifier = Named::new(certificates, provider)
+    let verifier = CaVerifier::new(certificates, provider)
         .map_err(|cause| Error::new(Kind::Internal, "TLS cannot be set up").cause(cause))?;
     verifier.ok_or_else(|| {
         Error::new(Kind::Config, format!("there is no certificate in {origin}"))

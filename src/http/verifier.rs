@@ -13,14 +13,14 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCer
 
 /// What rustls has no word for.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum CertificateFlaw {
     /// It is self-signed, and is not one of those that were named.
     SelfSigned,
     /// What the server signed does not fit its key, or the key is too weak to be used.
     Handshake,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for CertificateFlaw {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::SelfSigned => "the certificate is self-signed",
@@ -29,22 +29,22 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for CertificateFlaw {}
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
+impl From<CertificateFlaw> for Error {
+    fn from(refused: CertificateFlaw) -> Self {
         CertificateError::Other(OtherError(Arc::new(refused))).into()
     }
 }
 
 /// Believes what these certificates have signed, and these certificates themselves.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(super) struct CaVerifier {
     chain: Arc<WebPkiServerVerifier>,
     certificates: Vec<CertificateDer<'static>>,
 }
 
-impl Named {
+impl CaVerifier {
     /// `None` when no certificate can be read.
     pub(super) fn new(
         certificates: Vec<CertificateDer<'static>>,
@@ -61,7 +61,7 @@ impl Named {
     }
 }
 
-impl ServerCertVerifier for Named {
+impl ServerCertVerifier for CaVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -84,7 +84,11 @@ impl ServerCertVerifier for Named {
             return verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
                 .map(|()| ServerCertVerified::assertion());
         }
-        Err(if lacks_issuer_only(&error) && is_self_signed(certificate) { Refused::SelfSigned.into() } else { error })
+        Err(if lacks_issuer_only(&error) && is_self_signed(certificate) {
+            CertificateFlaw::SelfSigned.into()
+        } else {
+            error
+        })
     }
 
     fn verify_tls12_signature(
@@ -142,7 +146,7 @@ fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
 /// rustls says the same of a chain that does not hold and of a handshake that does not.
 fn of_handshake(error: Error) -> Error {
     match error {
-        Error::InvalidCertificate(CertificateError::BadSignature) => Refused::Handshake.into(),
+        Error::InvalidCertificate(CertificateError::BadSignature) => CertificateFlaw::Handshake.into(),
         other => other,
     }
 }
@@ -150,9 +154,9 @@ fn of_handshake(error: Error) -> Error {
 /// Believes every certificate. For a server on this machine only, by a flag; see
 /// [`Roots::Unchecked`](super::transport::Roots::Unchecked).
 #[derive(Debug)]
-pub(super) struct Unchecked(pub(super) Arc<CryptoProvider>);
+pub(super) struct NoVerifier(pub(super) Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Unchecked {
+impl ServerCertVerifier for NoVerifier {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

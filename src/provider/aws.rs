@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
-use super::cloud::{Cloud, Heading, Request, Said, Setting, Value, Wait, parse_place};
-use super::shape::{Characters, CredentialsFile, Field, Made, Shape, Syntax};
+use super::cloud::{Choices, Cloud, EngineRequest, Heading, Setting, Value, Wait, parse_place};
+use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 use crate::time::parse_duration;
 use crate::variables as var;
 
@@ -18,6 +18,10 @@ use crate::variables as var;
 pub static CLOUD: Cloud = Cloud {
     command: "aws",
     about: "Fetch AWS credentials and print them for the shell",
+    examples: [
+        "eval $(ci-creds aws --role deploy --ttl 1h || echo false)",
+        "credential_process = ci-creds aws --role deploy --format process",
+    ],
     role_variable: var::CI_CREDS_AWS_ROLE,
     mount_variable: var::CI_CREDS_AWS_MOUNT,
     settings: &[&VIA, &TTL, &ROLE_ARN, &SESSION_NAME, &REGION, &WAIT_READY, &KEEP_PROFILE],
@@ -26,32 +30,35 @@ pub static CLOUD: Cloud = Cloud {
     request,
 };
 
-const fn text(flag: &'static str, name: &'static str, help: &'static str) -> Setting {
-    Setting { flag, value: Value::Text(name), help, heading: Heading::Credential, variables: &[], in_file: true }
+const fn text(flag: &'static str, name: &'static str, help: &'static str, common: bool) -> Setting {
+    let value = Value::Text(name);
+    Setting { flag, value, help, heading: Heading::Credential, common, variables: &[], in_file: true }
 }
 
 const fn switch(flag: &'static str, help: &'static str, heading: Heading, in_file: bool) -> Setting {
-    Setting { flag, value: Value::Switch, help, heading, variables: &[], in_file }
+    Setting { flag, value: Value::Switch, help, heading, common: false, variables: &[], in_file }
 }
 
 static VIA: Setting = Setting {
     flag: "--via",
     value: Value::Choice("PATH", &[("sts", "Temporary credentials"), ("creds", "The role's own type: an IAM user")]),
-    help: "The engine's path: `sts` for temporary credentials, `creds` for an IAM user",
+    help: "The engine's path: sts for temporary credentials, creds for an IAM user [default: sts]",
     heading: Heading::Credential,
+    common: false,
     variables: &[],
     in_file: true,
 };
-static TTL: Setting = text("--ttl", "DURATION", "How long STS credentials shall live: seconds, or 20m, 1h");
-static ROLE_ARN: Setting = text("--role-arn", "ARN", "The role to assume, when the Vault role allows more than one");
-static SESSION_NAME: Setting = text("--session-name", "NAME", "The session's name in CloudTrail");
-static REGION: Setting = text("--region", "REGION", "Also export AWS_REGION and AWS_DEFAULT_REGION");
+static TTL: Setting = text("--ttl", "DURATION", "Lifetime of STS credentials, 15m at least: 20m, 1h, 1d", true);
+static ROLE_ARN: Setting =
+    text("--role-arn", "ARN", "The role to assume, when the Vault role allows more than one", false);
+static SESSION_NAME: Setting = text("--session-name", "NAME", "The session's name in CloudTrail", false);
+static REGION: Setting = text("--region", "REGION", "Also export AWS_REGION and AWS_DEFAULT_REGION", true);
 static WAIT_READY: Setting =
     switch("--wait-ready", "Wait until AWS knows the key of a new IAM user, 30 s at most", Heading::Credential, true);
 static KEEP_PROFILE: Setting =
     switch("--keep-profile", "Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are", Heading::Output, false);
 
-fn request(said: &Said<'_>) -> Result<Request> {
+fn request(said: &Choices<'_>) -> Result<EngineRequest> {
     let segment = parse_via((said.text)(&VIA)?)?;
     let region = (said.text)(&REGION)?;
     let mut companions = Vec::new();
@@ -77,11 +84,11 @@ fn request(said: &Said<'_>) -> Result<Request> {
         temporary: segment == "sts",
     };
     let wait = (said.is_on)(&WAIT_READY).then_some(Wait { region });
-    Ok(Request { mint, companions, wait })
+    Ok(EngineRequest { mint, companions, wait })
 }
 
 /// Which of the engine's two paths is read.
-fn parse_via(via: Option<Sourced<String>>) -> Result<&'static str> {
+fn parse_via(via: Option<WithOrigin<String>>) -> Result<&'static str> {
     match via {
         None => Ok("sts"),
         Some(text) if text.value == "sts" => Ok("sts"),
@@ -90,7 +97,7 @@ fn parse_via(via: Option<Sourced<String>>) -> Result<&'static str> {
     }
 }
 
-fn parse_name(text: Sourced<String>, others: &str, longest: usize, what: &str) -> Result<String> {
+fn parse_name(text: WithOrigin<String>, others: &str, longest: usize, what: &str) -> Result<String> {
     let sound = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
     if !text.value.is_empty() && text.value.len() <= longest && text.value.chars().all(sound) {
         return Ok(text.value);
@@ -116,7 +123,7 @@ pub static AWS: Shape = Shape {
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
     file: Some(FILE),
     // `vault-WHO-ROLE-TIME-…`, unless the engine's username_template says otherwise.
-    made: Made { what: "an IAM user", list: "aws iam list-users" },
+    made: CloudObject { what: "an IAM user", list: "aws iam list-users" },
 };
 
 static FIELDS: [Field; 4] = [
@@ -192,6 +199,7 @@ pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"
 /// What every SDK reads, and by which variables it finds it.
 pub(super) const FILE: CredentialsFile = CredentialsFile {
     name: "credentials",
+    below_home: ".aws/credentials",
     syntax: Syntax::Profiles,
     path_variable: "AWS_SHARED_CREDENTIALS_FILE",
     profile_variable: "AWS_PROFILE",

@@ -6,7 +6,7 @@
 use super::shape::Shape;
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
-use crate::origin::Sourced;
+use crate::origin::WithOrigin;
 
 /// A cloud.
 pub struct Cloud {
@@ -14,6 +14,8 @@ pub struct Cloud {
     pub command: &'static str,
     /// What the command is for, in the list of commands and at the head of its own help.
     pub about: &'static str,
+    /// What people use it for, in its help: a line that they can paste, each.
+    pub examples: [&'static str; 2],
     /// The variables that name the engine's role and its mount.
     pub role_variable: &'static str,
     /// See [`Cloud::role_variable`].
@@ -25,7 +27,7 @@ pub struct Cloud {
     /// The switch that leaves alone what [`Shape::profiles`] names.
     pub keep_profile: Option<&'static Setting>,
     /// The request, from what was said.
-    pub request: fn(&Said<'_>) -> Result<Request>,
+    pub request: fn(&Choices<'_>) -> Result<EngineRequest>,
 }
 
 /// One thing that a user may say of a credential: a flag and, under the same name, a key of the configuration file.
@@ -38,6 +40,8 @@ pub struct Setting {
     pub help: &'static str,
     /// Where it stands in the help.
     pub heading: Heading,
+    /// Whether it is of use to most, so that the short help shows it.
+    pub common: bool,
     /// Variables that say the same, the first that is set counts.
     pub variables: &'static [&'static str],
     /// Whether a configuration file may say it.
@@ -73,7 +77,7 @@ impl Setting {
 }
 
 /// What was said of one credential.
-pub struct Said<'a> {
+pub struct Choices<'a> {
     /// Where the engine is mounted.
     pub mount: &'a str,
     /// The engine's role.
@@ -81,13 +85,13 @@ pub struct Said<'a> {
     /// Whether the output sets variables, so that there must be a value for each.
     pub sets_variables: bool,
     /// The text of a setting, from the first layer that has one.
-    pub text: &'a dyn Fn(&'static Setting) -> Result<Option<Sourced<String>>>,
+    pub text: &'a dyn Fn(&'static Setting) -> Result<Option<WithOrigin<String>>>,
     /// Whether a switch is on.
     pub is_on: &'a dyn Fn(&'static Setting) -> bool,
 }
 
 /// What follows for the run.
-pub struct Request {
+pub struct EngineRequest {
     /// The read, or write, that makes the credential.
     pub mint: Mint,
     /// Variables to export beside it.
@@ -99,7 +103,7 @@ pub struct Request {
 /// A wish to wait until the cloud knows a new key.
 pub struct Wait {
     /// The region that a flag or a file names.
-    pub region: Option<Sourced<String>>,
+    pub region: Option<WithOrigin<String>>,
 }
 
 impl Cloud {
@@ -115,7 +119,7 @@ impl Cloud {
 ///
 /// # Errors
 /// [`Kind::Usage`].
-pub fn parse_place(place: &Sourced<String>, what: &str) -> Result<String> {
+pub(crate) fn parse_place(place: &WithOrigin<String>, what: &str) -> Result<String> {
     let text = place.value.trim();
     if !text.is_empty()
         && text.len() <= 64
@@ -123,6 +127,7 @@ pub fn parse_place(place: &Sourced<String>, what: &str) -> Result<String> {
     {
         return Ok(text.to_owned());
     }
-    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not one", place.origin))
-        .hint("lower-case letters, digits and hyphens: eu-central-1, ch-gva-2"))
+    let example = if what == "zone" { "ch-gva-2" } else { "eu-central-1" };
+    Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not the name of one", place.origin))
+        .hint(format!("a {what} is lower-case letters, digits and hyphens, such as {example}")))
 }

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use super::aws;
-use super::cloud::{Cloud, Heading, Request, Said, Setting, Value, parse_place};
-use super::shape::{Characters, CredentialsFile, Field, Made, Shape, Syntax};
+use super::cloud::{Choices, Cloud, EngineRequest, Heading, Setting, Value, parse_place};
+use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::variables as var;
@@ -15,6 +15,10 @@ use crate::variables as var;
 pub static CLOUD: Cloud = Cloud {
     command: "exoscale",
     about: "Fetch an Exoscale API key and print it for the shell",
+    examples: [
+        "eval $(ci-creds exoscale --role deploy || echo false)",
+        "eval $(ci-creds exoscale --role deploy --sos --zone ch-gva-2 || echo false)",
+    ],
     role_variable: var::CI_CREDS_EXOSCALE_ROLE,
     mount_variable: var::CI_CREDS_EXOSCALE_MOUNT,
     settings: &[&ZONE, &STORAGE],
@@ -31,8 +35,9 @@ const fn zone(variables: &'static [&'static str]) -> Setting {
     Setting {
         flag: "--zone",
         value: Value::Text("ZONE"),
-        help: "Also export EXOSCALE_ZONE; with --sos, the zone of the storage",
+        help: "Also export EXOSCALE_ZONE; with --sos, the storage's zone",
         heading: Heading::Credential,
+        common: true,
         variables,
         in_file: true,
     }
@@ -41,13 +46,14 @@ const fn zone(variables: &'static [&'static str]) -> Setting {
 static STORAGE: Setting = Setting {
     flag: "--sos",
     value: Value::Switch,
-    help: "For the object storage by AWS tools: the key as AWS_ACCESS_KEY_ID, and the zone's S3 endpoint",
+    help: "For the object storage: export the key for AWS tools",
     heading: Heading::Credential,
+    common: true,
     variables: &[],
     in_file: false,
 };
 
-fn request(said: &Said<'_>) -> Result<Request> {
+fn request(said: &Choices<'_>) -> Result<EngineRequest> {
     let storage_wanted = (said.is_on)(&STORAGE);
     let zone = (said.text)(if storage_wanted { &STORAGE_ZONE } else { &ZONE })?;
     let companions = match zone.map(|zone| parse_place(&zone, "zone")).transpose()? {
@@ -56,13 +62,13 @@ fn request(said: &Said<'_>) -> Result<Request> {
         None if storage_wanted && said.sets_variables => {
             return Err(Error::new(
                 Kind::Config,
-                "no zone of the object storage: --zone, EXOSCALE_ZONE and the configuration file name none",
+                "the zone of the object storage is not set (--zone, EXOSCALE_ZONE, or zone in the configuration file)",
             )
             .hint("ci-creds exoscale --sos --zone ch-gva-2, or set EXOSCALE_ZONE"));
         }
         None => Vec::new(),
     };
-    Ok(Request { mint: mint(said.mount, said.role), companions, wait: None })
+    Ok(EngineRequest { mint: mint(said.mount, said.role), companions, wait: None })
 }
 
 /// Its key. exo prefers `EXOSCALE_API_KEY` to `EXOSCALE_KEY`, the Terraform provider the other way round: with
@@ -90,6 +96,7 @@ pub static EXOSCALE: Shape = Shape {
     profiles: &[],
     file: Some(CredentialsFile {
         name: "exoscale.toml",
+        below_home: ".config/exoscale/exoscale.toml",
         syntax: Syntax::Accounts,
         path_variable: "EXOSCALE_CONFIG",
         profile_variable: "EXOSCALE_ACCOUNT",
@@ -124,7 +131,7 @@ static SOS_FIELDS: [Field; 3] = [
 ];
 
 /// `vault-[PREFIX-]ROLE-WHO-TIME`, where WHO is the display name of the Vault token.
-const MADE: Made = Made { what: "an API key", list: "exo iam api-key list" };
+const MADE: CloudObject = CloudObject { what: "an API key", list: "exo iam api-key list" };
 
 const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
     Field {

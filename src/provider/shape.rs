@@ -38,12 +38,12 @@ pub struct Shape {
     /// Where its tools find a credential that is not in variables, if they look anywhere else.
     pub file: Option<CredentialsFile>,
     /// What the engine makes in the cloud.
-    pub made: Made,
+    pub made: CloudObject,
 }
 
 /// What an engine makes in the cloud, and how to find it there when no lease tells of it.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct CloudObject {
     /// What it is, with its article.
     pub what: &'static str,
     /// The command of the cloud that lists them. Both engines name theirs `vault-…`, with the role in it.
@@ -55,6 +55,8 @@ pub struct Made {
 pub struct CredentialsFile {
     /// What it is usually called.
     pub name: &'static str,
+    /// Where the tools look below the home directory, when no variable names another file.
+    pub below_home: &'static str,
     /// How it is written.
     pub syntax: Syntax,
     /// The variable that names it.
@@ -140,7 +142,7 @@ impl Characters {
 
 /// What the engine's answer says beside the fields.
 #[derive(Debug)]
-pub struct Parsed {
+pub struct EngineData {
     /// The values, checked.
     pub values: Vec<(Field, Secret)>,
     /// The life that `data` itself names, in seconds.
@@ -172,7 +174,7 @@ impl Shape {
     ///
     /// # Errors
     /// [`Kind::Data`] naming the field and the place, never the value.
-    pub fn parse_data(&self, path: &str, data: &mut Vec<(String, Datum)>) -> Result<Parsed> {
+    pub fn parse_data(&self, path: &str, data: &mut Vec<(String, Datum)>) -> Result<EngineData> {
         let mut values = Vec::with_capacity(self.fields.len());
         for field in self.fields.iter() {
             match take_text(path, field, data)? {
@@ -188,7 +190,7 @@ impl Shape {
             Datum::Number(seconds) if key == "ttl" => Some(*seconds),
             _ => None,
         });
-        Ok(Parsed { values, seconds })
+        Ok(EngineData { values, seconds })
     }
 }
 

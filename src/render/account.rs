@@ -120,6 +120,15 @@ fn find_account<'t, 'a>(root: &'t DeTable<'a>, account: &str) -> Result<Option<&
     Ok(found)
 }
 
+/// The accounts of the file.
+pub(super) fn names(text: &str) -> Vec<String> {
+    let Ok(root) = parse(text) else { return Vec::new() };
+    let accounts = member(&root, ACCOUNTS).ok().flatten().and_then(|found| found.content.as_array());
+    let tables = accounts.into_iter().flatten().filter_map(|one| one.get_ref().as_table());
+    let name = |table| Some(member(table, "name").ok()??.content.as_str()?.to_owned());
+    tables.filter_map(name).collect()
+}
+
 /// Every change is a place in the old text and what comes there, from the first to the last.
 fn edit_account(
     new: &mut String,

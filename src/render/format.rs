@@ -34,6 +34,8 @@ pub struct FormatFacts {
     pub evaluated: bool,
     /// Whether it sets variables, the companions of the credential among them.
     pub sets_variables: bool,
+    /// How people use it, with `{}` in the place of the call.
+    pub usage: &'static str,
     /// Where the text would be told, were the caller's commands traced.
     pub traced: Trace,
 }
@@ -63,6 +65,7 @@ impl Format {
             help: "",
             evaluated: false,
             sets_variables: true,
+            usage: "eval $({})",
             traced: Trace::Nothing,
         };
         match self {
@@ -75,12 +78,14 @@ impl Format {
                 ..data
             },
             Self::Fish => {
-                FormatFacts { name: "fish", help: "fish", evaluated: true, traced: Trace::UnlessSourced, ..data }
+                let usage = "eval ({})";
+                FormatFacts { name: "fish", help: "fish", evaluated: true, usage, traced: Trace::UnlessSourced, ..data }
             }
             Self::Powershell => FormatFacts {
                 name: "powershell",
                 help: "PowerShell",
                 evaluated: true,
+                usage: "{} | Out-String | Invoke-Expression",
                 traced: Trace::Everything,
                 ..data
             },
@@ -88,22 +93,26 @@ impl Format {
                 name: "json",
                 help: "One JSON object with everything that is known",
                 sets_variables: false,
+                usage: "credential=$({})",
                 ..data
             },
             Self::Dotenv => FormatFacts {
                 name: "dotenv",
                 alias: Some("env-no-export"),
                 help: "KEY=VALUE lines without quotes",
+                usage: "{} > .env",
                 ..data
             },
             Self::Process => FormatFacts {
                 name: "process",
                 help: "The JSON of the AWS SDKs' credential_process",
                 sets_variables: false,
+                usage: "credential_process = {}",
                 ..data
             },
             Self::Github => {
-                FormatFacts { name: "github", help: "Variables for the later steps of a GitHub Actions job", ..data }
+                let (name, usage) = ("github", "{} >> \"$GITHUB_ENV\"");
+                FormatFacts { name, help: "Variables for the later steps of a GitHub Actions job", usage, ..data }
             }
             Self::File => FormatFacts {
                 name: "file",

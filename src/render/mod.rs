@@ -29,7 +29,7 @@ use crate::time::render_time;
 use format::Format;
 use pairs::Pairs;
 
-pub use summary::summary;
+pub(crate) use summary::{receipt, summary};
 
 /// The text that hands the credential over. `delimiter` is a word that nobody could know before, for the formats that
 /// need one.
@@ -62,13 +62,13 @@ pub fn masks(credential: &Credential) -> Secret {
 ///
 /// # Errors
 /// [`Kind::Usage`] when the SDKs cannot take this shape's credential.
-pub fn container_document(credential: &Credential) -> Result<Secret> {
+pub(crate) fn container_document(credential: &Credential) -> Result<Secret> {
     container::document(credential)
 }
 
 /// What that endpoint answers in place of it: `text` is printed by the tools.
 #[must_use]
-pub fn container_failure(text: &str) -> String {
+pub(crate) fn container_failure(text: &str) -> String {
     container::failure(text)
 }
 
@@ -78,7 +78,7 @@ pub const PROFILE: &str = "ci-creds";
 /// Whether every reader of credentials files takes this for a name, and for the same one. The set is that of the SDK for
 /// Rust, the strictest: it passes over a profile with a blank in its name.
 #[must_use]
-pub fn is_profile(name: &str) -> bool {
+pub(crate) fn is_profile(name: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@+%".contains(&byte);
     (1..=128).contains(&name.len()) && name.bytes().all(sound) && name != "DEFAULT"
 }
@@ -130,22 +130,34 @@ pub fn check(shape: &Shape, file: &CredentialsFile, text: &str, profile: &str, r
     edit_pairs(file.syntax, String::new(), text, profile, replace, &pairs).map(drop)
 }
 
+/// The profiles or accounts in a credentials file, or in AWS's config file, as far as `--profile` takes their names. None
+/// where the file cannot be parsed.
+#[must_use]
+pub fn profiles(syntax: Syntax, text: &str) -> Vec<String> {
+    let mut names = match syntax {
+        Syntax::Profiles => profile::names(text),
+        Syntax::Accounts => account::names(text),
+    };
+    names.retain(|name| is_profile(name));
+    names
+}
+
 /// What in an AWS config file makes the SDKs pass over the keys of this profile, and in which line.
 #[must_use]
-pub fn find_rival(config: &str, profile: &str) -> Option<String> {
+pub(crate) fn find_rival(config: &str, profile: &str) -> Option<String> {
     profile::find_rival(config, profile)
 }
 
 /// What in one of AWS's two files gives the SDKs another credential than a container's endpoint when they use this
 /// profile, and in which line.
 #[must_use]
-pub fn find_source(text: &str, profile: &str) -> Option<String> {
+pub(crate) fn find_source(text: &str, profile: &str) -> Option<String> {
     profile::find_source(text, profile)
 }
 
 /// The region of this profile in an AWS config file.
 #[must_use]
-pub fn find_region(config: &str, profile: &str) -> Option<String> {
+pub(crate) fn find_region(config: &str, profile: &str) -> Option<String> {
     profile::find_region(config, profile)
 }
 
@@ -177,7 +189,7 @@ fn pairs<'a>(credential: &'a Credential, syntax: Syntax, end: Option<&'a str>) -
 /// The POSIX shell exports by which the cloud's tools find the profile in the file at `path`, which is
 /// [plain](is_plain). They hold no secret.
 #[must_use]
-pub fn pointers(credential: &Credential, file: &CredentialsFile, path: &Path, profile: &str) -> String {
+pub(crate) fn pointers(credential: &Credential, file: &CredentialsFile, path: &Path, profile: &str) -> String {
     shell::pointers(credential, file, path, profile)
 }
 
@@ -204,7 +216,7 @@ pub fn failure(format: Format, shape: Option<&Shape>, keep_profile: bool, kind: 
 /// For a caller that traces its commands: the line for stdout that sources the private file at `path`; `None`
 /// when the format knows no such way.
 #[must_use]
-pub fn source_line(format: Format, path: &Path) -> Option<String> {
+pub(crate) fn source_line(format: Format, path: &Path) -> Option<String> {
     match format {
         Format::Shell => Some(shell::source_line(path)),
         Format::Fish => Some(fish::source_line(path)),
@@ -217,7 +229,7 @@ pub fn source_line(format: Format, path: &Path) -> Option<String> {
 /// # Panics
 /// Never: formats without [`source_line`] get their plain text.
 #[must_use]
-pub fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret {
+pub(crate) fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret {
     match format {
         Format::Fish => fish::untraced(path, exports),
         _ => shell::untraced(path, exports),
@@ -226,7 +238,7 @@ pub fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret {
 
 /// Characters that no shell acts on, quoted or not: what a path must be made of to stand in an unquoted eval.
 #[must_use]
-pub fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+/=.:@%,-".contains(&byte))
 }
 

@@ -65,18 +65,29 @@ pub(super) fn find_region(config: &str, profile: &str) -> Option<String> {
 /// The entries of a profile in a config file: `[default]` and `[profile NAME]`. With `bare`, also in a credentials file:
 /// `[NAME]`.
 fn entries_of<'a>(outline: &'a Outline<'a>, profile: &str, bare: bool) -> impl Iterator<Item = &'a Entry<'a>> {
-    // botocore takes `[profile "ci"]` and any blanks between the words.
-    let is_of_it =
-        move |section: &str| match section.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])) {
-            Some(rest) => rest.trim().trim_matches(['"', '\'']) == profile,
-            None => (bare || profile == "default") && section.trim() == profile,
-        };
+    let is_of_it = move |section: &str| match named_in_config(section) {
+        Some(name) => name == profile,
+        None => (bare || profile == "default") && section.trim() == profile,
+    };
     let is_of_it = move |entry: &&Entry<'_>| is_of_it(outline.sections[entry.section].name);
     outline.entries.iter().filter(move |entry| outline.is_default(entry) || is_of_it(entry))
 }
 
 fn describe(entry: &Entry<'_>) -> String {
     format!("{} in line {}", entry.key, entry.line + 1)
+}
+
+/// The name of a profile in the config file. botocore takes `[profile "ci"]` and any blanks between the words.
+fn named_in_config(section: &str) -> Option<&str> {
+    let rest = section.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t']))?;
+    Some(rest.trim().trim_matches(['"', '\'']))
+}
+
+/// The profiles of either file. The config file has other sections too, which are no profiles: `[sso-session x]`. They
+/// have a blank in their names, so no flag takes them.
+pub(super) fn names(text: &str) -> Vec<String> {
+    let Ok(outline) = Outline::parse(text) else { return Vec::new() };
+    outline.sections.iter().map(|section| named_in_config(section.name).unwrap_or(section.name).to_owned()).collect()
 }
 
 /// The profile as it stands alone.

@@ -14,14 +14,14 @@ use crate::config::Leash;
 use crate::credential::{Credential, Life};
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::time::{MARGIN, end_of, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 use crate::vault::wire::Envelope;
 
-use term::{Fate, Goal, Term};
+use term::{Goal, Term, TermLimit};
 
 /// So long one renewal may take.
 const REQUEST: Duration = Duration::from_secs(20);
@@ -61,7 +61,7 @@ enum What {
 }
 
 /// What one renewal came to.
-enum Renewed {
+enum RenewalAnswer {
     /// It lives until then, and whether Vault says that it gives no more.
     Until(Timestamp, Timestamp, bool),
     /// Vault does not renew it.
@@ -76,7 +76,7 @@ impl<'a> Renewal<'a> {
         vault: &'a Vault<'a>,
         session: &Session,
         credentials: &[Credential],
-        want: Option<&Sourced<Duration>>,
+        want: Option<&WithOrigin<Duration>>,
         verbose: bool,
         host: &'a Host,
     ) -> Self {
@@ -159,9 +159,9 @@ impl<'a> Renewal<'a> {
         let (now, jitter) = (self.host.now(), fastrand::f64());
         let term = &mut self.held[index].term;
         match renewed {
-            Renewed::Until(sent, end, capped) => term.renew(sent, end, capped, jitter),
-            Renewed::Refused(because) => term.refuse(because),
-            Renewed::Failed(error) => {
+            RenewalAnswer::Until(sent, end, capped) => term.renew(sent, end, capped, jitter),
+            RenewalAnswer::Refused(because) => term.refuse(because),
+            RenewalAnswer::Failed(error) => {
                 term.fail(now, jitter);
                 if self.verbose {
                     let name = self.held[index].what.name();
@@ -182,7 +182,7 @@ impl<'a> Renewal<'a> {
                 let term = &mut self.held[index].term;
                 let left = Duration::try_from(term.end.duration_since(now)).unwrap_or_default();
                 match &term.fate {
-                    Some(Fate::Refused(because)) => format!("Vault does not renew its token ({because})"),
+                    Some(TermLimit::Refused(because)) => format!("Vault does not renew its token ({because})"),
                     None if term.due.is_some() && left > leash.length + A_MOMENT && term.end != end => {
                         *term = Term::new(Goal::For(left), term.end, now, fastrand::f64());
                         "its token is periodic, and Vault renews it for its period alone".to_owned()
@@ -205,10 +205,10 @@ impl<'a> Renewal<'a> {
     fn tell_what_was_given(&mut self, index: usize) {
         let Held { what, term } = &mut self.held[index];
         let (name, end) = (what.name(), render_time(term.end));
-        if self.demanded && term.fate == Some(Fate::Capped) {
+        if self.demanded && term.fate == Some(TermLimit::Capped) {
             term.told = true;
             self.say(&format!("warning: {name} expires at {end}, before --ttl is over; {MAX_TTL}"));
-        } else if self.verbose && matches!(term.fate, Some(Fate::Capped | Fate::Reached)) {
+        } else if self.verbose && matches!(term.fate, Some(TermLimit::Capped | TermLimit::Reached)) {
             self.say(&format!("renewed: {name}, until {end}"));
         }
     }
@@ -221,14 +221,14 @@ impl<'a> Renewal<'a> {
         }
         term.told = true;
         let why = match (&term.fate, &*what) {
-            (Some(Fate::Reached), _) => "that is as long as it was asked to last: --ttl asks for more".to_owned(),
-            (Some(Fate::Fixed), What::Login) => "nobody can renew that token".to_owned(),
-            (Some(Fate::Fixed), _) => "nobody can renew it: --ttl asks for a longer one".to_owned(),
-            (Some(Fate::Capped), What::Login) => {
+            (Some(TermLimit::Reached), _) => "that is as long as it was asked to last: --ttl asks for more".to_owned(),
+            (Some(TermLimit::Fixed), What::Login) => "nobody can renew that token".to_owned(),
+            (Some(TermLimit::Fixed), _) => "nobody can renew it: --ttl asks for a longer one".to_owned(),
+            (Some(TermLimit::Capped), What::Login) => {
                 "raise token_max_ttl or token_explicit_max_ttl of the login's role".to_owned()
             }
-            (Some(Fate::Capped), _) => MAX_TTL.to_owned(),
-            (Some(Fate::Refused(because)), _) => format!("Vault does not renew it ({because})"),
+            (Some(TermLimit::Capped), _) => MAX_TTL.to_owned(),
+            (Some(TermLimit::Refused(because)), _) => format!("Vault does not renew it ({because})"),
             (None, _) => "Vault does not answer its renewal, which is sent again".to_owned(),
         };
         let text = format!("{} expires at {}, and the command still runs; {why}", what.name(), render_time(term.end));
@@ -297,17 +297,17 @@ fn why_none(session: &Session) -> &'static str {
     }
 }
 
-fn read_answer(exchange: Exchange, seconds: impl Fn(&Envelope) -> u64) -> Renewed {
+fn read_answer(exchange: Exchange, seconds: impl Fn(&Envelope) -> u64) -> RenewalAnswer {
     match exchange.outcome {
         Outcome::Done(envelope) => {
             let capped = envelope.warnings.iter().any(|text| text.contains(CAPPED));
             // Zero is less than a second: it has all but ended.
             let end = end_of(exchange.sent, seconds(&envelope)).unwrap_or(exchange.sent);
-            Renewed::Until(exchange.sent, end, capped)
+            RenewalAnswer::Until(exchange.sent, end, capped)
         }
-        Outcome::Refused(refusal) => Renewed::Refused(refusal.because()),
+        Outcome::Refused(refusal) => RenewalAnswer::Refused(refusal.because()),
         Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
-            Renewed::Failed(error)
+            RenewalAnswer::Failed(error)
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) enum Goal {
 
 /// Why it ends, once no renewal changes that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum TermLimit {
     /// Nobody can renew it.
     Fixed,
     /// As long as it was to live.
@@ -37,7 +37,7 @@ pub(super) struct Term {
     /// When its last life began.
     pub(super) renewed: Timestamp,
     failures: u32,
-    pub(super) fate: Option<Fate>,
+    pub(super) fate: Option<TermLimit>,
     pub(super) due: Option<Timestamp>,
     pub(super) told: bool,
 }
@@ -64,7 +64,7 @@ impl Term {
     /// One that nobody can renew.
     pub(super) fn fixed(end: Timestamp, now: Timestamp) -> Self {
         let goal = Goal::Until(end);
-        Self { goal, end, renewed: now, failures: 0, fate: Some(Fate::Fixed), due: None, told: false }
+        Self { goal, end, renewed: now, failures: 0, fate: Some(TermLimit::Fixed), due: None, told: false }
     }
 
     /// What the next renewal asks for, in whole seconds and at least one.
@@ -91,7 +91,7 @@ impl Term {
         let stuck = moved * 2 < passed && at_its_max;
         (self.end, self.renewed, self.failures) = (end, sent, 0);
         if stuck || (capped && at_its_max) {
-            (self.fate, self.due) = (Some(Fate::Capped), None);
+            (self.fate, self.due) = (Some(TermLimit::Capped), None);
         } else {
             self.settle(sent, jitter);
         }
@@ -99,7 +99,7 @@ impl Term {
 
     /// Vault refused. It lives on until its end.
     pub(super) fn refuse(&mut self, because: String) {
-        (self.fate, self.due) = (Some(Fate::Refused(because)), None);
+        (self.fate, self.due) = (Some(TermLimit::Refused(because)), None);
     }
 
     /// Nobody knows what became of a renewal, or Vault was not reached.
@@ -121,7 +121,7 @@ impl Term {
         let left = self.end.duration_since(now);
         let pause = match self.goal {
             Goal::Until(goal) if self.end >= goal.saturating_sub(A_MOMENT).unwrap_or(Timestamp::MIN) => {
-                (self.fate, self.due) = (Some(Fate::Reached), None);
+                (self.fate, self.due) = (Some(TermLimit::Reached), None);
                 return;
             }
             Goal::Until(_) | Goal::For(_) => Duration::try_from(left).unwrap_or_default().mul_f64(2.0 / 3.0),
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!((due(&term), term.increment(at(1800))), (Some(1800), seconds(1800)));
         // It lives as long as it shall: nothing more is asked.
         term.renew(at(1800), at(3599), false, 0.0);
-        assert_eq!((due(&term), term.fate), (None, Some(Fate::Reached)));
+        assert_eq!((due(&term), term.fate), (None, Some(TermLimit::Reached)));
     }
 
     #[test]
@@ -170,21 +170,21 @@ mod tests {
             assert_eq!(term.fate, fate, "{now}");
         }
         term.renew(at(18), at(20), false, 0.0);
-        assert_eq!((due(&term), &term.fate, term.warn_at()), (None, &Some(Fate::Capped), Some(at(-40))));
+        assert_eq!((due(&term), &term.fate, term.warn_at()), (None, &Some(TermLimit::Capped), Some(at(-40))));
     }
 
     #[test]
     fn a_life_of_two_seconds_is_at_its_max_when_one_is_left() {
         let mut term = Term::new(Goal::For(seconds(2)), at(2), at(0), 0.0);
         term.renew(at(4), at(5), true, 0.0);
-        assert_eq!(term.fate, Some(Fate::Capped));
+        assert_eq!(term.fate, Some(TermLimit::Capped));
     }
 
     #[test]
     fn what_vault_says_it_caps_is_not_asked_for_again() {
         let mut term = Term::new(Goal::Until(at(7200)), at(900), at(0), 0.0);
         term.renew(at(1), at(1798), true, 0.0);
-        assert_eq!((due(&term), &term.fate), (None, &Some(Fate::Capped)));
+        assert_eq!((due(&term), &term.fate), (None, &Some(TermLimit::Capped)));
         // A third of a life of half an hour.
         assert_eq!(term.warn_at(), Some(at(1798 - 599)));
         term.told = true;
@@ -200,7 +200,7 @@ mod tests {
         term.renew(at(200), at(450), false, 0.0);
         assert_eq!((due(&term), &term.fate), (Some(300), &None));
         term.renew(at(300), at(450), false, 0.0);
-        assert_eq!((due(&term), &term.fate), (None, &Some(Fate::Capped)));
+        assert_eq!((due(&term), &term.fate), (None, &Some(TermLimit::Capped)));
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl<'a> Current<'a> {
     }
 
     pub(super) fn note_failure(&self, path: &str, error: &Error) {
-        let hint = error.advice().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let hint = error.change().map(|hint| format!("; {hint}")).unwrap_or_default();
         *self.failure.borrow_mut() = printable(&format!("no new credential of {path}: {}{hint}", error.message()));
     }
 

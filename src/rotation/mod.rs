@@ -154,7 +154,7 @@ impl<'a> Rotation<'a> {
         };
         // Whatever else it left ends with our own token, at the end.
         if !holdings.session.own {
-            lease::give_back(self.vault, holdings.session, &failure.leftover, &self.plan.mint.path).await?;
+            lease::revoke(self.vault, holdings.session, &failure.leftover, &self.plan.mint.path).await?;
         }
         Err(failure.error)
     }

@@ -6,7 +6,7 @@ use crate::cache::LoginEnd;
 use crate::custody::{Custody, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::identity::{Login, Spent};
+use crate::identity::{Login, Spend};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
@@ -25,7 +25,7 @@ pub(super) async fn log_in(
             format!("Vault refused the {} before; it is not sent again until {}", login.describe(), render_time(until));
         return Err(explain(Error::new(Kind::Denied, text), login, (cached, lost), custody, host));
     }
-    let auth::Failed { error, spent } = match custody.race(auth::login(vault, login)).await? {
+    let auth::LoginFailure { error, spent } = match custody.race(auth::login(vault, login)).await? {
         Ok(session) => return Ok(session),
         Err(failed) => failed,
     };
@@ -67,9 +67,9 @@ fn explain(error: Error, login: &Login, (cached, lost): (bool, bool), custody: &
 
 /// Keeps what a single-use secret bought. Any other login is made anew: its token would be older than the
 /// credential, and end it early.
-pub(super) fn keep(spent: Spent, session: &Session, custody: &Custody<'_>, host: &Host) -> bool {
+pub(super) fn keep(spent: Spend, session: &Session, custody: &Custody<'_>, host: &Host) -> bool {
     let keep = |Writer { cache, lock }: Writer<'_>| cache.keep_login(lock, session, host);
-    spent != Spent::Nothing && custody.writer().is_some_and(keep)
+    spent != Spend::Nothing && custody.writer().is_some_and(keep)
 }
 
 fn kept_in_vain(error: Error) -> Error {

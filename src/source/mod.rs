@@ -10,12 +10,12 @@ use crate::custody::Custody;
 use crate::error::Result;
 use crate::identity::Login;
 
-pub(crate) use vault::Server;
+pub(crate) use vault::VaultSource;
 
 /// A source of credentials.
 pub(crate) enum Source<'a> {
     /// An engine of a Vault, by a login there.
-    Vault(Server<'a>),
+    Vault(VaultSource<'a>),
 }
 
 impl Source<'_> {

@@ -10,17 +10,17 @@ use crate::custody::{Custody, Debt, Writer, interruption, leaked};
 use crate::engine::{self, Failure};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::identity::{Login, Spent};
+use crate::identity::{Login, Spend};
 use crate::lease::{self, Leftover};
 use crate::vault::client::Vault;
 
 /// A Vault that is asked, and the process that asks.
-pub(crate) struct Server<'a> {
+pub(crate) struct VaultSource<'a> {
     pub(crate) vault: &'a Vault<'a>,
     pub(crate) host: &'a Host,
 }
 
-impl Server<'_> {
+impl VaultSource<'_> {
     /// Logs in and asks the engine. After an unclear answer, what it may have made is taken back, and one more login
     /// and read follow where the identity is good for it.
     pub(super) async fn obtain(&self, plan: &mut Plan, custody: &mut Custody<'_>) -> Result<(Credential, Session)> {
@@ -172,7 +172,7 @@ impl Server<'_> {
 ///
 /// # Errors
 /// That read's own where it is the last one; that something may be left.
-async fn recover(failure: Failure, spent: Spent, common: bool, again: bool, custody: &mut Custody<'_>) -> Result<()> {
+async fn recover(failure: Failure, spent: Spend, common: bool, again: bool, custody: &mut Custody<'_>) -> Result<()> {
     let Failure { error, leftover, transient, stray, .. } = failure;
     custody.note_stray(stray);
     // Nothing was made, and the next call may fare better: the secret that bought the login is gone.
@@ -182,7 +182,7 @@ async fn recover(failure: Failure, spent: Spent, common: bool, again: bool, cust
         return Err(custody.tell_of_the_login(error));
     }
     custody.note_leftover(leftover);
-    let end = custody.give_back().await;
+    let end = custody.revoke().await;
     let error = custody.or_signal(error);
     match end {
         Ok(()) if transient && again && custody.signal().is_none() => Ok(()),

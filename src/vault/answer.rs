@@ -6,28 +6,32 @@ use super::outcome::{Outcome, Patience};
 use super::step::Step;
 use super::wire::{self, Envelope};
 use crate::error::{Error, Kind};
-use crate::http::{Broken, Reply, Stage};
+use crate::http::{Reply, Stage, TransportError};
 
 /// Reads what came back, or did not. `secrets` are those of the run, which no message repeats.
 #[must_use]
 pub(super) fn classify(
     step: Step,
-    result: Result<Reply, Broken>,
+    result: Result<Reply, TransportError>,
     host: &str,
     path: &str,
     secrets: &Secrets,
 ) -> Outcome {
     let reply = match result.map_err(|broken| withhold(broken, host, secrets)) {
         Ok(reply) => reply,
-        Err(Broken { stage: Stage::NotSent, error }) => return Outcome::not_processed(error, None, Patience::Counted),
-        Err(Broken { stage: Stage::Leaderless, error }) => return Outcome::not_processed(error, None, Patience::Run),
-        Err(Broken { stage: Stage::Sent, error }) => {
+        Err(TransportError { stage: Stage::NotSent, error }) => {
+            return Outcome::not_processed(error, None, Patience::Counted);
+        }
+        Err(TransportError { stage: Stage::Leaderless, error }) => {
+            return Outcome::not_processed(error, None, Patience::Run);
+        }
+        Err(TransportError { stage: Stage::Sent, error }) => {
             // An answer that cannot be used is one all the same: Vault had done its work.
             let answered = error.kind() == Kind::Protocol;
             return Outcome::Ambiguous { error, transient: !answered, cut_off: !answered };
         }
-        Err(Broken { stage: Stage::Astray, error }) => return Outcome::foreign(step, error),
-        Err(Broken { stage: Stage::Last | Stage::Barred, error }) => return Outcome::Final(error),
+        Err(TransportError { stage: Stage::Astray, error }) => return Outcome::foreign(step, error),
+        Err(TransportError { stage: Stage::Last | Stage::Barred, error }) => return Outcome::Final(error),
     };
     match reply.status {
         200..=299 => classify_success(step, &reply, host, path, secrets),
@@ -36,12 +40,12 @@ pub(super) fn classify(
 }
 
 /// Security: a redirect and a certificate name places, and both are the server's words.
-fn withhold(broken: Broken, host: &str, secrets: &Secrets) -> Broken {
+fn withhold(broken: TransportError, host: &str, secrets: &Secrets) -> TransportError {
     if broken.error.kind() != Kind::Protocol || !secrets.stand_in(&broken.error.render(true)) {
         return broken;
     }
     let error = Error::new(Kind::Protocol, format!("the answer of {host} cannot be used; {WITHHELD}"));
-    Broken { error, ..broken }
+    TransportError { error, ..broken }
 }
 
 fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
@@ -56,7 +60,7 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
             .hint("is a proxy or a login page in between? curl the address from this runner");
         return Outcome::unusable(error);
     };
-    if envelope.wrap_info.is_some() {
+    if envelope.wrap_info.is_some() && step != Step::LookupNamespace {
         let error = Error::new(Kind::Data, format!("the answer of {path} is wrapped, which was not asked for"))
             .hint("does a proxy add X-Vault-Wrap-TTL? does the policy demand a wrapped answer (min_wrapping_ttl)?");
         return Outcome::unusable(error);
@@ -149,8 +153,20 @@ mod tests {
                 failed("1 error occurred:\\n\\t* Exoscale secret engine not configured\\nhint: x"),
                 ("refused", None),
             ),
+            (
+                500,
+                JSON,
+                failed("1 error occurred:\\n\\t* error converting input soon for field \\\"ttl\\\": x\\n\\n"),
+                ("refused", None),
+            ),
             (500, JSON, failed("failed to create key: zone not configured"), ("ambiguous", Some(Kind::Unavailable))),
             (500, JSON, failed("missing role_id in x"), ("ambiguous", Some(Kind::Unavailable))),
+            (
+                500,
+                JSON,
+                failed("local node not active but active cluster node not found"),
+                ("not processed", Some(Kind::Unavailable)),
+            ),
             (501, JSON, failed(""), ("final", Some(Kind::Unavailable))),
             (502, JSON, failed("Throttling"), ("ambiguous", Some(Kind::Unavailable))),
             (502, "text/html", "<html>".into(), ("cut off", Some(Kind::Unavailable))),
@@ -225,7 +241,7 @@ mod tests {
 
         for (kind, withheld) in [(Kind::Protocol, true), (Kind::Unavailable, false)] {
             let error = Error::new(kind, "x wants to send us to y").hint("--redirect-host h-v-s-s-e-c-r-e-t");
-            let broken = Broken { stage: Stage::Last, error };
+            let broken = TransportError { stage: Stage::Last, error };
             let Outcome::Final(error) = classify(Step::Mint, Err(broken), "vault", "aws/sts/x", &secrets) else {
                 panic!("not final")
             };
@@ -250,7 +266,7 @@ mod tests {
     #[test]
     fn an_exchange_without_an_answer_is_told_by_what_had_left() {
         let of_step = |step, stage, kind| {
-            let broken = Broken { stage, error: Error::new(kind, "x") };
+            let broken = TransportError { stage, error: Error::new(kind, "x") };
             name(&classify(step, Err(broken), "vault:8200", "aws/sts/x", &Secrets::default())).0
         };
         let broken = |stage, kind| of_step(Step::Mint, stage, kind);

@@ -1,6 +1,8 @@
 //! A Vault for one run. Sends, classifies, and sends again where the rules of `retry` and the run's budget allow
 //! it. The requests themselves are in `request`.
 
+mod budget;
+
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -15,26 +17,19 @@ use super::echo::Secrets;
 use super::outcome::{Outcome, Patience};
 use super::retry::{self, Tries};
 use super::step::Step;
-use super::wire::Envelope;
+use super::wire::{Auth, Envelope};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::transport::{Connection, REQUEST, RETRIES};
-use crate::http::{Broken, Client, Method, Reply, Request};
+use crate::http::transport::Connection;
+use crate::http::{Client, Method, Reply, Request, TransportError};
 use crate::mint::Datum;
 use crate::secret::Secret;
+use crate::time::render_duration;
 
-/// The deadline of a request that gives back, so that one that hangs is not the only one.
-const REVOKE: Duration = Duration::from_secs(4);
-/// The deadline of a revocation that waits for the engine, whose own attempts take three seconds and more. What queues it
-/// instead still has its time.
-const REVOKE_LEASE: Duration = Duration::from_secs(7);
 /// After so long somebody who waits for us to end is told why we do not.
 const SILENCE: Duration = Duration::from_secs(1);
-/// And a lookup of a token this long: the credential is there, and waits for it.
-const LOOKUP: Duration = Duration::from_secs(4);
-
 /// A Vault, for one run.
-pub struct Vault<'a> {
+pub(crate) struct Vault<'a> {
     http: Client,
     host: &'a Host,
     /// The namespace that every request names.
@@ -49,6 +44,8 @@ pub struct Vault<'a> {
     warnings: RefCell<Vec<String>>,
     /// Whether a wait is not told, or not any more.
     silent: Cell<bool>,
+    /// Whether each request is told.
+    verbose: Cell<bool>,
     /// Whether the read that makes a credential is under way.
     minting: Cell<bool>,
     /// Wakes who waits for its answer, when a signal came.
@@ -77,7 +74,7 @@ impl<'a> Call<'a> {
 
 /// An answer and when it was asked for, which is what lifetimes are counted from.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// The wall clock before the request was sent.
     pub sent: Timestamp,
     /// What it came to.
@@ -85,6 +82,8 @@ pub struct Exchange {
     /// Whether an answer said that Vault had not acted on a read that makes a credential: the last answer, or the one
     /// after which the read was sent again.
     pub declined: bool,
+    /// Whether it was sent again although an earlier attempt may have been acted on: a refusal can be our own doing.
+    pub doubted: bool,
 }
 
 impl<'a> Vault<'a> {
@@ -92,7 +91,7 @@ impl<'a> Vault<'a> {
     ///
     /// # Errors
     /// [`Kind::Config`] when the TLS settings or the proxy cannot be used.
-    pub fn new(connection: &Connection, host: &'a Host) -> Result<Self> {
+    pub(crate) fn new(connection: &Connection, host: &'a Host) -> Result<Self> {
         Ok(Self {
             http: Client::new(connection)?,
             host,
@@ -104,52 +103,43 @@ impl<'a> Vault<'a> {
             secrets: Secrets::default(),
             warnings: RefCell::default(),
             silent: Cell::new(false),
+            verbose: Cell::new(false),
             minting: Cell::new(false),
             interrupt: Notify::new(),
             single_use: Cell::new(false),
         })
     }
 
+    /// The namespace that every request names, if any.
+    #[must_use]
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// The server, as messages name it.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.http.peer.host
     }
 
     /// A wait for a server is not told: the caller shows what stands on stderr as a failure.
-    pub fn keep_silent(&self) {
+    pub(crate) fn keep_silent(&self) {
         self.silent.set(true);
     }
 
+    /// Each request is told: its step, path, status and time; and what a login brought. Nothing of it is secret.
+    pub(crate) fn tell_requests(&self) {
+        self.verbose.set(true);
+    }
+
     /// The run logs in with something that is not had again.
-    pub fn note_single_use(&self) {
+    pub(crate) fn note_single_use(&self) {
         self.single_use.set(true);
     }
 
     /// The run goes on beside a command: what is asked from here on has so long.
-    pub fn extend(&self, most: Duration) {
+    pub(crate) fn extend(&self, most: Duration) {
         self.deadline.set(Deadline::new(self.host.elapsed() + most));
-    }
-
-    /// From here on, what gives back has its own seconds. A signal during the read was their beginning.
-    pub fn begin_clean_up(&self) {
-        self.deadline.update(|mut deadline| {
-            deadline.begin_clean_up(self.host.elapsed());
-            deadline
-        });
-    }
-
-    /// Ends the run after the read that makes a credential, if that is under way: its answer is waited for a little
-    /// longer, and nothing is asked any more but to give back. Returns whether it is.
-    pub fn interrupt(&self) -> bool {
-        if self.minting.get() {
-            self.deadline.update(|mut deadline| {
-                deadline.interrupt(self.host.elapsed());
-                deadline
-            });
-            self.interrupt.notify_one();
-        }
-        self.minting.get()
     }
 
     /// Sends a request, and sends it again where that is allowed.
@@ -168,16 +158,19 @@ impl<'a> Vault<'a> {
                 )
                 .hint("--timeout allows more");
                 let outcome = Outcome::not_processed(error, None, Patience::Counted);
-                return Exchange { sent: self.host.now(), outcome, declined: tries.declined };
+                return Exchange { sent: self.host.now(), outcome, declined: tries.declined, doubted: tries.doubted };
             };
-            let (body, spends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint && self.single_use.get());
-            let request = Request { method, path, query, token, body, spends, timeout };
-            let sent = self.host.now();
+            let (body, lends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint);
+            let spends = lends && self.single_use.get();
+            let wraps = step == Step::LookupNamespace;
+            let request = Request { method, path, query, token, body, spends, wraps, lends, timeout };
+            let (sent, asked) = (self.host.now(), self.host.elapsed());
             let result = match step {
-                Step::Mint => self.send_to_its_end(&request).await,
-                _ => self.http.send(&request).await,
+                Step::Mint => self.host.watch(step.name(), self.send_to_its_end(&request)).await,
+                _ => self.host.watch(step.name(), self.http.send(&request)).await,
             };
             let answered = result.is_ok();
+            self.tell(step, &request, result.as_ref().ok().map(|reply| reply.status), asked);
             let outcome = self.name_namespace(classify(step, result, self.name(), path, &self.secrets));
             if let Outcome::Done(envelope) = &outcome {
                 self.note(step, path, envelope);
@@ -193,8 +186,34 @@ impl<'a> Vault<'a> {
                 }
             }
             let outcome = outcome.after(tries.again + 1, self.host.elapsed().saturating_sub(begun));
-            return Exchange { sent, outcome, declined: tries.declined };
+            return Exchange { sent, outcome, declined: tries.declined, doubted: tries.doubted };
         }
+    }
+
+    /// Tells a request, where somebody asked for that. Security: joined with stdout, the line may be what a shell
+    /// evaluates; a path has been checked and has no character that acts there.
+    fn tell(&self, step: Step, request: &Request<'_>, status: Option<u16>, asked: Duration) {
+        if !self.verbose.get() {
+            return;
+        }
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        };
+        let came = status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
+        let took = self.host.elapsed().saturating_sub(asked).as_millis();
+        self.host.write_stderr(&format!("ci-creds: {}: {method} {}, {came}, {took} ms\n", step.name(), request.path));
+    }
+
+    /// Tells what a login brought: the policies of the token, and how long it lives.
+    fn tell_login(&self, auth: &Auth) {
+        let policies: Vec<_> = auth.policies.iter().map(|policy| self.quote(policy)).collect();
+        let life = match auth.lease_duration {
+            0 => "without an end".to_owned(),
+            seconds => format!("for {}", render_duration(Duration::from_secs(seconds))),
+        };
+        let policies = if policies.is_empty() { "none that it names".to_owned() } else { policies.join(", ") };
+        self.host.write_stderr(&format!("ci-creds: token: {life}, policies: {policies}\n"));
     }
 
     /// A namespace that is not there is no wrong mount or role: it is told by its name.
@@ -230,6 +249,9 @@ impl<'a> Vault<'a> {
             _ => None,
         });
         token.into_iter().chain(texts).for_each(|secret| self.secrets.note(secret.expose()));
+        if let Some(auth) = envelope.auth.as_ref().filter(|_| self.verbose.get()) {
+            self.tell_login(auth);
+        }
         let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
         self.warnings.borrow_mut().extend(warnings);
     }
@@ -246,7 +268,7 @@ impl<'a> Vault<'a> {
 
     /// A server's words for a message, or that they repeat a secret of this run and are withheld.
     #[must_use]
-    pub fn quote(&self, text: &str) -> String {
+    pub(crate) fn quote(&self, text: &str) -> String {
         self.secrets.quote(text)
     }
 
@@ -254,7 +276,7 @@ impl<'a> Vault<'a> {
     ///
     /// Vault cancels a request whose client is gone. An engine that is cut off in the middle of its work has made a key in
     /// the cloud, and no lease is registered that would ever end it.
-    async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, Broken> {
+    async fn send_to_its_end(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let begun = self.host.elapsed();
         let left = self.deadline.get().run().saturating_sub(begun);
         let mut answer = pin!(self.http.send(request));
@@ -288,124 +310,5 @@ impl<'a> Vault<'a> {
             rest.as_secs_f64()
         ));
         timeout(rest, answer).await.ok()
-    }
-
-    /// Whether an attempt that begins then has its whole time to connect. One that the deadline cuts while it connects
-    /// would leave us to guess whether anything was sent.
-    fn can_connect_after(&self, pause: Duration, step: Step) -> bool {
-        self.host.elapsed().saturating_add(pause).saturating_add(self.connect_timeout) < self.budget(step)
-    }
-
-    /// How often a step may be sent again. Who wants no repetition does not want a lease to be left for one lost packet.
-    #[must_use]
-    pub fn retries(&self, step: Step) -> u32 {
-        match step {
-            Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.retries.max(RETRIES),
-            Step::LookupSelf | Step::KeepLogin | Step::RenewLease => 0,
-            _ => self.retries,
-        }
-    }
-
-    /// The end of the run, for this step.
-    fn budget(&self, step: Step) -> Duration {
-        self.deadline.get().end(step.phase())
-    }
-
-    /// How long a run lives at most.
-    pub(super) fn longest_run(&self) -> Duration {
-        self.deadline.get().longest_run()
-    }
-
-    /// What is left for one request; `None` when the run is over.
-    fn timeout(&self, step: Step) -> Option<Duration> {
-        let (deadline, now) = (self.deadline.get(), self.host.elapsed());
-        let most = match step {
-            Step::RevokeSelf | Step::QueueRevocation => REVOKE,
-            Step::RevokeLease => REVOKE_LEASE.min(deadline.leaving_room(step.phase(), now)),
-            Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
-            _ => self.request_timeout.unwrap_or(REQUEST),
-        };
-        deadline.left(step.phase(), most, now)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::Fake;
-    use crate::http::address::Address;
-    use crate::http::transport::Roots;
-
-    fn connection(timeout: u64, request_timeout: Option<u64>) -> Connection {
-        Connection {
-            address: Address::Unix("/run/vault.sock".into()),
-            address_origin: "VAULT_ADDR".into(),
-            namespace: None,
-            roots: Roots::None,
-            identity: None,
-            server_name: None,
-            proxy: None,
-            hearsay: false,
-            redirect_hosts: Vec::new(),
-            connect_timeout: Duration::from_secs(1),
-            request_timeout: request_timeout.map(Duration::from_secs),
-            timeout: Duration::from_secs(timeout),
-            retries: 2,
-        }
-    }
-
-    #[test]
-    fn each_request_has_its_deadline_and_clean_up_has_seconds_behind_the_runs() {
-        let host = Host::fake(Fake::default());
-        let seconds = |timeout, request_timeout, step| {
-            let vault = Vault::new(&connection(timeout, request_timeout), &host).unwrap();
-            vault.timeout(step).map(|left| left.as_secs())
-        };
-        let asks = [Step::LookupWrapping, Step::Unwrap, Step::Prepare, Step::LoginOnce, Step::Login];
-        let revokes = [(Step::RevokeSelf, 4), (Step::RevokeLease, 7), (Step::QueueRevocation, 4)];
-        for (timeout, request_timeout, ask, mint) in [
-            (90, None, Some(20), Some(100)),
-            (90, Some(5), Some(5), Some(100)),
-            (90, Some(80), Some(80), Some(100)),
-            (8, None, Some(8), Some(18)),
-            (8, Some(5), Some(5), Some(18)),
-            (0, None, None, None),
-        ] {
-            for step in asks {
-                assert_eq!(seconds(timeout, request_timeout, step), ask, "{step:?} {timeout} {request_timeout:?}");
-            }
-            assert_eq!(seconds(timeout, request_timeout, Step::Mint), mint, "{timeout} {request_timeout:?}");
-            let lookup = ask.map(|ask| ask.min(4));
-            assert_eq!(seconds(timeout, request_timeout, Step::LookupSelf), lookup, "{timeout} {request_timeout:?}");
-            for (step, whole) in revokes {
-                assert_eq!(
-                    seconds(timeout, request_timeout, step),
-                    Some(whole),
-                    "{step:?} {timeout} {request_timeout:?}"
-                );
-            }
-        }
-        let vault = Vault::new(&connection(30, None), &host).unwrap();
-        for step in asks.into_iter().chain([Step::Mint]) {
-            assert_eq!(vault.budget(step).as_secs(), 30, "{step:?}");
-        }
-        for (step, _) in revokes {
-            assert_eq!(vault.budget(step).as_secs(), 40, "{step:?}");
-        }
-        // A run that gives back early has no more for it.
-        vault.begin_clean_up();
-        for (step, _) in revokes {
-            assert_eq!(vault.budget(step).as_secs(), 10, "{step:?}");
-        }
-        // A signal that came during the read lets nothing begin but giving back.
-        assert!(!vault.interrupt() && vault.timeout(Step::Mint).is_some());
-        vault.minting.set(true);
-        assert!(vault.interrupt());
-        for step in asks.into_iter().chain([Step::Mint, Step::LookupSelf]) {
-            assert_eq!(vault.timeout(step), None, "{step:?}");
-        }
-        for (step, whole) in revokes {
-            assert_eq!(vault.timeout(step).map(|left| left.as_secs()), Some(whole), "{step:?}");
-        }
     }
 }

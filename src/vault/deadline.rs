@@ -1,4 +1,4 @@
-//! When each phase of a run ends: what is asked, the read that makes a credential, and what gives back. Pure: times since the
+//! When each phase of a run ends: what is asked, the read that makes a credential, and what revokes. Pure: times since the
 //! run began go in, and come out.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(super) enum Phase {
     Run,
     /// To make a credential: it begins before the run's end, and its answer is waited for beyond that.
     Mint,
-    /// To give back: it ends some seconds after that began.
+    /// To revoke: it ends some seconds after that began.
     CleanUp,
 }
 
@@ -46,7 +46,7 @@ impl Deadline {
         self.run + CLEAN_UP + CLEAN_UP
     }
 
-    /// From `now` on, what gives back has its own seconds. A signal during the read was their beginning.
+    /// From `now` on, what revokes has its own seconds. A signal during the read was their beginning.
     pub(super) fn begin_clean_up(&mut self, now: Duration) {
         if !self.interrupted {
             self.clean_up = Some(now);
@@ -110,11 +110,11 @@ mod tests {
     fn each_phase_has_its_end() {
         for (clean_up, signal, run, give_back) in [
             (None, false, 30, 40),
-            // A run that gives back early has no more for it.
+            // A run that revokes early has no more for it.
             (Some(0), false, 30, 10),
             (Some(12), false, 30, 22),
             (Some(30), false, 30, 40),
-            // One that gives back late has no more either.
+            // One that revokes late has no more either.
             (Some(38), false, 30, 40),
             (Some(12), true, 0, 22),
         ] {

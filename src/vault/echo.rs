@@ -7,7 +7,6 @@
 //! Only keyed hashes of the secrets are kept, because a single-use secret is overwritten before the read.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::error::sanitized;
@@ -23,20 +22,22 @@ const LONGEST: usize = 4096;
 #[derive(Default)]
 pub(super) struct Secrets {
     key: RandomState,
+    /// Of whole secrets: a token is sent with request after request.
+    whole: RefCell<Vec<u64>>,
     windows: RefCell<Vec<u64>>,
-    /// The secrets as a whole: the one that each request of a long run carries is noted once.
-    known: RefCell<HashSet<u64>>,
 }
 
 impl Secrets {
     /// Notes a secret. One that is shorter than eight characters is never found.
     pub(super) fn note(&self, secret: &str) {
-        if !self.known.borrow_mut().insert(self.key.hash_one(secret)) {
+        let whole = self.key.hash_one(secret);
+        if self.whole.borrow().contains(&whole) {
             return;
         }
+        self.whole.borrow_mut().push(whole);
         let mut windows = self.windows.borrow_mut();
         for text in [secret.as_bytes(), &alphanumeric(secret.as_bytes())] {
-            windows.extend(text.windows(WINDOW).map(|window| self.key.hash_one(window)));
+            windows.extend(self.hashes(text));
         }
     }
 
@@ -48,13 +49,24 @@ impl Secrets {
 
     /// Whether any part of a secret stands in the text.
     pub(super) fn stand_in(&self, text: &str) -> bool {
-        let windows: HashSet<u64> = self.windows.borrow().iter().copied().collect();
-        let found = |reading: &Vec<u8>| reading.windows(WINDOW).any(|part| windows.contains(&self.key.hash_one(part)));
+        // No encoding is shorter than what it encodes.
+        if text.len() < WINDOW {
+            return false;
+        }
+        let mut windows = self.windows.borrow_mut();
+        windows.sort_unstable();
+        let found = |reading: &Vec<u8>| self.hashes(reading).any(|hash| windows.binary_search(&hash).is_ok());
         readings(text).iter().any(found)
+    }
+
+    fn hashes(&self, text: &[u8]) -> impl Iterator<Item = u64> {
+        let windows = text.windows(WINDOW).filter_map(<[u8]>::first_chunk);
+        windows.map(|window| self.key.hash_one(u64::from_le_bytes(*window)))
     }
 }
 
-/// The text in every way in which somebody could read it. What is none of the encodings becomes noise.
+/// The text in every way in which somebody could read it, each once: the plain ways are mostly one, and what follows
+/// multiplies them. What is none of the encodings becomes noise.
 fn readings(text: &str) -> Vec<Vec<u8>> {
     // What is printed has blanks where the text has other characters.
     let mut plain = vec![text.as_bytes().to_vec(), sanitized(text).into_bytes()];
@@ -63,12 +75,20 @@ fn readings(text: &str) -> Vec<Vec<u8>> {
     let unescaped = unescape(text.as_bytes());
     // A URL in a JSON text in a JSON text.
     plain.extend([unescape(&bare), unescape(&unescaped), bare, unescaped]);
-    let once: Vec<_> = plain.iter().flat_map(|reading| decode(reading)).collect();
+    let plain = distinct(plain);
+    let once = distinct(plain.iter().flat_map(|reading| decode(reading)).collect());
     // base64 of a URL, or of what is base64 already: a header of basic authentication.
     let unescaped: Vec<_> = once.iter().map(|reading| unescape(reading)).collect();
     let twice: Vec<_> = once.iter().flat_map(|reading| decode(reading)).collect();
     let decoded = plain.into_iter().chain(once).chain(unescaped).chain(twice);
-    decoded.flat_map(|reading| [printable(&reading), alphanumeric(&reading)]).collect()
+    distinct(decoded.flat_map(|reading| [printable(&reading), alphanumeric(&reading)]).collect())
+}
+
+fn distinct(mut readings: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    readings.retain(|reading| reading.len() >= WINDOW);
+    readings.sort_unstable();
+    readings.dedup();
+    readings
 }
 
 /// Without blanks, line ends and control characters: no secret has one.

@@ -4,39 +4,51 @@ use super::echo::Secrets;
 use super::outcome::{Outcome, Patience};
 use super::refusal::Refusal;
 use super::step::Step;
-use super::wire::{self, Failure};
+use super::wire::{self, ErrorResponse};
 use crate::error::{Error, Kind};
 use crate::http::Reply;
 
 /// What a Vault says with 503 that does not serve, and what to do. 1.8 puts "error performing token check: " before the
 /// first, and a locked namespace is named behind the last.
-const NOT_SERVING: [(&str, &str); 5] = [
-    ("Vault is sealed", ACTIVE_NODE),
-    ("node is not active", ACTIVE_NODE),
-    ("no active Vault instance found", ACTIVE_NODE),
-    ("namespace is sealed", "an operator must unseal the namespace"),
-    ("API access to this namespace has been locked by an administrator", "an administrator must unlock the namespace"),
+///
+/// The last one is Vault's own: nobody who stands before it knows the namespace's lock.
+const NOT_SERVING: [(&str, &str, Patience); 5] = [
+    ("Vault is sealed", ACTIVE_NODE, Patience::Run),
+    ("node is not active", ACTIVE_NODE, Patience::Run),
+    ("no active Vault instance found", ACTIVE_NODE, Patience::Run),
+    ("namespace is sealed", "an operator must unseal the namespace", Patience::Run),
+    (
+        "API access to this namespace has been locked by an administrator",
+        "an administrator must unlock the namespace",
+        Patience::Certain,
+    ),
 ];
 
 const ACTIVE_NODE: &str = "unseal Vault, or point VAULT_ADDR to the active node";
 
-/// What to do about a Vault that does not serve. More text can follow what it says, but no other sentence.
-fn is_not_serving(raw: &str) -> Option<&'static str> {
+/// What to do about a Vault that does not serve, and how long to go on asking. More text can follow what it says, but no
+/// other sentence.
+fn is_not_serving(raw: &str) -> Option<(&'static str, Patience)> {
     let fits =
         |text: &str| raw.split_once(text).is_some_and(|(_, rest)| rest.trim().is_empty() || rest.starts_with(" - "));
-    NOT_SERVING.iter().find(|(text, _)| fits(text)).map(|(_, change)| *change)
+    NOT_SERVING.iter().find(|(text, ..)| fits(text)).map(|(_, change, patience)| (*change, *patience))
 }
+
+/// What a standby answers with 500 while its cluster chooses a leader.
+const LEADERLESS: &str = "local node not active but active cluster node not found";
 
 /// What Vault refuses with 500 although it did nothing: a login without a role ID, or one whose user has no name.
 const REFUSED: [&str; 3] =
     ["missing role_id", "failed to determine alias name from login request", "missing name in alias"];
 
-/// Whether Vault looked at the request and did nothing. An engine without a configuration says so before anything else;
+/// Whether Vault looked at the request and did nothing. Vault 1.8 refuses a field so that it cannot read. An engine without a configuration says so before anything else;
 /// what failed on the way would stand before a colon.
 fn is_refused(raw: &str) -> bool {
     let text = raw.strip_prefix("1 error occurred:").unwrap_or(raw);
     let line = text.trim_start_matches([' ', '\n', '\t', '*']).lines().next().unwrap_or_default();
-    REFUSED.contains(&line) || (line.ends_with(" not configured") && !line.contains(':'))
+    REFUSED.contains(&line)
+        || (line.ends_with(" not configured") && !line.contains(':'))
+        || (line.starts_with("error converting input ") && line.contains(" for field "))
 }
 
 /// Vault's quota for a path is used up for less than its interval. A quota for leases lasts until others expire.
@@ -53,10 +65,14 @@ fn patience_with_a_quota(raw: &str, path: &str) -> Patience {
 /// What Vault says when its own time for a request is over, or its client gone, and a Vault Agent that lost the answer.
 const CUT_OFF: [&str; 3] = ["context deadline exceeded", "context canceled", "failed to get the response: "];
 
+/// What stands in the answer when a lease could not be registered, and in that of some other failures.
+const NO_LEASE: &str = "1 error occurred:\n\t* internal error\n\n";
+
 /// Reads the answer of a failed request. `secrets` are those of the run, which no message repeats.
 pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
     let unavailable = |text: String| Error::new(Kind::Unavailable, text);
-    let Some(errors) = reply.json.then(|| wire::parse::<Failure>(&reply.body)).flatten().map(|failure| failure.errors)
+    let Some(errors) =
+        reply.json.then(|| wire::parse::<ErrorResponse>(&reply.body)).flatten().map(|failure| failure.errors)
     else {
         return classify_foreign(step, reply, host, path, secrets);
     };
@@ -65,9 +81,9 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let not_processed = |error, patience| Outcome::not_processed(error, reply.retry_after.clone(), patience);
     let cut_off = CUT_OFF.iter().any(|words| raw.contains(words));
-    if let (503, Some(change)) = (reply.status, is_not_serving(raw)) {
+    if let (503, Some((change, patience))) = (reply.status, is_not_serving(raw)) {
         let error = unavailable(format!("{host} does not serve (503){said}")).hint(change);
-        return not_processed(error, Patience::Run);
+        return not_processed(error, patience);
     }
     match reply.status {
         412 => not_processed(behind(host, reply.status), Patience::Run),
@@ -84,11 +100,22 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
             unavailable(format!("{host} is a standby ({})", reply.status)).hint("point VAULT_ADDR to the active node"),
             Patience::Run,
         ),
+        500 if raw == LEADERLESS => not_processed(
+            unavailable(format!("{host} is a standby, and knows no leader (500){said}"))
+                .hint("re-run the job when the cluster has a leader: vault status"),
+            Patience::Run,
+        ),
         500 if is_refused(raw) => Outcome::Refused(Refusal { status: reply.status, reason }),
         501 => Outcome::Final(unavailable(format!("{host} is not initialised (501)")).hint("vault operator init")),
         502 => failed(
             unavailable(format!("{host} could not get an answer from behind it (502){said}"))
                 .hint("the cloud may be throttling Vault: re-run the job later"),
+            cut_off,
+        ),
+        500 if step == Step::Mint && raw == NO_LEASE => failed(
+            unavailable(format!("{host} failed on {path} (500){said}"))
+                .also("if it is a standby of OpenBao, it cannot register a lease: point VAULT_ADDR to the active node")
+                .hint("Vault's own log says more"),
             cut_off,
         ),
         500..=599 => failed(
@@ -127,6 +154,8 @@ fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
             .hint("is Vault running behind it?"),
             true,
         ),
+        // Whoever answers so has read no request, of whichever kind.
+        _ if wants_tls(reply) => Outcome::Final(not_vault(reply, host, secrets)),
         _ => Outcome::foreign(step, not_vault(reply, host, secrets)),
     }
 }
@@ -138,10 +167,14 @@ fn failed(error: Error, cut_off: bool) -> Outcome {
 /// How Go, and so Vault, and nginx answer plain http on a TLS port.
 const WANTS_TLS: [&str; 2] = ["sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
 
+fn wants_tls(reply: &Reply) -> bool {
+    let text = String::from_utf8_lossy(&reply.body);
+    reply.status == 400 && WANTS_TLS.iter().any(|words| text.contains(words))
+}
+
 /// The error of an answer that no Vault gives.
 pub(super) fn not_vault(reply: &Reply, host: &str, secrets: &Secrets) -> Error {
-    let text = String::from_utf8_lossy(&reply.body);
-    if reply.status == 400 && WANTS_TLS.iter().any(|words| text.contains(words)) {
+    if wants_tls(reply) {
         return Error::new(Kind::Protocol, format!("{host} speaks TLS, and the address begins with http://"))
             .hint("set VAULT_ADDR to the same address with https://");
     }
@@ -195,6 +228,7 @@ mod tests {
         };
         for words in WANTS_TLS {
             assert!(tls(400, &format!("Client {words}.")), "{words}");
+            assert!(matches!(reply(400, "text/plain", words), Outcome::Final(_)), "{words}: nothing can be left");
             assert!(!tls(200, words) && !tls(403, words), "{words}");
         }
         assert!(!tls(400, "Bad Request"));

@@ -2,13 +2,13 @@
 //! ([`outcome`]), and the types on the wire ([`wire`]). It knows no login and no cloud.
 
 mod answer;
-pub mod client;
+pub(crate) mod client;
 mod deadline;
 mod echo;
 mod failure;
-pub mod outcome;
+pub(crate) mod outcome;
 pub mod refusal;
-pub mod request;
+pub(crate) mod request;
 pub mod retry;
-pub mod step;
+pub(crate) mod step;
 pub mod wire;

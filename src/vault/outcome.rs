@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// What an exchange came to.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Vault did not act on the request: it can be sent again.
     NotProcessed {
         /// What to say when it is not.
@@ -42,7 +42,7 @@ pub enum Outcome {
 
 /// How long to go on asking a server that did not act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub(crate) enum Patience {
     /// As often as `--retries` allows: the request was lost, or nobody says that the reason passes.
     Counted,
     /// As long as the run has time: the server will act later. A proxy or a Vault Agent can say the same before a Vault

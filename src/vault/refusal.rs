@@ -51,6 +51,19 @@ impl Refusal {
         self.status == 400 && self.reason.contains("wrapping token is not valid or does not exist")
     }
 
+    /// AppRole's words for a secret ID that is spent, expired or was never valid.
+    #[must_use]
+    pub fn is_secret_id_invalid(&self) -> bool {
+        self.status == 400 && ["invalid secret id", "invalid role or secret ID"].contains(&self.reason.as_str())
+    }
+
+    /// The token is of a kind that is not renewed: batch, root, or made so.
+    #[must_use]
+    pub(crate) fn is_without_renewal(&self) -> bool {
+        const TEXTS: [&str; 3] = ["batch tokens cannot be renewed", "lease is not renewable", "invalid lease ID"];
+        self.status == 400 && TEXTS.contains(&self.reason.as_str())
+    }
+
     /// There is no namespace of that name.
     #[must_use]
     pub fn is_namespace_unknown(&self) -> bool {
@@ -67,7 +80,7 @@ impl Refusal {
 
 /// One row: the first one that fits tells the cause and the change.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// What Vault says.
     pub says: Says,
     /// What kind of failure it is.
@@ -119,7 +132,7 @@ impl Says {
 
 /// The error of the first row that fits. `value` knows the values of this run by name; `{because}` is Vault's own text.
 #[must_use]
-pub fn explain(table: &[Row], refusal: &Refusal, value: &dyn Fn(&str) -> String) -> Error {
+pub(crate) fn explain(table: &[Row], refusal: &Refusal, value: &dyn Fn(&str) -> String) -> Error {
     let fill = |template: &str| fill(template, &|name| if name == "because" { refusal.because() } else { value(name) });
     match table.iter().find(|row| row.says.fits(refusal)) {
         Some(row) => Error::new(row.kind, fill(row.cause)).hint(fill(row.change)),

@@ -11,30 +11,36 @@ use crate::secret::Secret;
 
 impl Vault<'_> {
     /// `POST sys/wrapping/lookup {token}`, without a token of our own: spends nothing.
-    pub async fn lookup_wrapping(&self, token: &Secret) -> Exchange {
+    pub(crate) async fn lookup_wrapping(&self, token: &Secret) -> Exchange {
+        self.ask_about(Step::LookupWrapping, token).await
+    }
+
+    /// The same, answered inside a wrapping token: that one is made in the namespace of the request, and its end says
+    /// which that is.
+    pub(crate) async fn lookup_namespace(&self, token: &Secret) -> Exchange {
+        self.ask_about(Step::LookupNamespace, token).await
+    }
+
+    async fn ask_about(&self, step: Step, token: &Secret) -> Exchange {
         let body = object(&[("token", token.expose())]);
-        self.exchange(Call {
-            body: Some(body),
-            secrets: &[token.expose()],
-            ..Call::new(Step::LookupWrapping, Method::Post, "sys/wrapping/lookup")
-        })
-        .await
+        let call = Call::new(step, Method::Post, "sys/wrapping/lookup");
+        self.exchange(Call { body: Some(body), secrets: &[token.expose()], ..call }).await
     }
 
     /// `POST sys/wrapping/unwrap` with the wrapping token in the header and no body: the only form that needs no
     /// other token.
-    pub async fn unwrap(&self, token: &Secret) -> Exchange {
+    pub(crate) async fn unwrap(&self, token: &Secret) -> Exchange {
         self.exchange(Call { token: Some(token), ..Call::new(Step::Unwrap, Method::Post, "sys/wrapping/unwrap") }).await
     }
 
     /// `POST <path>`, which makes one half of what a login takes.
-    pub async fn prepare(&self, path: &str, token: &Secret) -> Exchange {
+    pub(crate) async fn prepare(&self, path: &str, token: &Secret) -> Exchange {
         self.exchange(Call { token: Some(token), ..Call::new(Step::Prepare, Method::Post, path) }).await
     }
 
     /// `POST auth/token/create`: a child with the same policies, that lives as long as this run can. Without a TTL it
     /// would live for 768 hours, and a root token's child for ever.
-    pub async fn create_child(&self, token: &Secret) -> Exchange {
+    pub(crate) async fn create_child(&self, token: &Secret) -> Exchange {
         let call = Call::new(Step::CreateChild, Method::Post, "auth/token/create");
         let ttl = format!("{}s", self.longest_run().as_secs());
         let body = object(&[("display_name", "ci-creds"), ("ttl", &ttl)]);
@@ -43,14 +49,14 @@ impl Vault<'_> {
 
     /// `POST auth/token/renew-self {increment}`: from now on the token lives for so long, longer or shorter than it
     /// would have. The default policy grants it.
-    pub async fn renew_self(&self, token: &Secret, increment: Duration) -> Exchange {
+    pub(crate) async fn renew_self(&self, token: &Secret, increment: Duration) -> Exchange {
         let call = Call::new(Step::RenewSelf, Method::Post, "auth/token/renew-self");
         let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
         self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
     }
 
     /// The same while a command runs.
-    pub async fn keep_login(&self, token: &Secret, increment: Duration) -> Exchange {
+    pub(crate) async fn keep_login(&self, token: &Secret, increment: Duration) -> Exchange {
         let call = Call::new(Step::KeepLogin, Method::Post, "auth/token/renew-self");
         let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
         self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
@@ -58,14 +64,14 @@ impl Vault<'_> {
 
     /// `POST sys/leases/renew {lease_id, increment}`; the default policy grants it. The lease ends so long from now, or at
     /// its max_ttl. Never without an increment: after one with it, that would shorten the lease.
-    pub async fn renew_lease(&self, lease: &str, token: &Secret, increment: Duration) -> Exchange {
+    pub(crate) async fn renew_lease(&self, lease: &str, token: &Secret, increment: Duration) -> Exchange {
         let call = Call::new(Step::RenewLease, Method::Post, "sys/leases/renew");
         let body = object(&[("lease_id", lease), ("increment", &format!("{}s", increment.as_secs()))]);
         self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
     }
 
     /// `POST auth/<mount>/login`. No token goes with it.
-    pub async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
+    pub(crate) async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
         let secrets: Vec<_> = body.iter().filter(|(name, _)| *name != "role").map(|(_, value)| *value).collect();
         let path = format!("auth/{mount}/login");
         self.exchange(Call { body: Some(object(body)), secrets: &secrets, ..Call::new(step, Method::Post, &path) })
@@ -73,7 +79,7 @@ impl Vault<'_> {
     }
 
     /// The read, or the write with the same parameters, that makes a credential.
-    pub async fn mint(&self, mint: &Mint, form: Form, token: &Secret) -> Exchange {
+    pub(crate) async fn mint(&self, mint: &Mint, form: Form, token: &Secret) -> Exchange {
         match form {
             Form::AsRead => {
                 let call = Call::new(Step::Mint, Method::Get, &mint.path);
@@ -88,13 +94,13 @@ impl Vault<'_> {
     }
 
     /// `GET auth/token/lookup-self`; the default policy grants it.
-    pub async fn lookup_self(&self, token: &Secret) -> Exchange {
+    pub(crate) async fn lookup_self(&self, token: &Secret) -> Exchange {
         self.exchange(Call { token: Some(token), ..Call::new(Step::LookupSelf, Method::Get, "auth/token/lookup-self") })
             .await
     }
 
     /// `POST auth/token/revoke-self`: takes every lease of the token with it.
-    pub async fn revoke_self(&self, token: &Secret) -> Exchange {
+    pub(crate) async fn revoke_self(&self, token: &Secret) -> Exchange {
         self.exchange(Call {
             token: Some(token),
             ..Call::new(Step::RevokeSelf, Method::Post, "auth/token/revoke-self")
@@ -103,12 +109,12 @@ impl Vault<'_> {
     }
 
     /// `POST sys/leases/revoke {lease_id}`; most CI policies do not grant it. Answered when the engine has revoked it.
-    pub async fn revoke_lease(&self, lease: &str, token: &Secret) -> Exchange {
+    pub(crate) async fn revoke_lease(&self, lease: &str, token: &Secret) -> Exchange {
         self.end_lease(Step::RevokeLease, &[("lease_id", lease)], token).await
     }
 
     /// `POST sys/leases/revoke {lease_id, sync: false}`: answered at once, and Vault goes on trying by itself.
-    pub async fn queue_revocation(&self, lease: &str, token: &Secret) -> Exchange {
+    pub(crate) async fn queue_revocation(&self, lease: &str, token: &Secret) -> Exchange {
         self.end_lease(Step::QueueRevocation, &[("lease_id", lease), ("sync", "false")], token).await
     }
 
@@ -120,7 +126,7 @@ impl Vault<'_> {
 
 /// How the engine is asked: some policies grant only `read`, some only `update`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// `GET` with a query, as `vault read` does.
     AsRead,
     /// `POST` with a body, as `vault write` does.

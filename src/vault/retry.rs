@@ -20,12 +20,23 @@ pub(super) struct Tries {
     lost: u32,
     /// Whether an answer said that Vault had not acted on a read that makes a credential.
     pub(super) declined: bool,
+    /// Whether it was sent again after an answer of somebody who may not know what Vault did. A standby whose leader dies
+    /// over a request names a leader, or says that there is none: the request may have been that leader's last.
+    pub(super) doubted: bool,
 }
 
 impl Tries {
     /// Whether it may be sent once more, as far as its outcome decides. `allowed` is how often a lost request may be; zero
     /// is never. `answered`: somebody gave an answer.
     pub(super) fn allow(&mut self, step: Step, outcome: &Outcome, answered: bool, allowed: u32) -> bool {
+        let again = self.is_allowed(step, outcome, answered, allowed);
+        let is_doubtful = matches!(outcome, Outcome::NotProcessed { patience: Patience::Run, .. });
+        self.doubted |= again && is_doubtful;
+        self.declined |= again && is_doubtful && step == Step::Mint;
+        again
+    }
+
+    fn is_allowed(&mut self, step: Step, outcome: &Outcome, answered: bool, allowed: u32) -> bool {
         match outcome {
             // Who answers may be somebody before a Vault that has acted: once more, and no third time.
             Outcome::NotProcessed { patience, .. }
@@ -171,6 +182,19 @@ mod tests {
         ] {
             let times = times(Step::Mint, &not_processed(None, patience), answered, allowed);
             assert_eq!(times, expected, "{patience:?} {answered} {allowed}");
+        }
+    }
+
+    #[test]
+    fn only_an_answer_of_somebody_who_may_not_know_leaves_a_doubt() {
+        for (patience, doubted) in [(Patience::Run, true), (Patience::Counted, false), (Patience::Certain, false)] {
+            for step in STEPS {
+                let mut tries = Tries::default();
+                assert!(tries.allow(step, &not_processed(None, patience), false, 2));
+                assert_eq!((tries.doubted, tries.declined), (doubted, doubted && step == Step::Mint), "{step:?}");
+                let mut none = Tries::default();
+                assert!(!none.allow(step, &not_processed(None, patience), false, 0) && !none.doubted);
+            }
         }
     }
 

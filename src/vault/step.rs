@@ -5,9 +5,11 @@ use super::deadline::Phase;
 
 /// The requests that we make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// `sys/wrapping/lookup`: reads, spends nothing.
     LookupWrapping,
+    /// The same, answered inside a wrapping token, which is never opened: where it is made is all that it tells.
+    LookupNamespace,
     /// `sys/wrapping/unwrap`: spends the wrapping token before it answers.
     Unwrap,
     /// Makes one half of what a login takes, which is idle without the other.
@@ -38,7 +40,7 @@ pub enum Step {
 
 /// What may be done when nobody knows whether Vault acted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub(crate) enum Again {
     /// Send it again: doing it twice does no harm, or at most leaves something idle until its end.
     Yes,
     /// Ask whether the token is still unspent, and send it again only then.
@@ -50,6 +52,26 @@ pub enum Again {
 }
 
 impl Step {
+    /// What it does, for a person who waits for it.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LookupWrapping => "look up the wrapping token",
+            Self::LookupNamespace => "look up the namespace of the wrapping token",
+            Self::Unwrap => "unwrap the wrapping token",
+            Self::Prepare => "make a secret ID",
+            Self::LoginOnce | Self::Login => "log in",
+            Self::CreateChild => "create a child token",
+            Self::RenewSelf | Self::KeepLogin => "renew the token",
+            Self::RenewLease => "renew the lease",
+            Self::Mint => "read the credential",
+            Self::LookupSelf => "look up the token",
+            Self::RevokeSelf => "revoke the token",
+            Self::RevokeLease => "revoke the lease",
+            Self::QueueRevocation => "queue the revocation of the lease",
+        }
+    }
+
     /// Whether Vault has nothing to say when it did what it was asked.
     pub(super) fn may_be_silent(self) -> bool {
         matches!(self, Self::RevokeSelf | Self::RevokeLease | Self::QueueRevocation)
@@ -66,9 +88,10 @@ impl Step {
 
     /// The table. After *not processed*, every step may be sent again, inside the run's budget.
     #[must_use]
-    pub fn when_ambiguous(self) -> Again {
+    pub(crate) fn when_ambiguous(self) -> Again {
         match self {
             Self::LookupWrapping
+            | Self::LookupNamespace
             | Self::Prepare
             | Self::CreateChild
             | Self::RenewSelf
@@ -85,8 +108,9 @@ impl Step {
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 14] = [
+pub(super) const STEPS: [Step; 15] = [
     Step::LookupWrapping,
+    Step::LookupNamespace,
     Step::Unwrap,
     Step::Prepare,
     Step::LoginOnce,
@@ -110,6 +134,7 @@ mod tests {
     fn every_step_has_its_place_in_the_table() {
         let again = STEPS.map(Step::when_ambiguous);
         let expected = [
+            Again::Yes,
             Again::Yes,
             Again::AfterLookup,
             Again::Yes,

@@ -33,10 +33,18 @@ pub struct Envelope {
     /// The token of a login.
     pub auth: Option<Auth>,
     /// Present when the answer is wrapped.
-    pub wrap_info: Option<IgnoredAny>,
+    pub wrap_info: Option<WrapInfo>,
     /// For people.
     #[serde(deserialize_with = "null_is_default")]
     pub warnings: Vec<String>,
+}
+
+/// The `wrap_info` block of a wrapped answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WrapInfo {
+    /// The wrapping token.
+    pub token: Option<Secret>,
 }
 
 /// The `auth` block of a login.
@@ -74,7 +82,7 @@ pub struct Metadata {
 
 /// The answer of a failure.
 #[derive(Debug, Deserialize)]
-pub struct Failure {
+pub struct ErrorResponse {
     /// One text a cause; may be empty.
     pub errors: Vec<String>,
 }
@@ -105,8 +113,8 @@ impl Data {
 
 impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
+        struct DataVisitor;
+        impl<'de> Visitor<'de> for DataVisitor {
             type Value = Data;
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
@@ -115,7 +123,7 @@ impl<'de> Deserialize<'de> for Data {
                 let mut pairs: Vec<(String, Datum)> = Vec::new();
                 // A set, because an answer of 1 MiB has room for 100,000 keys, and no deadline interrupts this loop.
                 let mut known = BTreeSet::new();
-                while let Some((key, Value(datum))) = map.next_entry::<String, Value>()? {
+                while let Some((key, DataValue(datum))) = map.next_entry::<String, DataValue>()? {
                     if !known.insert(key.clone()) {
                         return Err(serde::de::Error::custom("a key stands twice"));
                     }
@@ -124,17 +132,17 @@ impl<'de> Deserialize<'de> for Data {
                 Ok(Data(pairs))
             }
         }
-        deserializer.deserialize_map(Keys)
+        deserializer.deserialize_map(DataVisitor)
     }
 }
 
 /// One value of `data`, its structure below the first level passed over.
-struct Value(Datum);
+struct DataValue(Datum);
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for DataValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
+        struct DatumVisitor;
+        impl<'de> Visitor<'de> for DatumVisitor {
             type Value = Datum;
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a value")
@@ -169,7 +177,7 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Datum::Other)
             }
         }
-        deserializer.deserialize_any(Any).map(Self)
+        deserializer.deserialize_any(DatumVisitor).map(Self)
     }
 }
 
@@ -186,8 +194,8 @@ pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
 /// The body of a write: texts by name, secret or not. Written into one buffer that does not grow.
 #[must_use]
 pub fn object(pairs: &[(&str, &str)]) -> Secret {
-    struct Pairs<'a>(&'a [(&'a str, &'a str)]);
-    impl Serialize for Pairs<'_> {
+    struct Body<'a>(&'a [(&'a str, &'a str)]);
+    impl Serialize for Body<'_> {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             serializer.collect_map(self.0.iter().copied())
         }
@@ -195,7 +203,7 @@ pub fn object(pairs: &[(&str, &str)]) -> Secret {
     let longest: usize = pairs.iter().map(|(name, value)| name.len() + value.len() * 2 + 8).sum();
     let mut bytes = Vec::with_capacity(longest + 2);
     // Texts by text always serialize, into memory that is there.
-    let _ = serde_json::to_writer(&mut bytes, &Pairs(pairs));
+    let _ = serde_json::to_writer(&mut bytes, &Body(pairs));
     Secret::new(String::from_utf8(bytes).unwrap_or_default())
 }
 

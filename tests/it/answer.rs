@@ -96,7 +96,7 @@ fn aws_refusals_name_the_flag_that_cures_them() {
         let ran = world.command_as("secret-id", line).run();
         ran.refused(world, 77, "denied", &["not in allowed role arns"], &["--role-arn ARN"]);
         let ran = world.command_as("secret-id", "aws --role 365-dev --ttl 60s").run();
-        let ran = ran.refused(world, 77, "denied", &["Error assuming role", "900"], &["cloud refuses"]);
+        let ran = ran.refused(world, 77, "denied", &["Error assuming role", "900"], &["--ttl 15m"]);
         world.assert_nothing_left(&ran);
     });
 }

@@ -1,5 +1,5 @@
 mod entry;
-mod inventory;
+mod folder;
 mod login;
 mod place;
 mod system;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dev_vault::{Fault, On, Reply};
 
 use crate::support::parallel::each;
-use crate::support::{ROLE, Ran, World, assert_plays_the_runner, requests_of, tool};
+use crate::support::{ROLE, Ran, World, assert_plays_the_runner, requests_of};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 const READ: &str = "apikey/gitlab-ci-runner";
@@ -472,45 +472,6 @@ fn a_bare_call_in_a_job_is_refused_whatever_the_jobs_script_is_called() {
     );
     let ran = in_a_job(&world, &format!("'{}'; exit $?", script.display()));
     ran.refused(&world, 64, "usage", &["nothing captures the output"], &["--reveal"]);
-}
-
-/// Runs it on a terminal of its own; what the terminal shows, and the code.
-pub(crate) fn on_a_terminal(world: &World, line: &str) -> Option<(i32, String)> {
-    let script = tool::find("script")?;
-    let run = world.command_as("token", "");
-    let mut command = Command::new(script);
-    let line = format!("{} {line}", env!("CARGO_BIN_EXE_ci-creds"));
-    command
-        .args(["-qec", &line, "/dev/null"])
-        .env_clear()
-        .envs(run.variables())
-        .env("SHELL", "/bin/sh")
-        .stdin(Stdio::null());
-    let ran = Ran::of(command);
-    Some((ran.code, ran.stdout.replace('\r', "")))
-}
-
-// check: 22
-#[test]
-fn somebody_at_a_terminal_sees_a_summary_without_the_secret() {
-    let world = World::start();
-    let Some((code, text)) = on_a_terminal(&world, EXOSCALE) else { return };
-    assert_eq!(code, 0, "{text}");
-    let key = world.vault.live_leases()[0].access_key.clone();
-    for expected in
-        [key.as_str(), "Exoscale", "api_secret  ********", "token (from VAULT_TOKEN)", "--reveal", "expires"]
-    {
-        assert!(text.contains(expected), "{expected:?} is not in: {text}");
-    }
-    let shown: Vec<_> =
-        world.vault.secrets().into_iter().filter(|secret| *secret != key && text.contains(secret)).collect();
-    assert_eq!(shown, Vec::<String>::new(), "{text}");
-
-    let (code, text) = on_a_terminal(&world, &format!("{EXOSCALE} --reveal")).unwrap();
-    assert!(code == 0 && text.contains("export EXOSCALE_API_SECRET='"), "{text}");
-    // A person needs no marker for a shell.
-    let (code, text) = on_a_terminal(&world, "exoscale --role nope").unwrap();
-    assert!(code == 77 && !text.contains("(exit"), "{text}");
 }
 
 // check: 22

@@ -1,4 +1,4 @@
-//! README, CHANGELOG, completions and the manual page say what the program does.
+//! README, the pages of docs/ and CHANGELOG say what the program does.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -27,6 +27,28 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     opened.map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned() + "\n").collect()
 }
 
+/// The pages whose text is for users: README and docs/, without the page on security, which names other programs' flags.
+fn pages() -> Vec<String> {
+    let folder = std::fs::read_dir(Path::new(ROOT).join("docs")).expect("docs/");
+    let names = folder.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    let mut texts: Vec<_> = names
+        .filter(|name| name.ends_with(".md") && name != "security.md")
+        .map(|name| file(&format!("docs/{name}")))
+        .collect();
+    texts.push(file("README.md"));
+    texts
+}
+
+/// The text without its quoted output, which a test of its own compares.
+fn without_quotes(text: &str) -> String {
+    let parts = text.split("\n```console").enumerate();
+    let rest = |(number, part): (usize, &str)| match number {
+        0 => part.to_owned(),
+        _ => part.split_once("\n```\n").map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
+    };
+    parts.map(rest).collect::<Vec<_>>().join("\n")
+}
+
 /// What stands between backticks in the text, code blocks left out.
 fn quoted(text: &str) -> Vec<String> {
     let outside: String = text.split("\n```").step_by(2).collect::<Vec<_>>().join("\n");
@@ -44,24 +66,23 @@ fn names<T: ValueEnum>() -> Vec<String> {
 
 #[test]
 fn the_table_of_exit_codes_is_the_programs() {
-    let readme = file("README.md");
+    let page = file("docs/errors.md");
     let cell = |row: &str, index: usize| row.split('|').nth(index).unwrap_or_default().trim().to_owned();
-    let rows =
-        section(&readme, "When it fails").lines().filter_map(|row| Some((cell(row, 1).parse().ok()?, cell(row, 2))));
+    let name = |row: &str| quoted(&cell(row, 2)).first().cloned().unwrap_or_default();
+    let rows = section(&page, "Exit codes").lines().filter_map(|row| Some((cell(row, 1).parse().ok()?, name(row))));
     let mut expected: Vec<(u8, String)> = vec![(0, String::new())];
-    expected.extend(Kind::ALL.map(|kind| (kind.code(), format!("`{}`", kind.name()))));
+    expected.extend(Kind::ALL.map(|kind| (kind.code(), kind.name().to_owned())));
     assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
 
 #[test]
-fn every_variable_is_in_the_readme_and_no_other_one_is() {
-    let readme = file("README.md");
-    let text = section(&readme, "Variables");
+fn every_variable_is_on_its_page_and_no_other_one_is() {
+    let text = &file("docs/variables.md");
     let known: Vec<_> = variables::ALL.iter().chain(&[variables::FISH_TRACE]).copied().collect();
     let cells = text.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
     let told: Vec<_> = cells.flat_map(quoted).collect();
     for name in &known {
-        assert!(told.iter().any(|told| told == name), "{name} is in no table of README's variables");
+        assert!(told.iter().any(|told| told == name), "{name} is in no table of docs/variables.md");
     }
     for name in &told {
         assert!(known.contains(&name.as_str()), "the program does not read {name}");
@@ -74,42 +95,54 @@ fn every_variable_is_in_the_readme_and_no_other_one_is() {
 }
 
 #[test]
-fn every_way_format_and_placeholder_is_in_the_readme_and_no_other_one_is() {
-    let readme = file("README.md");
-    let first_cells = |title: &str| -> Vec<String> {
-        let rows = section(&readme, title).lines().filter(|line| line.starts_with("| `") && !line.contains("`--"));
+fn every_method_format_and_placeholder_is_on_its_page_and_no_other_one_is() {
+    let first_cells = |text: &str| -> Vec<String> {
+        let rows = text.lines().filter(|line| line.starts_with("| `") && !line.contains("`--"));
         rows.filter_map(|row| quoted(row).first().cloned()).collect()
     };
-    assert_eq!(first_cells("Who the job is"), names::<AuthMethod>());
-    let mut formats = first_cells("What is printed");
+    assert_eq!(first_cells(&file("docs/authentication.md")), names::<AuthMethod>());
+    let mut formats = first_cells(section(&file("docs/formats-and-eval.md"), "Output formats"));
     formats.sort();
     let mut known = names::<Format>();
     known.sort();
     assert_eq!(formats, known);
-    let text = section(&readme, "Which credential");
+    let text = file("docs/credentials.md");
     let list = text.split("There are: ").nth(1).and_then(|rest| rest.split('.').next()).expect("the placeholders");
     assert_eq!(quoted(list), claims::PLACEHOLDERS.map(|(name, _)| name));
 }
 
+/// Other programs have flags of their own, and our name for an argument.
+const OTHERS: [&str; 9] =
+    ["cargo ", "buildkite-agent ", "COPY ", "tar ", "podman ", "--build-arg ", "sha256sum ", "skopeo ", "install -m "];
+
 /// The command lines of a text that call the program, each up to what the shell or the prose puts behind it.
 fn command_lines(text: &str) -> Vec<String> {
     let end =
-        |rest: &str| ["||", "|", ")", "`", ";", "#", "2>", ">>", ","].iter().filter_map(|end| rest.find(end)).min();
-    let lines = text.lines().flat_map(|line| line.split("ci-creds ").skip(1));
+        |rest: &str| ["||", "|", ")", "`", ";", "#", "2>", ">", ","].iter().filter_map(|end| rest.find(end)).min();
+    let ours = text.lines().filter(|line| !OTHERS.iter().any(|other| line.trim_start().starts_with(other)));
+    let lines = ours.flat_map(|line| line.split("ci-creds ").skip(1));
     lines.map(|rest| rest[..end(rest).unwrap_or(rest.len())].trim().to_owned()).collect()
 }
 
+/// The code of a text: its blocks, and what stands between backticks, a line each.
+fn code_of(text: &str) -> String {
+    let inside = text.split("\n```").skip(1).step_by(2).map(str::to_owned);
+    inside.chain(quoted(text)).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
-fn every_command_line_in_the_readme_and_the_examples_is_one_that_the_program_takes() {
-    let mut texts = vec![file("README.md"), file("CHANGELOG.md"), file("examples/aws/config")];
+fn every_command_line_in_the_pages_and_the_examples_is_one_that_the_program_takes() {
+    let mut texts: Vec<_> = pages().iter().map(|text| code_of(&without_quotes(text))).collect();
+    texts.extend([file("CHANGELOG.md"), file("examples/aws/config")]);
     let pipelines = |folder| std::fs::read_dir(Path::new(ROOT).join(folder)).expect("the pipelines");
     for entry in pipelines("examples/gitlab").chain(pipelines("examples/github")) {
         texts.push(std::fs::read_to_string(entry.expect("an entry").path()).expect("a pipeline"));
     }
     let lines: Vec<_> = texts.iter().flat_map(|text| command_lines(text)).collect();
-    // The README alone has ten; fewer than twenty would mean that this test no longer finds them.
-    assert!(lines.len() >= 20, "{lines:?}");
-    for line in lines {
+    // Fewer would mean that this test no longer finds them.
+    assert!(lines.len() >= 60, "{} lines: {lines:?}", lines.len());
+    // A sentence names the command alone.
+    for line in lines.iter().filter(|line| *line != "exec") {
         let arguments: Vec<OsString> = std::iter::once("ci-creds").chain(line.split(' ')).map(OsString::from).collect();
         match cli::parse_arguments(&arguments) {
             Ok(_) | Err(Stop::Text(_)) => {}
@@ -119,8 +152,7 @@ fn every_command_line_in_the_readme_and_the_examples_is_one_that_the_program_tak
 }
 
 #[test]
-fn every_flag_in_the_readme_exists() {
-    let readme = file("README.md");
+fn every_flag_in_the_pages_exists() {
     let help = |command: &str| {
         let line: Vec<_> = format!("ci-creds {command} --help").split(' ').map(OsString::from).collect();
         match cli::parse_arguments(&line) {
@@ -128,7 +160,7 @@ fn every_flag_in_the_readme_exists() {
             _ => panic!("{command} has no help"),
         }
     };
-    let help = ["aws", "exoscale", "cache clear"].map(help).concat();
+    let help = ["aws", "exoscale", "exec", "cache clear"].map(help).concat();
     let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
     let flags_of = |line: &str| -> Vec<String> {
         let starts = line.match_indices("--").filter(|(at, _)| !line[..*at].ends_with(['-', '|']));
@@ -136,7 +168,9 @@ fn every_flag_in_the_readme_exists() {
         starts.map(word).filter(|flag| flag.len() > 2).collect()
     };
     let known: Vec<_> = help.lines().flat_map(flags_of).collect();
-    let ours = readme.lines().filter(|line| !line.contains("cargo "));
+    let texts: Vec<_> = pages().iter().map(|text| without_quotes(text)).collect();
+    let ours =
+        texts.iter().flat_map(|text| text.lines()).filter(|line| !OTHERS.iter().any(|other| line.contains(other)));
     let told: Vec<_> = ours.flat_map(flags_of).collect();
     assert!(told.contains(&"--role".to_owned()) && told.contains(&"--any-audience".to_owned()), "{told:?}");
     for flag in told {
@@ -154,15 +188,6 @@ fn every_variable_that_no_lookup_sees_stands_in_the_security_pages_table() {
 }
 
 #[test]
-fn every_link_of_the_readme_leads_to_a_file() {
-    let readme = file("README.md");
-    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    for target in targets.filter(|target| !target.contains("://")) {
-        assert!(Path::new(ROOT).join(target).exists(), "{target} is not there");
-    }
-}
-
-#[test]
 fn the_pipeline_on_the_first_screen_runs() {
     let Some(site) = Site::set_up() else { return };
     for (name, block) in blocks(&file("README.md"), "yaml").iter().enumerate() {
@@ -176,20 +201,10 @@ fn the_pipeline_on_the_first_screen_runs() {
 }
 
 #[test]
-fn the_error_in_the_readme_is_the_one_that_a_job_sees() {
-    let Some(site) = Site::set_up() else { return };
-    let [shown] = blocks(&file("README.md"), "text").try_into().expect("one error");
-    let [pipeline] = blocks(&file("README.md"), "yaml").try_into().expect("one pipeline");
-    let job = example::parse_pipeline(&pipeline).remove(0);
-    let ran = site.run("sh", &job, &["eval $(ci-creds exoscale --role admin || echo false)".to_owned()], &[]);
-    assert_eq!((ran.code, ran.stderr), (77, shown));
-}
-
-#[test]
-fn the_configuration_file_in_the_readme_is_one_and_names_every_key() {
+fn the_configuration_file_on_its_page_is_one_and_names_every_key() {
     let world = World::start();
-    let readme = file("README.md");
-    let [settings, of_root] = blocks(&readme, "toml").try_into().expect("two files");
+    let text = file("docs/configuration-file.md");
+    let [settings, of_root] = blocks(&text, "toml").try_into().expect("two files");
     let run = |text: &str| {
         let path = world.file("config.toml", text).display().to_string();
         world.command("aws").arg("--config").arg(&path).run()
@@ -200,14 +215,8 @@ fn the_configuration_file_in_the_readme_is_one_and_names_every_key() {
     let ran = run(&of_root).failed(78, "config");
     assert_eq!(ran.stderr.contains("which only root may"), owner != 0, "{ran:?}");
     assert!(!ran.stderr.contains("is wrong in line"), "{ran:?}");
-    let text = section(&readme, "Configuration file");
-    for table in ["", "[exoscale]\n", "[aws]\n"] {
-        let ran = run(&format!("{table}no-such-key = 1\n")).failed(78, "config");
-        let keys: Vec<_> = ran.stderr.split('`').skip(3).step_by(2).collect();
-        assert!(keys.len() >= 3, "{ran:?}");
-        for key in keys {
-            assert!(text.contains(key), "the key {key} of {table:?} is not in the README");
-        }
+    for (table, key) in ci_creds::config::keys() {
+        assert!(text.contains(key), "the key {key} of {table:?} is not on the page");
     }
 }
 

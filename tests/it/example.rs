@@ -3,7 +3,9 @@
 //! The scripts run in real shells, in the shape that gitlab-runner gives them. `vault` is a script that sends what
 //! Vault's own CLI would send; the clouds' tools are one that writes down what it was called with.
 
+mod action;
 mod pipeline;
+mod runner;
 mod site;
 mod terraform;
 mod workflow;
@@ -12,7 +14,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dev_vault::{DevVault, GitlabToken, Sink, Tls};
-use pipeline::Job;
+pub(crate) use pipeline::Job;
+pub(crate) use runner::Project;
 use serde_json::{Value, json};
 pub(crate) use site::Site;
 use site::{ROOT_KEY, ROOT_SECRET};
@@ -35,10 +38,12 @@ const PIPELINES: [(&str, &[(&str, &str)]); 8] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 11] = [
     "aws/config",
     "ci-creds.toml",
     "github/aws.yml",
+    "gitlab/component.gitlab-ci.yml",
+    "image/Containerfile",
     "vault/hand-out.sh",
     "vault/main.tf",
     "vault/policies/aws-365.hcl",
@@ -117,6 +122,27 @@ fn every_file_in_the_folder_is_looked_at_by_a_test() {
     }
     for name in &known {
         assert!(Path::new(EXAMPLES).join(name).is_file(), "examples/{name} is gone");
+    }
+}
+
+#[test]
+fn every_job_says_which_image_it_runs_in_and_every_step_has_its_comment() {
+    for (name, _) in PIPELINES {
+        for job in jobs_of(name) {
+            assert!(job.image.is_some(), "{name}, {}: no image", job.name);
+        }
+    }
+    let folder = std::fs::read_dir(format!("{EXAMPLES}/gitlab")).expect("the pipelines");
+    for entry in folder {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a pipeline");
+        let mut commented = false;
+        for line in text.lines().map(str::trim) {
+            // A step is a line of a script. Two of one step stand below one comment.
+            let is_step = line.starts_with("- ") && !line.starts_with("- component:");
+            assert!(!is_step || commented, "{}: no comment above `{line}`", path.display());
+            commented = line.starts_with('#') || (commented && is_step);
+        }
     }
 }
 
@@ -210,16 +236,25 @@ fn kept(vault: &DevVault, paths: &[String]) -> BTreeMap<String, Value> {
     paths.iter().map(read).collect()
 }
 
+/// Applies this Terraform to the site's Vault, whose jobs come from this GitLab, and gives the paths that were written.
+pub(crate) fn apply_terraform(site: &Site, text: &str, gitlab: &str) -> Vec<String> {
+    let variables = [("gitlab_url", gitlab), ("exoscale_api_key", ROOT_KEY), ("exoscale_api_secret", ROOT_SECRET)];
+    terraform::apply(&site.vault, text, &variables)
+}
+
+/// What the site's Vault keeps of what another one was told so far.
+pub(crate) fn kept_of(site: &Site, told: &Site) -> BTreeMap<String, Value> {
+    let paths: Vec<_> = told.vault.requests().iter().map(|request| request.path.replacen("/v1/", "", 1)).collect();
+    kept(&site.vault, &paths)
+}
+
 #[test]
 fn terraform_sets_vault_up_as_the_script_does() {
     let Some(by_script) = Site::set_up() else { return };
     let written = by_script.vault.requests();
     let mut paths: Vec<_> = written.iter().map(|request| request.path.replacen("/v1/", "", 1)).collect();
     let by_terraform = Site::empty();
-    let url = by_script.gitlab.issuer_url();
-    let variables =
-        [("gitlab_url", url.as_str()), ("exoscale_api_key", ROOT_KEY), ("exoscale_api_secret", ROOT_SECRET)];
-    let mut applied = terraform::apply(&by_terraform.vault, &example("vault/main.tf"), &variables);
+    let mut applied = apply_terraform(&by_terraform, &example("vault/main.tf"), &by_script.issuer_url());
     paths.sort();
     applied.sort();
     assert_eq!(applied, paths, "main.tf and setup.sh write to different paths");

@@ -104,10 +104,13 @@ fn without_a_zone_the_object_storage_is_refused_before_any_request_in_each_forma
         let run = world.command_as("token", &format!("exoscale --sos --role {ROLE} --format {format}"));
         let ran = run.run().failed(78, "config");
         let hint = "  hint: ci-creds exoscale --sos --zone ch-gva-2, or set EXOSCALE_ZONE\n";
-        assert!(ran.stderr.contains("no zone of the object storage") && ran.stderr.ends_with(hint), "{ran:?}");
+        assert!(
+            ran.stderr.contains("the zone of the object storage is not set") && ran.stderr.ends_with(hint),
+            "{ran:?}"
+        );
         assert_eq!(ran.stdout, marker);
         let run = run.env("EXOSCALE_ZONE", "evil.example.com/");
-        assert!(run.run().failed(64, "usage").stderr.contains("the zone (from EXOSCALE_ZONE) is not one"));
+        assert!(run.run().failed(64, "usage").stderr.contains("the zone (from EXOSCALE_ZONE) is not the name of one"));
     }
     let misspelt = world.command_as("token", &format!("exoscale --sos --rool {ROLE}")).run().failed(64, "usage");
     assert_eq!(misspelt.stdout, format!("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY {SOS_STALE};\n(exit 64);\n"));

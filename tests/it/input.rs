@@ -12,19 +12,24 @@ const CONFIG: (i32, &str) = (78, "config");
 #[test]
 fn a_mistake_on_the_command_line_names_the_flag() {
     let world = World::start();
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 17] = [
         ("exoscale --bogus", &["no flag --bogus", "--help"]),
-        ("exoscale --rolle x", &["no flag --rolle", "--role"]),
-        ("exoscale --format yaml", &["--format does not take that value", "shell", "process"]),
-        ("exoscale --role", &["--role needs a value"]),
-        ("exoscale --role a --role b", &["--role is given twice"]),
-        ("exoscale extra", &["where none is taken"]),
-        ("aws --via nope --role x", &["--via does not take that value", "sts, creds"]),
-        ("aws --auth password --role x", &["--auth does not take that value", "wrapping-token"]),
+        ("exoscale --rolle x", &["no flag --rolle", "did you mean --role?"]),
+        ("exoscale --region x", &["no flag --region for exoscale, only for aws", "did you mean --zone"]),
+        ("exoscale --format yaml", &["--format does not take \"yaml\"", "shell", "process"]),
+        ("exoscale --role", &["--role needs a value", "--role ROLE"]),
+        ("exoscale --role a --role b", &["--role is given twice", "keep one"]),
+        ("exoscale extra", &["takes no argument, only flags, and got \"extra\"", "ci-creds exoscale --role extra"]),
+        ("--bogus exoscale", &["no flag --bogus", "ci-creds exoscale --help"]),
+        ("aws --via nope --role x", &["--via does not take \"nope\"", "sts or creds"]),
+        ("aws --auth password --role x", &["--auth does not take \"password\"", "wrapping-token"]),
+        ("aws --auth approle --role x", &["--auth does not take \"approle\"", "did you mean --auth secret-id?"]),
+        ("aws --ttl 1hour --role x", &["--ttl: \"1hour\" is not a duration", "did you mean --ttl 1h?"]),
         ("exoscale --retries many --role x", &["--retries", "0 to 10"]),
         ("exoscale --retries 11 --role x", &["--retries", "0 to 10"]),
         ("exoscale --format process --role x", &["--format process is for AWS", "--format json"]),
         ("exoscale --redirect-host http:/x --role x", &["--redirect-host", "node2.example.com:8200"]),
+        ("-v exoscale --quiet --role x", &["--verbose and --quiet exclude each other"]),
     ];
     for (line, words) in cases {
         let ran = world.command_as("token", line).run();
@@ -36,10 +41,26 @@ fn a_mistake_on_the_command_line_names_the_flag() {
         }
         stopped(ran, &world, USAGE, words);
     }
-    for line in ["", "exoscal --role x"] {
+    for line in ["", "exoscal --role x", "-v", "--role x exoscal"] {
         let ran = world.command_as("token", line).run().failed(64, "usage");
         assert!(ran.stdout.ends_with("(exit 64);\n"), "{ran:?}");
         assert!(ran.stderr.contains("ci-creds exoscale"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_flag_is_taken_before_the_command_too() {
+    let world = World::start();
+    for line in ["--role gitlab-ci-runner exoscale", "-v --role gitlab-ci-runner exoscale", "-q --timeout 1d exoscale"]
+    {
+        let run = world.command_as("token", line).env("CI_CREDS_ROLE", "gitlab-ci-runner");
+        let ran = run.clone().run();
+        assert_eq!(ran.stderr.contains("role from --role"), line.starts_with("-v"), "{ran:?}");
+        assert!(ran.ok().contains("export EXOSCALE_API_KEY='EXO"), "{line}");
+        let address = world.vault.address();
+        let mut run = run.without("VAULT_ADDR");
+        run.arguments.splice(0..0, ["--address".to_owned(), address]);
+        assert!(run.run().ok().contains("export EXOSCALE_API_KEY='EXO"), "{line}");
     }
 }
 
@@ -265,7 +286,7 @@ fn a_gitlab_variable_that_does_not_exist_is_told_by_name() {
 #[test]
 fn no_role_and_a_placeholder_without_a_value_say_what_to_set() {
     let world = World::start();
-    let words = ["no Exoscale role", "CI_CREDS_EXOSCALE_ROLE", "--role NAME"];
+    let words = ["the Exoscale role is not set", "CI_CREDS_EXOSCALE_ROLE", "VAULT_AUTH_ROLE", "--role NAME"];
     stopped(world.command_as("token", "exoscale").run(), &world, CONFIG, &words);
     let role = |role: &str| world.command_as("token", "aws").arg("--role").arg(role);
     stopped(role("{project_id}").run(), &world, CONFIG, &["{project_id}", "no value in this job", "CI_PROJECT_ID"]);

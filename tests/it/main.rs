@@ -17,6 +17,8 @@ mod support;
 mod ancestor;
 /// What is said and taken back when the read is refused, or its answer cannot be used.
 mod answer;
+/// README and docs/ as one book: its links, its code blocks, what it quotes.
+mod book;
 /// What is kept between calls, for whom and how long, and what is given back.
 mod cache;
 /// Each identity and engine: what the job gets, and the exact requests.
@@ -35,7 +37,7 @@ mod consumer;
 mod corpus;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
-/// README and CHANGELOG against the program.
+/// README, docs/ and CHANGELOG against the program.
 mod document;
 /// What the engines are asked, and how long what they give lives.
 mod engine;
@@ -53,16 +55,27 @@ mod format;
 mod github;
 /// Calls in a job: bare ones are refused, captured ones work.
 mod guard;
+/// The container images, entered.
+mod image;
 /// What is wrong before the first request, and that none is made.
 mod input;
+/// The page on how to install the program.
+mod install;
 /// Connections that end while nothing is asked, or are forgotten, and what must not be spent by that.
 mod keepalive;
 /// Limits on open files and on the stack.
 mod limit;
+/// What a job's log and `-v` are told of a run.
+mod log;
 /// What of a secret stays in memory, and who could read it there.
 mod memory;
+mod mistake;
+/// What `cargo package` publishes.
+mod package;
 /// What a bug of ours, and the variables of Rust, may print.
 mod panic;
+/// The demo, and the picture of it in docs/.
+mod picture;
 /// The way through a proxy, and what never takes it.
 mod proxy;
 /// Waiting until AWS knows a new key.
@@ -71,10 +84,14 @@ mod readiness;
 mod real_server;
 /// The recipes of CONTRIBUTING against the source.
 mod recipe;
+/// The refusals of real servers, as they were recorded, and what the tool makes of each.
+mod recording;
 /// Where a redirect may lead: nowhere, but to the same server or an allowed one.
 mod redirect;
 /// What is said when a login is refused, and what to change then.
 mod refusal;
+/// The files of a release.
+mod release;
 /// Variables that steer the name service, and whatever else obeys one.
 mod resolver;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
@@ -92,10 +109,14 @@ mod story;
 mod sweep;
 /// What the system is asked for: arguments, files, writes.
 mod syscall;
+/// What a person at a terminal sees.
+mod terminal;
 /// Callers that print each command: the credential is not in the log.
 mod trace;
 /// Values of every kind through every format's real reader.
 mod value;
+/// What a build says of itself.
+mod version;
 mod wall;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;

@@ -1,5 +1,8 @@
 mod adapter;
-mod daemon;
+mod chaos;
+mod cluster;
+mod component;
+pub(crate) mod daemon;
 mod database;
 mod engine;
 mod exec;
@@ -8,10 +11,11 @@ mod interrupted;
 mod lease;
 mod login;
 mod namespace;
-mod operator;
-mod server;
-mod site;
+pub mod operator;
+pub mod server;
+pub mod site;
 mod slow;
+mod standby;
 mod state;
 mod wrapping;
 

@@ -41,7 +41,12 @@ fn nothing_to_log_in_with_names_everything_that_was_looked_for() {
     let run = world.command(EXOSCALE).env("VAULT_SECRET_ID", "x");
     stopped(run.run(), &world, CONFIG, &["VAULT_SECRET_ID is set, but not VAULT_ROLE_ID"]);
     let run = world.command(EXOSCALE).env("VAULT_ROLE_ID", "x");
-    stopped(run.run(), &world, CONFIG, &["VAULT_ROLE_ID is set, but neither"]);
+    stopped(
+        run.run(),
+        &world,
+        CONFIG,
+        &["VAULT_ROLE_ID is set, but not what goes with it", "VAULT_SECRET_ID", "--auth secret-id"],
+    );
 }
 
 #[test]

@@ -38,23 +38,15 @@ fn nested_mounts_are_named_by_flag_or_variable_with_or_without_slashes() {
 #[test]
 fn the_namespace_goes_with_every_request() {
     let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));
-    world.vault.write("sys/namespaces/team", json!({}));
-    world.vault.write("team/sys/auth/approle", json!({ "type": "approle" }));
-    let policy = format!("path \"exoscale/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}");
-    world.vault.write("team/sys/policies/acl/job", json!({ "policy": policy }));
-    world.vault.write(&format!("team/auth/approle/role/{ROLE}"), json!({ "token_policies": ["job"] }));
-    world.vault.write("team/sys/mounts/exoscale", json!({ "type": "exoscale" }));
-    world.vault.write("team/exoscale/config/root", json!({ "root_api_key": "EXOroot", "root_api_secret": "s" }));
-    world.vault.write(&format!("team/exoscale/role/{ROLE}"), json!({ "iam-role": "ci", "ttl": "15m" }));
-    let role_id = world.vault.read(&format!("team/auth/approle/role/{ROLE}/role-id"))["data"]["role_id"].clone();
+    let role_id = world.make_namespace("team");
     let path = format!("team/auth/approle/role/{ROLE}/secret-id");
     for name in ["VAULT_NAMESPACE", "BAO_NAMESPACE"] {
         world.vault.forget_requests();
         let wrapped = world.vault.write_wrapped(&path, json!({}), "60s");
-        let run = world.command(EXOSCALE).env("VAULT_ROLE_ID", role_id.as_str().unwrap()).env(name, "/team/");
+        let run = world.command(EXOSCALE).env("VAULT_ROLE_ID", &role_id).env(name, "/team/");
         run.env("VAULT_WRAPPING_TOKEN", &wrapped).run().ok();
         let requests = world.vault.requests();
-        assert_eq!(requests.len(), 4);
+        assert_eq!(requests.len(), 5);
         for request in requests {
             assert_eq!(request.headers.get("x-vault-namespace"), Some("team"), "{}", request.line());
         }
@@ -224,7 +216,7 @@ fn settings_below_a_home_in_the_checkout_are_the_repositorys_and_not_read() {
     let home = world.home().display().to_string();
     for name in ["CI_PROJECT_DIR", "GITHUB_WORKSPACE", "WORKSPACE"] {
         let run = world.command_as("token", EXOSCALE).without("VAULT_ADDR").env(name, &home);
-        let ran = run.run().refused(&world, 78, "config", &["no address of Vault"], &["VAULT_ADDR"]);
+        let ran = run.run().refused(&world, 78, "config", &["Vault's address is not set"], &["VAULT_ADDR"]);
         assert!(ran.stderr.contains("config.toml is in the checkout, and was not read"), "{name}: {ran:?}");
     }
 }

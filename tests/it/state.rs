@@ -197,7 +197,19 @@ fn a_locked_namespace_is_waited_for_and_else_told_as_locked() {
     }
     world.vault.inject(On::path("auth/gitlab/login").times(4), locked());
     world.command_as("id-token", EXOSCALE).run().ok();
+    // Behind a login too: no secret is spent for the time that a lock lasts.
+    for method in METHODS {
+        let before = minted(&world);
+        world.vault.inject(On::path("apikey/gitlab-ci-runner").times(4), locked());
+        let ran = world.command_as(method, EXOSCALE).run();
+        assert!(!ran.stderr.contains("was read twice"), "{method}: {ran:?}");
+        ran.ok();
+        assert_eq!(minted(&world), before + 1, "{method}");
+    }
 }
+
+/// `{"cluster":"dev","value":"18446744073709551615"}`: only a leader registers a lease.
+const NEVER_REACHED: &str = "eyJjbHVzdGVyIjoiZGV2IiwidmFsdWUiOiIxODQ0Njc0NDA3MzcwOTU1MTYxNSJ9";
 
 #[test]
 fn a_standby_that_is_behind_has_its_leader_answer_for_what_a_login_has_just_made() {
@@ -210,10 +222,62 @@ fn a_standby_that_is_behind_has_its_leader_answer_for_what_a_login_has_just_made
             let requests = world.vault.requests();
             for (number, request) in requests.iter().enumerate() {
                 let sent = ["x-vault-index", "x-vault-inconsistent"].map(|name| request.headers.get(name));
-                let expected = [Some("eyJjbHVzdGVyIjoiZGV2IiwidmFsdWUiOjd9"), Some("forward-active-node")];
+                let is_read = request.path.contains("/apikey/");
+                let index = if is_read { NEVER_REACHED } else { "eyJjbHVzdGVyIjoiZGV2IiwidmFsdWUiOiI3In0=" };
+                let expected = [Some(index), Some("forward-active-node")];
                 assert_eq!(sent, if number == 0 { [None; 2] } else { expected }, "{dialect} {method} {number}");
             }
         }
+    }
+}
+
+#[test]
+fn a_standby_that_knows_no_leader_is_waited_for_and_else_told_as_that() {
+    let leaderless = || Fault::answer(Reply::error(500, "local node not active but active cluster node not found"));
+    for method in METHODS {
+        let world = World::start();
+        let run = world.command_as(method, ONCE);
+        world.vault.inject(On::any().every(), leaderless());
+        let words = ["is a standby, and knows no leader (500)", "local node not active"];
+        run.run().refused(&world, 69, "unavailable", &words, &["has a leader"]);
+        world.vault.clear_faults();
+        // A read is sent again once only.
+        world.vault.inject(On::any().times(if method == "token" { 1 } else { 4 }), leaderless());
+        let mut patient = run.clone();
+        patient.arguments = EXOSCALE.split(' ').map(str::to_owned).collect();
+        patient.run().ok();
+    }
+}
+
+#[test]
+fn what_a_leader_did_before_it_was_lost_is_not_called_a_theft_and_costs_no_more_than_it_must() {
+    // A standby that has forwarded a request says so of a leader that dies over it.
+    let lost = |path: &str, world: &World| {
+        let reply = Reply::error(500, "local node not active but active cluster node not found");
+        world.vault.inject(On::path(path), Fault::answer_after(reply));
+    };
+    for (method, path, words) in [
+        ("wrapping-token", "sys/wrapping/unwrap", "is spent, most likely by this very request"),
+        ("secret-id", "auth/approle/login", "this run sent it before"),
+    ] {
+        let world = World::start();
+        lost(path, &world);
+        let ran = world.command_as(method, EXOSCALE).run();
+        let ran = ran.refused(&world, 79, "spent", &[words], &["re-run with a new"]);
+        assert!(!ran.stderr.contains("tampered") && !ran.stderr.contains("audit log"), "{ran:?}");
+        assert_eq!((world.count(path), minted(&world)), (2, 0), "{method}");
+    }
+    let world = World::start();
+    lost("auth/approle/login", &world);
+    world.command_as("generator-token", EXOSCALE).run().ok();
+    assert_eq!((world.count("/secret-id"), world.count("approle/login"), minted(&world)), (2, 3, 1));
+    for method in METHODS {
+        let world = World::start();
+        lost("apikey/gitlab-ci-runner", &world);
+        let ran = world.command_as(method, EXOSCALE).run();
+        assert!(ran.stderr.contains("was read twice"), "{method}: {ran:?}");
+        ran.ok();
+        assert_eq!(minted(&world), 2, "{method}");
     }
 }
 

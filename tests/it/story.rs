@@ -1,20 +1,24 @@
 //! Random stories: whatever callers, clocks, faults and operators do in whatever order, what must hold holds after
 //! every step.
 //!
-//! `plot` draws the steps, `stage` plays them with the real binary against one double and one cache folder; `promise`,
+//! `plot` draws the steps, `stage` plays them with the real binary against one server and one cache folder; `ground` is
+//! that server, the double or a real one; `promise`,
 //! `outcome` and `given_back` say what must hold. A story is its seed: what fails names it, with every step so far.
 
 mod caller;
 mod eye;
 mod given_back;
+mod ground;
 mod outcome;
 mod person;
 mod plot;
 mod promise;
+mod real;
 mod stage;
 mod trouble;
 
 use crate::support::{parallel, tool};
+use ground::Ground;
 use plot::{Plot, Random};
 use stage::Stage;
 
@@ -27,13 +31,29 @@ const STORIES: u64 = 12;
 /// A story waits more than it computes.
 const AT_ONCE: usize = 24;
 
+/// Stories of a run on a real server, which is asked for everything that lives after every step.
+const REAL_STORIES: u64 = 4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Where {
+    Double,
+    Real,
+}
+
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 
-fn play(seed: u64, plot: Plot) {
+fn play(seed: u64, plot: Plot, on: Where) {
     let mut random = Random::new(seed);
-    let mut stage = Stage::new(&mut random);
+    let ground = match on {
+        Where::Double => Ground::double(&mut random),
+        Where::Real => match Ground::real(&format!("{plot:?}-{seed}").to_lowercase(), &mut random) {
+            Some(ground) => ground,
+            None => return,
+        },
+    };
+    let mut stage = Stage::new(ground, &mut random);
     let mut told = Vec::new();
     for _ in 0..STEPS {
         let step = stage.draw(plot, &mut random);
@@ -44,7 +64,7 @@ fn play(seed: u64, plot: Plot) {
         }
         if let Err(broken) = seen {
             let seed = format!("CI_CREDS_TEST_SEED={seed} CI_CREDS_TEST_ROUNDS=1");
-            panic!("{plot:?}: {broken}\n{seed}\n{}\n{}", stage.describe(), told.join("\n"));
+            panic!("{plot:?} {on:?}: {broken}\n{seed}\n{}\n{}", stage.describe(), told.join("\n"));
         }
     }
     if plot == Plot::Calm {
@@ -52,24 +72,31 @@ fn play(seed: u64, plot: Plot) {
     }
 }
 
-fn play_all(plot: Plot, stories: u64) {
+fn play_all(plot: Plot, on: Where, stories: u64) {
     if tool::find("faketime").is_none() {
         return;
     }
     let first = number("CI_CREDS_TEST_SEED").unwrap_or(1);
     let stories = number("CI_CREDS_TEST_ROUNDS").unwrap_or(stories);
     // From the last one on: cases are taken from the end.
-    parallel::each_at_once(AT_ONCE, (first..first + stories).rev().collect(), |seed| play(seed, plot));
+    parallel::each_at_once(AT_ONCE, (first..first + stories).rev().collect(), |seed| play(seed, plot, on));
 }
 
 // check: 4, 5, 16, 17
 #[test]
 fn whatever_happens_nothing_is_spent_twice_left_over_mixed_up_or_stuck() {
-    play_all(Plot::Wild, STORIES);
+    play_all(Plot::Wild, Where::Double, STORIES);
 }
 
 // check: 7
 #[test]
 fn where_nothing_goes_wrong_a_story_costs_one_credential_for_each_identity_and_request() {
-    play_all(Plot::Calm, 2);
+    play_all(Plot::Calm, Where::Double, 2);
+}
+
+// check: 4, 5, 7, 16
+#[test]
+fn what_holds_in_every_story_holds_on_a_real_server_too() {
+    play_all(Plot::Wild, Where::Real, REAL_STORIES);
+    play_all(Plot::Calm, Where::Real, 1);
 }

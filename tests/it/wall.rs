@@ -244,6 +244,15 @@ fn no_room_looks_into_one_above_it() {
         ("renewal", "custody"),
         ("renewal", "source"),
         ("renewal", "command"),
+        ("rotation", "custody"),
+        ("rotation", "source"),
+        ("rotation", "command"),
+        ("endpoint", "config"),
+        ("endpoint", "credential"),
+        ("endpoint", "render"),
+        ("endpoint", "rotation"),
+        ("endpoint", "vault"),
+        ("renewal", "rotation"),
         ("revocation", "config"),
         ("revocation", "custody"),
         ("revocation", "command"),
@@ -261,7 +270,13 @@ fn each_foreign_world_has_one_door() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut texts = BTreeMap::new();
     files(&root, &Vec::new(), &mut texts);
-    for (word, door) in [("reqwest::", "http"), ("clap::", "cli"), ("std::fs::", "host"), ("std::env::", "host")] {
+    for (word, door) in [
+        ("reqwest::", "http"),
+        ("hyper::", "endpoint"),
+        ("clap::", "cli"),
+        ("std::fs::", "host"),
+        ("std::env::", "host"),
+    ] {
         let named: BTreeSet<_> = texts
             .iter()
             .filter(|(_, code)| code.contains(word))
@@ -269,6 +284,53 @@ fn each_foreign_world_has_one_door() {
             .collect();
         assert_eq!(named, BTreeSet::from([door.to_owned()]), "{word}");
     }
+}
+
+/// The types that a file names. An indented `type` is an associated one: its name is the trait's.
+fn types(code: &str) -> Vec<&str> {
+    fn name(line: &str) -> Option<&str> {
+        let words: Vec<_> = line.split_whitespace().skip_while(|word| word.starts_with("pub")).collect();
+        let [keyword, name, ..] = words.as_slice() else { return None };
+        let is_type = ["struct", "enum", "trait", "union"].contains(keyword)
+            || *keyword == "type" && !line.starts_with(char::is_whitespace);
+        is_type.then(|| name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default())
+    }
+    code.lines().filter_map(name).collect()
+}
+
+/// Each type's name with the files that define one.
+fn types_of_src() -> BTreeMap<String, Vec<String>> {
+    let mut texts = BTreeMap::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &Vec::new(), &mut texts);
+    let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (module, code) in &texts {
+        for name in types(code) {
+            owners.entry(name.to_owned()).or_default().push(module.join("/"));
+        }
+    }
+    assert!(owners.len() > 150, "{} types", owners.len());
+    owners
+}
+
+#[test]
+fn no_type_bears_the_name_of_another() {
+    let mut owners = types_of_src();
+    owners.retain(|_, modules| modules.len() > 1);
+    assert_eq!(owners, BTreeMap::new());
+}
+
+#[test]
+fn no_type_is_named_by_a_participle() {
+    let mut owners = types_of_src();
+    owners.retain(|name, _| name.ends_with("ed"));
+    assert_eq!(owners, BTreeMap::new());
+}
+
+#[test]
+fn the_reader_of_types_sees_local_ones_and_passes_over_associated_ones() {
+    let code =
+        "pub struct A<'a> {\n    type B = C;\n    struct D;\npub(crate) enum E {\npub type F = G;\nlet struct_h = 1;";
+    assert_eq!(types(code), ["A", "D", "E", "F"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use dev_vault::{DevVault, Dialect, Fault, On, Reply};
 use serde_json::{Value, json};
 
-use crate::support::{ROLE, World};
+use crate::support::{ROLE, World, text};
 
 const EXOSCALE: &str = "exoscale --role gitlab-ci-runner";
 
@@ -63,13 +63,83 @@ fn a_wrapping_token_that_is_a_broken_jwt_is_not_called_theft() {
     each_dialect(|world, dialect| {
         let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", "eyJhbGciOi.eyJ0eXBl.c2ln");
         let ran = run.run();
-        // Vault 1.8 answers this with a 500, which could be anything.
-        if dialect == Dialect::Vault1_8 {
-            ran.refused(world, 69, "unavailable", &["sys/wrapping/lookup"], &["log"]);
-        } else {
-            ran.refused(world, 77, "denied", &["cannot be looked up", "could not be parsed"], &["sys/wrapping/lookup"]);
-        }
+        match dialect {
+            // A 500 could be anything.
+            Dialect::Vault1_8 => ran.refused(world, 69, "unavailable", &["sys/wrapping/lookup"], &["log"]),
+            Dialect::Vault1_16 => {
+                let words = ["cannot be looked up", "could not be parsed"];
+                ran.refused(world, 77, "denied", &words, &["sys/wrapping/lookup"])
+            }
+            // It has one text for all that it does not know.
+            Dialect::OpenBao => ran.refused(world, 79, "spent", &["is not valid"], &["audit log"]),
+        };
     });
+}
+
+// check: 21
+#[test]
+fn a_wrapping_token_of_another_namespace_is_not_spent() {
+    let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));
+    let role_ids = ["team", "other"].map(|name| (name, world.make_namespace(name)));
+    let id = |name: &str| text(&world.vault.read(&format!("sys/namespaces/{name}"))["data"]["id"]);
+    let job = |made_in: &str, asked_in: &str| {
+        let prefix = if made_in.is_empty() { String::new() } else { format!("{made_in}/") };
+        let path = format!("{prefix}auth/approle/role/{ROLE}/secret-id");
+        let token = world.vault.write_wrapped(&path, json!({}), "60s");
+        let role_id = role_ids.iter().find(|(name, _)| *name == made_in).map_or(&world.role_id, |(_, role_id)| role_id);
+        let run = world.command(EXOSCALE).env("VAULT_ROLE_ID", role_id).env("VAULT_WRAPPING_TOKEN", &token);
+        (if asked_in.is_empty() { run } else { run.env("VAULT_NAMESPACE", asked_in) }, token)
+    };
+    let (team, other) = (id("team"), id("other"));
+    for (made_in, asked_in, words, hint) in [
+        ("team", "", [&*format!("with the id {team}"), "VAULT_NAMESPACE is not set"], "set VAULT_NAMESPACE"),
+        (
+            "team",
+            "other",
+            [&*format!("with the id {team}"), &*format!("other, whose id is {other}")],
+            "set VAULT_NAMESPACE",
+        ),
+        ("", "team", ["outside of every namespace", &*format!("team, whose id is {team}")], "unset VAULT_NAMESPACE"),
+    ] {
+        world.vault.forget_requests();
+        let (run, token) = job(made_in, asked_in);
+        let words = [words[0], words[1], "was not unwrapped"];
+        run.run().refused(&world, 78, "config", &words, &[hint, "--namespace"]);
+        assert_eq!(world.requests(), [LOOKUP, LOOKUP], "{made_in} {asked_in}");
+        // It is as good as before, where it was made.
+        let run = if made_in.is_empty() { run.without("VAULT_NAMESPACE") } else { run.env("VAULT_NAMESPACE", made_in) };
+        run.run().ok();
+        assert!(!world.vault.live_tokens().iter().any(|live| live.id == token), "{made_in} {asked_in}");
+    }
+    // Neither names one: nothing is asked.
+    world.vault.forget_requests();
+    job("", "").0.run().ok();
+    assert_eq!(world.requests()[..2], [LOOKUP, UNWRAP]);
+}
+
+#[test]
+fn a_namespace_that_vault_does_not_know_of_costs_a_wrapping_token_nothing() {
+    for dialect in [Dialect::Vault1_8, Dialect::Vault1_16] {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        world.command_as("wrapping-token", EXOSCALE).env("VAULT_NAMESPACE", "team").run().ok();
+        assert_eq!(world.requests()[..3], [LOOKUP, LOOKUP, UNWRAP], "{dialect}");
+    }
+}
+
+#[test]
+fn who_does_not_tell_the_namespace_is_not_in_the_way_of_an_unwrap() {
+    let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));
+    world.make_namespace("team");
+    for reply in [Reply::error(403, "blocked"), Reply::json(200, &json!({ "data": { "creation_path": "x" } }))] {
+        let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_NAMESPACE", "root");
+        world.vault.inject(On::path("sys/wrapping/lookup").nth(2), Fault::answer(reply));
+        run.run().ok();
+        world.vault.clear_faults();
+    }
+    // Its answer is lost once: it is asked again.
+    let run = world.command_as("wrapping-token", EXOSCALE).env("VAULT_NAMESPACE", "root");
+    world.vault.inject(On::path("sys/wrapping/lookup").nth(2), Fault::cut_answer(5));
+    run.run().ok();
 }
 
 // check: 21
@@ -283,6 +353,20 @@ fn a_wrapping_token_that_the_first_attempt_spent_late_is_not_called_stolen() {
     assert_eq!(world.requests(), [LOOKUP, UNWRAP, LOOKUP, UNWRAP]);
     let ran = ran.refused(&world, 79, "spent", &["most likely by this very request"], &["new wrapping token"]);
     assert!(!ran.stderr.contains("tampered"), "{ran:?}");
+}
+
+#[test]
+fn a_wrapping_token_whose_fate_nobody_tells_is_not_called_spent() {
+    let world = World::start();
+    let run = world.command_as("wrapping-token", &format!("{EXOSCALE} --retries 0"));
+    world.vault.inject(On::path("sys/wrapping/unwrap"), Fault::drop_request());
+    let sealed = Fault::answer(Reply::error(503, "Vault is sealed"));
+    world.vault.inject(On::path("sys/wrapping/lookup").nth(2).every(), sealed);
+    let ran = run.run();
+    assert_eq!(world.requests(), [LOOKUP, UNWRAP, LOOKUP]);
+    ran.refused(&world, 79, "spent", &["may be spent", "could not be asked"], &["if it is spent"]);
+    world.vault.clear_faults();
+    run.run().ok();
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub(super) fn describe(table: &[Row], refusal: &Refusal, login: &Login) -> Error
 }
 
 /// Of `sys/wrapping/lookup`.
-pub(super) const LOOKUP_REFUSALS: [Row; 2] = [
+pub(super) const LOOKUP_REFUSALS: [Row; 3] = [
+    SEALED,
     stolen(
         Says::WrappingTokenInvalid,
         "the wrapping token (from {origin}) is not valid: expired, already used, or tampered with",
@@ -28,7 +29,8 @@ pub(super) const LOOKUP_REFUSALS: [Row; 2] = [
 ];
 
 /// Of `sys/wrapping/unwrap`, behind a lookup.
-pub(super) const UNWRAP_REFUSALS: [Row; 3] = [
+pub(super) const UNWRAP_REFUSALS: [Row; 4] = [
+    SEALED,
     stolen(Says::WrappingTokenInvalid, STOLEN_SINCE),
     stolen(Says::TokenGone, STOLEN_SINCE),
     Row {
@@ -38,6 +40,14 @@ pub(super) const UNWRAP_REFUSALS: [Row; 3] = [
         change: "any request with the token spends it: re-run with a new one",
     },
 ];
+
+/// OpenBao looks for a token in its own namespace, which can be sealed when the one that is asked is not.
+const SEALED: Row = Row {
+    says: Says::Text(&["Vault is sealed"]),
+    kind: Kind::Unavailable,
+    cause: "the namespace of the wrapping token (from {origin}) is sealed ({because}); the token was not unwrapped",
+    change: "an operator must unseal the namespace",
+};
 
 const STOLEN_SINCE: &str = "the wrapping token (from {origin}) is not valid: expired, already used, or tampered with; it was \
     valid at the lookup just before";

@@ -47,7 +47,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// The names of sections, and of the keys in each: a file of a thousand profiles is not to be searched for each line.
-type Seen = HashSet<(Option<usize>, String)>;
+type Names = HashSet<(Option<usize>, String)>;
 
 /// The section whose values every other one inherits.
 const DEFAULT: &str = "DEFAULT";
@@ -60,7 +60,7 @@ impl<'a> Outline<'a> {
             return Err("begins with a byte order mark in line 1, which no SDK takes".into());
         }
         let mut outline = Self { lines: split(text), sections: Vec::new(), entries: Vec::new() };
-        let mut seen = Seen::new();
+        let mut seen = Names::new();
         let mut section = None;
         let mut entry = None;
         let mut level = 0;
@@ -101,7 +101,7 @@ impl<'a> Outline<'a> {
         self.sections[entry.section].name == DEFAULT
     }
 
-    fn open(&mut self, name: &'a str, line: usize, seen: &mut Seen) -> Result<usize, String> {
+    fn open(&mut self, name: &'a str, line: usize, seen: &mut Names) -> Result<usize, String> {
         if !seen.insert((None, name.to_owned())) {
             let twice = || format!("has the section of line {} twice", line + 1);
             return self.section(name).filter(|_| name == DEFAULT).ok_or_else(twice);
@@ -110,7 +110,7 @@ impl<'a> Outline<'a> {
         Ok(self.sections.len() - 1)
     }
 
-    fn add(&mut self, section: usize, content: &'a str, line: usize, seen: &mut Seen) -> Result<usize, String> {
+    fn add(&mut self, section: usize, content: &'a str, line: usize, seen: &mut Names) -> Result<usize, String> {
         let (key, value) = content
             .split_once(['=', ':'])
             .filter(|(key, _)| !strip(key).is_empty())

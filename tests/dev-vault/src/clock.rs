@@ -2,6 +2,7 @@
 //!
 //! Nothing else in the crate may read the system's clock for a decision; otherwise `advance` would lie.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,11 +10,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     offset_nanos: AtomicU64,
+    /// What stands in the place of real time.
+    held: OnceLock<SystemTime>,
 }
 
 impl Clock {
     pub(crate) fn now(&self) -> SystemTime {
-        SystemTime::now() + Duration::from_nanos(self.offset_nanos.load(Ordering::SeqCst))
+        let real = self.held.get().copied().unwrap_or_else(SystemTime::now);
+        real + Duration::from_nanos(self.offset_nanos.load(Ordering::SeqCst))
+    }
+
+    /// From now on, only `advance` lets time pass.
+    pub(crate) fn hold(&self) {
+        self.held.get_or_init(SystemTime::now);
     }
 
     pub(crate) fn advance(&self, by: Duration) {

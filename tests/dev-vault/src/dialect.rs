@@ -7,11 +7,11 @@ use std::str::FromStr;
 /// A server and its age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dialect {
-    /// Vault 1.8, the dialect of the recordings.
+    /// Vault 1.8, a dialect of the recordings.
     Vault1_8,
     /// Vault 1.16.
     Vault1_16,
-    /// OpenBao 2.6.
+    /// OpenBao 2.7, the other dialect of the recordings.
     OpenBao,
 }
 
@@ -33,7 +33,7 @@ impl Dialect {
         match self {
             Self::Vault1_8 => "1.8.0-dev",
             Self::Vault1_16 => "1.16.0-beta1",
-            Self::OpenBao => "2.6.2",
+            Self::OpenBao => "2.7.2",
         }
     }
 

@@ -99,6 +99,11 @@ impl Answer {
         Self { status, headers, body: body.into() }
     }
 
+    /// An answer of nothing but its status.
+    pub(crate) fn bare(status: u16) -> Self {
+        Self { status, headers: Headers::from([("Cache-Control", "no-store")]), body: Vec::new() }
+    }
+
     /// The body as JSON; `null` when it is empty.
     ///
     /// # Panics

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use crate::clock::Clock;
 use crate::connection::{Shared, serve};
 use crate::core::Core;
+use crate::core::standby::Standby;
 use crate::dialect::Dialect;
 use crate::engine::{Options, aws};
 use crate::fault::{Fault, On};
@@ -191,6 +192,11 @@ impl DevVault {
         self.shared.clock.advance(by);
     }
 
+    /// From now on, no time passes but by [`Self::advance`].
+    pub fn hold_time(&self) {
+        self.shared.clock.hold();
+    }
+
     /// Arms a fault.
     pub fn inject(&self, on: On, fault: Fault) {
         lock(&self.shared.script).arm(on, fault);
@@ -206,10 +212,17 @@ impl DevVault {
         self.core(Core::unseal);
     }
 
+    /// From now on, this node is a standby that knows all that its leader knows. One of `OpenBao` makes a leased
+    /// credential itself, cannot keep the lease, and takes the credential back.
+    pub fn stand_by(&self) {
+        self.core(|core| core.standby = Some(Standby::default()));
+    }
+
     /// From now on, this node is a standby that gets no news: what is made from here on is known to the leader alone.
+    /// Leases are made by the leader, unless [`Self::stand_by`] said otherwise.
     pub fn fall_behind(&self) {
         let now = self.now();
-        self.core(|core| core.behind_since = Some(now));
+        self.core(|core| core.standby = Some(core.standby.unwrap_or(Standby::PERFORMANCE).behind_since(now)));
     }
 
     /// Takes back what is in the revocation queue.

@@ -8,11 +8,13 @@ use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// One job, with what it inherits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) name: String,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) environment: Option<String>,
+    /// The container image that the job runs in.
+    pub(crate) image: Option<String>,
     /// Variable and audience.
     pub(crate) id_tokens: Vec<(String, String)>,
     /// `before_script` and `script`, which GitLab joins.
@@ -20,8 +22,9 @@ pub(crate) struct Job {
     pub(crate) after_script: Vec<String>,
 }
 
-const KEYWORDS: [&str; 11] = [
+const KEYWORDS: [&str; 12] = [
     "extends",
+    "image",
     "environment",
     "id_tokens",
     "before_script",
@@ -34,12 +37,15 @@ const KEYWORDS: [&str; 11] = [
     "artifacts",
 ];
 
+/// Keys of a pipeline that are no job.
+const GLOBAL: [&str; 2] = ["image", "variables"];
+
 /// The jobs of a pipeline, in its order; hidden ones only where another one extends them.
 pub(super) fn parse(text: &str) -> Vec<Job> {
     let documents = YamlLoader::load_from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let [document] = documents.as_slice() else { panic!("not one document: {text}") };
     let top = document.as_hash().expect("a pipeline is a map");
-    let jobs = top.iter().filter(|(key, _)| name(key) != "variables" && !name(key).starts_with('.'));
+    let jobs = top.iter().filter(|(key, _)| !GLOBAL.contains(&name(key).as_str()) && !name(key).starts_with('.'));
     let jobs: Vec<_> = jobs.map(|(key, body)| job(&name(key), body, top)).collect();
     assert!(!jobs.is_empty(), "no job: {text}");
     jobs
@@ -56,12 +62,16 @@ fn job(job_name: &str, body: &Yaml, top: &Hash) -> Job {
     let get = |keyword: &str| merged.get(&key(keyword)).unwrap_or(&Yaml::BadValue);
     let mut variables = texts(top.get(&key("variables")).unwrap_or(&Yaml::BadValue));
     variables.extend(texts(get("variables")));
+    let image = if get("image").is_badvalue() { top.get(&key("image")) } else { merged.get(&key("image")) };
+    // A name, or a name with what is run in it.
+    let image = image.and_then(|image| image.as_str().or_else(|| image["name"].as_str()));
     let tokens = get("id_tokens").as_hash().cloned().unwrap_or_default();
     let token = |(variable, body): (&Yaml, &Yaml)| (name(variable), name(&body["aud"]));
     Job {
         name: job_name.to_owned(),
         variables,
         environment: get("environment").as_str().map(str::to_owned),
+        image: image.map(str::to_owned),
         id_tokens: tokens.iter().map(token).collect(),
         script: [lines(get("before_script")), lines(get("script"))].concat(),
         after_script: lines(get("after_script")),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use dev_vault::{DevVault, Dialect, GitlabKeys, GitlabToken};
 
@@ -15,6 +16,16 @@ use crate::support::{Ran, Run, leak, tool};
 pub(super) const ROOT_KEY: &str = "EXOrootrootrootroot";
 pub(super) const ROOT_SECRET: &str = "8Rk2mZ0qVtC7xWb5nJd3yLg9sHf";
 
+/// The SHA-256 of the program.
+pub(super) fn program_sum() -> &'static str {
+    static SUM: OnceLock<String> = OnceLock::new();
+    SUM.get_or_init(|| {
+        let program = Path::new(env!("CARGO_BIN_EXE_ci-creds"));
+        let sum = Run::new(Path::new("sha256sum"), Path::new("/")).arg(&program.display().to_string()).run().ok();
+        sum.split(' ').next().unwrap_or_default().to_owned()
+    })
+}
+
 /// One such place, which is removed when it is dropped.
 pub(crate) struct Site {
     pub(crate) vault: DevVault,
@@ -23,7 +34,8 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(super) fn empty() -> Self {
+    /// One whose Vault nobody has set up.
+    pub(crate) fn empty() -> Self {
         let folder =
             tempfile::Builder::new().prefix("site.").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support");
@@ -33,6 +45,7 @@ impl Site {
         let link = |target: &Path, name: &str| symlink(target, folder.path().join("bin").join(name)).expect("a link");
         link(Path::new(env!("CARGO_BIN_EXE_ci-creds")), "ci-creds");
         link(&support.join("vault"), "vault");
+        link(&support.join("wget"), "wget");
         for name in ["exo", "aws", "terraform"] {
             link(&support.join("record"), name);
         }
@@ -83,6 +96,9 @@ impl Site {
         if let Some(name) = &job.environment {
             run = run.env("CI_ENVIRONMENT_NAME", name);
         }
+        // Where the project keeps the release's static file; this file's own sum.
+        let program = self.path("bin/ci-creds");
+        run = run.env("CI_CREDS_URL", &format!("file://{}", program.display())).env("CI_CREDS_SHA256", program_sum());
         let environment = job.environment.clone().unwrap_or_default();
         for (variable, audience) in &job.id_tokens {
             let token = GitlabToken::new().issuer(&self.gitlab.issuer_url()).audience(audience).project_id("365");
@@ -93,10 +109,40 @@ impl Site {
 
     /// Runs script lines of a job in this shell.
     pub(crate) fn run(&self, shell: &str, job: &Job, lines: &[String], outside: &[(&str, String)]) -> Ran {
-        std::fs::write(self.path("script"), pipeline::runner_script(lines)).expect("a script");
+        self.run_text(shell, job, &pipeline::runner_script(lines), outside)
+    }
+
+    /// Runs lines of a page as an operator of this Vault. This GitLab plays every issuer of ID tokens.
+    pub(crate) fn run_as_operator(&self, lines: &str, gitlab: &str) -> Ran {
+        let issuers = ["gitlab.example.com", "token.actions.githubusercontent.com", "issuer.example.com"];
+        let lines =
+            issuers.iter().fold(lines.to_owned(), |lines, issuer| lines.replace(&format!("https://{issuer}"), gitlab));
+        let text = format!("set -eu\n{lines}");
+        std::fs::write(self.path("script"), text).expect("a script");
+        let run = Run::new(&tool::find("sh").expect("a shell"), Path::new(EXAMPLES));
+        let run = run.arg(&self.path("script").display().to_string()).env("EXOSCALE_API_KEY", ROOT_KEY);
+        self.as_operator(run.env("EXOSCALE_API_SECRET", ROOT_SECRET)).run()
+    }
+
+    /// The issuer of the ID tokens of this site's jobs.
+    pub(crate) fn issuer_url(&self) -> String {
+        self.gitlab.issuer_url()
+    }
+
+    /// Runs a text of a job in this shell as it stands.
+    pub(crate) fn run_text(&self, shell: &str, job: &Job, text: &str, outside: &[(&str, String)]) -> Ran {
+        std::fs::write(self.path("script"), text).expect("a script");
         let run = Run::new(&tool::find(shell).expect("a shell"), &self.path("work"));
         let run = self.environment(job, run.arg(&self.path("script").display().to_string()));
         outside.iter().fold(run, |run, (name, value)| run.env(name, value)).run()
+    }
+
+    /// The text, with this site's own paths and addresses as a job elsewhere would have them.
+    pub(crate) fn without_paths(&self, text: &str) -> String {
+        let folder = self.folder.path().display().to_string();
+        let text = text.replace(&self.issuer_url(), "https://gitlab.example.com");
+        let places = [("/work", "/builds/app"), ("/home", "/root"), ("/tmp", "/tmp")];
+        places.iter().fold(text, |text, (from, to)| text.replace(&format!("{folder}{from}"), to))
     }
 
     /// The tools' calls since the last time, each with the variables that it saw.
@@ -111,11 +157,11 @@ impl Site {
         text.split("> ").skip(1).map(call).collect()
     }
 
-    pub(super) fn outside(&self, needs: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    pub(crate) fn outside(&self, needs: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
         needs.iter().map(|(variable, what)| (*variable, self.hand_out(what))).collect()
     }
 
-    pub(super) fn assert_no_secret_in(&self, text: &str) {
+    pub(crate) fn assert_no_secret_in(&self, text: &str) {
         let secrets = self.vault.secrets();
         assert_eq!(leak::find(secrets.iter().map(String::as_str), text), None, "a secret leaked into: {text}");
     }

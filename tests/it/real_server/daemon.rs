@@ -1,20 +1,26 @@
 //! Servers that end with this process, however that ends: at its end, by a panic, or by a kill.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Waits for the end of its input, which comes when nobody holds the other end any more, and then ends the server. It
-/// ignores what a terminal sends to all who run in it: it must outlive its server.
+/// Waits for the end of its input, which comes when nobody holds the other end any more, and then ends the server. Until
+/// then each line is an order: to kill the server, or to start it again. It ignores what a terminal sends to all who run
+/// in it: it must outlive its server.
 const KEEPER: &str = r#"
 trap '' HUP INT QUIT TERM
 signal=$1 folder=$2
 shift 2
 "$@" </dev/null 2>&1 &
 exec >/dev/null 2>&1
-read -r _
+while read -r order; do
+    case $order in
+        kill) kill -s KILL $! && wait $! ;;
+        start) "$@" </dev/null & ;;
+    esac
+done
 kill -s "$signal" $!
 wait
 rm -rf -- "$folder"
@@ -57,6 +63,20 @@ impl Daemon {
             said = said + &line + "\n";
         }
         Err(said)
+    }
+
+    /// Kills the server, as a machine that loses its power does.
+    pub fn kill(&mut self) {
+        self.order("kill\n");
+    }
+
+    /// Starts a killed server again, with what is in its folder.
+    pub fn start_again(&mut self) {
+        self.order("start\n");
+    }
+
+    fn order(&mut self, line: &str) {
+        self.input.as_mut().expect("a keeper").write_all(line.as_bytes()).expect("a keeper");
     }
 }
 

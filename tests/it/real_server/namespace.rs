@@ -48,6 +48,32 @@ fn a_namespace_in_a_namespace_is_named_by_its_path() {
     }
 }
 
+// check: 21
+#[test]
+fn a_wrapping_token_of_another_namespace_of_a_real_server_is_told_before_it_is_spent() {
+    let Some(server) = Server::shared() else { return };
+    let (Some(here), Some(there)) = (make(server, "here"), make(server, "there")) else { return };
+    let root = Site::on(server, "outside", POLICY);
+    let site = Site::within(server, &here, ROLE, POLICY);
+    Site::within(server, &there, ROLE, POLICY);
+    for (site, own, asked_in, words) in [
+        (&site, Some("here"), None, "VAULT_NAMESPACE is not set"),
+        (&site, Some("here"), Some("there"), "the run asks in the namespace there, whose id is"),
+        (&root, None, Some("there"), "was made outside of every namespace"),
+    ] {
+        let run = |namespace: Option<&str>, token: &str| {
+            let run = site.job("wrapping-token", EXOSCALE).env("VAULT_WRAPPING_TOKEN", token);
+            match namespace {
+                Some(name) => run.env("VAULT_NAMESPACE", name),
+                None => run.without("VAULT_NAMESPACE"),
+            }
+        };
+        let token = site.wrapped();
+        refused(run(asked_in, &token).run(), (78, "config"), &[words, "was not unwrapped", "VAULT_NAMESPACE"]);
+        run(own, &token).run().ok();
+    }
+}
+
 #[test]
 fn a_namespace_that_a_real_server_does_not_have_is_named_to_every_identity_and_nothing_is_spent() {
     let Some(server) = Server::shared() else { return };

@@ -1,6 +1,6 @@
 //! The operator's side of a server that is reached by nothing but HTTP.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -33,6 +33,20 @@ impl Operator {
 
     /// Any request as root; its status and JSON.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
+        self.try_to_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// As [`Operator::send`], to a server that may be gone.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn try_to_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> std::io::Result<(u16, Value)> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
@@ -43,16 +57,16 @@ impl Operator {
             self.token,
             body.len()
         );
-        let mut stream = TcpStream::connect(self.address).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
-        stream.write_all(request.as_bytes()).expect("a request");
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or(ErrorKind::UnexpectedEof)?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         // In chunks or not, an answer of Vault's is one object.
         let json = body.find('{').zip(body.rfind('}')).map(|(begin, end)| unchunked(head, &body[begin..=end]));
-        (status, json.map_or(Value::Null, |json| serde_json::from_str(&json).expect("JSON")))
+        Ok((status, json.map_or(Ok(Value::Null), |json| serde_json::from_str(&json))?))
     }
 
     fn demand(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Value {

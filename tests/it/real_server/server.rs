@@ -11,6 +11,15 @@ use crate::support::tool;
 
 const VARIABLE: &str = "CI_CREDS_TEST_VAULT";
 
+/// The server's program; none where there is no such thing.
+pub fn binary() -> Option<PathBuf> {
+    let binary = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+    if binary.is_none() {
+        tool::miss("bao", &format!("is not there: {VARIABLE} names no bao or vault binary"));
+    }
+    binary.map(PathBuf::from)
+}
+
 pub struct Server {
     pub operator: Operator,
     /// Where jobs find it.
@@ -34,19 +43,16 @@ impl Server {
 
     /// One for a test that takes it away from everybody else.
     pub fn start() -> Option<Self> {
-        let Some(binary) = std::env::var(VARIABLE).ok().filter(|path| !path.is_empty()) else {
-            tool::miss("bao", &format!("is not there: {VARIABLE} names no bao or vault binary"));
-            return None;
-        };
+        let binary = binary()?;
         // A port that was free a moment ago may be taken: the server has no way to choose one and tell.
         let mut said = String::new();
         for _ in 0..3 {
-            match Self::try_to_start(Path::new(&binary)) {
+            match Self::try_to_start(&binary) {
                 Ok(server) => return Some(server),
                 Err(last) => said = last,
             }
         }
-        panic!("{binary} ended before it had started: {said}");
+        panic!("{} ended before it had started: {said}", binary.display());
     }
 
     fn try_to_start(binary: &Path) -> Result<Self, String> {

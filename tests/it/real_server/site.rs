@@ -15,13 +15,9 @@ pub const KEY: (&str, &str) = ("EXO1216fe31ae170c1d03", "sjEjWthov-naql9vmlDT_ap
 pub const SESSION: (&str, &str, &str) =
     ("ASIARZKVVYOZ7ODGRLVU", "8+8UdWu4/nv0wJalrXUtnFEMI/K7MDENGbPxRf", "FQoGZXIvYXdzEBYaD/example==");
 
-/// What every site shares: the logins by AppRole and GitLab's ID tokens, and two KV mounts in the place of the clouds'
-/// engines.
+/// What every site shares: the logins, and two KV mounts in the place of the clouds' engines.
 pub fn prepare(operator: &Operator) {
-    operator.write("sys/auth/approle", &json!({ "type": "approle" }));
-    operator.write("sys/auth/gitlab", &json!({ "type": "jwt" }));
-    let keys = json!({ "jwt_validation_pubkeys": [GitlabToken::public_key_pem()], "bound_issuer": ISSUER, "default_role": ROLE });
-    operator.write("auth/gitlab/config", &keys);
+    prepare_logins(operator);
     for mount in ["exoscale", "aws"] {
         operator.write(&format!("sys/mounts/{mount}"), &json!({ "type": "kv", "options": { "version": "1" } }));
     }
@@ -29,6 +25,27 @@ pub fn prepare(operator: &Operator) {
     operator.write(&format!("exoscale/apikey/{ROLE}"), &key);
     let session = json!({ "access_key": SESSION.0, "secret_key": SESSION.1, "session_token": SESSION.2 });
     operator.write("aws/sts/365-dev", &session);
+}
+
+/// The logins by AppRole and by GitLab's ID tokens.
+pub fn prepare_logins(operator: &Operator) {
+    operator.write("sys/auth/approle", &json!({ "type": "approle" }));
+    operator.write("sys/auth/gitlab", &json!({ "type": "jwt" }));
+    let keys = json!({ "jwt_validation_pubkeys": [GitlabToken::public_key_pem()], "bound_issuer": ISSUER, "default_role": ROLE });
+    operator.write("auth/gitlab/config", &keys);
+}
+
+/// Mounts an engine that lends: KV whose every read is a lease. It makes nothing in any cloud, and all else of a lease is
+/// real.
+pub fn mount_lender(operator: &Operator, mount: &str) {
+    let options = json!({ "version": "1", "leased_passthrough": "true" });
+    operator.write(&format!("sys/mounts/{mount}"), &json!({ "type": "kv", "options": options }));
+}
+
+/// What a lender lends for ten minutes at a path: a key of AWS's.
+pub fn lend(operator: &Operator, path: &str) {
+    let key = json!({ "access_key": "AKIARZKVVYOZ7ODGRLVU", "secret_key": SESSION.1, "ttl": "10m" });
+    operator.write(path, &key);
 }
 
 pub struct Site<'a> {

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::plot::REQUESTS;
+use super::plot::Request;
 use super::promise::Ending;
 use crate::support::{Ran, tool};
 
@@ -35,7 +35,7 @@ pub fn interrupt(child: &Child, kill: bool) {
     let _ = kill_process(Pid::from_child(child), signal);
 }
 
-pub fn end(child: Child, request: usize) -> Ending {
+pub fn end(child: Child, request: &'static Request, by_lease: bool) -> Ending {
     let number = child.id();
     let output = child.wait_with_output().expect("its end");
     if output.status.code().is_none() {
@@ -44,5 +44,5 @@ pub fn end(child: Child, request: usize) -> Ending {
             let _ = std::fs::remove_file(PathBuf::from("/dev/shm").join(name));
         }
     }
-    Ending { request: &REQUESTS[request], ran: output.into() }
+    Ending { request, by_lease, ran: output.into() }
 }

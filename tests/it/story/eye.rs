@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use dev_vault::{LiveLease, LiveToken};
 use jiff::Timestamp;
 
+use super::person::Person;
 use crate::support::World;
+use crate::support::expect::did_not_act;
 
 /// An entry as a stranger reads it.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub struct Moment {
     pub open: Vec<String>,
     pub leases: Vec<LiveLease>,
     pub tokens: Vec<LiveToken>,
+    /// The secrets for one use that are good.
+    pub unspent: BTreeSet<String>,
     /// The keys that no lease ends.
     pub strays: BTreeSet<String>,
     pub requests: usize,
@@ -64,24 +69,16 @@ pub struct Moment {
 }
 
 impl Moment {
-    pub fn of(world: &World, lag: Duration) -> Self {
-        let (mut files, mut open) = (BTreeMap::new(), Vec::new());
-        let listing = std::fs::read_dir(world.home().join(".cache/ci-creds")).into_iter().flatten();
-        for file in listing.map(|file| file.expect("a file")) {
-            let name = file.file_name().into_string().expect("a name");
-            if file.metadata().is_ok_and(|metadata| metadata.mode() & 0o7777 != 0o600) {
-                open.push(name.clone());
-            }
-            if !name.starts_with("lock-") {
-                files.insert(name, std::fs::read(file.path()).ok().and_then(Entry::read));
-            }
-        }
+    /// By the double, which tells everything.
+    pub fn of(world: &World, people: &[Person], lag: Duration) -> Self {
+        let (files, open) = read_cache(&world.home());
         let vault = world.vault.now();
         Self {
             files,
             open,
             leases: world.vault.live_leases().into_iter().filter(|lease| !lease.queued).collect(),
             tokens: world.vault.live_tokens(),
+            unspent: people.iter().filter(|person| is_unspent(person, world)).map(|p| p.secret.clone()).collect(),
             strays: world.vault.keys_without_a_lease(),
             requests: world.vault.requests().len(),
             made: world.vault.minted().into_values().sum(),
@@ -89,7 +86,6 @@ impl Moment {
             callers: vault - lag,
         }
     }
-
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.files.get(name)?.as_ref()
     }
@@ -110,10 +106,38 @@ impl Moment {
         self.leases.iter().filter(move |lease| !old.contains(&lease.id))
     }
 
+    /// A token by its id: on a real server, its accessor.
     pub fn is_alive(&self, token: &str, for_more_than: Duration) -> bool {
         let found = self.tokens.iter().find(|known| known.id == token);
         found.is_some_and(|token| token.expires.is_none_or(|end| end > self.vault + for_more_than))
     }
+}
+
+/// The files of a cache, and the names of those that others can open.
+pub fn read_cache(home: &Path) -> (BTreeMap<String, Option<Entry>>, Vec<String>) {
+    let (mut files, mut open) = (BTreeMap::new(), Vec::new());
+    let listing = std::fs::read_dir(home.join(".cache/ci-creds")).into_iter().flatten();
+    for file in listing.map(|file| file.expect("a file")) {
+        let name = file.file_name().into_string().expect("a name");
+        if file.metadata().is_ok_and(|metadata| metadata.mode() & 0o7777 != 0o600) {
+            open.push(name.clone());
+        }
+        if !name.starts_with("lock-") {
+            files.insert(name, std::fs::read(file.path()).ok().and_then(Entry::read));
+        }
+    }
+    (files, open)
+}
+
+/// Whether no request has used up a person's secret for one use.
+fn is_unspent(person: &Person, world: &World) -> bool {
+    let path = if person.method == "secret-id" { "approle/login" } else { "/unwrap" };
+    !world.vault.requests().iter().any(|request| {
+        let holds = |text: &str| text.contains(person.secret.as_str());
+        let token = request.headers.get("X-Vault-Token").is_some_and(holds);
+        let acted = request.processed && !did_not_act(request.status);
+        request.path.ends_with(path) && acted && (token || holds(&String::from_utf8_lossy(&request.body)))
+    })
 }
 
 /// What the names of everything behind one login begin with.

@@ -1,9 +1,10 @@
 //! What must hold of `ci-creds cache` and `ci-creds cache clear`.
 
 use super::eye::{Moment, door_of};
+use super::ground::Ground;
 use super::person::Person;
 use super::promise::{Held, Promises, must};
-use crate::support::{Ran, World, leak};
+use crate::support::{Ran, leak};
 
 /// A clearing, and all that can be seen of it.
 pub struct Cleared<'a> {
@@ -33,9 +34,9 @@ impl Promises {
     }
 
     /// What was given back is dead and gone, and nobody else lost anything.
-    pub fn give_back(&mut self, world: &World, cleared: &Cleared<'_>) -> Held {
+    pub fn give_back(&mut self, ground: &Ground, cleared: &Cleared<'_>) -> Held {
         let Cleared { person, ran, all, calm, before, after } = cleared;
-        let secrets = world.vault.secrets();
+        let secrets = ground.secrets();
         must(leak::find(secrets.iter().map(String::as_str), &ran.stderr).is_none(), || {
             format!("a secret is told: {ran:?}")
         })?;
@@ -49,7 +50,9 @@ impl Promises {
             }
             let is_gone = !after.files.contains_key(name);
             let key = self.content(name, &entry.bytes).filter(|_| is_mine(name) && ran.code == 0);
-            let alive = key.is_some_and(|key| after.lease_of(key).is_some() && !key.starts_with("ASIA"));
+            let alive = key.is_some_and(|key| {
+                after.lease_of(key).is_some() && !key.starts_with("ASIA") && !key.starts_with("aws/sts/")
+            });
             must(!alive, || format!("{key:?} lives although it was given back"))?;
             // An ended login tells its job for a day why its secret is spent.
             let is_over = entry.path.is_some() && entry.expires <= after.callers;

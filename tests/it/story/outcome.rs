@@ -7,7 +7,6 @@ use super::person::Person;
 use super::plot::End;
 use super::promise::{Ending, Held, Promises, SLACK, Seen, must};
 use super::trouble::What;
-use crate::support::World;
 use crate::support::expect::did_not_act;
 
 pub fn all(known: &Promises, seen: &Seen<'_>) -> Held {
@@ -24,7 +23,7 @@ pub fn all(known: &Promises, seen: &Seen<'_>) -> Held {
 /// unspent; a secret id, by the same call, only after the former.
 fn a_single_use_secret_is_spent_once(seen: &Seen<'_>) -> Held {
     let secret = &seen.person.secret;
-    let requests = seen.world.vault.requests();
+    let requests = seen.ground.requests();
     let from = if seen.person.method == "wrapping-token" { 0 } else { seen.before.requests };
     if seen.person.method == "secret-id" && seen.endings.len() > 1 {
         return Ok(());
@@ -57,7 +56,7 @@ enum Use {
     Unknown,
 }
 
-/// README: due when less than 16 minutes are left, or less than a third of a shorter life.
+/// docs/cache.md: due when less than 16 minutes are left, or less than a third of a shorter life.
 fn how_to_use(entry: &Entry, login: Option<&Entry>, now: SystemTime) -> Use {
     let left = entry.expires.duration_since(now).unwrap_or_default();
     let life = entry.expires.duration_since(entry.issued).unwrap_or_default();
@@ -92,9 +91,7 @@ fn what_is_kept_is_used_until_a_new_one_is_due(known: &Promises, seen: &Seen<'_>
     let holds = match usage {
         Use::Again => is_same && seen.after.requests == seen.before.requests,
         Use::NotAgain => !is_same,
-        Use::OnlyForWantOfANewOne => {
-            !(is_same && seen.calm && can_get_one(known, seen.person, true, seen.world, &seen.before))
-        }
+        Use::OnlyForWantOfANewOne => !(is_same && seen.calm && can_get_one(known, seen.person, true, &seen.before)),
         Use::Unknown => true,
     };
     must(holds, || format!("{kept} was kept in {name}, for use {usage:?}: {entry:?}"))
@@ -117,7 +114,7 @@ fn is_single_use(person: &Person) -> bool {
 }
 
 /// Whether Vault would give this person a credential now, without a doubt.
-fn can_get_one(known: &Promises, person: &Person, keeps: bool, world: &World, now: &Moment) -> bool {
+fn can_get_one(known: &Promises, person: &Person, keeps: bool, now: &Moment) -> bool {
     match person.method {
         "id-token" => person.ends > now.vault + SLACK,
         "wrapping-token" | "secret-id" => {
@@ -126,24 +123,14 @@ fn can_get_one(known: &Promises, person: &Person, keeps: bool, world: &World, no
             // What only notes that a login has ended ends when it begins.
             let is_kept =
                 login.is_some_and(|(_, login)| login.expires > now.callers + 2 * SLACK && login.expires > login.issued);
-            token && is_kept || is_unspent(person, world, now)
+            token && is_kept || now.unspent.contains(&person.secret)
         }
-        _ => now.is_alive(&person.secret, SLACK),
+        _ => now.is_alive(&person.token, SLACK),
     }
 }
 
-fn is_unspent(person: &Person, world: &World, now: &Moment) -> bool {
-    let path = if person.method == "secret-id" { "approle/login" } else { "/unwrap" };
-    !world.vault.requests()[..now.requests].iter().any(|request| {
-        let holds = |text: &str| text.contains(person.secret.as_str());
-        let token = request.headers.get("X-Vault-Token").is_some_and(holds);
-        let acted = request.processed && !did_not_act(request.status);
-        request.path.ends_with(path) && acted && (token || holds(&String::from_utf8_lossy(&request.body)))
-    })
-}
-
 fn who_can_log_in_succeeds_when_nothing_is_in_the_way(known: &Promises, seen: &Seen<'_>) -> Held {
-    let able = can_get_one(known, seen.person, seen.call.keep, seen.world, &seen.before);
+    let able = can_get_one(known, seen.person, seen.call.keep, &seen.before);
     let left_alone = matches!(seen.call.end, End::Whole | End::Full);
     for Ending { ran, .. } in seen.endings.iter().filter(|_| able && seen.calm && left_alone) {
         // What is not delivered cannot always be given back.
@@ -169,7 +156,7 @@ fn another_run_is_advised_only_where_it_can_help(known: &Promises, seen: &Seen<'
         let is_over = seen.person.method == "id-token" && seen.person.ends <= seen.after.vault + SLACK;
         // Vault said that the token of the login is none.
         let is_lied_to = seen.call.mishap.as_ref().is_some_and(|mishap| mishap.what == What::Unknown);
-        let can = |now| can_get_one(known, seen.person, seen.call.keep, seen.world, now);
+        let can = |now| can_get_one(known, seen.person, seen.call.keep, now);
         let helps = can(&seen.after) || !can(&seen.before);
         let is_excused = is_told || is_over || is_lied_to || seen.endings.len() > 1;
         must(helps || is_excused, || format!("another run cannot help: {ran:?}"))?;

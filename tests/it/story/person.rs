@@ -12,13 +12,15 @@ pub struct Person {
     pub number: usize,
     pub method: &'static str,
     pub secret: String,
+    /// What a moment calls his token by, if that is what he has.
+    pub token: String,
     /// When an ID token ends.
     pub ends: SystemTime,
     pub run: Run,
 }
 
 /// How long an ID token lives, in seconds: a job has it for some hours.
-const ID_TOKEN: u32 = 4 * 3600;
+pub const ID_TOKEN: u32 = 4 * 3600;
 
 impl Person {
     /// All secrets but an ID token outlive every story.
@@ -55,6 +57,6 @@ impl Person {
                 (secret.clone(), run.env("VAULT_TOKEN", &secret))
             }
         };
-        Self { number, method, secret, ends, run }
+        Self { number, method, token: secret.clone(), secret, ends, run }
     }
 }

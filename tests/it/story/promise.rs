@@ -4,23 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::eye::{Moment, door_of, time};
+use super::ground::Ground;
 use super::outcome;
 use super::person::Person;
 use super::plot::{Call, End, REQUESTS, Request};
 
-use crate::support::{Ran, World, leak};
+use crate::support::{Ran, leak};
 
 pub type Held = Result<(), String>;
 
 /// A caller's end.
 pub struct Ending {
     pub request: &'static Request,
+    /// Its key is known by its lease: the engine gives the same one to everybody.
+    pub by_lease: bool,
     pub ran: Ran,
 }
 
 impl Ending {
     /// The access key that was handed out.
     pub fn key(&self) -> Option<&str> {
+        if self.by_lease {
+            let lease = self.ran.stdout.split_once("\"lease_id\":\"").and_then(|(_, rest)| rest.split_once('"'));
+            return lease.map(|(lease, _)| lease).filter(|_| self.ran.code == 0);
+        }
         let words = self.ran.stdout.split(|c: char| !c.is_ascii_alphanumeric());
         let is_key = |word: &&str| word.len() > 12 && ["EXO", "AKIA", "ASIA"].iter().any(|kind| word.starts_with(kind));
         words.into_iter().find(is_key).filter(|_| self.ran.code == 0)
@@ -41,7 +48,7 @@ impl Ending {
 
 /// A call, and all that can be seen of it.
 pub struct Seen<'a> {
-    pub world: &'a World,
+    pub ground: &'a Ground,
     pub person: &'a Person,
     pub call: &'a Call,
     /// Nothing went wrong on the way.
@@ -220,13 +227,13 @@ impl Promises {
         must(left.len() <= told, || format!("nobody has, keeps or tells of {left:?}"))
     }
 
-    /// README: once Vault has refused a secret that its job had used, it is not sent again for 15 minutes. What remembers
+    /// docs/cache.md: once Vault has refused a secret that its job had used, it is not sent again for 15 minutes. What remembers
     /// that is the entry of its login.
     fn a_refused_secret_rests(&mut self, seen: &Seen<'_>) -> Held {
         let number = seen.person.number;
         let door = self.door(number);
         let login = |moment: &Moment| moment.of_door(door, None).map(|(_, entry)| entry.bytes.clone());
-        let requests = seen.world.vault.requests().split_off(seen.before.requests);
+        let requests = seen.ground.requests().split_off(seen.before.requests);
         let mut sent = requests.iter().filter(|request| {
             String::from_utf8_lossy(&request.body).contains(&seen.person.secret)
                 && request.path.ends_with("approle/login")
@@ -269,8 +276,7 @@ impl Promises {
     }
 
     /// Of a story in which nothing goes wrong.
-    pub fn count_what_was_made(&self, world: &World) -> Held {
-        let made: usize = world.vault.minted().into_values().sum();
+    pub fn count_what_was_made(&self, made: usize) -> Held {
         must(made == self.asked.len(), || format!("{made} were made for {:?}", self.asked))
     }
 }
@@ -293,7 +299,7 @@ fn nobody_asks_with_a_login_that_is_given_back(seen: &Seen<'_>) -> Held {
         return Ok(());
     }
     let mut owed = BTreeSet::new();
-    for request in &seen.world.vault.requests()[seen.before.requests..] {
+    for request in &seen.ground.requests()[seen.before.requests..] {
         let Some(token) = request.headers.get("X-Vault-Token") else { continue };
         let is_read = REQUESTS.iter().any(|known| request.path.ends_with(known.path));
         must(!is_read || !owed.contains(token), || {
@@ -314,7 +320,7 @@ fn nobody_asks_with_a_login_that_is_given_back(seen: &Seen<'_>) -> Held {
 const LOSING: [&str; 3] = ["reset_answer", "answer_after", "hang_after"];
 
 fn every_end_is_a_documented_one(seen: &Seen<'_>, ending: &Ending) -> Held {
-    let Ending { ran, request } = ending;
+    let Ending { ran, request, .. } = ending;
     let (killed, asked_to) = match seen.call.end {
         End::AtRequest { kill, .. } | End::After { kill, .. } => (kill, !kill),
         End::Whole | End::Full => (false, false),
@@ -337,7 +343,7 @@ fn every_end_is_a_documented_one(seen: &Seen<'_>, ending: &Ending) -> Held {
 }
 
 fn nothing_secret_is_told(seen: &Seen<'_>, ran: &Ran) -> Held {
-    let secrets = if ran.stderr.is_empty() { BTreeSet::new() } else { seen.world.vault.secrets() };
+    let secrets = if ran.stderr.is_empty() { BTreeSet::new() } else { seen.ground.secrets() };
     let all = secrets.iter().map(String::as_str).chain([seen.person.secret.as_str()]);
     must(leak::find(all, &ran.stderr).is_none(), || format!("a secret is told: {ran:?}"))
 }

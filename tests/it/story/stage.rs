@@ -1,4 +1,4 @@
-//! Plays a step: real processes, one double, two clocks. What it shows is held to its promises by `promise`.
+//! Plays a step: real processes, one server, two clocks. What it shows is held to its promises by `promise`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,19 +6,19 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dev_vault::{Fault, On};
-use serde_json::json;
 
 use super::caller::{self, Clock};
 use super::eye::Moment;
 use super::given_back::Cleared;
+use super::ground::Ground;
 use super::person::Person;
-use super::plot::{Call, End, PEOPLE, Plot, REQUESTS, Random, Step};
+use super::plot::{Call, End, PEOPLE, Plot, Random, Step};
 use super::promise::{Ending, Promises, Seen};
 use super::trouble::{Mishap, SLOW_CLOUD, What};
-use crate::support::{METHODS, ROLE, Ran, World};
+use crate::support::{METHODS, Ran, World};
 
 pub struct Stage {
-    pub world: World,
+    pub ground: Ground,
     pub people: Vec<Person>,
     promises: Promises,
     set_up: String,
@@ -32,31 +32,12 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new(random: &mut Random) -> Self {
-        let world = World::start();
-        let minutes = |random: &mut Random| format!("{}m", random.pick(&[4, 15, 15, 70]));
-        let (login, key, sts) = (minutes(random), minutes(random), random.pick(&["15m", "1h", "3h"]));
-        let may_revoke = random.one_in(2);
-        let approle =
-            json!({ "token_policies": ["job"], "token_ttl": login, "secret_id_num_uses": 1, "secret_id_ttl": "48h" });
-        world.vault.write(&format!("auth/approle/role/{ROLE}"), approle);
-        let iam = json!({ "iam-role": "ci", "ttl": key, "max_ttl": key, "renewable": true });
-        world.vault.write(&format!("exoscale/role/{ROLE}"), iam);
-        let arn = "arn:aws:iam::123123123123:role/ci";
-        let role = json!({ "credential_type": "assumed_role", "role_arns": [arn], "default_sts_ttl": sts, "max_sts_ttl": sts });
-        world.vault.write("aws/roles/365-dev", role);
-        if may_revoke {
-            let policy = "path \"exoscale/apikey/*\" { capabilities = [\"read\"] }\n\
-                 path \"aws/*\" { capabilities = [\"read\"] }\npath \"sys/leases/revoke\" { capabilities = [\"update\"] }";
-            world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
-        }
+    pub fn new((ground, set_up): (Ground, String), random: &mut Random) -> Self {
         let mut stage = Self {
-            world,
+            ground,
             people: Vec::new(),
             promises: Promises::default(),
-            set_up: format!(
-                "a login lives {login}, an Exoscale key {key}, STS {sts}; the policy revokes: {may_revoke}"
-            ),
+            set_up,
             came: 0,
             passed: 0,
             lag: 0,
@@ -74,7 +55,7 @@ impl Stage {
     }
 
     pub fn draw(&self, plot: Plot, random: &mut Random) -> Step {
-        plot.draw(random, self.is_sealed, self.last)
+        self.ground.fit(plot.draw(random, self.is_sealed, self.last))
     }
 
     pub fn describe(&self) -> String {
@@ -88,7 +69,7 @@ impl Stage {
 
     fn invite(&mut self, method: &'static str) -> Person {
         self.came += 1;
-        Person::new(&self.world, self.came, method)
+        self.ground.invite(self.came, method)
     }
 
     pub fn play(&mut self, step: &Step) -> Result<(), String> {
@@ -99,7 +80,7 @@ impl Stage {
             Step::Replace(who, method) => self.people[*who] = self.invite(method),
             Step::Pass(seconds) => {
                 self.passed += seconds;
-                self.world.vault.advance(Duration::from_secs(*seconds));
+                self.double().vault.advance(Duration::from_secs(*seconds));
             }
             Step::LagBehind(seconds) => self.lag = *seconds,
             Step::RevokeLogin(which) => {
@@ -107,28 +88,29 @@ impl Stage {
                 let tokens: Vec<_> = tokens.collect();
                 if let (false, false) = (tokens.is_empty(), self.is_sealed) {
                     let accessor = &tokens[which % tokens.len()].accessor;
-                    self.world.vault.write("auth/token/revoke-accessor", json!({ "accessor": accessor }));
+                    self.ground.end_login(accessor);
                 }
             }
             Step::RevokeLease(which) => {
                 if let (false, false) = (before.leases.is_empty(), self.is_sealed) {
                     let id = &before.leases[which % before.leases.len()].id;
-                    self.world.vault.write("sys/leases/revoke", json!({ "lease_id": id }));
+                    self.ground.end_lease(id);
                 }
             }
             Step::Restart => {
                 if !self.is_sealed {
-                    self.world.vault.write("sys/seal", json!({}));
+                    self.ground.close();
                 }
                 self.is_sealed = true;
             }
             Step::Unseal => {
-                self.world.vault.unseal();
-                self.is_sealed = false;
+                if std::mem::take(&mut self.is_sealed) {
+                    self.ground.open();
+                }
             }
             Step::Spoil(which, cut) => self.spoil(*which, *cut, &before),
             Step::List => {
-                let ran = self.run(self.world.command("cache").to_command());
+                let ran = self.run(self.ground.command("cache").to_command());
                 return self.promises.list_what_is_kept(&ran, &before);
             }
             Step::Clear { who, all, mishap } => {
@@ -137,12 +119,12 @@ impl Stage {
                 run.arguments.extend(all.then(|| "--all".into()));
                 self.arm(mishap.as_ref());
                 let ran = self.run(run.to_command());
-                self.world.vault.clear_faults();
+                self.disarm();
                 let _ = write!(self.notes, " => {} {:?} {:?}", ran.code, ran.stdout, ran.stderr);
                 let after = self.look();
                 let calm = mishap.is_none() && !self.is_sealed;
                 let cleared = Cleared { person: &self.people[*who], ran, all: *all, calm, before, after };
-                return self.promises.give_back(&self.world, &cleared);
+                return self.promises.give_back(&self.ground, &cleared);
             }
         }
         if matches!(step, Step::RevokeLogin(_) | Step::RevokeLease(_)) {
@@ -152,16 +134,16 @@ impl Stage {
     }
 
     pub fn count_what_was_made(&self) -> Result<(), String> {
-        self.promises.count_what_was_made(&self.world)
+        self.promises.count_what_was_made(self.look().made)
     }
 
     fn look(&self) -> Moment {
-        Moment::of(&self.world, Duration::from_secs(self.lag))
+        self.ground.look(&self.people, Duration::from_secs(self.lag))
     }
 
     fn spoil(&self, which: usize, cut: bool, before: &Moment) {
         let Some(name) = before.files.keys().nth(which % before.files.len().max(1)) else { return };
-        let path: PathBuf = self.world.home().join(".cache/ci-creds").join(name);
+        let path: PathBuf = self.ground.home().join(".cache/ci-creds").join(name);
         if cut {
             let bytes = std::fs::read(&path).expect("an entry");
             std::fs::write(&path, &bytes[..bytes.len().min(100)]).expect("an entry");
@@ -175,9 +157,10 @@ impl Stage {
         self.arm(call.mishap.as_ref());
         if let End::AtRequest { requests, cloud, .. } = call.end {
             let fault = if cloud { Fault::slow_cloud(SLOW_CLOUD) } else { Fault::hang_after() };
-            self.world.vault.inject(On::any().nth(requests), fault);
+            let vault = &self.double().vault;
+            vault.inject(On::any().nth(requests), fault);
             // Whoever waits for the lock could come in between.
-            self.world.vault.inject(On::path("sys/leases/revoke").every(), Fault::delay(SLOW_CLOUD));
+            vault.inject(On::path("sys/leases/revoke").every(), Fault::delay(SLOW_CLOUD));
         }
         let mut children: Vec<_> = call.requests.iter().map(|request| self.start(call, *request)).collect();
         let victim = before.requests % children.len();
@@ -192,32 +175,37 @@ impl Stage {
             }
             End::Whole | End::Full => {}
         }
-        let endings: Vec<_> =
-            children.into_iter().zip(&call.requests).map(|(child, request)| caller::end(child, *request)).collect();
+        let endings: Vec<_> = children
+            .into_iter()
+            .zip(&call.requests)
+            .map(|(child, request)| caller::end(child, self.ground.request(*request), self.ground.is_real()))
+            .collect();
         if !matches!(call.end, End::Whole | End::Full) {
             self.let_the_last_words_arrive();
         }
-        self.world.vault.clear_faults();
+        self.disarm();
         let after = self.look();
         for Ending { ran, .. } in &endings {
             let said = ran.stderr.lines().next().unwrap_or_default();
             let _ = write!(self.notes, " => {} {said}", ran.code);
         }
-        let asked = self.world.requests().split_off(before.requests);
+        let all = self.ground.requests();
+        let asked: Vec<_> =
+            all[before.requests..].iter().map(|request| format!("{} {}", request.method, request.path)).collect();
         let _ = write!(self.notes, " {asked:?}");
         let person = &self.people[call.who];
         // Five wrong secret ids, of whomever, and the role is locked for everybody.
-        let is_locked = self.world.vault.requests()[before.requests..]
+        let is_locked = all[before.requests..]
             .iter()
             .any(|request| request.path.ends_with("approle/login") && request.status == Some(403));
         let hangs = matches!(call.end, End::AtRequest { .. });
         let calm = call.mishap.is_none() && !self.is_sealed && !hangs && !is_locked;
-        let seen = Seen { world: &self.world, person, call, calm, endings, before: before.clone(), after };
+        let seen = Seen { ground: &self.ground, person, call, calm, endings, before: before.clone(), after };
         self.promises.hold(&seen)
     }
 
     fn start(&self, call: &Call, request: usize) -> Child {
-        let request = &REQUESTS[request];
+        let request = self.ground.request(request);
         let cache = match (call.keep, request.process) {
             (true, false) => " --cache",
             (false, true) => " --no-cache",
@@ -234,7 +222,7 @@ impl Stage {
                 .is_some_and(|mishap| [What::Sealed, What::Limited, What::Lagging].contains(&mishap.what));
         let limit = match (hangs, waits) {
             (true, _) => " --request-timeout 1s --timeout 4s",
-            (false, true) => " --connect-timeout 1s --timeout 6s",
+            (false, true) => self.ground.patience(),
             (false, false) => "",
         };
         let line = format!("{}{cache} --retries {}{limit}", request.line, call.retries);
@@ -246,16 +234,30 @@ impl Stage {
         command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("it starts")
     }
 
+    /// Faults and a clock are the double's.
+    fn double(&self) -> &World {
+        match &self.ground {
+            Ground::Double(world) => world,
+            Ground::Real(_) => panic!("no step of a real server's asks for the double"),
+        }
+    }
+
+    fn disarm(&self) {
+        if let Ground::Double(world) = &self.ground {
+            world.vault.clear_faults();
+        }
+    }
+
     fn arm(&self, mishap: Option<&Mishap>) {
         if let Some(mishap) = mishap {
-            mishap.arm(&self.world.vault);
+            mishap.arm(&self.double().vault);
         }
     }
 
     /// Whoever waits for a request may be one that never comes, because it is not needed.
     fn wait_for_request(&self, count: usize, children: &mut [Child]) {
         let begun = Instant::now();
-        while !self.world.vault.wait_for_requests(count, Duration::from_millis(5)) {
+        while !self.double().vault.wait_for_requests(count, Duration::from_millis(5)) {
             let ended = |child: &mut Child| child.try_wait().is_ok_and(|status| status.is_some());
             if children.iter_mut().all(ended) || begun.elapsed() > Duration::from_secs(30) {
                 return;
@@ -266,8 +268,16 @@ impl Stage {
     /// What a process had sent when a signal ended it is still on its way, and nobody is left to wait for the answer:
     /// here nothing tells that it came, but that nothing comes any more.
     fn let_the_last_words_arrive(&self) {
-        let vault = &self.world.vault;
-        let count = || (vault.connections(), vault.requests().iter().filter(|request| request.processed).count());
+        let count = || match &self.ground {
+            Ground::Double(world) => {
+                let vault = &world.vault;
+                (vault.connections(), vault.requests().iter().filter(|request| request.processed).count())
+            }
+            Ground::Real(_) => {
+                let now = self.look();
+                (now.leases.len(), now.tokens.len())
+            }
+        };
         let mut before = None;
         while before.replace(count()) != Some(count()) {
             std::thread::sleep(Duration::from_millis(150));

@@ -99,6 +99,23 @@ pub fn exports(stdout: &str) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// What stands in a job's log beside the one line that tells it what it got. Fails unless that line is there, once.
+pub fn without_receipt(log: &str) -> String {
+    let is_receipt = |line: &&str| {
+        let words = ["ci-creds: ", " key ", "... for role ", ", expires ", " UTC", ", lease "];
+        let mut rest = *line;
+        line.ends_with(|c: char| c.is_ascii_alphanumeric())
+            && words.iter().all(|word| {
+                rest.split_once(word).is_some_and(|(_, behind)| {
+                    rest = behind;
+                    true
+                })
+            })
+    };
+    assert_eq!(log.lines().filter(is_receipt).count(), 1, "one line about what the job got: {log:?}");
+    log.split_inclusive('\n').filter(|line| !is_receipt(&line.trim_end())).collect()
+}
+
 /// Fails unless the run ended before anything was asked: its code, the marker, these words, and no connection.
 pub fn stopped(ran: Ran, world: &World, (code, kind): (i32, &str), words: &[&str]) {
     let ran = ran.failed(code, kind);

@@ -8,6 +8,7 @@ pub mod moto;
 pub mod parallel;
 pub mod private_etc;
 pub mod shell;
+pub mod steady;
 pub mod tool;
 
 use std::collections::BTreeMap;
@@ -103,6 +104,23 @@ impl World {
     /// A wrapping token that holds a fresh secret id.
     pub fn wrapping_token(&self) -> String {
         self.vault.write_wrapped(&format!("auth/approle/role/{ROLE}/secret-id"), json!({}), "60s")
+    }
+
+    /// A namespace of `OpenBao` with an AppRole and an engine of its own; the role id.
+    pub fn make_namespace(&self, name: &str) -> String {
+        let policy = format!("path \"exoscale/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}");
+        self.vault.write(&format!("sys/namespaces/{name}"), json!({}));
+        for (path, request) in [
+            ("sys/auth/approle", json!({ "type": "approle" })),
+            ("sys/policies/acl/job", json!({ "policy": policy })),
+            (&format!("auth/approle/role/{ROLE}"), json!({ "token_policies": ["job"] })),
+            ("sys/mounts/exoscale", json!({ "type": "exoscale" })),
+            ("exoscale/config/root", json!({ "root_api_key": "EXOroot", "root_api_secret": "s" })),
+            (&format!("exoscale/role/{ROLE}"), json!({ "iam-role": "ci", "ttl": "15m" })),
+        ] {
+            self.vault.write(&format!("{name}/{path}"), request);
+        }
+        text(&self.vault.read(&format!("{name}/auth/approle/role/{ROLE}/role-id"))["data"]["role_id"])
     }
 
     /// A token that may only create secret ids.

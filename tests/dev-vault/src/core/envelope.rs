@@ -76,15 +76,25 @@ pub(crate) fn failure(failure: &Failure, authenticated: bool) -> Answer {
     answer
 }
 
-/// The answer of Go's `ServeMux` to a path that is not clean.
-pub(crate) fn moved(method: &str, location: &str) -> Answer {
+/// The answer of Go's `ServeMux` to a path that is not clean. That of a newer Go keeps the method.
+pub(crate) fn moved(method: &str, location: &str, dialect: Dialect) -> Answer {
+    let (status, text) = match dialect {
+        Dialect::OpenBao => (307, "Temporary Redirect"),
+        _ => (301, "Moved Permanently"),
+    };
     let html = location.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;");
-    let body = if method == "GET" { format!("<a href=\"{html}\">Moved Permanently</a>.\n\n") } else { String::new() };
-    let mut answer = Answer::new(301, "text/html; charset=utf-8", body);
+    let mut answer = match method {
+        "GET" => Answer::new(status, "text/html; charset=utf-8", format!("<a href=\"{html}\">{text}</a>.\n\n")),
+        _ if dialect == Dialect::OpenBao => Answer::bare(status),
+        _ => Answer::new(status, "text/html; charset=utf-8", ""),
+    };
     answer.headers.set("Location", location);
     answer
 }
 
-pub(crate) fn not_found_page() -> Answer {
+pub(crate) fn not_found_page(dialect: Dialect) -> Answer {
+    if dialect == Dialect::OpenBao {
+        return failure(&Failure::empty(404), false);
+    }
     Answer::new(404, "text/plain; charset=utf-8", "404 page not found\n")
 }

@@ -74,6 +74,9 @@ impl Fields {
         let Some(value) = self.value(name) else { return Ok(None) };
         let parsed = match value {
             Value::Number(number) => number.as_u64().map(Duration::from_secs).ok_or_else(|| "negative".to_owned()),
+            Value::String(text) if self.dialect == Dialect::OpenBao => {
+                parse_duration(text).map_err(|_| format!("time: invalid duration \"{text}\""))
+            }
             Value::String(text) => parse_duration(text),
             _ => Err("could not parse duration from input".to_owned()),
         };
@@ -144,7 +147,11 @@ impl Fields {
         let text = format!("error converting input {} for field \"{name}\": {reason}", plain(value));
         match self.dialect {
             Dialect::Vault1_8 => Failure::internal(text),
-            _ => Failure::bad_request(format!("Field validation failed: {text}")),
+            Dialect::Vault1_16 => Failure::bad_request(format!("Field validation failed: {text}")),
+            // What was sent is not repeated.
+            Dialect::OpenBao => Failure::bad_request(format!(
+                "Field validation failed: error converting input for field \"{name}\": {reason}"
+            )),
         }
     }
 }

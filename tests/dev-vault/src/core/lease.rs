@@ -56,25 +56,14 @@ impl Lease {
             lifetime.calculate(now).map_err(|_| Failure::bad_request("past the max TTL, cannot renew"))?;
         self.last_renewal = Some(now);
         match self.renewal {
-            // Vault's core counts by the increment, whatever the plugin says, and keeps what it came to: a renewal
-            // without one is held against that.
-            Renewal::FullOrNothing if !increment.is_zero() => {
-                if ttl >= increment {
-                    self.ttl = ttl;
-                }
-                self.expires = now + ttl;
-                Ok(warnings)
-            }
-            Renewal::FullOrNothing if ttl < self.ttl => Ok(Vec::new()),
-            Renewal::FullOrNothing => {
-                self.expires = now + ttl;
-                Ok(Vec::new())
-            }
-            Renewal::Capped => {
-                self.expires = now + ttl;
-                Ok(warnings)
-            }
+            Renewal::FullOrNothing if increment.is_zero() && ttl < self.ttl => return Ok(Vec::new()),
+            // The core counts by the increment, whatever the plugin says, and keeps what it came to: a renewal without one
+            // is held against that.
+            Renewal::FullOrNothing if ttl >= increment && !increment.is_zero() => self.ttl = ttl,
+            Renewal::FullOrNothing | Renewal::Capped => {}
         }
+        self.expires = now + ttl;
+        Ok(warnings)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::clock::rfc3339;
 use crate::core::Core;
 use crate::core::lease::Lease;
-use crate::core::mount::Handler;
+use crate::core::mount::{Handler, Namespace};
 use crate::core::request::{Operation, Request, Upstream};
 use crate::core::response::{Failure, LeaseInfo, Lifetime, Outcome, Response, Secret};
 use crate::core::token::{Token, Uses};
@@ -39,8 +39,7 @@ impl Core {
         };
         let (ttl, warnings) = lifetime.calculate(self.now)?;
         response.warnings.extend(warnings);
-        let namespace = self.namespaces.get(&request.namespace).filter(|_| !request.namespace.is_empty());
-        let suffix = namespace.map(|namespace| format!(".{}", namespace.id)).unwrap_or_default();
+        let suffix = self.namespaces.get(&request.namespace).map(Namespace::suffix).unwrap_or_default();
         let mut lease = Lease {
             id: format!("{}/{}{suffix}", request.path, random::base62(24)),
             namespace: request.namespace.clone(),

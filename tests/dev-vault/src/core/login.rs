@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::core::Core;
+use crate::core::mount::Namespace;
 use crate::core::request::Request;
 use crate::core::response::{Auth, Failure, Grant, Lifetime, Response};
 use crate::core::token::{Token, Uses};
@@ -34,10 +35,15 @@ impl Core {
         let (ttl, warnings) = lifetime.calculate(self.now)?;
         response.warnings.extend(warnings);
         let entity = (mount.accessor.clone(), grant.alias.clone());
-        let entity_id = self.entities.entry(entity).or_insert_with(random::uuid).clone();
+        let suffix = namespace.suffix();
+        let entity_id = self.entities.entry(entity).or_insert_with(|| format!("{}{suffix}", random::uuid())).clone();
 
         let mut token = Token::new(&request.path, policies(&params.policies, params.no_default_policy), self.now);
-        let source = mount_path.trim_start_matches("auth/").replace('/', "-");
+        // A mount of a namespace is named in full.
+        let source = match request.namespace.as_str() {
+            "" => mount_path.trim_start_matches("auth/").replace('/', "-"),
+            namespace => format!("{namespace}{mount_path}").replace('/', "-"),
+        };
         token.display_name = format!("{source}{}", grant.display_name).trim_end_matches('-').to_owned();
         token.namespace.clone_from(&request.namespace);
         token.batch = params.batch;
@@ -60,8 +66,7 @@ impl Core {
 
     /// Stores a new token and remembers its id as a secret.
     pub(super) fn keep_token(&mut self, token: Token) -> Token {
-        let namespace_id = self.namespaces.get(&token.namespace).filter(|_| !token.namespace.is_empty());
-        let namespace_id = namespace_id.map(|namespace| namespace.id.clone());
+        let namespace_id = self.namespaces.get(&token.namespace).and_then(Namespace::named_id).map(str::to_owned);
         let token = self.tokens.insert(token, namespace_id.as_deref());
         self.ledger.secret(token.id.clone());
         token

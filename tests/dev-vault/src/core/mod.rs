@@ -14,6 +14,7 @@ mod quota;
 pub(crate) mod request;
 pub(crate) mod response;
 mod route;
+pub(crate) mod standby;
 mod sys;
 mod token;
 mod token_api;
@@ -34,6 +35,7 @@ use mount::{Handler, Namespace};
 use quota::Quotas;
 use request::{HttpRequest, Operation, Request, Staged, percent_decode};
 use response::{Failure, Outcome};
+use standby::Standby;
 use token::{Token, TokenStore};
 
 pub(crate) struct Core {
@@ -52,8 +54,8 @@ pub(crate) struct Core {
     entities: BTreeMap<(String, String), String>,
     quotas: Quotas,
     sealed: bool,
-    /// Since when this node is a standby that gets no news from its leader.
-    pub(crate) behind_since: Option<SystemTime>,
+    /// What this node is when it does not lead.
+    pub(crate) standby: Option<Standby>,
     cluster: (String, String),
     root_token: String,
 }
@@ -79,7 +81,7 @@ impl Core {
             entities: BTreeMap::new(),
             quotas: Quotas::default(),
             sealed: false,
-            behind_since: None,
+            standby: None,
             cluster: (format!("vault-cluster-{}", random::hex(8)), random::uuid()),
             root_token: root.id,
         }
@@ -104,11 +106,12 @@ impl Core {
             Ok(()) => self.answer(http, staged),
             Err(failure) => envelope::failure(&failure, false),
         };
-        if self.behind_since.is_some() && answer.status < 300 {
-            // Base64, as the real one; what it says is the server's own matter.
-            answer.headers.set("X-Vault-Index", "eyJjbHVzdGVyIjoiZGV2IiwidmFsdWUiOjd9");
+        if self.standby.is_some() && answer.status < 300 && !Self::is_public_sys(http.head.raw_path()) {
+            answer.headers.set("X-Vault-Index", standby::INDEX);
         }
-        if let Some(namespace) = http.head.headers.get("x-vault-namespace") {
+        if self.dialect == Dialect::OpenBao {
+            answer.headers.set("Strict-Transport-Security", "max-age=31536000; includeSubDomains");
+        } else if let Some(namespace) = http.head.headers.get("x-vault-namespace") {
             answer.headers.set("X-Vault-Namespace", namespace);
         }
         self.settle();
@@ -145,9 +148,9 @@ impl Core {
         let path = percent_decode(http.head.raw_path());
         if let Some(clean) = cleaned(&path) {
             let query = http.head.raw_query().map(|query| format!("?{query}")).unwrap_or_default();
-            return envelope::moved(&http.head.method, &format!("{clean}{query}"));
+            return envelope::moved(&http.head.method, &format!("{clean}{query}"), self.dialect);
         }
-        let Some(path) = path.strip_prefix("/v1/") else { return envelope::not_found_page() };
+        let Some(path) = path.strip_prefix("/v1/") else { return envelope::not_found_page(self.dialect) };
         if path.chars().any(char::is_control) {
             return Answer::new(400, JSON, "");
         }
@@ -158,6 +161,7 @@ impl Core {
         let mut answer = match self.admit(http, path, &mut limits) {
             Err(failure) => envelope::failure(&failure, false),
             Ok((_, path)) if Self::is_public_sys(&path) => self.public_sys(&http.head, &path),
+            Ok((_, path)) if self.sends_to_the_leader(http, &path) => standby::redirect(http),
             Ok(location) => match Request::parse(http, location, staged, self.dialect) {
                 Ok(request) => self.logical(&request),
                 Err(failure) => envelope::failure(&failure, false),
@@ -167,24 +171,6 @@ impl Core {
             answer.headers.set(name, value);
         }
         answer
-    }
-
-    /// A standby answers from what it has, unless the request says what it must have: then it has the leader answer, or
-    /// refuses. What came after it was cut off from its leader is not there.
-    fn consult_index(&self, http: &HttpRequest) -> Result<(), Failure> {
-        let Some(since) = self.behind_since else { return Ok(()) };
-        let header = |name| http.head.headers.get(name);
-        if header("x-vault-index").is_some() {
-            return match header("x-vault-inconsistent") {
-                Some("forward-active-node") => Ok(()),
-                _ => Err(Failure { headers: vec![("Retry-After", "1".into())], ..Failure::empty(429) }),
-            };
-        }
-        let token = header("x-vault-token").and_then(|id| self.tokens.get_tainted(id));
-        if token.is_some_and(|token| token.created > since) {
-            return Err(Failure::permission_denied());
-        }
-        Ok(())
     }
 
     fn check_request_header(&self, http: &HttpRequest) -> Result<(), Failure> {
@@ -203,7 +189,11 @@ impl Core {
         limits: &mut Vec<(&'static str, String)>,
     ) -> Result<(String, String), Failure> {
         let header = http.head.headers.get("x-vault-namespace").unwrap_or_default();
-        let (namespace, path) = self.resolve_namespace(header, path)?;
+        let (mut namespace, path) = self.resolve_namespace(header, path)?;
+        if let Some(own) = self.namespace_of_the_token(http, &path) {
+            namespace = own;
+        }
+        self.check_namespace(&namespace)?;
         if !self.sealed {
             *limits = self.quotas.admit(path.trim_end_matches('/'), http.remote, self.now)?;
         }
@@ -231,6 +221,29 @@ impl Core {
         Ok((namespace, path.to_owned()))
     }
 
+    /// `OpenBao` finds what a token does with itself in the token's own namespace, whichever the request names.
+    fn namespace_of_the_token(&self, http: &HttpRequest, path: &str) -> Option<String> {
+        const SELF: [&str; 4] =
+            ["sys/wrapping/unwrap", "auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self"];
+        let token = self.tokens.get(&request::token(&http.head.headers)?, self.now)?;
+        let is_open = self.namespaces.get(&token.namespace).is_some_and(|namespace| !namespace.sealed);
+        (self.dialect.has_namespaces() && SELF.contains(&path) && is_open).then(|| token.namespace.clone())
+    }
+
+    /// Neither locked nor sealed, nor within one that is.
+    fn check_namespace(&self, name: &str) -> Result<(), Failure> {
+        for (path, namespace) in self.namespaces.iter().filter(|(path, _)| name.starts_with(path.as_str())) {
+            if namespace.sealed {
+                return Err(Failure::response(503, "namespace is sealed"));
+            }
+            if namespace.locked {
+                let text = "API access to this namespace has been locked by an administrator";
+                return Err(Failure::response(503, format!("{text} - \"{path}\" must be unlocked to gain access.")));
+            }
+        }
+        Ok(())
+    }
+
     /// A request that is not one of the special `sys/` routes.
     fn logical(&mut self, request: &Request) -> Answer {
         let is_login = self.is_unauthenticated(request);
@@ -244,7 +257,7 @@ impl Core {
                 let request_id = if response.wrap_info.is_some() { "" } else { &request_id };
                 envelope::success(&response, request_id, &mount_type, self.dialect)
             }
-            Ok(None) if matches!(request.operation, Operation::Read | Operation::List) => {
+            Ok(None) if matches!(request.operation, Operation::Read | Operation::List | Operation::Scan) => {
                 envelope::failure(&Failure::empty(404), true)
             }
             Ok(None) => Answer::new(204, JSON, ""),

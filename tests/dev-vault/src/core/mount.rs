@@ -69,6 +69,9 @@ impl Mount {
             (_, name) => return Err(Failure::bad_request(format!("plugin not found in the catalog: {name}"))),
         };
         let mut mount = Self::new(&kind, Handler::Backend(handler));
+        if is_auth {
+            mount.accessor = format!("auth_{}", mount.accessor);
+        }
         mount.options = options.map(Value::Object);
         mount.description = data.text("description")?;
         if let Some(config) = data.object("config")? {
@@ -114,7 +117,11 @@ impl Mount {
 
 /// A namespace with its mounts and policies.
 pub(crate) struct Namespace {
+    /// `root`, or what stands behind a dot at the end of what the namespace makes.
     pub(crate) id: String,
+    /// An administrator has locked its API.
+    pub(crate) locked: bool,
+    pub(crate) sealed: bool,
     /// Keys end in a slash; auth methods lie below `auth/`.
     pub(crate) mounts: BTreeMap<String, Mount>,
     pub(crate) policies: BTreeMap<String, Policy>,
@@ -130,11 +137,23 @@ impl Namespace {
         let policies = [("default", DEFAULT), ("response-wrapping", RESPONSE_WRAPPING)];
         Self {
             id: id.to_owned(),
+            locked: false,
+            sealed: false,
             mounts: mounts.map(|(path, kind, handler)| (path.to_owned(), Mount::new(kind, handler))).into(),
             policies: policies
                 .map(|(name, text)| (name.to_owned(), Policy::parse(text).expect("built-in policies parse")))
                 .into(),
         }
+    }
+
+    /// The id, unless it is root's: that one is never written.
+    pub(crate) fn named_id(&self) -> Option<&str> {
+        Some(self.id.as_str()).filter(|id| *id != "root")
+    }
+
+    /// What ends the ids of its tokens, leases and entities.
+    pub(crate) fn suffix(&self) -> String {
+        self.named_id().map(|id| format!(".{id}")).unwrap_or_default()
     }
 
     /// The mount that a path belongs to: the longest that fits.

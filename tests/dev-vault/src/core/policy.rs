@@ -17,6 +17,7 @@ pub(crate) enum Capability {
     List,
     Patch,
     Read,
+    Scan,
     Sudo,
     Update,
 }
@@ -30,15 +31,26 @@ impl Capability {
             Self::List => "list",
             Self::Patch => "patch",
             Self::Read => "read",
+            Self::Scan => "scan",
             Self::Sudo => "sudo",
             Self::Update => "update",
         }
     }
 
     fn parse(name: &str) -> Option<Self> {
-        [Self::Create, Self::Delete, Self::Deny, Self::List, Self::Patch, Self::Read, Self::Sudo, Self::Update]
-            .into_iter()
-            .find(|capability| capability.name() == name)
+        [
+            Self::Create,
+            Self::Delete,
+            Self::Deny,
+            Self::List,
+            Self::Patch,
+            Self::Read,
+            Self::Scan,
+            Self::Sudo,
+            Self::Update,
+        ]
+        .into_iter()
+        .find(|capability| capability.name() == name)
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) enum Operation {
     Delete,
     List,
     Patch,
+    /// A list of everything below a path, which `OpenBao` alone has.
+    Scan,
 }
 
 impl Operation {
@@ -55,6 +57,7 @@ impl Operation {
             Self::Delete => Capability::Delete,
             Self::List => Capability::List,
             Self::Patch => Capability::Patch,
+            Self::Scan => Capability::Scan,
         }
     }
 
@@ -62,9 +65,10 @@ impl Operation {
         matches!(self, Self::Create | Self::Update | Self::Patch)
     }
 
-    fn of(head: &Head, query: &Object) -> Result<Self, Failure> {
+    fn of(head: &Head, query: &Object, dialect: Dialect) -> Result<Self, Failure> {
         match head.method.as_str() {
             "GET" if query.get("list").is_some_and(|value| value == "true") => Ok(Self::List),
+            "SCAN" if dialect == Dialect::OpenBao => Ok(Self::Scan),
             "GET" => Ok(Self::Read),
             "POST" | "PUT" => Ok(Self::Update),
             "DELETE" => Ok(Self::Delete),
@@ -100,14 +104,14 @@ impl Request {
         dialect: Dialect,
     ) -> Result<Self, Failure> {
         let mut query = parse_form(http.head.raw_query().unwrap_or_default());
-        let operation = Operation::of(&http.head, &query)?;
+        let operation = Operation::of(&http.head, &query, dialect)?;
         let data = if operation.is_write() {
             parse_body(http, dialect)?
         } else {
             query.remove("list");
             query
         };
-        if operation == Operation::List && !path.ends_with('/') {
+        if matches!(operation, Operation::List | Operation::Scan) && !path.ends_with('/') {
             path.push('/');
         }
         check_mfa_header(&http.head.headers)?;
@@ -128,7 +132,7 @@ fn content_type(headers: &Headers) -> &str {
     headers.get("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim()
 }
 
-fn token(headers: &Headers) -> Option<String> {
+pub(crate) fn token(headers: &Headers) -> Option<String> {
     let bearer = || headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
     headers.get("x-vault-token").filter(|token| !token.is_empty()).or_else(bearer).map(str::to_owned)
 }
@@ -174,12 +178,38 @@ fn parse_body(http: &HttpRequest, dialect: Dialect) -> Result<Object, Failure> {
     if text.is_empty() {
         return Ok(Map::new());
     }
-    match serde_json::from_slice::<Option<Object>>(text) {
-        Ok(data) => Ok(data.unwrap_or_default()),
-        Err(error) if dialect == Dialect::OpenBao => {
-            Err(Failure::bad_request(format!("failed to decode JSON input: {error}")))
-        }
-        Err(_) => Err(Failure::bad_request("error parsing JSON")),
+    let refuse = |reason: &str| match dialect {
+        Dialect::OpenBao => Err(Failure::bad_request(format!("failed to decode JSON input: {reason}"))),
+        _ => Err(Failure::bad_request("error parsing JSON")),
+    };
+    let value = match serde_json::from_slice(text) {
+        Ok(value) => value,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    if dialect == Dialect::OpenBao && strings(&value) > MOST_STRINGS {
+        let reason = "exceeded maximum number of strings";
+        return Err(Failure::bad_request(format!("refused JSON input due to high complexity: {reason}")));
+    }
+    let kind = match value {
+        Value::Object(data) => return Ok(data),
+        Value::Null => return Ok(Map::new()),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+    };
+    refuse(&format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))
+}
+
+/// So many strings may a body have in `OpenBao`, names among them.
+const MOST_STRINGS: usize = 1_000;
+
+fn strings(value: &Value) -> usize {
+    match value {
+        Value::String(_) => 1,
+        Value::Array(items) => items.iter().map(strings).sum(),
+        Value::Object(fields) => fields.values().map(|value| 1 + strings(value)).sum(),
+        _ => 0,
     }
 }
 

@@ -128,7 +128,8 @@ pub(crate) struct Secret {
 pub(crate) enum Renewal {
     /// To the wished increment or the full TTL, capped by the maximum.
     Capped,
-    /// To the full TTL, or not at all when the maximum would cut it (Exoscale).
+    /// The same for a wished increment; without one to the full TTL, or not at all when the maximum would cut it
+    /// (Exoscale).
     FullOrNothing,
 }
 

@@ -17,7 +17,11 @@ const SUDO: [&str; 5] =
 impl Core {
     /// Login paths of mounts, and the few `sys/` routes that need no token.
     pub(super) fn is_unauthenticated(&self, request: &Request) -> bool {
-        if request.path == "sys/wrapping/lookup" || request.path.starts_with("sys/internal/ui/mounts/") {
+        let is_baos = ["sys/wrapping/pubkey", "sys/internal/ui/mounts"].contains(&request.path.as_str());
+        if request.path == "sys/wrapping/lookup"
+            || request.path.starts_with("sys/internal/ui/mounts/")
+            || self.dialect == Dialect::OpenBao && is_baos
+        {
             return true;
         }
         let mount = self.namespaces.get(&request.namespace).and_then(|namespace| namespace.mount_of(&request.path));
@@ -43,6 +47,10 @@ impl Core {
     pub(super) fn authenticated(&mut self, request: &Request) -> Outcome {
         let id = request.token.as_ref().ok_or_else(|| self.no_token())?;
         let token = self.tokens.get(id, self.now).cloned().ok_or_else(Failure::permission_denied)?;
+        if self.namespaces.get(&token.namespace).is_some_and(|namespace| namespace.sealed) {
+            let text = "error performing token check: failed to read entry: Vault is sealed";
+            return Err(Failure::response(503, text));
+        }
         if !Cidr::any_contains(&token.bound_cidrs, request.remote) {
             return Err(Failure::permission_denied());
         }
@@ -150,6 +158,7 @@ impl Core {
     }
 
     fn backend(&mut self, request: &Request, caller: Option<&Token>, mount_path: &str, below: &str) -> Outcome {
+        let unheard_since = self.unheard_since();
         let mount =
             self.namespaces.get_mut(&request.namespace).and_then(|namespace| namespace.mounts.get_mut(mount_path));
         let Some((Handler::Backend(backend), default_ttl, max_ttl)) =
@@ -161,6 +170,7 @@ impl Core {
             request,
             path: below,
             now: self.now,
+            unheard_since,
             dialect: self.dialect,
             display_name: caller.map(|token| token.display_name.as_str()).unwrap_or_default(),
             default_ttl,
@@ -176,6 +186,11 @@ impl Core {
             // The context of the request is cancelled: the cloud has made the key, and nobody registers a lease for it.
             if request.staged.abandoned {
                 return Err(Failure::internal("context canceled"));
+            }
+            // The key is made, cannot be kept, and is taken back.
+            if self.cannot_lend(caller) {
+                self.ledger.live_keys.remove(&secret.access_key);
+                return Err(Failure::internal("internal error"));
             }
             self.lend(request, caller, (default_ttl, max_ttl), secret, &mut response)?;
         }

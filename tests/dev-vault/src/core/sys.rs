@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use crate::clock::unix;
 use crate::core::fields::{Object, parse_bool};
-use crate::core::mount::{Mount, Namespace};
+use crate::core::mount::{Handler, Mount, Namespace};
 use crate::core::policy::Policy;
 use crate::core::request::{Operation, Request};
 use crate::core::response::{Failure, Outcome, Response};
+use crate::core::standby::LEADER;
 use crate::core::token::Token;
 use crate::core::{Core, JSON, envelope};
 use crate::dialect::Dialect;
@@ -22,6 +23,9 @@ impl Core {
         }
         if let Some(mount) = path.strip_prefix("internal/ui/mounts/") {
             return self.preflight(request, mount);
+        }
+        if path == "internal/ui/mounts" {
+            return Ok(Some(self.visible_mounts(request)));
         }
         let Some(caller) = caller else { return Err(Failure::permission_denied()) };
         if Self::is_lease_route(path, request.operation, self.dialect) {
@@ -40,6 +44,9 @@ impl Core {
             },
             "policy" => self.sys_policy(request, rest),
             "namespaces" if self.dialect.has_namespaces() => self.sys_namespace(request, rest),
+            "locked-users" if self.dialect.is_modern() && request.operation == Operation::Read => {
+                Ok(Some(self.locked_users()))
+            }
             "seal" if request.operation.is_write() => {
                 self.sealed = true;
                 Ok(None)
@@ -81,7 +88,13 @@ impl Core {
             (Operation::Read, _) => {
                 let mount = known.ok_or_else(|| Failure::bad_request(format!("No secret engine mount at {full}")))?;
                 let described = mount.describe();
-                let data = if tune { described["config"].clone() } else { described };
+                let mut data = if tune { described["config"].clone() } else { described };
+                if tune && self.dialect == Dialect::OpenBao {
+                    data["description"] = json!(mount.description);
+                    if is_auth {
+                        data["token_type"] = json!("default-service");
+                    }
+                }
                 Ok(Some(Response { repeats_data: true, ..Response::data(data) }))
             }
             (Operation::Delete, false) => {
@@ -128,6 +141,18 @@ impl Core {
     }
 
     fn sys_namespace(&mut self, request: &Request, path: &str) -> Outcome {
+        if let Some((action, name)) = path.strip_prefix("api-lock/").and_then(|rest| rest.split_once('/')) {
+            let full = format!("{}{}/", request.namespace, name.trim_matches('/'));
+            let namespace = self.namespaces.get_mut(&full).ok_or_else(Failure::unsupported_path)?;
+            namespace.locked = action == "lock";
+            return Ok(None);
+        }
+        if let Some((name, action @ ("seal" | "unseal"))) = path.rsplit_once('/') {
+            let full = format!("{}{}/", request.namespace, name.trim_matches('/'));
+            let namespace = self.namespaces.get_mut(&full).ok_or_else(Failure::unsupported_path)?;
+            namespace.sealed = action == "seal";
+            return Ok(None);
+        }
         let full = format!("{}{}/", request.namespace, path.trim_matches('/'));
         match request.operation {
             Operation::Update => {
@@ -171,6 +196,50 @@ impl Core {
         Ok(Some(Response::data(data)))
     }
 
+    /// `sys/internal/ui/mounts`: what a token may see, and nothing to everybody else.
+    fn visible_mounts(&self, request: &Request) -> Response {
+        let (mut auth, mut secret) = (Object::new(), Object::new());
+        let token = request.token.as_ref().and_then(|id| self.tokens.get(id, self.now));
+        let namespace = self.namespaces.get(&request.namespace);
+        if let (Some(token), Some(namespace)) = (token, namespace) {
+            for (path, mount) in &namespace.mounts {
+                if token.is_root() || self.may_see(token, path) {
+                    let (list, name) = match path.strip_prefix("auth/") {
+                        Some(name) => (&mut auth, name),
+                        None => (&mut secret, path.as_str()),
+                    };
+                    list.insert(name.to_owned(), mount.describe());
+                }
+            }
+        }
+        Response::data(json!({ "auth": auth, "secret": secret }))
+    }
+
+    /// `sys/locked-users`: whom the mounts refuse for having failed too often.
+    fn locked_users(&self) -> Response {
+        let mut total = 0;
+        let mut by_namespace = Vec::new();
+        for (path, namespace) in &self.namespaces {
+            let mut counts = 0;
+            let mut mounts = Vec::new();
+            for mount in namespace.mounts.values() {
+                let Handler::Backend(backend) = &mount.handler else { continue };
+                let aliases = backend.locked_aliases(self.now);
+                if !aliases.is_empty() {
+                    counts += aliases.len();
+                    mounts.push(json!({
+                        "mount_accessor": mount.accessor, "counts": aliases.len(), "alias_identifiers": aliases,
+                    }));
+                }
+            }
+            total += counts;
+            by_namespace.push(json!({
+                "namespace_id": namespace.id, "namespace_path": path, "counts": counts, "mount_accessors": mounts,
+            }));
+        }
+        Response::data(json!({ "by_namespace": by_namespace, "total": total }))
+    }
+
     fn may_see(&self, token: &Token, mount: &str) -> bool {
         let policies = self.namespaces.get(&token.namespace).map(|namespace| &namespace.policies);
         let rules = token.policies.iter().filter_map(|name| policies?.get(name)).flat_map(|policy| &policy.rules);
@@ -181,7 +250,7 @@ impl Core {
     }
 
     pub(super) fn is_public_sys(path: &str) -> bool {
-        matches!(path, "sys/health" | "sys/seal-status")
+        matches!(path.trim_start_matches("/v1/"), "sys/health" | "sys/seal-status" | "sys/leader")
     }
 
     /// The routes that are outside the envelope.
@@ -189,13 +258,20 @@ impl Core {
         match (path, head.method.as_str()) {
             ("sys/health", "GET" | "HEAD") => self.health(head.raw_query().unwrap_or_default()),
             ("sys/seal-status", "GET") => Answer::new(200, JSON, text(&self.seal_status())),
+            ("sys/leader", "GET") => Answer::new(200, JSON, text(&self.leader())),
             _ => envelope::failure(&Failure::empty(405), false),
         }
     }
 
     fn health(&self, query: &str) -> Answer {
         let wish = |name: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
-        let (name, default) = if self.sealed { ("sealedcode", 503) } else { ("activecode", 200) };
+        let is_standby = self.standby.is_some();
+        let (name, default) = match (self.sealed, is_standby, self.dialect) {
+            (true, ..) => ("sealedcode", 503),
+            (_, false, _) => ("activecode", 200),
+            (_, true, Dialect::OpenBao) => ("standbycode", 429),
+            (_, true, _) => ("performancestandbycode", 473),
+        };
         let codes =
             ["activecode", "standbycode", "sealedcode", "uninitcode", "drsecondarycode", "performancestandbycode"];
         let flags = ["standbyok", "perfstandbyok"];
@@ -207,14 +283,18 @@ impl Core {
         let status = wish(name).and_then(|(_, code)| code.parse().ok()).unwrap_or(default);
         let is_vault = self.dialect != Dialect::OpenBao;
         let is_new_vault = self.dialect == Dialect::Vault1_16;
-        let mode = if self.sealed { "unknown" } else { "disabled" };
+        let (mode, recovery) = match (self.sealed, is_standby) {
+            (true, _) => ("unknown", "unknown"),
+            (_, true) => ("primary", "disabled"),
+            _ => ("disabled", "disabled"),
+        };
         let body = Health {
             initialized: true,
             sealed: self.sealed,
-            standby: self.sealed,
-            performance_standby: is_vault.then_some(false),
+            standby: self.sealed || is_standby,
+            performance_standby: is_vault.then_some(is_standby),
             replication_performance_mode: mode,
-            replication_dr_mode: mode,
+            replication_dr_mode: recovery,
             server_time_utc: unix(self.now),
             version: self.dialect.version(),
             enterprise: is_new_vault.then_some(false),
@@ -224,6 +304,19 @@ impl Core {
             clock_skew_ms: is_new_vault.then_some(0),
         };
         Answer::new(status, JSON, text(&body))
+    }
+
+    /// `sys/leader`. Only a standby has somebody to name.
+    fn leader(&self) -> Value {
+        if self.standby.is_none() {
+            return json!({
+                "ha_enabled": false, "is_self": false, "leader_address": "", "leader_cluster_address": "",
+            });
+        }
+        json!({
+            "ha_enabled": true, "is_self": false, "leader_address": LEADER, "leader_cluster_address": LEADER,
+            "raft_committed_index": 132, "raft_applied_index": 132,
+        })
     }
 
     fn seal_status(&self) -> SealStatus<'_> {
@@ -236,7 +329,8 @@ impl Core {
             progress: 0,
             nonce: "",
             version: self.dialect.version(),
-            build_date: self.dialect.is_modern().then_some("2024-03-25T12:01:32Z"),
+            build_date: (self.dialect == Dialect::Vault1_16).then_some("2024-03-25T12:01:32Z"),
+            commit_date: (self.dialect == Dialect::OpenBao).then_some("2026-10-26T20:32:27Z"),
             migration: false,
             cluster_name: (!self.sealed).then_some(&self.cluster.0),
             cluster_id: (!self.sealed).then_some(&self.cluster.1),
@@ -285,6 +379,8 @@ struct SealStatus<'a> {
     version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     build_date: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit_date: Option<&'a str>,
     migration: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster_name: Option<&'a String>,

@@ -126,6 +126,7 @@ impl TokenStore {
             token.id = self.new_id(&token);
             if let Some(id) = namespace_id {
                 token.id = format!("{}.{id}", token.id);
+                token.accessor = format!("{}.{id}", token.accessor);
             }
         }
         if token.batch {

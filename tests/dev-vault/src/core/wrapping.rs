@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
+use crate::core::fields::Object;
 use crate::core::request::Request;
 use crate::core::response::{Failure, Outcome, Response, WrapInfo};
 use crate::core::token::{Token, Uses, Wrapping};
@@ -25,8 +26,11 @@ impl Core {
         let mount_type = self.dialect.names_mount_type().then_some(mount_type.as_str());
         let payload = envelope::encode(response, request_id, mount_type);
         let mut info = self.new_wrapping(&request.namespace, &request.path, ttl, payload, response.status);
+        let accessor = |data: &Object| data.get("secret_id_accessor").and_then(Value::as_str).map(str::to_owned);
         if let Some(auth) = &response.auth {
             info.wrapped_accessor.clone_from(&auth.accessor);
+        } else if self.dialect == Dialect::OpenBao {
+            info.wrapped_accessor = response.data.as_ref().and_then(accessor).unwrap_or_default();
         }
         Ok(Some(Response { wrap_info: Some(info), ..Response::default() }))
     }
@@ -78,10 +82,15 @@ impl Core {
             }
             (None, None) => return refuse("token is empty"),
         };
-        if looks_like_a_jwt(id) {
+        if self.dialect != Dialect::OpenBao && looks_like_a_jwt(id) {
             return refuse("wrapping token could not be parsed: go-jose/go-jose/jwt: invalid token");
         }
-        if self.tokens.get(id, self.now).is_none_or(|token| token.wrapping.is_none()) {
+        let token = self.tokens.get(id, self.now);
+        let namespace = token.and_then(|token| self.namespaces.get(&token.namespace));
+        if namespace.is_some_and(|namespace| namespace.sealed) {
+            return refuse("failed to read entry: Vault is sealed");
+        }
+        if token.is_none_or(|token| token.wrapping.is_none() || self.is_news(token.created)) {
             return Err(Failure::bad_request(NOT_VALID));
         }
         if request.staged.rival {

@@ -84,6 +84,10 @@ impl Backend for AppRole {
         Some(self.roles.contains_key(&name.to_lowercase()))
     }
 
+    fn locked_aliases(&self, now: SystemTime) -> Vec<String> {
+        self.roles.values().filter(|role| role.failures.locks(now)).map(|role| role.role_id.clone()).collect()
+    }
+
     fn tidy(&mut self, tick: SystemTime) {
         for role in self.roles.values_mut() {
             role.secret_ids.retain(|secret_id| secret_id.expires.is_none_or(|expires| expires > tick));
@@ -264,7 +268,13 @@ impl Role {
             if value.is_empty() {
                 return Err(Failure::bad_request("missing secret_id"));
             }
-            let index = self.secret_ids.iter().position(|id| id.value == value).ok_or_else(|| {
+            // Vault leaves an expired one to its clean-up.
+            let lives = |id: &SecretId| {
+                let expired = id.expires.is_some_and(|expires| expires <= call.now);
+                let news = call.unheard_since.is_some_and(|since| id.created > since);
+                !news && (call.dialect != Dialect::OpenBao || !expired)
+            };
+            let index = self.secret_ids.iter().position(|id| id.value == value && lives(id)).ok_or_else(|| {
                 Failure::bad_request(match call.dialect {
                     Dialect::Vault1_8 => "invalid secret id",
                     _ => "invalid role or secret ID",

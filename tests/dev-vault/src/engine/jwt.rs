@@ -24,6 +24,7 @@ struct Config {
     keys: KeySet,
     bound_issuer: String,
     default_role: String,
+    /// None: every one that a key can sign with.
     algorithms: Vec<String>,
 }
 
@@ -47,9 +48,16 @@ impl Backend for Jwt {
         match (head, name, call.operation()) {
             ("login", "", Operation::Create | Operation::Update) => self.login(call),
             ("login", "", _) => Err(Failure::unsupported_operation()),
+            // Roles of another language, of which this double has none.
+            ("cel", "login", Operation::Create | Operation::Update) if call.dialect == Dialect::OpenBao => {
+                let role = call.data().text("role")?;
+                Err(Failure::bad_request(format!("role \"{role}\" could not be found")))
+            }
             ("config", "", Operation::Create | Operation::Update) => {
-                self.config = Some(Config::read(call)?);
-                Ok(None)
+                let config = Config::read(call)?;
+                let warnings = config.check_keys(call)?;
+                self.config = Some(config);
+                Ok((!warnings.is_empty()).then(|| Response { warnings, ..Response::default() }))
             }
             ("config", "", Operation::Read) => Ok(self.config.as_ref().map(|config| {
                 Response::data(json!({
@@ -65,7 +73,7 @@ impl Backend for Jwt {
     }
 
     fn is_login(&self, path: &str) -> bool {
-        path == "login"
+        path == "login" || path == "cel/login"
     }
 
     fn exists(&self, path: &str) -> Option<bool> {
@@ -94,7 +102,9 @@ impl Jwt {
         if call.dialect == Dialect::OpenBao && self.config.is_none() {
             return Err(refuse("could not load configuration".to_owned()));
         }
-        let (wish, token) = (call.data().text("role")?, call.data().text("jwt")?);
+        let wish = call.data().text("role")?;
+        // The library takes out what is blank, wherever it stands.
+        let token: String = call.data().text("jwt")?.split_whitespace().collect();
         let default_role = self.config.as_ref().map(|config| config.default_role.as_str()).unwrap_or_default();
         let name = if wish.is_empty() { default_role } else { &wish }.to_lowercase();
         if name.is_empty() {
@@ -139,13 +149,25 @@ impl Config {
             data.text("oidc_discovery_url")?,
         )
         .map_err(Failure::bad_request)?;
-        let algorithms = data.list("jwt_supported_algs")?.filter(|list| !list.is_empty());
         Ok(Self {
             keys,
             bound_issuer: data.text("bound_issuer")?,
             default_role: data.text("default_role")?,
-            algorithms: algorithms.unwrap_or_else(|| vec!["RS256".to_owned()]),
+            algorithms: data.list("jwt_supported_algs")?.unwrap_or_default(),
         })
+    }
+
+    /// A JWKS that cannot be fetched is refused at once, or warned of where the operator says so.
+    fn check_keys(&self, call: &Call<'_>) -> Result<Vec<String>, Failure> {
+        const UNREACHABLE: &str = "error checking jwks URL";
+        let skip = call.data().boolean("skip_jwks_validation")?.unwrap_or_default();
+        match (&self.keys, call.dialect) {
+            (KeySet::Jwks(_), Dialect::OpenBao) if self.keys.fetch().is_err() && skip => {
+                Ok(vec![UNREACHABLE.to_owned()])
+            }
+            (KeySet::Jwks(_), Dialect::OpenBao) if self.keys.fetch().is_err() => Err(Failure::bad_request(UNREACHABLE)),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// The checks of the token itself, in the plugin's order.
@@ -154,7 +176,7 @@ impl Config {
             .keys
             .verify(token, call.dialect)
             .map_err(|reason| format!("error verifying token signature: {reason}"))?;
-        if !self.algorithms.contains(&algorithm) {
+        if !self.algorithms.is_empty() && !self.algorithms.contains(&algorithm) {
             return Err("invalid algorithm (alg) header parameter: token signed with unexpected algorithm".to_owned());
         }
         let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -84,7 +84,7 @@ pub(super) fn claim<'a>(claims: &'a Object, name: &str) -> Option<&'a Value> {
 pub(super) fn display(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Bool(_) => Some(value.to_string()),
         _ => None,
     }
 }

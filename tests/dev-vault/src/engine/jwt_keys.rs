@@ -2,7 +2,7 @@
 //!
 //! Fetches go to loopback over plain HTTP only; the double must not reach out of the machine.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl KeySet {
         }
     }
 
-    fn fetch(&self) -> Result<Vec<RsaKey>, String> {
+    pub(super) fn fetch(&self) -> Result<Vec<RsaKey>, String> {
         let url = match self {
             Self::Static(_) => return Ok(Vec::new()),
             Self::Jwks(url) => url.clone(),
@@ -168,6 +168,11 @@ impl<'a> Compact<'a> {
 
 fn get(url: &str) -> Result<Value, String> {
     let failed = |reason: String| format!("Get \"{url}\": {reason}");
+    let told = |error: std::io::Error| match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),
+        _ => error.to_string(),
+    };
     let rest = url.strip_prefix("http://").ok_or_else(|| failed("only plain http is fetched".to_owned()))?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let address: SocketAddr = host.parse().map_err(|_| failed(format!("dial tcp: lookup {host}: no such host")))?;
@@ -176,7 +181,7 @@ fn get(url: &str) -> Result<Value, String> {
     }
     let io = |error: std::io::Error| failed(error.to_string());
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))
-        .map_err(|error| failed(format!("dial tcp {address}: connect: {error}")))?;
+        .map_err(|error| failed(format!("dial tcp {address}: connect: {}", told(error))))?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(io)?;
     write!(stream, "GET /{path} HTTP/1.0\r\nHost: {host}\r\n\r\n").map_err(io)?;
     let mut answer = String::new();

@@ -12,8 +12,16 @@ use crate::core::request::Operation;
 use crate::core::response::{Failure, LeaseInfo, Outcome, Response};
 use crate::dialect::Dialect;
 
-const WRONG_PATH: &str = "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API \
-                          endpoints to use. If using the Vault CLI, use 'vault kv get' for this operation.";
+fn wrong_path(dialect: Dialect) -> String {
+    let (product, command) = match dialect {
+        Dialect::OpenBao => ("OpenBao", "bao"),
+        _ => ("Vault", "vault"),
+    };
+    format!(
+        "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If \
+        using the {product} CLI, use '{command} kv get' for this operation."
+    )
+}
 
 /// Plain storage of objects by path.
 #[derive(Debug, Default)]
@@ -35,6 +43,9 @@ impl Storage {
                 Ok(None)
             }
             Operation::List => Ok(Response::keys(children(self.0.keys(), path))),
+            Operation::Scan => {
+                Ok(Response::keys(self.0.keys().filter_map(|key| Some(key.strip_prefix(path)?.to_owned()))))
+            }
             Operation::Patch => Err(Failure::unsupported_operation()),
         }
     }
@@ -62,7 +73,11 @@ impl Backend for KvV1 {
             return Ok(outcome);
         }
         Ok(outcome.map(|mut response| {
-            let lent = |name| response.data.as_ref()?.get(name)?.as_str().and_then(|text| parse_duration(text).ok());
+            let lent = |name| match response.data.as_ref()?.get(name)? {
+                Value::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
+                Value::String(text) => parse_duration(text).ok(),
+                _ => None,
+            };
             let duration = lent("ttl").or_else(|| lent("lease")).unwrap_or(call.default_ttl);
             response.lease = LeaseInfo { id: String::new(), renewable: false, duration };
             response
@@ -127,7 +142,11 @@ impl Backend for KvV2 {
                 Response::data(json!({ "current_version": versions.len(), "versions": each }))
             })),
             ("data" | "destroy" | "metadata", _) => Err(Failure::unsupported_operation()),
-            _ => Ok(Some(Response { status: Some(404), warnings: vec![WRONG_PATH.to_owned()], ..Response::default() })),
+            _ => Ok(Some(Response {
+                status: Some(404),
+                warnings: vec![wrong_path(call.dialect)],
+                ..Response::default()
+            })),
         }
     }
 

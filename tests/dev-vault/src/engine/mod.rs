@@ -28,6 +28,8 @@ pub(crate) struct Call<'a> {
     /// The path below the mount.
     pub(crate) path: &'a str,
     pub(crate) now: SystemTime,
+    /// Since when this node has heard nothing of its leader, where it answers from what it has.
+    pub(crate) unheard_since: Option<SystemTime>,
     pub(crate) dialect: Dialect,
     /// The caller's display name, as engines put it into key names.
     pub(crate) display_name: &'a str,
@@ -110,6 +112,11 @@ pub(crate) trait Backend: Send {
         }
         ledger.live_keys.remove(&lease.access_key);
         Ok(())
+    }
+
+    /// The callers that failed too often, by the names that the mount knows them by.
+    fn locked_aliases(&self, _now: SystemTime) -> Vec<String> {
+        Vec::new()
     }
 
     /// The once-a-minute clean-up, at the given tick.

@@ -10,6 +10,7 @@ use crate::cidr::Cidr;
 use crate::clock::rfc3339;
 use crate::core::fields::Object;
 use crate::core::response::{Failure, Response};
+use crate::dialect::Dialect;
 use crate::random;
 
 #[derive(Debug, Clone)]
@@ -22,7 +23,7 @@ pub(super) struct SecretId {
     /// 0 is unlimited.
     pub(super) uses_left: u64,
     ttl: Duration,
-    created: SystemTime,
+    pub(super) created: SystemTime,
     pub(super) expires: Option<SystemTime>,
 }
 
@@ -61,8 +62,8 @@ impl SecretId {
             return Err(Failure::internal(format!(
                 "failed to verify subset relationship between CIDR blocks on the role {} and CIDR blocks on the \
                  secret ID {}: %!w(<nil>)",
-                go_list(&role.secret_id_bound_cidrs),
-                go_list(&bound_cidrs)
+                go_list(&role.secret_id_bound_cidrs, call.dialect),
+                go_list(&bound_cidrs, call.dialect)
             )));
         }
         call.ledger.secret(value.clone());
@@ -118,6 +119,12 @@ pub(super) fn texts(blocks: &[Cidr]) -> Vec<String> {
     blocks.iter().map(ToString::to_string).collect()
 }
 
-fn go_list(blocks: &[Cidr]) -> String {
-    format!("[{}]", texts(blocks).join(" "))
+/// A list as Go prints it with `%v`, or, in `OpenBao`, with `%q`.
+fn go_list(blocks: &[Cidr], dialect: Dialect) -> String {
+    let items = texts(blocks).into_iter();
+    let items: Vec<String> = match dialect {
+        Dialect::OpenBao => items.map(|item| format!("\"{item}\"")).collect(),
+        _ => items.collect(),
+    };
+    format!("[{}]", items.join(" "))
 }

@@ -36,10 +36,20 @@ fn a_forged_token_is_not() {
 }
 
 #[test]
-fn only_the_supported_algorithm_is_taken() {
-    let text = "400 error validating token: invalid algorithm (alg) header parameter: \
-                token signed with unexpected algorithm";
-    assert_eq!(standard(&GitlabToken::new().sign_rs384()), text);
+fn any_algorithm_is_taken_unless_the_mount_names_its_own() {
+    assert_eq!(standard(&GitlabToken::new().sign_rs384()), "welcome");
+    let team = Team::new(Dialect::OpenBao);
+    team.vault.write(
+        "auth/ci/gitlab/config",
+        json!({
+            "jwt_validation_pubkeys": GitlabToken::public_key_pem(), "default_role": "ci",
+            "jwt_supported_algs": ["RS256"],
+        }),
+    );
+    let text =
+        "error validating token: invalid algorithm (alg) header parameter: token signed with unexpected algorithm";
+    assert_eq!(team.jwt_login(&GitlabToken::new().sign_rs384()).error(), text);
+    assert_eq!(team.jwt_login(&GitlabToken::new().sign()).status, 200);
 }
 
 #[test]
@@ -207,11 +217,16 @@ fn an_unconfigured_mount_says_so() {
 #[test]
 fn the_token_knows_its_project() {
     let team = Team::new(Dialect::Vault1_16);
-    let mappings = json!({ "project_id": "project_id", "runner_id": "runner" });
+    let mappings = json!({ "project_id": "project_id", "job_id": "job" });
     team.jwt_role("ci", json!({ "bound_audiences": "https://vault.example.com", "claim_mappings": mappings }));
     let auth = team.jwt_login(&GitlabToken::new().sign()).json()["auth"].clone();
-    assert_eq!(auth["metadata"], json!({ "role": "ci", "project_id": "365", "runner": "1" }));
+    assert_eq!(auth["metadata"], json!({ "role": "ci", "project_id": "365", "job": "302" }));
     let token = text(&auth["client_token"]);
     let name = team.client.get("auth/token/lookup-self", &token).json()["data"]["display_name"].clone();
     assert_eq!(name, "ci-gitlab-somenamespace/someproject");
+
+    let number = json!({ "runner_id": "runner" });
+    team.jwt_role("ci", json!({ "bound_audiences": "https://vault.example.com", "claim_mappings": number }));
+    let refused = team.jwt_login(&GitlabToken::new().sign());
+    assert_eq!((refused.status, refused.error().as_str()), (400, "error converting claim 'runner_id' to string"));
 }

@@ -111,6 +111,22 @@ fn an_exoscale_lease_takes_the_wish_and_is_held_against_it_by_a_renewal_without_
 }
 
 #[test]
+fn an_exoscale_lease_takes_a_wish_too_and_goes_on_with_it() {
+    let team = Team::new(Dialect::OpenBao);
+    let token = team.token();
+    let id = lend(&team, &token)["lease_id"].clone();
+    let renew = |increment: &str| {
+        team.client.put("sys/leases/renew", &token, &json!({ "lease_id": id, "increment": increment })).json()
+    };
+    for (increment, granted) in [("", 900), ("60s", 60), ("", 60), ("15m", 900), ("16m", 960), ("0", 960)] {
+        assert_eq!(renew(increment)["lease_duration"], granted, "{increment:?}");
+    }
+    let capped = renew("48h");
+    assert!((1_795..=1_800).contains(&capped["lease_duration"].as_u64().unwrap()), "{capped}");
+    assert!(text(&capped["warnings"][0]).starts_with("TTL of \"48h\" exceeded the effective max_ttl of "), "{capped}");
+}
+
+#[test]
 fn an_exoscale_role_can_forbid_renewal() {
     let team = Team::new(Dialect::Vault1_16);
     team.vault.write("exoscale/role/ci", json!({ "iam-role": "ci", "renewable": false }));

@@ -1,4 +1,4 @@
-//! How the double behaves, in sentences. What a real server was seen to do is in `recordings.rs`.
+//! How the double behaves, in sentences. What a real server was seen to do is in `recordings`.
 
 mod approle;
 mod beside;

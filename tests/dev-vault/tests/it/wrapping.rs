@@ -72,7 +72,12 @@ fn a_bad_token_is_told_apart_from_none_and_from_nonsense() {
         assert_eq!(refusal(&caller, json!({ "token": "" })), family("empty token in request body"));
         assert_eq!(refusal("", json!({})), family("token is empty"));
         assert_eq!(refusal(&caller, json!({})), (400, NOT_VALID.to_owned()), "an ordinary token");
-        assert!(refusal("aaaa.bbbb.cccc", json!({})).1.contains("could not be parsed"));
+        let nonsense = refusal("aaaa.bbbb.cccc", json!({}));
+        if dialect == Dialect::OpenBao {
+            assert_eq!(nonsense, (400, NOT_VALID.to_owned()));
+        } else {
+            assert!(nonsense.1.contains("could not be parsed"), "{nonsense:?}");
+        }
     }
 }
 

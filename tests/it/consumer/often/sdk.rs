@@ -241,7 +241,7 @@ fn of_a_failure_javascripts_default_chain_shows_nothing_and_goes_on_to_the_machi
     job.refuse();
     let hidden = sdk.play(&job.run, &["values", ""]);
     assert_eq!((hidden.code, hidden.stdout.as_str()), (1, ""), "{hidden:?}");
-    // Then README is worth less than it says.
+    // Then docs/cache.md is worth less than it says.
     assert!(!hidden.stderr.contains("ci-creds"), "{hidden:?}");
     // As a profile's provider and once more as a process's.
     assert_eq!(job.codes(), "77\n77\n");

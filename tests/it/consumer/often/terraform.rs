@@ -137,7 +137,10 @@ fn of_a_failure_terraforms_provider_shows_the_exit_code_and_its_backend_our_line
     let ran = workspace.play(&job.run, &["plan", "-input=false"]);
     let told = words(&ran.stderr);
     assert!(told.contains("error in credential_process: exit status 77"), "{ran:?}");
-    assert!(!told.contains("ci-creds: error"), "then README and the exit codes are worth less than they say: {ran:?}");
+    assert!(
+        !told.contains("ci-creds: error"),
+        "then docs/cache.md and the exit codes are worth less than they say: {ran:?}"
+    );
     job.world.assert_no_secret_in(&format!("{}{}", ran.stdout, ran.stderr));
 
     let job = Job::new(cloud, case);

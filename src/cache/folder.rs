@@ -1,4 +1,4 @@
-//! Everything that is kept, whoever's it is: to be shown, given back and cleaned away.
+//! A folder of the cache with the entries of every caller: to list them, revoke their leases and remove them.
 
 use std::path::PathBuf;
 
@@ -9,16 +9,16 @@ use super::name::{DRAFT, LOCK, lock_of, read};
 use super::scope::Keys;
 use crate::auth::Session;
 use crate::credential::Life;
-use crate::host::{Folder, Host, Lock, Locking};
+use crate::host::{Folder, Host, Lock, LockAttempt};
 use crate::secret::Secret;
 
 /// A folder with all its entries.
-pub struct Inventory {
+pub(crate) struct CacheFolder {
     folder: Folder,
 }
 
 /// What an entry holds, opened.
-pub struct Contents {
+pub(crate) struct Contents {
     /// What takes it back; nothing of a login that has come to nothing.
     pub session: Option<Session>,
     /// The lease's id.
@@ -27,11 +27,11 @@ pub struct Contents {
     pub life: Life,
 }
 
-impl Inventory {
+impl CacheFolder {
     /// Opens every folder that a call may have used: with another `XDG_RUNTIME_DIR`, it was another one. What is wrong
     /// with one is a warning.
     #[must_use]
-    pub fn open_all(folders: &[PathBuf], host: &Host) -> Vec<Self> {
+    pub(crate) fn open_all(folders: &[PathBuf], host: &Host) -> Vec<Self> {
         let open = |path: &PathBuf| {
             let found = host.find_private_folder(path);
             found.unwrap_or_else(|problem| {
@@ -44,13 +44,13 @@ impl Inventory {
 
     /// The entries by name. What they say of themselves is not held to be true.
     #[must_use]
-    pub fn labels(&self, host: &Host) -> Vec<(String, Label)> {
+    pub(crate) fn labels(&self, host: &Host) -> Vec<(String, Label)> {
         labels(&self.folder, host)
     }
 
     /// The names of what is kept, also by another version, or was left by a call that was killed.
     #[must_use]
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names = self.folder.list();
         names.retain(|name| !name.starts_with(LOCK));
         names
@@ -58,25 +58,29 @@ impl Inventory {
 
     /// What an entry says of itself; `None` when it is none.
     #[must_use]
-    pub fn label(&self, name: &str, host: &Host) -> Option<Label> {
+    pub(crate) fn label(&self, name: &str, host: &Host) -> Option<Label> {
         label(&self.folder, name, host)
     }
 
     /// The lock under which an entry may be removed; `None` while somebody else holds it.
     #[must_use]
-    pub fn try_lock(&self, name: &str) -> Option<Lock> {
+    pub(crate) fn try_lock(&self, name: &str) -> Option<Lock> {
         try_lock(&self.folder, name)
     }
 
     /// Opens an entry. `caller` is his token, for a lease that was asked for with it.
     #[must_use]
-    pub fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Contents> {
+    pub(crate) fn open_entry(&self, name: &str, keys: &Keys, caller: Option<Secret>, host: &Host) -> Option<Contents> {
         let bytes = read(&self.folder, name, host)?;
         let Some(target) = entry::label(&bytes)?.target else {
-            let (_, token) = Seal::new(keys, None)?.open::<Option<entry::Token>>(&bytes)?;
-            return Some(Contents { session: token.map(entry::Token::into_session), lease: None, life: Life::Leased });
+            let (_, token) = Seal::new(keys, None)?.open::<Option<entry::LoginEntry>>(&bytes)?;
+            return Some(Contents {
+                session: token.map(entry::LoginEntry::into_session),
+                lease: None,
+                life: Life::Leased,
+            });
         };
-        let (label, content) = Seal::new(keys, Some(&target))?.open::<entry::Credential>(&bytes)?;
+        let (label, content) = Seal::new(keys, Some(&target))?.open::<entry::CredentialEntry>(&bytes)?;
         let life = content.life();
         let session = match (content.login, caller) {
             (Some(login), _) => login.into_session(),
@@ -89,7 +93,7 @@ impl Inventory {
     }
 
     /// Removes an entry, under its lock. Returns whether it is gone.
-    pub fn remove(&self, _lock: &Lock, name: &str) -> bool {
+    pub(crate) fn remove(&self, _lock: &Lock, name: &str) -> bool {
         self.folder.remove(name)
     }
 }
@@ -100,7 +104,7 @@ const AFTERLIFE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether an entry is of no more use to anybody.
 #[must_use]
-pub fn is_stale(label: &Label, now: Timestamp) -> bool {
+pub(crate) fn is_stale(label: &Label, now: Timestamp) -> bool {
     let since = now.duration_since(label.expires);
     since.is_positive() && (label.target.is_some() || since > AFTERLIFE)
 }
@@ -127,7 +131,7 @@ fn label(folder: &Folder, name: &str, host: &Host) -> Option<Label> {
 /// The lock of the name; a draft has its writer's.
 fn try_lock(folder: &Folder, name: &str) -> Option<Lock> {
     match folder.try_lock(&lock_of(name.strip_prefix(DRAFT).unwrap_or(name))) {
-        Locking::Held(lock) => Some(lock),
-        Locking::Busy | Locking::Impossible(_) => None,
+        LockAttempt::Held(lock) => Some(lock),
+        LockAttempt::Busy | LockAttempt::Impossible(_) => None,
     }
 }

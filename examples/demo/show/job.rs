@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 /// What is to be run.
 #[derive(Default)]
 pub(crate) struct Job {
-    variables: BTreeMap<String, String>,
+    /// Name, value, and what the page says in its place.
+    variables: Vec<(String, String, String)>,
     lines: Vec<String>,
 }
 
@@ -24,10 +25,19 @@ impl Job {
         Self::default()
     }
 
-    /// A CI variable.
-    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
-        self.variables.insert(name.to_owned(), value.to_owned());
+    /// A CI variable, and what the page says in the place of its value.
+    pub(crate) fn variable(mut self, name: &str, value: &str, shown: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned(), shown.to_owned()));
         self
+    }
+
+    /// The variables, each with what the page says in the place of its value.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, _, shown)| (name.as_str(), shown.as_str()))
+    }
+
+    pub(crate) fn first_line(&self) -> Option<&str> {
+        self.lines.first().map(String::as_str)
     }
 
     /// A line of `script:`.
@@ -53,7 +63,7 @@ impl Job {
             .env("HOME", folder)
             .env("CI", "true")
             .envs(more.iter().copied())
-            .envs(&self.variables)
+            .envs(self.variables.iter().map(|(name, value, _)| (name, value)))
             .current_dir(folder)
             .stdin(Stdio::null())
             .output()

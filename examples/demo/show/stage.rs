@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use dev_vault::{DevVault, Dialect, GitlabToken, Tls};
 use serde_json::{Value, json};
 
-use crate::job::{Job, Log};
-use crate::page::Page;
+use super::job::{Job, Log};
+use super::page::Page;
 
 /// The AppRole and the Exoscale role.
 pub(crate) const ROLE: &str = "gitlab-ci-runner";
 
 const GITLAB: &str = "https://gitlab.example.com";
+
+/// In the folder that the jobs run in.
+const CA_FILE: &str = "vault-ca.pem";
 
 /// A Vault, and a folder for the jobs.
 pub(crate) struct Stage {
@@ -31,7 +34,7 @@ impl Stage {
         set_up_exoscale(&vault);
         set_up_aws(&vault);
         let folder = tempfile::tempdir().expect("a folder for the jobs");
-        std::fs::write(folder.path().join("vault-ca.pem"), vault.ca_pem()).expect("the CA's file");
+        std::fs::write(folder.path().join(CA_FILE), vault.ca_pem()).expect("the CA's file");
         let role_id = text(&vault.read(&format!("auth/approle/role/{ROLE}/role-id"))["data"]["role_id"]);
         let tool = tool.parent().unwrap_or(tool).to_owned();
         Self { vault, role_id, requests_in_all: 0, tool, folder, leases: BTreeSet::new() }
@@ -61,29 +64,30 @@ impl Stage {
         assert_eq!(answer.status, 200, "a fresh wrapping token can be unwrapped");
     }
 
+    /// The variables that every job is given.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+        [("VAULT_ADDR", self.vault.address()), ("VAULT_CACERT", CA_FILE.to_owned())]
+    }
+
     /// Runs the job and shows its log, and what it has then. An error when the log holds a secret.
-    pub(crate) fn play(&mut self, job: &Job, page: &Page) -> Result<Log, String> {
+    pub(crate) fn play(&mut self, job: &Job, page: &mut Page) -> Result<Log, String> {
         self.vault.forget_requests();
-        let ca = self.folder.path().join("vault-ca.pem").display().to_string();
-        let vault = [("VAULT_ADDR", self.vault.address()), ("VAULT_CACERT", ca)];
-        let vault = vault.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let log = job.run(&self.tool, self.folder.path(), &vault);
+        let variables = self.variables();
+        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let log = job.run(&self.tool, self.folder.path(), &variables);
         page.job_log(&log);
-        // The key's own id is no secret, and one job prints it.
-        let key = log.variable("EXOSCALE_API_KEY").unwrap_or_default();
-        match self
-            .vault
-            .secrets()
-            .into_iter()
-            .find(|secret| secret != key && secret.len() > 7 && log.text.contains(secret))
-        {
+        // A key's ID is no secret, and the jobs print it.
+        let ids = ["EXOSCALE_API_KEY", "AWS_ACCESS_KEY_ID"].map(|name| log.variable(name).unwrap_or_default());
+        let is_told =
+            |secret: &String| secret.len() > 7 && !ids.contains(&secret.as_str()) && log.text.contains(secret.as_str());
+        match self.vault.secrets().iter().find(|secret| is_told(secret)) {
             None => Ok(log),
             Some(_) => Err("a secret stands in the log".into()),
         }
     }
 
     /// Shows what Vault saw and what is alive, and holds it against what the scene tells.
-    pub(crate) fn end(&mut self, page: &Page, requests: usize, leases: usize) -> Result<(), String> {
+    pub(crate) fn end(&mut self, page: &mut Page, requests: usize, leases: usize) -> Result<(), String> {
         let seen = self.vault.requests();
         let mut new = self.vault.live_leases();
         new.retain(|lease| !self.leases.contains(&lease.id));

@@ -1,0 +1,12 @@
+// CI_CREDS_REGENERATE=1 cargo test --test it completion
+[
+    ("", include_str!("ci-creds.1")),
+    ("exoscale", include_str!("ci-creds-exoscale.1")),
+    ("aws", include_str!("ci-creds-aws.1")),
+    ("exec", include_str!("ci-creds-exec.1")),
+    ("cache", include_str!("ci-creds-cache.1")),
+    ("completions", include_str!("ci-creds-completions.1")),
+    ("man", include_str!("ci-creds-man.1")),
+    ("help", include_str!("ci-creds-help.1")),
+    ("version", include_str!("ci-creds-version.1")),
+]

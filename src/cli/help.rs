@@ -1,0 +1,137 @@
+//! What stands below the flags in each help: lines to paste, and the variables that matter.
+
+use std::fmt::Write;
+
+use crate::provider::cloud::Cloud;
+
+pub(super) const ALL: &str = "\
+Examples:
+  eval $(ci-creds exoscale --role deploy || echo false)    # in a CI job
+  ci-creds help exoscale
+
+VAULT_ADDR is Vault's address. What the job logs in with is another variable:
+VAULT_ID_TOKEN, VAULT_TOKEN, or VAULT_ROLE_ID with VAULT_SECRET_ID or
+VAULT_WRAPPING_TOKEN. Flags may stand before the command or behind it.";
+
+pub(super) const CACHE: &str = "\
+Examples:
+  ci-creds cache
+  ci-creds cache clear
+
+XDG_RUNTIME_DIR is where the cache lies, or else XDG_CACHE_HOME.";
+
+pub(super) const CLEAR: &str = "\
+Examples:
+  ci-creds cache clear
+  ci-creds cache clear --all
+
+VAULT_ADDR and the variables of the login must be those of the calls that
+filled the cache: only the same secret opens an entry.";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  source <(ci-creds completions bash)
+  ci-creds completions fish > ~/.config/fish/completions/ci-creds.fish";
+
+pub(super) const MAN: &str = "\
+Examples:
+  ci-creds man | man -l -
+  ci-creds man > /usr/local/share/man/man1/ci-creds.1";
+
+pub(super) const HELP: &str = "\
+Examples:
+  ci-creds help cache
+  ci-creds help cache clear";
+
+pub(super) const VERSION: &str = "\
+Examples:
+  ci-creds version
+  ci-creds -V    # the number alone";
+
+/// Below the flags of a cloud's command.
+pub(super) fn of_cloud(cloud: &Cloud) -> String {
+    let mut text = String::from("Examples:\n");
+    for example in cloud.examples {
+        // Into memory that is there.
+        let _ = writeln!(text, "  {example}");
+    }
+    let rows = [
+        ("VAULT_ADDR", "Vault's address"),
+        ("VAULT_ID_TOKEN", "the job's ID token, with VAULT_AUTH_ROLE"),
+        ("VAULT_ROLE_ID", "with VAULT_SECRET_ID or VAULT_WRAPPING_TOKEN"),
+        ("VAULT_TOKEN", "a Vault token"),
+        (cloud.role_variable, "the role, where --role is not given"),
+    ];
+    text.push_str("\nVariables:");
+    for (name, meaning) in rows {
+        let _ = write!(text, "\n  {name:23} {meaning}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use clap::CommandFactory;
+
+    use super::super::command::rows;
+    use super::super::{Cli, Stop, parse_arguments};
+
+    fn help(line: &str) -> String {
+        let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        match parse_arguments(&arguments) {
+            Err(Stop::Text(text)) => text,
+            _ => panic!("{line} is no help"),
+        }
+    }
+
+    fn commands() -> Vec<String> {
+        let inner = ["".to_owned(), "cache clear".to_owned()];
+        rows().map(|row| row.name.to_owned()).chain(inner).collect()
+    }
+
+    #[test]
+    fn the_short_help_of_each_command_fits_on_a_screen() {
+        for command in commands() {
+            let text = help(&format!("ci-creds {command} -h"));
+            assert!(text.lines().count() <= 30, "{command}: {} lines:\n{text}", text.lines().count());
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{command}: {line}");
+            }
+            let examples = text.split("Examples:\n").nth(1).unwrap_or_else(|| panic!("{command} has no example"));
+            let examples = examples.lines().take_while(|line| !line.is_empty());
+            assert_eq!(examples.filter(|line| line.contains("ci-creds ")).count(), 2, "{command}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_long_help_of_each_command_is_whole_and_80_columns_wide() {
+        let mut program = Cli::command();
+        program.build();
+        for command in commands() {
+            let text = help(&format!("ci-creds {command} --help"));
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{command}: {line}");
+            }
+            let words = command.split_whitespace();
+            let found = words.fold(&program, |found, word| found.find_subcommand(word).unwrap());
+            for flag in found.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(text.contains(&format!("--{flag}")), "{command}: no --{flag} in:\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_examples_are_lines_that_the_program_takes() {
+        for command in commands() {
+            let text = help(&format!("ci-creds {command} -h"));
+            let examples = text.split("Examples:\n").nth(1).unwrap_or_default().lines().take(2);
+            for line in examples.map(|line| line.split_once("ci-creds ").map_or("", |(_, rest)| rest)) {
+                let words = line.split([' ', ')']).take_while(|word| !["||", "|", ">", "#", ""].contains(word));
+                let arguments: Vec<_> = ["ci-creds"].into_iter().chain(words).map(OsString::from).collect();
+                assert!(!matches!(parse_arguments(&arguments), Err(Stop::Mistake(_))), "{line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Ran, World, tool};
+
+const BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/build.rs");
+
+/// What the build script says in this folder, as Cargo would call it.
+fn build(script: &Path, folder: &Path, profile: &str) -> String {
+    let mut command = Command::new(script);
+    command.env("CARGO_PKG_VERSION", "1.2.3").env("TARGET", "x86_64-unknown-linux-musl").env("PROFILE", profile);
+    command.env("CARGO_MANIFEST_DIR", folder);
+    let text = Ran::of(command).ok();
+    let line = text.lines().find_map(|line| line.strip_prefix("cargo::rustc-env=CI_CREDS_VERSION="));
+    line.expect("a version").to_owned()
+}
+
+fn compile(world: &World) -> PathBuf {
+    let script = world.path("build");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    command.args(["--edition", "2024", "-o"]).arg(&script).arg(BUILD);
+    Ran::of(command).ok();
+    script
+}
+
+#[test]
+fn a_release_names_its_commit_and_target_and_every_other_build_the_version_alone() {
+    let world = World::start();
+    let Some(git) = tool::find("git") else { return };
+    let script = compile(&world);
+    let (checkout, archive) = (world.path("checkout"), world.path("archive"));
+    for folder in [&checkout, &archive] {
+        std::fs::create_dir(folder).expect("a folder");
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&git);
+        command.arg("-C").arg(&checkout).args(["-c", "user.name=x", "-c", "user.email=x@example.com"]).args(arguments);
+        Ran::of(command).ok()
+    };
+    run(&["init", "--quiet"]);
+    run(&["commit", "--quiet", "--allow-empty", "--no-gpg-sign", "-m", "x"]);
+    let commit = run(&["rev-parse", "--short=12", "HEAD"]).trim().to_owned();
+    let release = build(&script, &checkout, "release");
+    assert_eq!(release, format!("1.2.3 ({commit}, x86_64-unknown-linux-musl)"));
+    assert_eq!(build(&script, &checkout, "debug"), "1.2.3");
+    // This one lies in another repository: ours.
+    assert_eq!(build(&script, &archive, "release"), "1.2.3");
+}
+
+#[test]
+fn version_is_a_flag_and_a_command() {
+    let world = World::start();
+    let text = world.command("--version").run().ok();
+    assert!(text.starts_with(concat!("ci-creds ", env!("CARGO_PKG_VERSION"))), "{text}");
+    assert_eq!(world.command("version").run().ok(), text);
+    assert_eq!(world.command("-V").run().ok(), concat!("ci-creds ", env!("CARGO_PKG_VERSION"), "\n"));
+}
