@@ -172,7 +172,7 @@ struct Lifetime {
 
 #[derive(Args)]
 #[command(next_help_heading = "Endpoint")]
-struct Endpoint {
+struct EndpointFlags {
     /// Serve the AWS credential on 127.0.0.1, and a new one before it expires, for commands that outlast it
     #[arg(long)]
     serve: bool,
@@ -199,14 +199,14 @@ impl ExecFlags {
             }
         }
         let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings);
-        let command = Endpoint::augment_args(Lifetime::augment_args(command));
+        let command = EndpointFlags::augment_args(Lifetime::augment_args(command));
         ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(EXEC)
     }
 
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
         let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
-        let Endpoint { serve, keep_aws_config } = Endpoint::from_arg_matches(matches)?;
+        let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
         let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
         let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
         clouds.sort_by_key(|cloud| place(cloud));

@@ -1,7 +1,7 @@
 //! The container credentials endpoint of the AWS SDKs, on loopback: an HTTP server with one document, for those who know
 //! its token. The only user of hyper's server.
 //!
-//! It knows neither Vault nor AWS: what it answers is [`Answer`], asked for at each request.
+//! It knows neither Vault nor AWS: what it answers is [`EndpointAnswer`], asked for at each request.
 
 mod gate;
 
@@ -37,7 +37,7 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 const FORBIDDEN: &str = r#"{"code":"Forbidden","message":"ci-creds refuses this request"}"#;
 
 /// What the endpoint answers: a document of JSON.
-pub(crate) enum Answer {
+pub(crate) enum EndpointAnswer {
     /// A credential.
     Credential(Secret),
     /// Why there is none.
@@ -74,7 +74,7 @@ impl Endpoint {
     }
 
     /// Answers every request. Dropping the future closes the connections.
-    pub(crate) async fn serve(&self, answer: impl Fn() -> Answer) -> Infallible {
+    pub(crate) async fn serve(&self, answer: impl Fn() -> EndpointAnswer) -> Infallible {
         let mut open = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -88,7 +88,7 @@ impl Endpoint {
     }
 
     /// One request, and the end of its connection. What goes wrong on it is its caller's to see.
-    async fn hold(&self, stream: TcpStream, answer: &impl Fn() -> Answer) {
+    async fn hold(&self, stream: TcpStream, answer: &impl Fn() -> EndpointAnswer) {
         let service = service_fn(|request| ready(Ok::<_, Infallible>(self.respond(&request, answer))));
         let connection = http1::Builder::new()
             .keep_alive(false)
@@ -98,10 +98,10 @@ impl Endpoint {
         let _ = timeout(PATIENCE, connection).await;
     }
 
-    fn respond<B>(&self, request: &Request<B>, answer: &impl Fn() -> Answer) -> Response<String> {
+    fn respond<B>(&self, request: &Request<B>, answer: &impl Fn() -> EndpointAnswer) -> Response<String> {
         let (status, text) = match self.gate.lets_in(request).then(answer) {
-            Some(Answer::Credential(document)) => (StatusCode::OK, document.expose().to_owned()),
-            Some(Answer::Failure(document)) => (StatusCode::INTERNAL_SERVER_ERROR, document),
+            Some(EndpointAnswer::Credential(document)) => (StatusCode::OK, document.expose().to_owned()),
+            Some(EndpointAnswer::Failure(document)) => (StatusCode::INTERNAL_SERVER_ERROR, document),
             None => (StatusCode::FORBIDDEN, FORBIDDEN.to_owned()),
         };
         let mut response = Response::new(text);

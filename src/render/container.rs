@@ -20,7 +20,7 @@ const LONGEST_MESSAGE: usize = 300;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document<'a> {
+struct ContainerDocument<'a> {
     access_key_id: &'a str,
     secret_access_key: &'a str,
     token: &'a str,
@@ -28,7 +28,7 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct Failure<'a> {
+struct ContainerFailure<'a> {
     code: &'a str,
     message: &'a str,
 }
@@ -45,12 +45,12 @@ pub(super) fn document(credential: &Credential) -> Result<Secret> {
     let token = value("SessionToken").unwrap_or_default();
     let end = credential.lease.expires_at.map(render_time);
     let expiration = end.as_deref().unwrap_or(ENDLESS);
-    json::write(&Document { access_key_id, secret_access_key, token, expiration }, credential.capacity())
+    json::write(&ContainerDocument { access_key_id, secret_access_key, token, expiration }, credential.capacity())
 }
 
 pub(super) fn failure(text: &str) -> String {
     let message: String = text.chars().take(LONGEST_MESSAGE).collect();
-    serde_json::to_string(&Failure { code: CODE, message: &message }).unwrap_or_default()
+    serde_json::to_string(&ContainerFailure { code: CODE, message: &message }).unwrap_or_default()
 }
 
 #[cfg(test)]

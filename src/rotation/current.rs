@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::credential::{Credential, Life};
-use crate::endpoint::Answer;
+use crate::endpoint::EndpointAnswer;
 use crate::error::{Error, printable};
 use crate::host::Host;
 use crate::render;
@@ -40,16 +40,16 @@ impl<'a> Current<'a> {
 
     /// What a request is answered: the credential while it lives, and never one that has expired, which the SDKs for Go and
     /// JavaScript would use.
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn answer(&self) -> EndpointAnswer {
         let credential = self.credential.borrow();
         if credential.lease.expires_at.is_none_or(|end| end > self.host.now()) {
             match render::container_document(&credential) {
-                Ok(document) => return Answer::Credential(document),
-                Err(error) => return Answer::Failure(render::container_failure(error.message())),
+                Ok(document) => return EndpointAnswer::Credential(document),
+                Err(error) => return EndpointAnswer::Failure(render::container_failure(error.message())),
             }
         }
         self.missed.notify_one();
-        Answer::Failure(render::container_failure(&self.failure.borrow()))
+        EndpointAnswer::Failure(render::container_failure(&self.failure.borrow()))
     }
 
     /// Waits until no read is under way.
