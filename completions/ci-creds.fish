@@ -163,7 +163,7 @@ creds\t'The role\'s own type: an IAM user'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l session-name -d 'The session\'s name in CloudTrail' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ttl -d 'How long the credentials must last [default: what is left of a GitLab job]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ttl -d 'How long they must last [default: the rest of the job]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l leash -d 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
@@ -199,6 +199,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sos -d 'For t
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l strict-revoke -d 'Exit with 80 if a revocation failed'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l serve -d 'Serve the AWS credential on 127.0.0.1, and replace it there'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-aws-config -d 'Leave AWS_PROFILE and the AWS configuration files to the command; with --serve'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'

@@ -3,6 +3,8 @@
 //! It joins `source` and `cache`, and decides whose turn it is, what is cached, and when a cached credential is used for
 //! want of a new one. What a failure revokes is `custody`'s; what becomes of the credential is not known here.
 
+use std::time::Duration;
+
 use crate::auth::Session;
 use crate::aws::ready;
 use crate::cache::{Cache, Hit, State, Turn};
@@ -74,7 +76,7 @@ impl<'a> Chain<'a> {
             Turn::Hit(kept) => Ok(Some(unpack(*kept, plan))),
             Turn::Untried(lock, kept) => {
                 let credential = unpack(*kept, plan);
-                let known = wait_until_known(&credential, plan, self.host);
+                let known = wait_until_known(&credential, plan, plan.connection.timeout, self.host);
                 self.custody.race(known).await?.map_err(|error| {
                     error.also("it is in the cache, from an earlier call: ci-creds cache clear revokes it")
                 })?;
@@ -106,17 +108,23 @@ impl<'a> Chain<'a> {
     /// Makes a credential, and waits until it works where somebody asked for that.
     async fn make(&mut self, plan: &mut Plan) -> Result<(Credential, Session)> {
         let made = self.source.obtain(plan, &mut self.custody).await?;
-        match self.custody.race(wait_until_known(&made.0, plan, self.host)).await? {
+        match self.custody.race(wait_until_known(&made.0, plan, plan.connection.timeout, self.host)).await? {
             Ok(()) => Ok(made),
             Err(error) => Err(self.custody.clean_up(error).await),
         }
     }
 }
 
-/// Where somebody asked for that. What becomes of a credential that is not known in time is the caller's business.
-pub(crate) async fn wait_until_known(credential: &Credential, plan: &Plan, host: &Host) -> Result<()> {
+/// Where somebody asked for that, and until the run is `deadline` old. What becomes of a credential that is not known in
+/// time is the caller's business.
+pub(crate) async fn wait_until_known(
+    credential: &Credential,
+    plan: &Plan,
+    deadline: Duration,
+    host: &Host,
+) -> Result<()> {
     let Some(readiness) = &plan.readiness else { return Ok(()) };
-    let done = ready::wait(readiness, credential, plan.connection.timeout, host).await?;
+    let done = ready::wait(readiness, credential, deadline, host).await?;
     if plan.output.verbose {
         host.write_stderr(&format!("ci-creds: ready: {done}\n"));
     }

@@ -28,7 +28,7 @@ pub struct Credential {
 }
 
 /// What Vault said of the credential's life.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lease {
     /// Vault's name for it; `None` when there is no lease. Not a secret by itself, but who holds it and a token
     /// with the right policy can revoke it.
@@ -67,6 +67,20 @@ impl Credential {
     pub fn stale_variables(&self) -> Vec<&str> {
         let set: Vec<_> = self.variables().map(|(name, _)| name).collect();
         self.shape.owned_variables(self.keep_profile).filter(|name| !set.contains(name)).collect()
+    }
+
+    /// The credential itself. What stays is what can be revoked by it, without the values.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Self {
+            shape: self.shape.clone(),
+            role: self.role.clone(),
+            path: self.path.clone(),
+            values: std::mem::take(&mut self.values),
+            companions: self.companions.clone(),
+            lease: self.lease.clone(),
+            keep_profile: self.keep_profile,
+        }
     }
 
     /// Room for the credential in any format: a text that outgrows its buffer would leave copies of the secret behind,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::auth::Session;
-use crate::config::{Delivery, Plan};
+use crate::config::{Delivery, ENDLESS, Plan};
 use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -84,6 +84,13 @@ pub(crate) async fn obtain(
 /// A credential that is made with the last use of its token comes back revoked.
 fn too_few_uses(session: &Session, plan: &Plan) -> Error {
     let text = match (session.uses, plan.reads) {
+        (uses, ENDLESS) => {
+            let text = format!(
+                "the token of this login is good for {uses} requests, and --serve reads a new credential each time before \
+                 one expires"
+            );
+            return Error::new(Kind::Config, text).hint("set token_num_uses of the role to 0");
+        }
         (_, 1) => format!(
             "the token of this login is limited to one request: Vault would revoke the credential from {} at once",
             plan.mint.path

@@ -12,8 +12,8 @@
 //! or has its `source` make one: `auth` logs in and `engine` asks. `custody` holds what is owed until the delivery, `lease`
 //! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
 //! `render` are pure. While a command runs with a credential, `renewal` renews it, and `revocation` revokes it, or all that
-//! a job made. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main`
-//! calls.
+//! a job made; `rotation` reads the next one, and `endpoint` serves it. `delivery` hands the text over. `host` is the only
+//! door to the process. [`run`] is all that `main` calls.
 
 mod app;
 mod auth;
@@ -27,6 +27,7 @@ pub mod config;
 pub mod credential;
 mod custody;
 mod delivery;
+mod endpoint;
 mod engine;
 pub mod error;
 pub mod host;
@@ -39,6 +40,7 @@ pub mod provider;
 pub mod render;
 mod renewal;
 mod revocation;
+mod rotation;
 pub mod secret;
 mod source;
 mod stray;

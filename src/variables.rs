@@ -124,6 +124,12 @@ variables! {
         AWS_DEFAULT_REGION,
         /// AWS's config file, if it is not `~/.aws/config`. ci-creds reads it and never changes it.
         AWS_CONFIG_FILE,
+        /// AWS's credentials file, if it is not `~/.aws/credentials`. `--keep-aws-config` reads it.
+        AWS_SHARED_CREDENTIALS_FILE,
+        /// The profile whose region `--serve` passes to the command.
+        AWS_PROFILE,
+        /// The same by its older name. It is read if `AWS_PROFILE` is not set.
+        AWS_DEFAULT_PROFILE,
     }
 
     "Job": {

@@ -29,6 +29,10 @@ pub struct ExecFlags {
     pub leash: Option<String>,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
+    /// Whether the AWS credential is served at an endpoint.
+    pub serve: bool,
+    /// Whether the command's SDKs read AWS's own files beside it.
+    pub keep_aws_config: bool,
     /// Who the job is.
     pub login: LoginFlags,
     /// How Vault is reached.
@@ -50,15 +54,26 @@ struct Providers {
 #[derive(Args)]
 #[command(next_help_heading = "Lifetime")]
 struct Lifetime {
-    /// How long the credentials must last [default: what is left of a GitLab job]
+    /// How long they must last [default: the rest of the job]
     #[arg(long, value_name = "DURATION")]
     ttl: Option<String>,
     /// How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]
     #[arg(long, value_name = "DURATION")]
     leash: Option<String>,
     /// Exit with 80 if a revocation failed
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     strict_revoke: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Endpoint")]
+struct EndpointFlags {
+    /// Serve the AWS credential on 127.0.0.1, and replace it there
+    #[arg(long)]
+    serve: bool,
+    /// Leave AWS_PROFILE and the AWS configuration files to the command; with --serve
+    #[arg(long, requires = "serve", hide_short_help = true)]
+    keep_aws_config: bool,
 }
 
 fn providers() -> PossibleValuesParser {
@@ -79,12 +94,14 @@ impl ExecFlags {
             }
         }
         let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings);
-        ConnectionFlags::augment_args(LoginFlags::augment_args(Lifetime::augment_args(command))).about(EXEC)
+        let command = EndpointFlags::augment_args(Lifetime::augment_args(command));
+        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(EXEC)
     }
 
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
         let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
+        let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
         let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
         let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
         clouds.sort_by_key(|cloud| place(cloud));
@@ -109,6 +126,8 @@ impl ExecFlags {
             ttl,
             leash,
             strict_revoke,
+            serve,
+            keep_aws_config,
             login: LoginFlags::from_arg_matches(matches)?,
             connection: ConnectionFlags::from_arg_matches(matches)?,
             command,

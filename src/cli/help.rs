@@ -18,8 +18,7 @@ Examples:
   ci-creds exec exoscale --role deploy -- terraform apply
   ci-creds exec vault -- vault kv get secret/app
 
-They are renewed while the command runs, and revoked when it ends. VAULT_ADDR is
-Vault's address. See ci-creds(1) for the variables of the login.";
+VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 
 pub(super) const REVOKE: &str = "\
 Examples:

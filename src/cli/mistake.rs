@@ -159,6 +159,8 @@ impl Finding<'_> {
         });
         match nearest(&typed, names.iter().map(String::as_str)) {
             Some(meant) => error.hint(format!("did you mean {place}{meant}?")),
+            // Without an inner command it does something too.
+            None if self.command().is_some() => error.hint(format!("{}, or {place}{}", place.trim_end(), list(&names))),
             None => error.hint(format!("the commands: {place}{}", list(&names))),
         }
     }
@@ -206,6 +208,10 @@ impl Finding<'_> {
         }
     }
 
+    fn runs_a_command(&self) -> bool {
+        self.command().is_some_and(|row| matches!(row.output, CommandOutput::Command))
+    }
+
     fn bad_value(&self) -> Error {
         let (flag, typed) = (self.subject(), self.text(ContextKind::InvalidValue));
         if typed.is_empty() {
@@ -229,6 +235,9 @@ impl Finding<'_> {
                 error.hint(format!("did you mean {flag}{meant}? It takes {}", list(choices)))
             }
             (None, []) => error.hint(format!("{} --help", self.command_line())),
+            (None, choices) if self.flag().is_none() && self.runs_a_command() => {
+                error.hint(format!("it takes {}; put the command after --", list(choices)))
+            }
             (None, choices) => error.hint(format!("it takes {}", list(choices))),
         }
     }

@@ -194,6 +194,12 @@ mod tests {
                 "--via does not take \"stss\"",
                 "did you mean --via sts? It takes sts or creds",
             ),
+            (
+                "ci-creds exec exoscale env",
+                "ci-creds exec does not know \"env\"",
+                "it takes exoscale, aws or vault; put the command after --",
+            ),
+            ("ci-creds cache list", "no such command: \"list\"", "ci-creds cache, or ci-creds cache clear"),
             ("ci-creds completions bahs", "does not know \"bahs\"", "did you mean bash? It takes bash,"),
             ("ci-creds completions", "an argument is missing", "ci-creds completions --help"),
             ("ci-creds aws --role", "--role needs a value", "--role ROLE"),

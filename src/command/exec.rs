@@ -2,18 +2,20 @@
 
 use crate::auth::Session;
 use crate::chain;
-use crate::config::{Exec, Plan, Task, removed_variables};
+use crate::config::{Exec, Plan, Serve, Task, removed_variables};
 use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
+use crate::rotation::Holdings;
 use crate::secret::Secret;
 use crate::source::{Source, VaultSource};
 use crate::variables as var;
 use crate::vault::client::Vault;
 
+use super::serving::Serving;
 use super::{fetch, start_runtime, take_warnings, write_message};
 
 /// The exit code of what goes wrong before the command starts, as `env`, `nice` and `timeout` have it.
@@ -54,7 +56,7 @@ fn prepare(exec: &mut Exec, host: &Host) -> Result<()> {
 async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &Host) -> Result<Ending, StartFailure> {
     let signals = Interrupt::listen_unless_ignored().map_err(before)?;
     let mut custody = Custody::new(vault, None, host, signals);
-    let (mut session, mut credentials) = match obtain(&mut exec.task, vault, &mut custody, host).await {
+    let (mut session, mut credentials) = match obtain(&mut exec, vault, &mut custody, host).await {
         Ok(made) => made,
         Err(error) => return Err(before(custody.fail(error))),
     };
@@ -64,17 +66,27 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
         Ok(Err(error)) => return Err(before(custody.abandon(error).await)),
         Err(signal) => return Err(before(custody.fail(signal))),
     }
-    let environment = environment(&exec, &session, &credentials);
+    let serving = match open(exec.serve.take(), &mut credentials, host).await {
+        Ok(serving) => serving,
+        Err(error) => return Err(before(custody.abandon(error).await)),
+    };
+    let environment = environment(&exec, &session, &credentials, serving.as_ref());
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
     let signals = custody.hand_on().await.map_err(before)?;
     write_message(take_warnings(host), host);
     vault.keep_silent();
     let ended = match Foreground::start(program, environment, signals, host) {
-        Ok(mut command) => tokio::select! {
-            biased;
-            ended = command.wait() => Ok(ended),
-            never = keep(&mut renewal) => match never {},
+        Ok(mut command) => match (&serving, &exec.task) {
+            (Some(serving), Task::Read(plan, _)) => {
+                let holdings = Holdings { session: &mut session, credentials: &mut credentials };
+                Ok(serving.run(command.wait(), (vault, plan, exec.leash), &mut renewal, holdings).await)
+            }
+            _ => tokio::select! {
+                biased;
+                ended = command.wait() => Ok(ended),
+                never = keep(&mut renewal) => match never {},
+            },
         },
         Err(error) => Err(error),
     };
@@ -87,6 +99,14 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
     }
 }
 
+/// Opens the endpoint of the credential that was read last, if one is asked for.
+async fn open<'a>(serve: Option<Serve>, credentials: &mut [Credential], host: &'a Host) -> Result<Option<Serving<'a>>> {
+    match (serve, credentials.last_mut()) {
+        (Some(serve), Some(credential)) => Serving::open(serve, credential, host).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Renews for as long as the command runs.
 async fn keep(renewal: &mut Renewal<'_>) -> std::convert::Infallible {
     renewal.run().await;
@@ -95,13 +115,14 @@ async fn keep(renewal: &mut Renewal<'_>) -> std::convert::Infallible {
 
 /// One login, and one read a credential. All of it is owed.
 async fn obtain(
-    task: &mut Task,
+    exec: &mut Exec,
     vault: &Vault<'_>,
     custody: &mut Custody<'_>,
     host: &Host,
 ) -> Result<(Session, Vec<Credential>)> {
     let source = Source::Vault(VaultSource { vault, host });
-    match task {
+    let serves = exec.serve.is_some();
+    match &mut exec.task {
         Task::LogIn(access) => Ok((source.log_in(&access.login, custody).await?, Vec::new())),
         Task::Read(plan, others) => {
             let (first, mut session) = source.obtain(plan, custody).await?;
@@ -114,7 +135,10 @@ async fn obtain(
                 session = renewed;
                 credentials.push(next);
             }
-            plan.login.identity.forget();
+            // Only what is served may need another login.
+            if !serves || !plan.login.identity.facts().repeatable {
+                plan.login.identity.forget();
+            }
             Ok((session, credentials))
         }
     }
@@ -122,7 +146,7 @@ async fn obtain(
 
 /// Waits until the credential works, where somebody asked for that.
 async fn wait_until_known(one: &Credential, plan: &Plan, custody: &mut Custody<'_>, host: &Host) -> Result<()> {
-    match custody.race(chain::wait_until_known(one, plan, host)).await? {
+    match custody.race(chain::wait_until_known(one, plan, plan.connection.timeout, host)).await? {
         Ok(()) => Ok(()),
         Err(error) => Err(custody.clean_up(error).await),
     }
@@ -130,7 +154,12 @@ async fn wait_until_known(one: &Credential, plan: &Plan, custody: &mut Custody<'
 
 /// What the command gets beside what we have: the credentials. And what it does not get: whatever its tools would use in
 /// their place, and everything that is ours alone.
-fn environment(exec: &Exec, session: &Session, credentials: &[Credential]) -> Environment {
+fn environment(
+    exec: &Exec,
+    session: &Session,
+    credentials: &[Credential],
+    serving: Option<&Serving<'_>>,
+) -> Environment {
     let (mut removed, removed_prefixes) = removed_variables(exec.id_token_variable.as_deref());
     let mut set = Vec::new();
     for one in credentials {
@@ -138,6 +167,7 @@ fn environment(exec: &Exec, session: &Session, credentials: &[Credential]) -> En
         removed.extend(one.shape.sources.iter().map(|name| (*name).to_owned()));
         set.extend(one.variables().map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned()))));
     }
+    set.extend(serving.iter().flat_map(|serving| serving.variables()));
     // What one credential sets, another one's list does not take away.
     removed.retain(|name| !set.iter().any(|(known, _)| known == name));
     if let Some(beside) = &exec.vault {

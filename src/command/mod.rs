@@ -5,6 +5,7 @@ mod estate;
 pub(crate) mod exec;
 pub(crate) mod fetch;
 pub(crate) mod revoke;
+mod serving;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::output::{Delivery, Output};
-use super::plan::{Access, CredentialPlan, Plan};
+use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
+use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
 use super::{file, resolve_access_by, resolve_wanted};
 use crate::cli;
@@ -32,6 +33,8 @@ pub(crate) struct Exec {
     pub want: Option<WithOrigin<Duration>>,
     /// How long the login lives when nobody renews it, and whether the user insists on that.
     pub leash: Option<Leash>,
+    /// How the AWS credential, which is read last, is served. `None`: it is in the environment as the others are.
+    pub serve: Option<Serve>,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
     /// Whether to say what is done.
@@ -88,13 +91,14 @@ const SHORTEST_LEASH: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// As [`super::resolve_fetch`].
-pub(crate) fn resolve_exec(flags: cli::ExecFlags, volume: cli::Volume, host: &Host) -> Result<Exec> {
+pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host: &Host) -> Result<Exec> {
     check_flags(&flags)?;
     let files = file::read_files(host, flags.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let want = resolve_want(&flags, &layers)?;
     let leash = resolve_leash(&flags, &layers)?;
     let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
+    let serve = resolve_serve(&mut flags, &layers)?;
     let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
@@ -112,13 +116,13 @@ pub(crate) fn resolve_exec(flags: cli::ExecFlags, volume: cli::Volume, host: &Ho
                 keep_profile: first.keep_profile,
             };
             let mut plan = Plan::new(connection, login, first, None, output);
-            plan.reads = flags.wanted.len() as u64;
+            plan.reads = if serve.is_some() { ENDLESS } else { flags.wanted.len() as u64 };
             Task::Read(Box::new(plan), wanted.collect())
         }
         None => Task::LogIn(Box::new(Access { connection, login })),
     };
     let (strict_revoke, verbose, command) = (flags.strict_revoke, volume.verbose, flags.command);
-    Ok(Exec { task, vault, want, leash, strict_revoke, verbose, id_token_variable, command })
+    Ok(Exec { task, vault, want, leash, serve, strict_revoke, verbose, id_token_variable, command })
 }
 
 fn check_flags(flags: &cli::ExecFlags) -> Result<()> {
@@ -139,7 +143,8 @@ fn check_flags(flags: &cli::ExecFlags) -> Result<()> {
 
 /// How long the credentials must last: what the user says, or what is left of a GitLab job.
 fn resolve_want(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<WithOrigin<Duration>>> {
-    if let Some(text) = &flags.ttl {
+    // Of what is served, it is the life of each credential.
+    if let Some(text) = flags.ttl.as_ref().filter(|_| !flags.serve) {
         let text = WithOrigin { value: text.clone(), origin: Origin::Flag("--ttl") };
         return Ok(Some(WithOrigin { value: parse_duration(&text)?, origin: text.origin }));
     }

@@ -12,6 +12,9 @@ use crate::mint::Mint;
 use crate::origin::Origin;
 use crate::provider::shape::Shape;
 
+/// A login that is good for any number of credentials.
+pub(crate) const ENDLESS: u64 = u64::MAX;
+
 /// What a run that fetches a credential does.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -37,7 +40,7 @@ pub(crate) struct Plan {
     pub readiness: Option<Readiness>,
     /// How it is delivered.
     pub output: Output,
-    /// How many credentials the login must be good for.
+    /// How many credentials the login must be good for; [`ENDLESS`] when nobody knows.
     pub reads: u64,
 }
 

@@ -23,8 +23,8 @@ pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     // A wrapping token looks like any other one, and has one policy that allows nothing but to unwrap it.
     match plan.login.identity {
         Identity::Token { .. } if denied => error.hint(format!(
-            "check --role and --mount; if they are right, its policy needs path \"{}\" {{ capabilities = [{}] }}; a \
-            wrapping token goes into VAULT_WRAPPING_TOKEN, and this request has spent it",
+            "check --role and --mount; if they are right, its policy needs path \"{}\" {{ capabilities = [{}] }}; \
+            if it is a wrapping token, it is spent now: set VAULT_WRAPPING_TOKEN to a new one",
             plan.mint.path,
             capabilities(plan)
         )),

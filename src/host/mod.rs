@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
@@ -178,10 +179,18 @@ impl Host {
     /// # Errors
     /// [`Kind::Os`] when the system has none.
     pub(crate) fn draw_word(&self) -> Result<String> {
-        let mut bytes = [0_u8; 16];
-        getrandom::fill(&mut bytes)
+        Ok(self.draw_bytes::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// So many bytes from the system's own source, for keys and tokens.
+    ///
+    /// # Errors
+    /// [`Kind::Os`] when the system has none.
+    pub(crate) fn draw_bytes<const COUNT: usize>(&self) -> Result<Zeroizing<[u8; COUNT]>> {
+        let mut bytes = Zeroizing::new([0_u8; COUNT]);
+        getrandom::fill(bytes.as_mut_slice())
             .map_err(|cause| Error::new(Kind::Os, "the system returned no random bytes").cause(cause))?;
-        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(bytes)
     }
 
     /// Time since the run began, by the monotonic clock: what deadlines are counted in.

@@ -64,8 +64,7 @@ fn request(said: &Choices<'_>) -> Result<EngineRequest> {
     let mut companions = Vec::new();
     if let Some(region) = &region {
         let region = parse_place(region, "region")?;
-        // aws-cli 1 and boto3 read the one, the other SDKs the other.
-        companions.extend([("AWS_REGION", region.clone()), ("AWS_DEFAULT_REGION", region)]);
+        companions.extend(REGIONS.map(|name| (name, region.clone())));
     }
     let ttl = (said.text)(&TTL)?.map(|text| parse_duration(&text)).transpose()?;
     // AWS: an ARN is up to 2048 characters of this set; a session name 2 to 64 of [\w+=,.@-].
@@ -184,6 +183,15 @@ pub(super) const SOURCES: [&str; 7] = [
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
 ];
+
+/// Where the SDKs find a container's endpoint, and what they must bring there.
+pub(crate) const ENDPOINT: (&str, &str) = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN");
+
+/// What the SDKs read before they ask that endpoint.
+pub(crate) const FILES: [&str; 2] = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
+
+/// aws-cli 1 and boto3 read the one, the other SDKs the other.
+pub(crate) const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// What every SDK takes for unset when it is empty.
 pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];

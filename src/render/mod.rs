@@ -5,6 +5,7 @@
 //! file. A new format is one file here, a line in [`render`] and one in [`failure`], and a row in [`Format::facts`].
 
 mod account;
+mod container;
 mod dotenv;
 mod fish;
 pub mod format;
@@ -55,6 +56,20 @@ pub fn render(format: Format, credential: &Credential, delimiter: &str) -> Resul
 #[must_use]
 pub fn masks(credential: &Credential) -> Secret {
     github::masks(credential)
+}
+
+/// The document of the AWS SDKs' container credentials endpoint. The SDKs get it as it is.
+///
+/// # Errors
+/// [`Kind::Usage`] when the SDKs cannot take this shape's credential.
+pub(crate) fn container_document(credential: &Credential) -> Result<Secret> {
+    container::document(credential)
+}
+
+/// What that endpoint answers in place of it: `text` is printed by the tools.
+#[must_use]
+pub(crate) fn container_failure(text: &str) -> String {
+    container::failure(text)
 }
 
 /// The default profile or account of a file: no tool takes it for its own default.
@@ -131,6 +146,19 @@ pub fn profiles(syntax: Syntax, text: &str) -> Vec<String> {
 #[must_use]
 pub(crate) fn find_rival(config: &str, profile: &str) -> Option<String> {
     profile::find_rival(config, profile)
+}
+
+/// What in one of AWS's two files gives the SDKs another credential than a container's endpoint when they use this
+/// profile, and in which line.
+#[must_use]
+pub(crate) fn find_source(text: &str, profile: &str) -> Option<String> {
+    profile::find_source(text, profile)
+}
+
+/// The region of this profile in an AWS config file.
+#[must_use]
+pub(crate) fn find_region(config: &str, profile: &str) -> Option<String> {
+    profile::find_region(config, profile)
 }
 
 fn edit_pairs(

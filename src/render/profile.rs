@@ -41,14 +41,40 @@ fn is_ours(key: &str) -> bool {
 /// cannot parse says nothing.
 pub(super) fn find_rival(config: &str, profile: &str) -> Option<String> {
     let outline = Outline::parse(config).ok()?;
-    let is_of_it = |section: &str| match named_in_config(section) {
+    entries_of(&outline, profile, false).find(|entry| is_rival(&entry.key)).map(describe)
+}
+
+/// What in either file gives an SDK a credential before it asks a container's endpoint. A role that is assumed with the
+/// endpoint's own credential does not.
+pub(super) fn find_source(text: &str, profile: &str) -> Option<String> {
+    let outline = Outline::parse(text).ok()?;
+    let mut entries = entries_of(&outline, profile, true);
+    if entries.any(|entry| entry.key == "credential_source" && entry.value.eq_ignore_ascii_case("EcsContainer")) {
+        return None;
+    }
+    let is_source = |key: &str| is_rival(key) || key == "aws_access_key_id";
+    entries_of(&outline, profile, true).find(|entry| is_source(&entry.key)).map(describe)
+}
+
+/// The region of the profile in a config file.
+pub(super) fn find_region(config: &str, profile: &str) -> Option<String> {
+    let outline = Outline::parse(config).ok()?;
+    entries_of(&outline, profile, false).find(|entry| entry.key == "region").map(|entry| entry.value.to_owned())
+}
+
+/// The entries of a profile in a config file: `[default]` and `[profile NAME]`. With `bare`, also in a credentials file:
+/// `[NAME]`.
+fn entries_of<'a>(outline: &'a Outline<'a>, profile: &str, bare: bool) -> impl Iterator<Item = &'a Entry<'a>> {
+    let is_of_it = move |section: &str| match named_in_config(section) {
         Some(name) => name == profile,
-        None => profile == "default" && section.trim() == profile,
+        None => (bare || profile == "default") && section.trim() == profile,
     };
-    let rival = outline.entries.iter().find(|entry| {
-        is_rival(&entry.key) && (outline.is_default(entry) || is_of_it(outline.sections[entry.section].name))
-    })?;
-    Some(format!("{} in line {}", rival.key, rival.line + 1))
+    let is_of_it = move |entry: &&Entry<'_>| is_of_it(outline.sections[entry.section].name);
+    outline.entries.iter().filter(move |entry| outline.is_default(entry) || is_of_it(entry))
+}
+
+fn describe(entry: &Entry<'_>) -> String {
+    format!("{} in line {}", entry.key, entry.line + 1)
 }
 
 /// The name of a profile in the config file. botocore takes `[profile "ci"]` and any blanks between the words.
@@ -280,5 +306,20 @@ mod tests {
         for old in ["[DEFAULT]\n[DEFAULT]\n", "[a]\n[b]\nk=1\n[c]\nk=1\n", "[a] [b] # [c]\n", "[a]\nk =\n  x = y\n"] {
             assert!(edited(old, &NEW).is_ok(), "{old:?}");
         }
+    }
+
+    #[test]
+    fn a_profile_has_a_source_of_its_own_unless_that_is_the_endpoint() {
+        let process = "[default]\nregion = eu-west-1\ncredential_process = x\n[profile ci]\nregion = eu-west-2\n";
+        assert_eq!(find_source(process, "default").as_deref(), Some("credential_process in line 3"));
+        assert_eq!(find_source(process, "ci"), None);
+        assert_eq!(find_region(process, "ci").as_deref(), Some("eu-west-2"));
+        assert_eq!(find_region(process, "other"), None);
+        let keys = "[ci]\naws_access_key_id = AKIA\n";
+        assert_eq!(find_source(keys, "ci").as_deref(), Some("aws_access_key_id in line 2"));
+        assert_eq!(find_region("[ci]\nregion = eu-west-1\n", "ci"), None);
+        let role = "[profile ci]\nrole_arn = arn:aws:iam::1:role/x\ncredential_source = EcsContainer\n";
+        assert_eq!(find_source(role, "ci"), None);
+        assert!(find_source(&role.replace("EcsContainer", "Environment"), "ci").is_some());
     }
 }

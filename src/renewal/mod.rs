@@ -2,6 +2,7 @@
 //!
 //! Nothing here makes a credential. What cannot be renewed expires, and the user is told in time.
 
+mod successor;
 mod term;
 
 use std::time::Duration;
@@ -109,18 +110,24 @@ impl<'a> Renewal<'a> {
 
     /// Renews whatever needs it, and tells of what ends. Returns when nothing is left to do.
     pub(crate) async fn run(&mut self) {
-        while let Some(next) = self.held.iter().filter_map(Held::next).min() {
-            let pause = Duration::try_from(next.duration_since(self.host.now())).unwrap_or_default();
-            tokio::time::sleep(pause).await;
-            let now = self.host.now();
-            for index in 0..self.held.len() {
-                if self.held[index].term.due.is_some_and(|due| due <= now) {
-                    self.vault.extend(REQUEST);
-                    self.renew(index).await;
-                }
-                self.tell_of_the_end(index);
+        while self.step().await {}
+    }
+
+    /// Waits until something is to be done, and does it. Returns whether there was anything. Dropping the future loses
+    /// nothing: what was asked is asked again.
+    pub(crate) async fn step(&mut self) -> bool {
+        let Some(next) = self.held.iter().filter_map(Held::next).min() else { return false };
+        let pause = Duration::try_from(next.duration_since(self.host.now())).unwrap_or_default();
+        tokio::time::sleep(pause).await;
+        let now = self.host.now();
+        for index in 0..self.held.len() {
+            if self.held[index].term.due.is_some_and(|due| due <= now) {
+                self.vault.extend(REQUEST);
+                self.renew(index).await;
             }
+            self.tell_of_the_end(index);
         }
+        true
     }
 
     /// Writes down until when each of them lives by now.

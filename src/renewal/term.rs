@@ -35,7 +35,7 @@ pub(super) struct Term {
     pub(super) goal: Goal,
     pub(super) end: Timestamp,
     /// When its last life began.
-    renewed: Timestamp,
+    pub(super) renewed: Timestamp,
     failures: u32,
     pub(super) fate: Option<TermLimit>,
     pub(super) due: Option<Timestamp>,

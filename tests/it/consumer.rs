@@ -1,5 +1,7 @@
 mod often;
 
+pub(crate) use often::{installation, words};
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;

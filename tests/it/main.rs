@@ -98,6 +98,7 @@ mod resolver;
 mod revoke;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
 mod secret;
+mod serve;
 /// `eval` in every shell, on success and on every failure.
 mod shell;
 /// Where each value comes from: flags, variables, files, the job's own token.

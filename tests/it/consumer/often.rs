@@ -7,6 +7,8 @@
 mod sdk;
 mod terraform;
 
+pub(crate) use terraform::{installation, words};
+
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 

@@ -64,7 +64,7 @@ impl Workspace {
 }
 
 /// With the provider's mirror, and with no way to the registry.
-fn installation(run: &Run) -> Run {
+pub(crate) fn installation(run: &Run) -> Run {
     let run = run.clone().env("HTTPS_PROXY", "http://127.0.0.1:1").env("TF_REGISTRY_DISCOVERY_RETRY", "0");
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let own = || variable("HOME").map(|home| format!("{home}/.terraformrc"));
@@ -84,7 +84,7 @@ fn backend(case: Case) -> String {
 }
 
 /// Terraform breaks its messages into lines, and frames them.
-fn words(text: &str) -> String {
+pub(crate) fn words(text: &str) -> String {
     text.split(|c: char| c.is_whitespace() || c == '│').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

@@ -1,0 +1,190 @@
+//! Rotation: a new AWS credential before the one that is served expires, for as long as a command runs.
+//!
+//! The endpoint answers from memory, and nothing that it is asked makes a credential. Reads happen by the schedule alone,
+//! one at a time.
+
+mod current;
+mod schedule;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::auth::{self, Session};
+use crate::chain;
+use crate::config::{Leash, Plan};
+use crate::credential::{Credential, Life};
+use crate::engine;
+use crate::error::{Error, Result, printable};
+use crate::host::Host;
+use crate::lease;
+use crate::renewal::Renewal;
+use crate::time::{MARGIN, render_time};
+use crate::vault::client::Vault;
+
+pub(crate) use current::Current;
+use schedule::Schedule;
+
+/// So long one login, or one read, may take.
+const REQUEST: Duration = Duration::from_secs(20);
+
+/// What the run holds of Vault's: a session, and what it read, without the values.
+pub(crate) struct Holdings<'a> {
+    /// The login.
+    pub(crate) session: &'a mut Session,
+    /// The credentials, the one that is served last.
+    pub(crate) credentials: &'a mut Vec<Credential>,
+}
+
+/// The schedule of one credential, and how its successors are read.
+pub(crate) struct Rotation<'a> {
+    vault: &'a Vault<'a>,
+    plan: &'a Plan,
+    leash: Option<Leash>,
+    host: &'a Host,
+    current: &'a Current<'a>,
+    schedule: Schedule,
+    /// The lease of the credential that is served now, while renewals may keep it.
+    lease: Option<String>,
+}
+
+impl<'a> Rotation<'a> {
+    /// The successors of what `current` serves, which was made by this plan a moment ago.
+    pub(crate) fn new(
+        vault: &'a Vault<'a>,
+        plan: &'a Plan,
+        leash: Option<Leash>,
+        current: &'a Current<'a>,
+        host: &'a Host,
+    ) -> Self {
+        let mut rotation = Self { vault, plan, leash, host, current, schedule: Schedule::default(), lease: None };
+        rotation.begin(host.now());
+        rotation
+    }
+
+    /// Reads each successor in its time, and renews beside that.
+    pub(crate) async fn run(&mut self, renewal: &mut Renewal<'_>, mut holdings: Holdings<'_>) -> Infallible {
+        renewal.expect_successor(&self.plan.mint.path, self.can_log_in_again());
+        let mut idle = false;
+        loop {
+            self.follow(renewal);
+            let pause = self.schedule.pause(self.host.now());
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {
+                    self.rotate(renewal, &mut holdings).await;
+                    idle = false;
+                }
+                // After a suspension of the machine, the clock is ahead of the sleep.
+                () = self.current.is_missed() => {}
+                more = renewal.step(), if !idle => idle = !more,
+            }
+        }
+    }
+
+    fn can_log_in_again(&self) -> bool {
+        self.plan.login.identity.facts().repeatable
+    }
+
+    fn begin(&mut self, begun: Timestamp) {
+        let (id, life, end) = self.current.lease();
+        self.schedule.begin(begun, end);
+        self.lease = id.filter(|_| life == Life::Leased);
+    }
+
+    /// Takes the end of a lease from its renewals.
+    fn follow(&mut self, renewal: &Renewal<'_>) {
+        let Some(span) = self.lease.as_ref().and_then(|id| renewal.span(id)) else { return };
+        let end = span.end.checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
+        self.current.extend(end);
+        match span.settled {
+            true => self.schedule.begin(span.begun, Some(end)),
+            false => self.schedule.suspend(),
+        }
+    }
+
+    async fn rotate(&mut self, renewal: &mut Renewal<'_>, holdings: &mut Holdings<'_>) {
+        let begun = self.host.now();
+        self.current.begin_read();
+        let read = self.read(renewal, holdings).await;
+        self.current.end_read();
+        // What the engine warns of was told before the command started.
+        let _ = self.host.take_warnings();
+        match read {
+            Ok(mut credential) => {
+                let now = self.host.now();
+                holdings.credentials.retain(|one| one.lease.granted_until.is_none_or(|end| end > now));
+                renewal.hold_successor(holdings.session, &credential);
+                let served = credential.take();
+                holdings.credentials.push(credential);
+                if self.plan.output.verbose {
+                    let until = served.lease.expires_at.map(render_time).unwrap_or_default();
+                    self.say(&format!("a new credential of {}, until {until}", served.path));
+                }
+                self.current.replace(served);
+                self.begin(begun);
+            }
+            Err(error) => {
+                self.schedule.fail(self.host.now(), fastrand::f64());
+                if self.schedule.has_failed_once() || self.plan.output.verbose {
+                    let path = &self.plan.mint.path;
+                    let end = self.current.lease().2.map(render_time).unwrap_or_default();
+                    self.say(&format!(
+                        "warning: no new credential of {path}: {}; the one that is served expires at {end}, and ci-creds \
+                         tries again",
+                        error.message()
+                    ));
+                }
+                self.current.note_failure(&self.plan.mint.path, &error);
+            }
+        }
+    }
+
+    async fn read(&self, renewal: &mut Renewal<'_>, holdings: &mut Holdings<'_>) -> Result<Credential> {
+        self.vault.extend(REQUEST);
+        let mut made = engine::obtain(self.vault, holdings.session, self.plan, self.host).await;
+        if made.as_ref().is_err_and(|failure| failure.token_gone) && self.can_log_in_again() {
+            self.log_in_again(renewal, holdings).await?;
+            made = engine::obtain(self.vault, holdings.session, self.plan, self.host).await;
+        }
+        let failure = match made {
+            Ok(credential) => return self.wait_until_known(credential, holdings).await,
+            Err(failure) => failure,
+        };
+        // Whatever else it left ends with our own token, at the end.
+        if !holdings.session.own {
+            lease::revoke(self.vault, holdings.session, &failure.leftover, &self.plan.mint.path).await?;
+        }
+        Err(failure.error)
+    }
+
+    async fn log_in_again(&self, renewal: &mut Renewal<'_>, holdings: &mut Holdings<'_>) -> Result<()> {
+        self.vault.extend(REQUEST);
+        let session = auth::login(self.vault, &self.plan.login).await.map_err(|failed| failed.error)?;
+        renewal.change_login(&session, self.leash).await;
+        // Leases ended with the login that is gone.
+        holdings.credentials.retain(|one| one.lease.life != Life::Leased);
+        *holdings.session = session;
+        self.vault.extend(REQUEST);
+        Ok(())
+    }
+
+    /// Where somebody asked for it, the old one is served until AWS knows the new one.
+    async fn wait_until_known(&self, made: Credential, holdings: &mut Holdings<'_>) -> Result<Credential, Error> {
+        let deadline = self.host.elapsed() + self.plan.connection.timeout;
+        match chain::wait_until_known(&made, self.plan, deadline, self.host).await {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                let mut made = made;
+                made.values.clear();
+                holdings.credentials.push(made);
+                Err(error)
+            }
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.host.write_stderr(&format!("ci-creds: {}\n", printable(text)));
+    }
+}

@@ -1,0 +1,101 @@
+//! When a new credential is read. Pure: times go in and come out.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// So long before the end a new one is read, if that is later than half of the life. botocore asks for a new one when 15
+/// minutes are left.
+const LEAD: SignedDuration = SignedDuration::from_mins(16);
+
+/// The pauses after failures: each at most twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// When the credential that is served now gets its successor.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    end: Option<Timestamp>,
+    due: Option<Timestamp>,
+    failures: u32,
+}
+
+impl Schedule {
+    /// A credential lives from `begun` until `end`, and nothing makes that longer. `None` is no end. Nothing changes when
+    /// that is known.
+    pub(super) fn begin(&mut self, begun: Timestamp, end: Option<Timestamp>) {
+        if self.end != end {
+            let lead = |end: Timestamp| LEAD.min(end.duration_since(begun) / 2);
+            let due = end.map(|end| end.saturating_sub(lead(end)).unwrap_or(Timestamp::MIN));
+            *self = Self { end, due, failures: 0 };
+        }
+    }
+
+    /// Its renewals keep it alive.
+    pub(super) fn suspend(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Reading a new one failed. `jitter` lies between 0 and 1.
+    pub(super) fn fail(&mut self, now: Timestamp, jitter: f64) {
+        let bound = FIRST_PAUSE.saturating_mul(1 << self.failures.min(8)).min(LONGEST_PAUSE);
+        self.failures += 1;
+        self.due = now.checked_add(bound.mul_f64(1.0 - jitter / 2.0)).ok();
+    }
+
+    /// Whether this failure is the first since the last credential.
+    pub(super) fn has_failed_once(&self) -> bool {
+        self.failures == 1
+    }
+
+    /// How long until a new one is read. `None`: as it stands, never.
+    pub(super) fn pause(&self, now: Timestamp) -> Option<Duration> {
+        self.due.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn due(schedule: &Schedule) -> Option<u64> {
+        schedule.pause(at(0)).map(|pause| pause.as_secs())
+    }
+
+    #[test]
+    fn a_new_one_is_read_16_minutes_before_the_end_or_at_half_of_a_short_life() {
+        for (life, expected) in [(43_200, 42_240), (3600, 2640), (1920, 960), (900, 450), (10, 5), (0, 0), (-5, 0)] {
+            let mut schedule = Schedule::default();
+            schedule.begin(at(0), Some(at(life)));
+            assert_eq!(due(&schedule), Some(expected), "{life}");
+        }
+        let mut schedule = Schedule::default();
+        schedule.begin(at(0), None);
+        assert_eq!(due(&schedule), None);
+    }
+
+    #[test]
+    fn failures_pause_for_longer_each_time_and_a_new_credential_ends_them() {
+        let mut schedule = Schedule::default();
+        schedule.begin(at(0), Some(at(900)));
+        let mut pauses = Vec::new();
+        for count in 0..7 {
+            schedule.fail(at(450), 0.0);
+            assert_eq!(schedule.has_failed_once(), count == 0);
+            // What is known already changes nothing.
+            schedule.begin(at(0), Some(at(900)));
+            pauses.push(schedule.pause(at(450)).unwrap().as_secs());
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        schedule.fail(at(450), 1.0);
+        assert_eq!(schedule.pause(at(450)), Some(Duration::from_secs(15)));
+        schedule.begin(at(460), Some(at(1360)));
+        assert_eq!(due(&schedule), Some(910));
+        schedule.suspend();
+        assert_eq!(due(&schedule), None);
+    }
+}
