@@ -259,7 +259,8 @@ fn a_signal_whose_read_is_never_answered_says_that_a_key_may_live_that_no_lease_
         let ran = interrupt_the_read(&world, "id-token", line, "TERM");
         // Ten seconds are for waiting and revoking, and this machine runs other tests.
         assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
-        let words = [&format!("{what} may live on that no lease ends"), "under a name with vault- and", "by a signal"];
+        let words =
+            [&format!("{what} may remain that no lease revokes"), "under a name with vault- and", "by a signal"];
         let ran = ran.refused(&world, 80, "leak", &words, &[list]);
         assert_eq!((world.count(path), world.count("revoke-self")), (1, 1));
         world.assert_nothing_left(&ran);

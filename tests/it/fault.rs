@@ -107,7 +107,7 @@ fn survive(step: Step, name: &str, sort: Sort, make: Make, every: bool, flags: &
     assert!(!ran.stderr.contains("panicked"), "{case}");
     world.assert_no_secret_in(&ran.stderr);
     let cut_off = suffix == READ && matches!(sort, Sort::Done | Sort::NotDone);
-    assert_eq!(ran.stderr.contains("an API key of Exoscale may live on that no lease ends"), cut_off, "{case}");
+    assert_eq!(ran.stderr.contains("an API key of Exoscale may remain that no lease revokes"), cut_off, "{case}");
     if code == 0 {
         let leases = world.vault.live_leases();
         assert_eq!(leases.len(), 1, "{case}");
@@ -318,7 +318,7 @@ fn a_key_whose_read_outlives_the_run_is_still_revoked() {
         world.vault.inject(On::path(READ).every(), fault);
         let started = Instant::now();
         let ran = world.command_as("secret-id", &format!("exoscale --role {ROLE} --timeout 2")).run();
-        let words = ["no complete answer", "an API key of Exoscale may live on that no lease ends"];
+        let words = ["no complete answer", "an API key of Exoscale may remain that no lease revokes"];
         let ran = ran.refused(&world, 80, "leak", &words, &["exo iam api-key list"]);
         assert_eq!(world.vault.minted().len(), minted, "{ran:?}");
         world.assert_nothing_left(&ran);

@@ -139,7 +139,7 @@ fn a_single_use_secret_whose_login_somebody_revoked_is_not_reported_as_stolen() 
         revoke_logins(&world);
         let ran = with(&run, EXOSCALE).run().failed(code, kind);
         assert!(ran.stderr.contains("; the login that this job had for it is no longer known to Vault"), "{ran:?}");
-        assert!(ran.stderr.contains("hint: was it revoked, or Vault restored?"), "{ran:?}");
+        assert!(ran.stderr.contains("hint: it was revoked, or Vault was restored"), "{ran:?}");
         // What outlives its login is still good.
         with(&run, PROCESS).run().ok();
     }

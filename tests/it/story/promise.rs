@@ -38,7 +38,7 @@ impl Ending {
     }
 
     fn tells_of_a_stray(&self) -> bool {
-        self.ran.stderr.contains("may live on that no lease ends")
+        self.ran.stderr.contains("may remain that no lease revokes")
     }
 
     fn was_killed(&self) -> bool {
