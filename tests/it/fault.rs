@@ -269,7 +269,7 @@ fn a_run_without_retries_still_revokes_if_a_revocation_is_lost_once() {
         world.vault.inject(On::get(READ), Fault::cut_answer(0));
         world.vault.inject(On::path("revoke-self"), fault);
         let ran = world.command_as("secret-id", &format!("exoscale --role {ROLE} --retries 0")).run();
-        let ran = ran.refused(&world, 80, "leak", &["was lost", "no lease ends"], &["exo iam api-key list"]);
+        let ran = ran.refused(&world, 80, "leak", &["was lost", "no lease revokes"], &["exo iam api-key list"]);
         world.assert_nothing_left(&ran);
     });
 }

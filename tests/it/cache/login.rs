@@ -221,7 +221,7 @@ fn an_answer_that_is_lost_ends_the_kept_login_with_the_lease_that_it_may_have_ma
     with(&run, EXOSCALE).run().ok();
     world.vault.inject(On::path("aws/creds/user"), Fault::cut_answer(40));
     let lost = with(&run, "aws --role user --via creds --cache").run().failed(80, "leak");
-    assert!(lost.stderr.contains("no lease ends") && lost.stderr.contains("needs a new one"), "{lost:?}");
+    assert!(lost.stderr.contains("no lease revokes") && lost.stderr.contains("needs a new one"), "{lost:?}");
     // STS credentials are not the token's: they outlive it, and stay in the cache. The Exoscale key is dead.
     assert!(world.vault.live_leases().iter().all(|lease| lease.path.starts_with("aws/sts/")));
     with(&run, PROCESS).run().ok();

@@ -58,7 +58,7 @@ pub struct Moment {
     pub tokens: Vec<LiveToken>,
     /// The secrets for one use that are good.
     pub unspent: BTreeSet<String>,
-    /// The keys that no lease ends.
+    /// The keys that no lease revokes.
     pub strays: BTreeSet<String>,
     pub requests: usize,
     pub made: usize,
