@@ -349,7 +349,7 @@ fn a_read_whose_answer_was_lost_is_told_also_where_the_next_one_is_refused() {
     let denied = Reply::error(403, "1 error occurred:\n\t* permission denied\n\n");
     world.vault.inject(On::path(READ), Fault::answer(denied));
     let ran = world.command_as("id-token", EXOSCALE).run();
-    let words = ["the answer to exoscale/apikey/", "that no lease revokes", "what failed: the policy of the id token"];
+    let words = ["the answer to exoscale/apikey/", "that no lease revokes", "what failed: the policy of the ID token"];
     let ran = ran.refused(&world, 80, "leak", &words, &["exo iam api-key list"]);
     assert_eq!((world.count(READ), world.vault.live_leases().len()), (2, 0), "{ran:?}");
 }

@@ -232,7 +232,7 @@ const ROWS: [Row; 82] = [
     (
         At::IdToken,
         400,
-        "error validating token: error verifying token signature: failed to verify id token signature",
+        "error validating token: error verifying token signature: failed to verify ID token signature",
         77,
         "denied",
         &["jwks_url"],
