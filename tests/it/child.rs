@@ -164,7 +164,7 @@ fn a_token_that_can_have_no_child_says_why_before_anything_is_read() {
         };
         let cases = [
             (token(json!({ "type": "batch" })), 78, "config", "is a batch token", "-type=service"),
-            (token(json!({ "num_uses": 5 })), 78, "config", "counted number of requests", "-use-limit=0"),
+            (token(json!({ "num_uses": 5 })), 78, "config", "limited number of uses", "-use-limit=0"),
             (world.token("job"), 77, "denied", "may not create a child token", "path \"auth/token/create\""),
         ];
         for (token, code, kind, words, hint) in cases {

@@ -281,7 +281,7 @@ fn nothing_is_asked_unless_it_was_asked_for() {
         ran.stderr.contains(&format!("wait: until {port} (from AWS_ENDPOINT_URL_STS) knows a new key\n")),
         "{ran:?}"
     );
-    assert!(ran.stderr.contains(&format!("ready: {port} knows the key, after 5 questions\n")), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("ready: {port} knows the key, after 5 requests\n")), "{ran:?}");
     ran.ok();
     assert_eq!(known.requests().len(), 5);
 }
@@ -507,7 +507,7 @@ fn a_cloud_that_checks_signatures_knows_its_users_key_and_no_other_one() {
     let (_world, run) = job(cloud, "/aws/creds/user", &cloud.user);
     let words = |run: Run, line: &str| line.split(' ').fold(run, |run, word| run.arg(word));
     let ran = words(run, &format!("{WAIT} -v")).run();
-    assert!(ran.stderr.contains("knows the key, after 5 questions"), "{ran:?}");
+    assert!(ran.stderr.contains("knows the key, after 5 requests"), "{ran:?}");
     ran.ok();
     // The double's own keys are none of this cloud's.
     let world = World::start();

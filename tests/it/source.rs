@@ -217,7 +217,7 @@ fn settings_below_a_home_in_the_checkout_are_the_repositorys_and_not_read() {
     for name in ["CI_PROJECT_DIR", "GITHUB_WORKSPACE", "WORKSPACE"] {
         let run = world.command_as("token", EXOSCALE).without("VAULT_ADDR").env(name, &home);
         let ran = run.run().refused(&world, 78, "config", &["Vault's address is not set"], &["VAULT_ADDR"]);
-        assert!(ran.stderr.contains("config.toml is in the checkout, and was not read"), "{name}: {ran:?}");
+        assert!(ran.stderr.contains("config.toml is ignored, because it is in the checkout"), "{name}: {ran:?}");
     }
 }
 
@@ -281,7 +281,7 @@ fn without_a_variable_a_home_below_a_git_folder_is_in_a_checkout_and_at_a_desk_i
     std::fs::create_dir_all(&config).unwrap();
     std::fs::write(config.join("config.toml"), "address = \"http://127.0.0.1:1\"\n").unwrap();
     let ran = world.command_as("token", EXOSCALE).env("HOME", &home.display().to_string()).run();
-    assert!(ran.stderr.contains("config.toml is in the checkout, and was not read"), "{ran:?}");
+    assert!(ran.stderr.contains("config.toml is ignored, because it is in the checkout"), "{ran:?}");
     ran.ok();
 
     // A home that is a work tree itself, or holds one: of its owner at a desk, and of a repository in a job.
@@ -319,7 +319,7 @@ fn a_token_helper_that_others_can_name_is_not_run() {
     world.file("home/.vault", &format!("token_helper = \"{}\"\n", helper.display()));
     let ran = world.command_with_home(EXOSCALE).env("CI_PROJECT_DIR", &world.home().display().to_string()).run();
     let ran = ran.refused(&world, 78, "config", &["nothing to log in with"], &["id_tokens:"]);
-    assert!(ran.stderr.contains("the token helper in ~/.vault was not run"), "{ran:?}");
+    assert!(ran.stderr.contains("the token helper in ~/.vault is ignored"), "{ran:?}");
     assert!(!run.exists());
     // One that fails is told by the file that names it.
     world.file("home/.bao", "token_helper = \"/nonexistent/helper\"\n");

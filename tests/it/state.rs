@@ -135,7 +135,7 @@ fn a_limit_that_does_not_end_is_asked_until_the_deadline_and_never_again_without
         assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
         // A pause is five seconds at most.
         assert_eq!(elapsed > Duration::from_secs(2), waits, "{elapsed:?}");
-        assert_eq!(ran.stderr.contains(&format!("it was asked {asked} times in")), waits, "{ran:?}");
+        assert_eq!(ran.stderr.contains(&format!("ci-creds tried {asked} times in")), waits, "{ran:?}");
         assert_eq!(ran.stderr.matches("ci-creds: trying again for up to").count(), usize::from(waits), "{ran:?}");
     });
     let world = World::start();

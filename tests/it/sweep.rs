@@ -140,7 +140,7 @@ fn check(case: &Case) {
 fn hold_oracles(world: &World, ran: &Ran, method: &str, format: &str, told: &str) {
     let requests = world.vault.requests();
     let live = world.vault.live_leases();
-    // What no lease ends is told, also by a run that succeeds.
+    // What no lease revokes is told, also by a run that succeeds.
     let strays = world.vault.keys_without_a_lease();
     let told_of_strays = ran.stderr.contains("may remain that no lease revokes");
     assert!(strays.is_empty() || told_of_strays, "{told}\nleft without a lease: {strays:?}");

@@ -286,7 +286,7 @@ fn every_key_without_a_lease_is_told(seen: &Seen<'_>) -> Held {
     let tells = |ending: &&Ending| ending.was_killed() || ending.tells_of_a_stray();
     let told = seen.endings.iter().filter(tells).count();
     let new: Vec<_> = seen.after.strays.difference(&seen.before.strays).collect();
-    must(new.len() <= told, || format!("no lease ends {new:?}, and {told} tell of it"))
+    must(new.len() <= told, || format!("no lease revokes {new:?}, and {told} tell of it"))
 }
 
 /// Whoever takes back what was made with a shared login holds the lock until that is done. So after a read whose answer was
