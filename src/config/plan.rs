@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+
 use super::cache::CachePlace;
 use super::output::Output;
 use super::readiness::Readiness;
@@ -36,6 +38,8 @@ pub(crate) struct Plan {
     pub output: Output,
     /// How many credentials the login must be good for.
     pub reads: u64,
+    /// When the job ends at the latest, where the credential shall last until then and nobody renews it later.
+    pub job_end: Option<Timestamp>,
 }
 
 /// Which credential is read.
@@ -67,7 +71,20 @@ impl Plan {
         output: Output,
     ) -> Self {
         let CredentialPlan { shape, role, role_origin, mint, companions, readiness, .. } = wanted;
-        Self { connection, login, shape, role, role_origin, mint, companions, cache, readiness, output, reads: 1 }
+        Self {
+            connection,
+            login,
+            shape,
+            role,
+            role_origin,
+            mint,
+            companions,
+            cache,
+            readiness,
+            output,
+            reads: 1,
+            job_end: None,
+        }
     }
 
     /// Goes on to another credential, by the same login.
