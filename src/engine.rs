@@ -154,8 +154,9 @@ fn build(
     // A lease dies with the token that asked for it. What cannot be taken back does not. A child is still renewed.
     let of_the_token = session.expires_at.filter(|_| life == Life::Leased && !plan.login.identity.facts().child);
     let expires_at = earlier(of_the_lease, of_the_token);
-    // Beside a command, the login is renewed.
-    if plan.output.delivery != Delivery::Environment {
+    // Beside a command, a login is renewed that can be; for a job, it is renewed after this.
+    let renewed = plan.output.delivery == Delivery::Environment && !session.batch && session.uses == 0;
+    if !renewed && plan.job_end.is_none() {
         warn_of_a_short_token(of_the_lease, of_the_token, host);
     }
     let granted_until =

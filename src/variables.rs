@@ -157,7 +157,7 @@ variables! {
         GITHUB_RUN_ID,
         /// The build of a Jenkins job, likewise.
         BUILD_TAG,
-        /// When GitLab started the job, in RFC 3339. With CI_JOB_TIMEOUT it says how long a credential of `exec` must last.
+        /// When GitLab started the job, in RFC 3339. With CI_JOB_TIMEOUT it says how long a credential must last.
         CI_JOB_STARTED_AT,
         /// How long GitLab lets the job run, in seconds.
         CI_JOB_TIMEOUT,

@@ -83,6 +83,13 @@ pub(crate) fn tool(programs: &Programs, home: &Path) -> Client {
     Client { name: "ci-creds exoscale", program: programs.tool.clone(), arguments, home: home.to_owned() }
 }
 
+/// The tool around a command.
+pub(crate) fn exec(programs: &Programs, home: &Path, command: &[&str]) -> Client {
+    let words = ["exec", "exoscale", "--role", ROLE, "--"];
+    let arguments = words.iter().chain(command).map(ToString::to_string).collect();
+    Client { name: "ci-creds exec exoscale -- true", program: programs.tool.clone(), arguments, home: home.to_owned() }
+}
+
 /// The older build, if one was named.
 pub(crate) fn older(programs: &Programs, home: &Path) -> Option<Client> {
     let program = programs.older.clone()?;
@@ -90,6 +97,12 @@ pub(crate) fn older(programs: &Programs, home: &Path) -> Option<Client> {
 }
 
 impl Client {
+    /// A program of the system, which knows nothing of Vault.
+    pub(crate) fn plain(name: &'static str, words: &[&str], home: &Path) -> Self {
+        let arguments = words[1..].iter().map(ToString::to_string).collect();
+        Self { name, program: words[0].into(), arguments, home: home.to_owned() }
+    }
+
     /// The same where it caches what it gets, with a home of its own.
     pub(crate) fn cached(mut self, home: PathBuf) -> Self {
         self.arguments.push("--cache".to_owned());

@@ -12,6 +12,7 @@
 mod build;
 mod clients;
 mod double;
+mod exec;
 mod sample;
 mod table;
 
@@ -59,6 +60,9 @@ fn main() {
     }
     if asked("latency") {
         compare_chain("the chain, 20 ms round trip", &clients, &mut double, true);
+    }
+    if asked("exec") {
+        exec::compare(&clients, &mut double, &programs, folder.path());
     }
     if asked("instructions") {
         count_instructions(&mut double, &programs, folder.path());

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
 use super::serve::{Serve, resolve_serve};
@@ -148,22 +146,7 @@ fn resolve_want(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<Wi
         let text = WithOrigin { value: text.clone(), origin: Origin::Flag("--ttl") };
         return Ok(Some(WithOrigin { value: parse_duration(&text)?, origin: text.origin }));
     }
-    let (Some(started), Some(timeout)) =
-        (layers.variable(var::CI_JOB_STARTED_AT)?, layers.variable(var::CI_JOB_TIMEOUT)?)
-    else {
-        return Ok(None);
-    };
-    let left = parse_left(&started.value, &timeout.value, layers.host.now());
-    Ok(left.map(|value| WithOrigin { value, origin: timeout.origin }))
-}
-
-/// What is left of a job that began at `started` and may run for so many seconds. `None` when that cannot be read, or
-/// when nothing is left.
-fn parse_left(started: &str, timeout: &str, now: Timestamp) -> Option<Duration> {
-    let started: Timestamp = started.parse().ok()?;
-    let timeout = Duration::from_secs(timeout.parse().ok()?);
-    let left = started.checked_add(timeout).ok()?.duration_since(now);
-    Duration::try_from(left).ok().filter(|left| !left.is_zero())
+    layers.job().left()
 }
 
 fn resolve_leash(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<Leash>> {
@@ -229,23 +212,6 @@ pub(crate) fn removed_variables(id_token: Option<&str>) -> (Vec<String>, Vec<&'s
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_left_of_a_job_is_its_start_and_its_timeout_less_what_has_passed() {
-        let now: Timestamp = "2026-11-20T12:10:00Z".parse().unwrap();
-        let left = |started, timeout| parse_left(started, timeout, now).map(|left| left.as_secs());
-        assert_eq!(left("2026-11-20T12:00:00Z", "3600"), Some(3000));
-        assert_eq!(left("2026-11-20T13:00:00+01:00", "3600"), Some(3000));
-        for (started, timeout) in [
-            ("2026-11-20T12:00:00Z", "600"),
-            ("2026-11-20T10:00:00Z", "3600"),
-            ("soon", "3600"),
-            ("2026-11-20T12:00:00Z", "1h"),
-            ("2026-11-20T12:00:00Z", "99999999999999999999"),
-        ] {
-            assert_eq!(left(started, timeout), None, "{started} {timeout}");
-        }
-    }
 
     #[test]
     fn no_command_gets_a_secret_of_ours_under_any_of_its_names() {

@@ -1,11 +1,16 @@
 //! The job around a run: its variables, its checkout, and whether a CI system runs it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::{Origin, WithOrigin};
-use crate::variables::{BAO, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, JOB, VAULT, WORKSPACE};
+use crate::variables::{
+    BAO, CI_JOB_STARTED_AT, CI_JOB_TIMEOUT, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, JOB, VAULT, WORKSPACE,
+};
 
 /// The job, or the desk, as the environment tells it.
 pub(super) struct Job<'a> {
@@ -69,6 +74,15 @@ impl Job<'_> {
         })
     }
 
+    /// What is left of a GitLab job.
+    pub(super) fn left(&self) -> Result<Option<WithOrigin<Duration>>> {
+        let (Some(started), Some(timeout)) = (self.variable(CI_JOB_STARTED_AT)?, self.variable(CI_JOB_TIMEOUT)?) else {
+            return Ok(None);
+        };
+        let left = parse_left(&started.value, &timeout.value, self.host.now());
+        Ok(left.map(|value| WithOrigin { value, origin: timeout.origin }))
+    }
+
     /// Whether a CI system runs us.
     pub(super) fn is_in_a_job(&self) -> Result<bool> {
         for name in JOB {
@@ -78,6 +92,15 @@ impl Job<'_> {
         }
         Ok(false)
     }
+}
+
+/// What is left of a job that began at `started` and may run for so many seconds. `None` when that cannot be read, or
+/// when nothing is left.
+fn parse_left(started: &str, timeout: &str, now: Timestamp) -> Option<Duration> {
+    let started: Timestamp = started.parse().ok()?;
+    let timeout = Duration::from_secs(timeout.parse().ok()?);
+    let left = started.checked_add(timeout).ok()?.duration_since(now);
+    Duration::try_from(left).ok().filter(|left| !left.is_zero())
 }
 
 /// A value without what surrounds it: the line ends of Windows, empty lines, blanks. All of ASCII, for what else looks
@@ -103,6 +126,23 @@ fn undefined_variable(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_of_a_job_is_its_start_and_its_timeout_less_what_has_passed() {
+        let now: Timestamp = "2026-11-20T12:10:00Z".parse().unwrap();
+        let left = |started, timeout| parse_left(started, timeout, now).map(|left| left.as_secs());
+        assert_eq!(left("2026-11-20T12:00:00Z", "3600"), Some(3000));
+        assert_eq!(left("2026-11-20T13:00:00+01:00", "3600"), Some(3000));
+        for (started, timeout) in [
+            ("2026-11-20T12:00:00Z", "600"),
+            ("2026-11-20T10:00:00Z", "3600"),
+            ("soon", "3600"),
+            ("2026-11-20T12:00:00Z", "1h"),
+            ("2026-11-20T12:00:00Z", "99999999999999999999"),
+        ] {
+            assert_eq!(left(started, timeout), None, "{started} {timeout}");
+        }
+    }
 
     #[test]
     fn only_a_whole_reference_is_a_variable_that_gitlab_does_not_know() {

@@ -121,7 +121,13 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: 
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
     let sets_variables = format.facts().sets_variables;
     let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), &layers)?;
-    Ok(Plan { state, ..Plan::new(connection, login, wanted, cache, output) })
+    let mut plan = Plan { state, ..Plan::new(connection, login, wanted, cache, output) };
+    // A lifetime that somebody asked for is not made longer.
+    if plan.mint.ttl().is_none() {
+        let left = layers.job().left()?;
+        plan.job_end = left.and_then(|left| host.now().checked_add(left.value).ok());
+    }
+    Ok(plan)
 }
 
 /// Decides which credential is read, and from where.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+
 use super::cache::CachePlace;
 use super::output::Output;
 use super::readiness::Readiness;
@@ -42,6 +44,8 @@ pub(crate) struct Plan {
     pub output: Output,
     /// How many credentials the login must be good for; [`ENDLESS`] when nobody knows.
     pub reads: u64,
+    /// When the job ends at the latest, where the credential shall last until then and nobody renews it later.
+    pub job_end: Option<Timestamp>,
 }
 
 /// Which credential is read.
@@ -86,6 +90,7 @@ impl Plan {
             readiness,
             output,
             reads: 1,
+            job_end: None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::process::{ChildStdin, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::program::Environment;
+use super::program::{Environment, start_stoppable};
 use super::restart::OURSELVES;
 
 /// Its only argument. Whoever types it gets a process that waits for the end of its stdin.
@@ -40,16 +40,10 @@ impl Canary {
     /// Starts one. It has the variables by which a runner finds the processes of a job, and no secret of ours.
     #[expect(clippy::disallowed_methods, reason = "it is this program")]
     pub(super) fn start(environment: &Environment) -> Option<Self> {
-        let mut child = Command::new(OURSELVES)
-            .arg0("ci-creds")
-            .arg(CANARY)
-            .env_clear()
-            .envs(environment.inherited())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
+        let mut command = Command::new(OURSELVES);
+        command.arg0("ci-creds").arg(CANARY).env_clear().envs(environment.inherited());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = start_stoppable(&mut command).ok()?;
         let pid = Pid::from_raw(child.id().cast_signed())?;
         Some(Self { pid, _pipe: child.stdin.take() })
     }

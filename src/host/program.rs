@@ -126,10 +126,19 @@ fn command(path: &Path) -> Command {
     Command::new(path)
 }
 
+/// Starts a child that can be stopped at any time, and we with it.
+///
+/// The standard library would take `posix_spawn`, in which the parent sleeps as after `vfork`: a child that Ctrl+Z stops
+/// before it is another program would leave us asleep, and the shell without a word of either. Whoever sets a group, here
+/// our own, gets `fork`.
+pub(super) fn start_stoppable(command: &mut Command) -> std::io::Result<std::process::Child> {
+    command.gid(rustix::process::getgid().as_raw()).spawn()
+}
+
 /// Starts a child with these variables and no others, under the limits that we were called with.
 pub(super) fn spawn(command: &mut Command, variables: &[(OsString, OsString)]) -> std::io::Result<Pid> {
     command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
-    let child = with_callers_limits(|| command.spawn())?;
+    let child = with_callers_limits(|| start_stoppable(command))?;
     Pid::from_raw(child.id().cast_signed()).ok_or_else(|| Errno::SRCH.into())
 }
 

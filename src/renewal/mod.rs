@@ -2,6 +2,7 @@
 //!
 //! Nothing here makes a credential. What cannot be renewed expires, and the user is told in time.
 
+mod job;
 mod successor;
 mod term;
 
@@ -21,6 +22,7 @@ use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 use crate::vault::wire::Envelope;
 
+pub(crate) use job::renew_until;
 use term::{Goal, Term, TermLimit};
 
 /// So long one renewal may take.

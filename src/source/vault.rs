@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::{Login, Spend};
 use crate::lease::{self, Leftover};
+use crate::renewal;
 use crate::vault::client::Vault;
 
 /// A Vault that is asked, and the process that asks.
@@ -117,7 +118,13 @@ impl VaultSource<'_> {
             Err(failure) => return Ok(Err(failure)),
         };
         let over = self.why_it_is_over(plan, custody);
-        if over.is_none() && plan.login.identity.facts().child {
+        let child = plan.login.identity.facts().child;
+        if let (None, Some(end)) = (&over, plan.job_end) {
+            custody.hold(debt(&session, Leftover::of(&credential.lease)));
+            let renewal = renewal::renew_until(self.vault, &mut session, &mut credential, (end, child), self.host);
+            custody.race(renewal).await?;
+        }
+        if over.is_none() && child {
             let renewal = lease::renew_child(self.vault, &mut session, &mut credential.lease, self.host);
             if let Err(error) = custody.race(renewal).await? {
                 let leftover = Leftover::of(&credential.lease);

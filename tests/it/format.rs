@@ -110,7 +110,7 @@ fn without_a_zone_the_object_storage_is_refused_before_any_request_in_each_forma
         );
         assert_eq!(ran.stdout, marker);
         let run = run.env("EXOSCALE_ZONE", "evil.example.com/");
-        assert!(run.run().failed(64, "usage").stderr.contains("the zone (from EXOSCALE_ZONE) is not the name of one"));
+        assert!(run.run().failed(64, "usage").stderr.contains("the zone (from EXOSCALE_ZONE) is not a zone name"));
     }
     let misspelt = world.command_as("token", &format!("exoscale --sos --rool {ROLE}")).run().failed(64, "usage");
     assert_eq!(misspelt.stdout, format!("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY {SOS_STALE};\n(exit 64);\n"));

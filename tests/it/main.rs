@@ -92,6 +92,8 @@ mod redirect;
 mod refusal;
 /// The files of a release.
 mod release;
+/// The renewal of a credential that a job of GitLab is handed.
+mod renewal;
 /// Variables that steer the name service, and whatever else obeys one.
 mod resolver;
 /// What a job's calls made, revoked from another shell and another container.

@@ -236,7 +236,7 @@ fn a_host_that_no_thread_is_left_to_look_up_is_a_matter_of_the_system_and_no_bug
     command.args(["-f", "-e", "inject=?clone,?clone3:error=EAGAIN", "-o"]).arg(world.path("strace"));
     command.arg(env!("CARGO_BIN_EXE_ci-creds")).args(&run.arguments);
     command.env_clear().envs(run.variables()).stdin(Stdio::null());
-    Ran::of(command).refused(&world, 71, "os", &["no thread", "vault.invalid:443"], &["ulimit -u"]);
+    Ran::of(command).refused(&world, 71, "os", &["refused a thread", "vault.invalid:443"], &["ulimit -u"]);
 }
 
 fn a_ca() -> String {

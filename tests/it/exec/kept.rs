@@ -135,6 +135,17 @@ fn what_nobody_can_renew_is_told_in_time() {
     assert_eq!(world.count("leases/renew"), 0);
 }
 
+#[test]
+fn a_login_that_nobody_can_renew_and_that_ends_before_the_lease_is_told() {
+    let world = World::start();
+    role(&world, "1h", "2h");
+    for (uses, told) in [(9, 1), (0, 0)] {
+        world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_num_uses": uses }));
+        let ran = shell(&world, EXOSCALE, "exit 0").run();
+        assert_eq!(ran.stderr.matches("ends with this login's token").count(), told, "{uses}: {ran:?}");
+    }
+}
+
 /// How long the tokens of logins still live.
 fn logins(world: &World) -> Vec<u64> {
     let tokens = world.vault.live_tokens();
