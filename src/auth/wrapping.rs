@@ -5,6 +5,7 @@
 //! of a mount logs in by the same path, so a wrapped login must also name the expected AppRole.
 
 mod namespace;
+mod origin;
 mod refusal;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 use crate::vault::refusal::Refusal;
 use crate::vault::step::Step;
+use origin::{of_another_approle, suspicious};
 use refusal::{LOOKUP_REFUSALS, UNWRAP_REFUSALS, describe};
 
 /// What lies in the token, by its creation path.
@@ -241,49 +243,6 @@ fn check_role_name(held_by: Option<&str>, creation_path: &str, login: &Login) ->
 fn is_of_an_approle(path: &str) -> bool {
     let names = path.strip_prefix("auth/").and_then(|path| path.strip_suffix("/secret-id")?.rsplit_once("/role/"));
     names.is_some_and(|(mount, role)| !mount.is_empty() && !role.is_empty() && !role.contains('/'))
-}
-
-/// A name that somebody mistyped, or that changed, is far more frequent than a theft. The token is as good as before.
-fn of_another_approle(made_by: &str, expected: &str, login: &Login) -> Error {
-    let role = match &login.role {
-        Some(_) => format!("the AppRole comes from {}", login.role_origin),
-        None => "the mounts differ".to_owned(),
-    };
-    Error::new(
-        Kind::Config,
-        format!(
-            "the wrapping token (from {}) was made by {made_by} and this job expects {expected}; {role}; the token was \
-            not unwrapped",
-            login.origin
-        ),
-    )
-    .hint(
-        "correct VAULT_APPROLE_ROLE or --auth-mount. If they are right, somebody may have put this token in place of the \
-        real one: treat it as an incident, destroy the secret IDs of the AppRole, read the audit log",
-    )
-}
-
-fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
-    let yours = if made_by == login_path(login) {
-        format!(
-            "If the job gets a wrapped login on purpose, set VAULT_APPROLE_ROLE and no role ID, or pass \
-            --creation-path {made_by}"
-        )
-    } else {
-        format!("If you use {made_by}, set --auth-mount, VAULT_APPROLE_ROLE or --creation-path to it")
-    };
-    Error::new(
-        Kind::Spent,
-        format!(
-            "SECURITY: the wrapping token (from {}) was made by {made_by} and not by {expected}; it was \
-            not unwrapped",
-            login.origin
-        ),
-    )
-    .hint(format!(
-        "somebody may have taken the real one and put this in its place: treat it as an incident, destroy the role's \
-        secret IDs, read the audit log. {yours}"
-    ))
 }
 
 /// A token that dies between Vault's check and its use is "permission denied" without more.

@@ -369,7 +369,7 @@ fn resolve_duration(
     flag: (&'static str, Option<&str>),
     variables: &[&str],
     layers: &Layers<'_>,
-    in_file: impl Fn(&super::file::Settings) -> Option<&str>,
+    in_file: impl Fn(&super::settings::Settings) -> Option<&str>,
 ) -> Result<Option<Duration>> {
     layers.text(flag, variables, in_file)?.map(|text| parse_duration(&text)).transpose()
 }

@@ -19,6 +19,7 @@ mod profile;
 mod proxy;
 mod readiness;
 mod serve;
+mod settings;
 mod source;
 mod state;
 mod stored;
@@ -40,7 +41,6 @@ use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
 use demand::Demand;
 pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
-pub use file::keys;
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
 pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan};
@@ -48,6 +48,7 @@ pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
 pub(crate) use readiness::Readiness;
 pub(crate) use serve::Serve;
+pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
 
@@ -160,7 +161,7 @@ fn resolve_wanted(
             })
         },
         is_on: &|setting| {
-            let in_file = |file: &file::Settings| file.switch_of(cloud.command, setting.key());
+            let in_file = |file: &settings::Settings| file.switch_of(cloud.command, setting.key());
             is_said(setting) || layers.files.find(in_file).is_some_and(|found| found.value)
         },
     };

@@ -34,7 +34,7 @@ impl Layers<'_> {
         &self,
         flag: (&'static str, Option<&str>),
         variables: &[&str],
-        in_file: impl Fn(&super::file::Settings) -> Option<&str>,
+        in_file: impl Fn(&super::settings::Settings) -> Option<&str>,
     ) -> Result<Option<WithOrigin<String>>> {
         if let (name, Some(value)) = flag {
             return Ok(Some(WithOrigin { value: trimmed(value).to_owned(), origin: Origin::Flag(name) }));
@@ -52,7 +52,7 @@ impl Layers<'_> {
         &self,
         flag: (&'static str, Option<&Path>),
         variables: &[&str],
-        in_file: impl Fn(&super::file::Settings) -> Option<&Path>,
+        in_file: impl Fn(&super::settings::Settings) -> Option<&Path>,
     ) -> Result<Option<WithOrigin<PathBuf>>> {
         if let (name, Some(value)) = flag {
             return Ok(Some(WithOrigin { value: trimmed_path(value), origin: Origin::Flag(name) }));
@@ -74,7 +74,7 @@ impl Layers<'_> {
         &self,
         flag: (&'static str, Option<&Path>),
         variable: &str,
-        in_file: impl Fn(&super::file::Settings) -> Option<&Path>,
+        in_file: impl Fn(&super::settings::Settings) -> Option<&Path>,
     ) -> Result<Option<SecretSource>> {
         let twin = format!("{variable}_FILE");
         if let (name, Some(path)) = flag {
