@@ -49,7 +49,7 @@ pub(super) async fn login(
         if expected.is_none() && is_of_an_approle(&creation_path) {
             of_another_approle(&vault.quote(&creation_path), &path, login)
         } else {
-            suspicious(&vault.quote(&creation_path), &path, login)
+            suspicious(&vault.quote(&creation_path), &path, &login_path(login), login)
         }
     })?;
     if content == Content::SecretId && role_id.is_none() {

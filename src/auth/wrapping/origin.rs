@@ -1,6 +1,5 @@
 //! What to say of a wrapping token that another path made than the one that the job expects.
 
-use super::login_path;
 use crate::error::{Error, Kind};
 use crate::identity::Login;
 
@@ -24,9 +23,9 @@ pub(super) fn of_another_approle(made_by: &str, expected: &str, login: &Login) -
     )
 }
 
-/// A path that no AppRole of the job's has.
-pub(super) fn suspicious(made_by: &str, expected: &str, login: &Login) -> Error {
-    let yours = if made_by == login_path(login) {
+/// A path that no AppRole of the job's has. `own_login` is the path by which the job logs in.
+pub(super) fn suspicious(made_by: &str, expected: &str, own_login: &str, login: &Login) -> Error {
+    let yours = if made_by == own_login {
         format!(
             "If the job gets a wrapped login on purpose, set VAULT_APPROLE_ROLE and no role ID, or pass \
             --creation-path {made_by}"

@@ -48,7 +48,7 @@ impl Vault<'_> {
     pub(crate) fn retries(&self, step: Step) -> u32 {
         match step {
             Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.retries.max(RETRIES),
-            Step::LookupSelf | Step::KeepLogin | Step::RenewLease => 0,
+            Step::LookupSelf | Step::LookupNamespace | Step::KeepLogin | Step::RenewLease => 0,
             _ => self.retries,
         }
     }
