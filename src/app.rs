@@ -8,7 +8,7 @@ use crate::command::revoke::{self, Breadth};
 use crate::command::{cache, exec, fetch, take_warnings, write_message, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Ending, Host, StartFailure, end_as};
+use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -39,9 +39,6 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
         }
     }
 }
-
-/// The exit code of a run that starts no command, as `env`, `nice` and `timeout` have it.
-const BEFORE_A_COMMAND: u8 = 125;
 
 /// Why a run failed, and its exit code where that is not the kind's.
 struct RunFailure {

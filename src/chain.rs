@@ -108,10 +108,21 @@ impl<'a> Chain<'a> {
     /// Makes a credential, and waits until it works where somebody asked for that.
     async fn make(&mut self, plan: &mut Plan) -> Result<(Credential, Session)> {
         let made = self.source.obtain(plan, &mut self.custody).await?;
-        match self.custody.race(wait_until_known(&made.0, plan, plan.connection.timeout, self.host)).await? {
-            Ok(()) => Ok(made),
-            Err(error) => Err(self.custody.clean_up(error).await),
-        }
+        revoke_unless_known(&made.0, plan, &mut self.custody, self.host).await?;
+        Ok(made)
+    }
+}
+
+/// [`wait_until_known`], within the time of the run. What the custody holds is revoked when that fails.
+pub(crate) async fn revoke_unless_known(
+    credential: &Credential,
+    plan: &Plan,
+    custody: &mut Custody<'_>,
+    host: &Host,
+) -> Result<()> {
+    match custody.race(wait_until_known(credential, plan, plan.connection.timeout, host)).await? {
+        Ok(()) => Ok(()),
+        Err(error) => Err(custody.clean_up(error).await),
     }
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use tokio::time::timeout;
+
 use crate::auth::Session;
 use crate::credential::{Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::Secret;
-use crate::time::{MARGIN, earlier, expiry, render_time};
+use crate::time::{MARGIN, earlier, expiry, increment_until, render_time};
 use crate::vault::client::Vault;
 use crate::vault::outcome::Outcome;
 
@@ -53,9 +55,7 @@ pub(crate) async fn renew_child(
         return Ok(());
     }
     if let Some(end) = lease.expires_at {
-        let left = Duration::try_from(end.duration_since(host.now())).unwrap_or_default() + MARGIN;
-        // Whole seconds: the rest of one shall not be lost.
-        let exchange = vault.renew_self(&session.token, Duration::from_secs(left.as_secs() + 1)).await;
+        let exchange = vault.renew_self(&session.token, increment_until(end, host.now()) + MARGIN).await;
         session.expires_at = expiry(exchange.sent, renewed(exchange.outcome)?);
     }
     warn_of_a_short_token(lease.expires_at, session.expires_at, host);
@@ -129,7 +129,7 @@ pub(crate) async fn revoke(vault: &Vault<'_>, session: &Session, leftover: &Left
     }
     match leftover {
         Leftover::Nothing | Leftover::Lease { life: Life::Expiring | Life::Static, .. } => Ok(()),
-        Leftover::Lease { id: Some(id), .. } if revoke_lease(vault, id, session).await => Ok(()),
+        Leftover::Lease { id: Some(id), .. } if revoke_lease(vault, id, session, NO_LIMITS).await.is_some() => Ok(()),
         Leftover::Lease { id: Some(id), .. } => Err(leak(&format!("the lease {id}"), session).hint(format!(
             "vault lease revoke {id}, whose policy needs: path \"sys/leases/revoke/*\" {{ capabilities = [\"update\"] }}; \
              ci-creds needs: path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
@@ -142,15 +142,35 @@ pub(crate) async fn revoke(vault: &Vault<'_>, session: &Session, leftover: &Left
     }
 }
 
-/// Revokes a lease, or has Vault do it as soon as its engine can. Returns whether Vault took that on.
-async fn revoke_lease(vault: &Vault<'_>, id: &str, session: &Session) -> bool {
-    let revoked = match vault.revoke_lease(id, &session.token).await.outcome {
-        Outcome::Done(_) => true,
-        Outcome::Refused(refusal) if refusal.is_denied() => return false,
-        _ => false,
-    };
-    revoked || matches!(vault.queue_revocation(id, &session.token).await.outcome, Outcome::Done(_))
+/// What Vault did with a lease that was to be revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acceptance {
+    /// Its engine has revoked it.
+    Revoked,
+    /// Vault revokes it by itself, as soon as the engine can.
+    Queued,
 }
+
+/// Has the engine revoke a lease, or Vault as soon as its engine can. Each has so long. `None` when Vault did neither.
+pub(crate) async fn revoke_lease(
+    vault: &Vault<'_>,
+    id: &str,
+    session: &Session,
+    (revoke, queue): (Duration, Duration),
+) -> Option<Acceptance> {
+    let revoked = timeout(revoke, vault.revoke_lease(id, &session.token)).await;
+    match revoked.map(|exchange| exchange.outcome) {
+        Ok(Outcome::Done(_)) => return Some(Acceptance::Revoked),
+        // The policy does not grant it: only the token's end is left.
+        Ok(Outcome::Refused(refusal)) if refusal.is_denied() => return None,
+        _ => {}
+    }
+    let queued = timeout(queue, vault.queue_revocation(id, &session.token)).await;
+    matches!(queued.map(|exchange| exchange.outcome), Ok(Outcome::Done(_))).then_some(Acceptance::Queued)
+}
+
+/// Nothing but the deadlines of the run.
+const NO_LIMITS: (Duration, Duration) = (Duration::MAX, Duration::MAX);
 
 fn leak(what: &str, session: &Session) -> Error {
     let until = match session.expires_at {
@@ -161,7 +181,7 @@ fn leak(what: &str, session: &Session) -> Error {
 }
 
 /// Whether the token is gone: revoked now, or not known any more. A policy without `revoke-self` leaves it.
-fn is_gone(outcome: &Outcome) -> bool {
+pub(crate) fn is_gone(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Done(_) => true,
         Outcome::Refused(refusal) => refusal.is_token_gone(),

@@ -4,20 +4,17 @@
 //! engine acts later. Each lease comes first and the token last, and a step that fails keeps no other one from happening.
 //! All of it fits into ten seconds, because runners kill after that: the clean-up's seconds of [`Vault`] are that limit.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::auth::Session;
 use crate::credential::{Credential, Life};
+use crate::lease::{self, Acceptance};
 use crate::time::{earlier, render_time};
 use crate::vault::client::Vault;
-use crate::vault::outcome::Outcome;
 
 /// What one lease may take, while its engine works. Then Vault is asked to revoke it by itself.
 const LEASE: Duration = Duration::from_secs(4);
@@ -120,15 +117,11 @@ impl<'a> Revoker<'a> {
     /// Has the engine revoke a lease, or Vault as soon as its engine can. `None` when Vault did neither.
     async fn revoke_lease(&self, lease: &str, session: &Session) -> Option<Fate> {
         let _turn = self.width.acquire().await;
-        let revoked = timeout(LEASE, self.vault.revoke_lease(lease, &session.token)).await;
-        match revoked.map(|exchange| exchange.outcome) {
-            Ok(Outcome::Done(_)) => return Some(Fate::Revoked),
-            // The policy does not grant it: only the token's end is left.
-            Ok(Outcome::Refused(refusal)) if refusal.is_denied() => return None,
-            _ => {}
-        }
-        let queue = timeout(QUEUE, self.vault.queue_revocation(lease, &session.token)).await;
-        matches!(queue.map(|exchange| exchange.outcome), Ok(Outcome::Done(_))).then_some(Fate::Queued)
+        let accepted = lease::revoke_lease(self.vault, lease, session, (LEASE, QUEUE)).await?;
+        Some(match accepted {
+            Acceptance::Revoked => Fate::Revoked,
+            Acceptance::Queued => Fate::Queued,
+        })
     }
 
     async fn revoke_token(&self, session: &Session) -> Option<bool> {
@@ -137,12 +130,7 @@ impl<'a> Revoker<'a> {
             Session { batch: true, .. } => Some(false),
             _ => {
                 let _turn = self.width.acquire().await;
-                Some(match self.vault.revoke_self(&session.token).await.outcome {
-                    Outcome::Done(_) => true,
-                    // It expired before, and Vault ended its leases with it.
-                    Outcome::Refused(refusal) => refusal.is_token_gone(),
-                    _ => false,
-                })
+                Some(lease::is_gone(&self.vault.revoke_self(&session.token).await.outcome))
             }
         }
     }
@@ -193,21 +181,6 @@ pub(crate) async fn revoke_all(vault: &Vault<'_>, session: &Session, credentials
     revocations
 }
 
-/// Runs the futures at the same time. Returns their results in their order.
-pub(crate) async fn join_all<T>(work: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut work: Vec<_> = work.into_iter().map(|future| (Box::pin(future), None)).collect();
-    poll_fn(|context| {
-        for (future, result) in work.iter_mut().filter(|(_, result)| result.is_none()) {
-            if let Poll::Ready(value) = Pin::as_mut(future).poll(context) {
-                *result = Some(value);
-            }
-        }
-        if work.iter().all(|(_, result)| result.is_some()) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    work.into_iter().filter_map(|(_, result)| result).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,20 +197,5 @@ mod tests {
         ] {
             assert_eq!((fate.render("X").as_str(), fate.lives()), (text, lives));
         }
-    }
-
-    #[test]
-    fn futures_that_wait_for_each_other_all_end_and_keep_their_order() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let barrier = tokio::sync::Barrier::new(3);
-        let wait = |number| {
-            let barrier = &barrier;
-            async move {
-                barrier.wait().await;
-                number
-            }
-        };
-        assert_eq!(runtime.block_on(join_all([1, 2, 3].map(wait))), [1, 2, 3]);
-        assert_eq!(runtime.block_on(join_all(Vec::<std::future::Ready<u8>>::new())), [0; 0]);
     }
 }

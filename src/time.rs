@@ -28,6 +28,18 @@ pub fn end_of(sent: Timestamp, seconds: u64) -> Option<Timestamp> {
     (seconds > 0).then(|| sent.checked_add(Duration::from_secs(seconds)).unwrap_or(Timestamp::MAX))
 }
 
+/// How long until then, and nothing when it has passed.
+#[must_use]
+pub(crate) fn left_until(end: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(end.duration_since(now)).unwrap_or_default()
+}
+
+/// The same in the whole seconds of an increment, of which none is lost, and one at least.
+#[must_use]
+pub(crate) fn increment_until(end: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_secs(left_until(end, now).as_secs() + 1)
+}
+
 /// The earlier of two ends, where `None` is no end.
 #[must_use]
 pub fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

@@ -2,7 +2,7 @@
 
 use crate::auth::Session;
 use crate::chain;
-use crate::config::{Exec, Plan, Serve, Task, removed_variables};
+use crate::config::{Exec, Serve, Task, removed_variables};
 use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable};
@@ -18,9 +18,6 @@ use crate::vault::client::Vault;
 use super::serving::Serving;
 use super::{fetch, start_runtime, take_warnings, write_message};
 
-/// The exit code of what goes wrong before the command starts, as `env`, `nice` and `timeout` have it.
-const BEFORE: u8 = 125;
-
 /// What a policy needs, for a credential that was not revoked.
 const MAY_REVOKE: &str = "a job's policy needs: path \"sys/leases/revoke\" { capabilities = [\"update\"] }; until then, \
                           an operator can end it with vault lease revoke";
@@ -32,13 +29,9 @@ const MAY_REVOKE: &str = "a job's policy needs: path \"sys/leases/revoke\" { cap
 pub(crate) fn run(mut exec: Exec, host: &Host) -> Result<Ending, StartFailure> {
     // Nothing is made for a command that cannot run.
     let program = host.find_program(&exec.command)?;
-    prepare(&mut exec, host).map_err(before)?;
-    let vault = Vault::new(exec.task.connection(), host).map_err(before)?;
-    start_runtime(host).map_err(before)?.block_on(run_with(exec, &program, &vault, host))
-}
-
-fn before(error: Error) -> StartFailure {
-    StartFailure { error, code: BEFORE }
+    prepare(&mut exec, host).map_err(StartFailure::before)?;
+    let vault = Vault::new(exec.task.connection(), host).map_err(StartFailure::before)?;
+    start_runtime(host).map_err(StartFailure::before)?.block_on(run_with(exec, &program, &vault, host))
 }
 
 /// Says, when asked, where each value came from, and reads the certificates to believe.
@@ -54,26 +47,26 @@ fn prepare(exec: &mut Exec, host: &Host) -> Result<()> {
 }
 
 async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &Host) -> Result<Ending, StartFailure> {
-    let signals = Interrupt::listen_unless_ignored().map_err(before)?;
+    let signals = Interrupt::listen_unless_ignored().map_err(StartFailure::before)?;
     let mut custody = Custody::new(vault, None, host, signals);
     let (mut session, mut credentials) = match obtain(&mut exec, vault, &mut custody, host).await {
         Ok(made) => made,
-        Err(error) => return Err(before(custody.fail(error))),
+        Err(error) => return Err(StartFailure::before(custody.fail(error))),
     };
     let mut renewal = Renewal::new(vault, &session, &credentials, exec.want.as_ref(), exec.verbose, host);
     match custody.race(renewal.begin(&session, exec.leash)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(before(custody.abandon(error).await)),
-        Err(signal) => return Err(before(custody.fail(signal))),
+        Ok(Err(error)) => return Err(StartFailure::before(custody.abandon(error).await)),
+        Err(signal) => return Err(StartFailure::before(custody.fail(signal))),
     }
     let serving = match open(exec.serve.take(), &mut credentials, host).await {
         Ok(serving) => serving,
-        Err(error) => return Err(before(custody.abandon(error).await)),
+        Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
     };
     let environment = environment(&exec, &session, &credentials, serving.as_ref());
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
-    let signals = custody.hand_on().await.map_err(before)?;
+    let signals = custody.hand_on().await.map_err(StartFailure::before)?;
     write_message(take_warnings(host), host);
     vault.keep_silent();
     let ended = match Foreground::start(program, environment, signals, host) {
@@ -126,12 +119,12 @@ async fn obtain(
         Task::LogIn(access) => Ok((source.log_in(&access.login, custody).await?, Vec::new())),
         Task::Read(plan, others) => {
             let (first, mut session) = source.obtain(plan, custody).await?;
-            wait_until_known(&first, plan, custody, host).await?;
+            chain::revoke_unless_known(&first, plan, custody, host).await?;
             let mut credentials = vec![first];
             for wanted in std::mem::take(others) {
                 plan.go_on_to(wanted);
                 let (next, renewed) = source.obtain_more(session, plan, custody).await?;
-                wait_until_known(&next, plan, custody, host).await?;
+                chain::revoke_unless_known(&next, plan, custody, host).await?;
                 session = renewed;
                 credentials.push(next);
             }
@@ -141,14 +134,6 @@ async fn obtain(
             }
             Ok((session, credentials))
         }
-    }
-}
-
-/// Waits until the credential works, where somebody asked for that.
-async fn wait_until_known(one: &Credential, plan: &Plan, custody: &mut Custody<'_>, host: &Host) -> Result<()> {
-    match custody.race(chain::wait_until_known(one, plan, plan.connection.timeout, host)).await? {
-        Ok(()) => Ok(()),
-        Err(error) => Err(custody.clean_up(error).await),
     }
 }
 

@@ -3,11 +3,13 @@
 //! What was noted and what is cached are one thing here: each lease is revoked once, then each login. A line of stdout
 //! says what became of a credential; what lives on is the error.
 
+use futures_util::future::join_all;
+
 use crate::auth::Session;
 use crate::config::{Access, StatePlace};
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
-use crate::revocation::{Fate, Holding, Revoker, SessionFate, join_all};
+use crate::revocation::{Fate, Holding, Revoker, SessionFate};
 use crate::vault::client::Vault;
 
 pub(crate) use super::estate::Breadth;

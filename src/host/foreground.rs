@@ -17,7 +17,6 @@ use super::canary::Canary;
 use super::program::{Environment, Program, StartFailure};
 use super::relay::Relay;
 use super::signal::{Interrupt, is_ending, listen};
-use crate::error::Error;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +53,7 @@ impl<'a> Foreground<'a> {
         signals: Interrupt,
         host: &'a Host,
     ) -> Result<Self, StartFailure> {
-        let failed = |error: Error| StartFailure { error, code: 125 };
-        let children = listen(Signal::CHILD).map_err(failed)?;
+        let children = listen(Signal::CHILD).map_err(StartFailure::before)?;
         let command = program.start(&environment)?;
         environment.removed.extend(std::mem::take(&mut environment.set).into_iter().map(|(name, _)| name));
         let canary = Canary::start(&environment);

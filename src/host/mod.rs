@@ -48,7 +48,7 @@ pub(crate) use foreground::{Ending, Foreground};
 pub(crate) use lock::Lock;
 pub use panic::on_panic;
 pub use process::{harden, with_stack};
-pub(crate) use program::{Environment, Program, StartFailure};
+pub(crate) use program::{BEFORE_A_COMMAND, Environment, Program, StartFailure};
 pub(crate) use replace::EditTarget;
 pub(crate) use signal::{Interrupt, outlive_file_limit};
 #[cfg(test)]

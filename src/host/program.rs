@@ -42,8 +42,18 @@ pub(crate) struct Environment {
 pub struct StartFailure {
     /// What to tell.
     pub error: Error,
-    /// 127: it was not found. 126: it was found, and cannot be run.
+    /// 127: it was not found. 126: it was found, and cannot be run. [`BEFORE_A_COMMAND`]: it was not tried.
     pub code: u8,
+}
+
+/// The exit code of what goes wrong before a command starts.
+pub(crate) const BEFORE_A_COMMAND: u8 = 125;
+
+impl StartFailure {
+    /// What went wrong before the program was tried.
+    pub(crate) fn before(error: Error) -> Self {
+        Self { error, code: BEFORE_A_COMMAND }
+    }
 }
 
 impl Host {

@@ -9,7 +9,7 @@ use crate::auth::Session;
 use crate::credential::{Credential, Life};
 use crate::host::Host;
 use crate::lease::{A_MOMENT, warn_of_a_short_token};
-use crate::time::{MARGIN, earlier, render_time};
+use crate::time::{MARGIN, earlier, increment_until, render_time};
 use crate::vault::client::Vault;
 use crate::vault::wire::Envelope;
 
@@ -64,7 +64,7 @@ async fn renew_lease(
     if !lease.renewable || session.uses != 0 || granted >= end {
         return Ok(());
     }
-    let exchange = vault.renew_lease(id, &session.token, increment(end, host)).await;
+    let exchange = vault.renew_lease(id, &session.token, increment_until(end, host.now())).await;
     lease.granted_until = Some(until(read_answer(exchange, |envelope| envelope.lease_duration))?);
     Ok(())
 }
@@ -83,16 +83,10 @@ async fn renew_login(
     if !session.own || session.batch || session.uses != 0 || !is_short {
         return Ok(());
     }
-    let exchange = vault.keep_login(&session.token, increment(end, host) + MARGIN).await;
+    let exchange = vault.keep_login(&session.token, increment_until(end, host.now()) + MARGIN).await;
     let seconds = |envelope: &Envelope| envelope.auth.as_ref().map_or(0, |auth| auth.lease_duration);
     session.expires_at = until(read_answer(exchange, seconds))?.checked_sub(MARGIN).ok();
     Ok(())
-}
-
-/// In whole seconds and at least one: without an increment, Vault would grant what its role says.
-fn increment(end: Timestamp, host: &Host) -> Duration {
-    let left = Duration::try_from(end.duration_since(host.now())).unwrap_or_default();
-    Duration::from_secs(left.as_secs() + 1)
 }
 
 fn until(answer: RenewalAnswer) -> Result<Timestamp, String> {

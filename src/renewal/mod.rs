@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
-use crate::time::{MARGIN, end_of, render_time};
+use crate::time::{MARGIN, end_of, increment_until, left_until, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 use crate::vault::wire::Envelope;
@@ -119,8 +119,7 @@ impl<'a> Renewal<'a> {
     /// nothing: what was asked is asked again.
     pub(crate) async fn step(&mut self) -> bool {
         let Some(next) = self.held.iter().filter_map(Held::next).min() else { return false };
-        let pause = Duration::try_from(next.duration_since(self.host.now())).unwrap_or_default();
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(left_until(next, self.host.now())).await;
         let now = self.host.now();
         for index in 0..self.held.len() {
             if self.held[index].term.due.is_some_and(|due| due <= now) {
@@ -182,7 +181,7 @@ impl<'a> Renewal<'a> {
                 self.held[index].term = Term::new(Goal::Leash(leash.length), end, now, 0.0);
                 self.renew(index).await;
                 let term = &mut self.held[index].term;
-                let left = Duration::try_from(term.end.duration_since(now)).unwrap_or_default();
+                let left = left_until(term.end, now);
                 match &term.fate {
                     Some(TermLimit::Refused(because)) => format!("Vault does not renew its token ({because})"),
                     None if term.due.is_some() && left > leash.length + A_MOMENT && term.end != end => {
@@ -264,11 +263,7 @@ fn hold_credential(one: &Credential, session: &Session, goal: Option<Timestamp>,
     let path = one.path.clone();
     let (what, term) = match (&one.lease.id, one.lease.life) {
         (Some(id), Life::Leased) if one.lease.renewable && session.uses == 0 => {
-            let given = Duration::try_from(end.duration_since(now)).unwrap_or_default();
-            // Whole seconds, as Vault granted them a moment ago.
-            let given = Duration::from_secs(given.as_secs() + 1);
-            let term = Term::new(goal.map_or(Goal::For(given), Goal::Until), end, now, fastrand::f64());
-            (What::Lease(id.clone(), path), term)
+            (What::Lease(id.clone(), path), term_until(end, goal, now))
         }
         _ => (What::Unleased(path), Term::fixed(end, now)),
     };
@@ -281,10 +276,13 @@ fn hold_login(session: &Session, goal: Option<Timestamp>, now: Timestamp) -> Opt
     if !session.own || session.batch || session.uses != 0 {
         return None;
     }
-    let given = Duration::try_from(end.duration_since(now)).unwrap_or_default();
-    let given = Duration::from_secs(given.as_secs() + 1);
-    let term = Term::new(goal.map_or(Goal::For(given), Goal::Until), end, now, fastrand::f64());
-    Some(Held { what: What::Login, term })
+    Some(Held { what: What::Login, term: term_until(end, goal, now) })
+}
+
+/// The term of what was granted until `end` a moment ago: for as long again, unless there is a goal.
+fn term_until(end: Timestamp, goal: Option<Timestamp>, now: Timestamp) -> Term {
+    let goal = goal.map_or_else(|| Goal::For(increment_until(end, now)), Goal::Until);
+    Term::new(goal, end, now, fastrand::f64())
 }
 
 /// Why a login that is not held cannot be put on a leash.

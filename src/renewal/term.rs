@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::time::left_until;
+
 /// What a renewal asks for. Never nothing: without an increment, Vault shortens what an earlier one made longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
@@ -70,7 +72,7 @@ impl Term {
     /// What the next renewal asks for, in whole seconds and at least one.
     pub(super) fn increment(&self, now: Timestamp) -> Duration {
         let wanted = match self.goal {
-            Goal::Until(goal) => Duration::try_from(goal.duration_since(now)).unwrap_or_default(),
+            Goal::Until(goal) => left_until(goal, now),
             Goal::For(length) | Goal::Leash(length) => length,
         };
         Duration::from_secs(wanted.as_secs() + u64::from(wanted.subsec_nanos() > 0)).max(Duration::from_secs(1))

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::time::left_until;
+
 /// So long before the end a new one is read, if that is later than half of the life. botocore asks for a new one when 15
 /// minutes are left.
 const LEAD: SignedDuration = SignedDuration::from_mins(16);
@@ -50,7 +52,7 @@ impl Schedule {
 
     /// How long until a new one is read. `None`: as it stands, never.
     pub(super) fn pause(&self, now: Timestamp) -> Option<Duration> {
-        self.due.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or_default())
+        self.due.map(|due| left_until(due, now))
     }
 }
 

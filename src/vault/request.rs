@@ -50,14 +50,16 @@ impl Vault<'_> {
     /// `POST auth/token/renew-self {increment}`: from now on the token lives for so long, longer or shorter than it
     /// would have. The default policy grants it.
     pub(crate) async fn renew_self(&self, token: &Secret, increment: Duration) -> Exchange {
-        let call = Call::new(Step::RenewSelf, Method::Post, "auth/token/renew-self");
-        let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
-        self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
+        self.renew_token(Step::RenewSelf, token, increment).await
     }
 
     /// The same while a command runs.
     pub(crate) async fn keep_login(&self, token: &Secret, increment: Duration) -> Exchange {
-        let call = Call::new(Step::KeepLogin, Method::Post, "auth/token/renew-self");
+        self.renew_token(Step::KeepLogin, token, increment).await
+    }
+
+    async fn renew_token(&self, step: Step, token: &Secret, increment: Duration) -> Exchange {
+        let call = Call::new(step, Method::Post, "auth/token/renew-self");
         let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
         self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::outcome::{Outcome, Patience};
 use super::step::{Again, Step};
+use crate::time::left_until;
 
 /// The first pause at most, and every pause at most: full jitter below it.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -83,7 +84,7 @@ pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
+    Some(left_until(at, now))
 }
 
 #[cfg(test)]
