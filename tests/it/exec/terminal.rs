@@ -83,19 +83,35 @@ impl Terminal {
     /// Waits until the process goes on in the foreground. A shell shows the line of a job before it puts it there: a key
     /// that is pressed in between is the shell's, which ignores it.
     fn wait_for_foreground(&self, pid: Pid) {
-        let begun = Instant::now();
-        loop {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-            if let [state, _parent, group, _session, _terminal, foreground, ..] = fields[..]
-                && state != "T"
-                && group == foreground
-            {
-                return;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(60), "it does not go on: {stat}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_for(|| {
+            let [state, _parent, group, _session, _terminal, foreground] = stat(pid)?;
+            (state != "T" && group == foreground).then_some(())
+        });
+    }
+
+    /// Waits until the process's children have stopped, as it has. One that reads from the terminal takes the next key
+    /// until then, and the shell waits for their parent alone.
+    fn wait_for_children_to_stop(&self, pid: Pid) {
+        wait_for(|| {
+            let children = super::signalled::children(pid);
+            children.iter().all(|child| stat(*child).is_some_and(|[state, ..]| state == "T")).then_some(())
+        });
+    }
+}
+
+/// The state of a process, its parent, group, session and terminal, and the group in the foreground there.
+fn stat(pid: Pid) -> Option<[String; 6]> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<_> = text.rsplit(") ").next()?.split(' ').take(6).map(str::to_owned).collect();
+    fields.try_into().ok()
+}
+
+/// Nobody tells of a process that stops or goes on but its parent.
+fn wait_for(done: impl Fn() -> Option<()>) {
+    let begun = Instant::now();
+    while done().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not come to that");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -162,7 +178,9 @@ fn a_script_stops_at_a_command_that_ctrl_c_ended() {
 /// An interactive bash of the caller's, at its prompt.
 fn interactive(bash: &Path, run: &Run) -> Option<Terminal> {
     let mut terminal = Terminal::run(&[bash.to_str().expect("a path"), "--norc", "--noprofile", "-i"], run)?;
-    terminal.press("PS1='caller> '; bind 'set enable-bracketed-paste off' 2>/dev/null; stty -echo\n");
+    // At Ctrl+Z the kernel signals first and then drops what stands in the terminal's buffer: it could be what the shell
+    // says of the stopped job.
+    terminal.press("PS1='caller> '; bind 'set enable-bracketed-paste off' 2>/dev/null; stty -echo noflsh\n");
     terminal.expect("caller> ");
     terminal.press("echo at the $((1+1))nd prompt\n");
     terminal.expect("at the 2nd prompt");
@@ -184,10 +202,12 @@ fn ctrl_z_stops_us_with_the_command_and_fg_goes_on_with_both() {
     terminal.press(&typed(&run));
     terminal.expect("begun");
     for _ in 0..2 {
-        terminal.wait_for_foreground(terminal.process("ci-creds"));
+        let ours = terminal.process("ci-creds");
+        terminal.wait_for_foreground(ours);
         terminal.press("\x1a");
         terminal.expect("Stopped");
         terminal.expect("caller> ");
+        terminal.wait_for_children_to_stop(ours);
         terminal.press("fg\n");
         // The shell tells the line that goes on.
         terminal.expect("got $word'");
