@@ -257,7 +257,7 @@ impl<'a> Custody<'a> {
     /// That the job's next call needs no secret, where that is so.
     pub(crate) fn tell_of_the_login(&self, error: Error) -> Error {
         match self.cache.and_then(|cache| cache.find_login(self.host)) {
-            Some(_) => error.also("the login is kept for the job's next call"),
+            Some(_) => error.also("the login is cached for the job's next call"),
             None => error,
         }
     }

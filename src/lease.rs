@@ -44,7 +44,7 @@ impl Leftover {
 /// Gives the child of a plain token the life of the lease that it asked for, and not more: the lease dies with it.
 ///
 /// # Errors
-/// When Vault does not renew the token: the credential would end with it.
+/// When Vault does not renew the token: the credential would expire with it.
 pub(crate) async fn renew_child(
     vault: &Vault<'_>,
     session: &mut Session,
@@ -66,7 +66,7 @@ pub(crate) async fn renew_child(
 /// How many seconds a token lives, by the answer of its renewal.
 fn renewed(outcome: Outcome) -> Result<u64> {
     let path = "auth/token/renew-self";
-    let what = "the child of the token was not renewed, and the credential would end with it";
+    let what = "the child of the token was not renewed, and the credential would expire with it";
     match outcome {
         Outcome::Done(envelope) => {
             let life = envelope.auth.map(|auth| auth.lease_duration).filter(|life| *life > 0);
@@ -110,7 +110,7 @@ pub(crate) fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Time
     let (Some(lease), Some(token)) = (lease, token) else { return };
     if lease.duration_since(token) > SignedDuration::try_from(A_MOMENT).unwrap_or_default() {
         host.warn(format!(
-            "the credential ends with this login's token at {}, before its lease does at {}: raise token_ttl or \
+            "the credential expires with this login's token at {}, before its lease at {}: raise token_ttl or \
             token_explicit_max_ttl of the login's role",
             render_time(token),
             render_time(lease)
@@ -174,7 +174,7 @@ const NO_LIMITS: (Duration, Duration) = (Duration::MAX, Duration::MAX);
 
 fn leak(what: &str, session: &Session) -> Error {
     let until = match session.expires_at {
-        Some(end) => format!("until its TTL ends or the token does, at {}", render_time(end)),
+        Some(end) => format!("until its TTL ends or the token expires, at {}", render_time(end)),
         None => "until its TTL ends".into(),
     };
     Error::new(Kind::Leak, format!("{what} may be left, {until}"))

@@ -35,7 +35,7 @@ impl CacheFolder {
         let open = |path: &PathBuf| {
             let found = host.find_private_folder(path);
             found.unwrap_or_else(|problem| {
-                host.warn(format!("what may be kept in {} is not shown: it {problem}", path.display()));
+                host.warn(format!("what may be cached in {} is not shown: it {problem}", path.display()));
                 None
             })
         };

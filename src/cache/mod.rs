@@ -94,7 +94,7 @@ impl Cache {
     pub(crate) fn open(plan: &Plan, host: &Host) -> Option<Self> {
         let place = plan.cache.as_ref()?;
         let folder = open_folder(&place.folders, host)
-            .map_err(|problem| host.warn(format!("nothing is kept between calls: {problem}")))
+            .map_err(|problem| host.warn(format!("nothing is cached between calls: {problem}")))
             .ok()?;
         let door = Door::new(&plan.connection, &plan.login, place.job.as_deref());
         let target = Target::new(&plan.shape, &plan.mint);
@@ -150,7 +150,7 @@ impl Cache {
                 None => Turn::Ours(lock),
             }),
             LockAttempt::Impossible(problem) => {
-                host.warn(format!("nothing is kept in {}: its lock {problem}", self.folder.path().display()));
+                host.warn(format!("nothing is cached in {}: its lock {problem}", self.folder.path().display()));
                 Some(Turn::Nobody)
             }
             LockAttempt::Busy => {
@@ -229,7 +229,7 @@ impl Cache {
         let draft = format!("{DRAFT}{}", slot(self.keys.door_name()));
         let written = self.folder.replace(name, &draft, &bytes);
         if let Err(problem) = &written {
-            host.warn(format!("nothing was kept in {}: {problem}", self.folder.path().display()));
+            host.warn(format!("nothing was cached in {}: {problem}", self.folder.path().display()));
         }
         written.is_ok()
     }

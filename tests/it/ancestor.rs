@@ -155,7 +155,7 @@ fn a_cache_below_a_folder_that_others_can_write_or_own_is_not_used_and_that_is_t
             let run = if variable == "XDG_RUNTIME_DIR" { run.without("HOME").env("HOME", "/dev/null") } else { run };
             let ran = run.run();
             assert_eq!(ran.code, 0, "{how}: {ran:?}");
-            assert!(ran.stderr.contains("warning: nothing is kept between calls: "), "{how}: {ran:?}");
+            assert!(ran.stderr.contains("warning: nothing is cached between calls: "), "{how}: {ran:?}");
             assert!(ran.stderr.contains("other users can replace it: "), "{how}: {ran:?}");
             assert!(ran.stderr.contains(&world.path("theirs").display().to_string()), "{how}: {ran:?}");
             assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 0, "{how}");

@@ -106,7 +106,7 @@ fn a_child_that_cannot_be_revoked_ends_soon_after_the_run() {
     world.vault.inject(On::get(&format!("apikey/{ROLE}")).every(), Fault::cut_answer(0));
     world.vault.inject(On::path("revoke-self").every(), Fault::answer(Reply::error(403, "blocked")));
     let ran = world.command(&format!("{} --timeout 20", exoscale())).env("VAULT_TOKEN", &parent).run();
-    ran.refused(&world, 80, "leak", &["may be left", "or the token does, at 20"], &[]);
+    ran.refused(&world, 80, "leak", &["may be left", "or the token expires, at 20"], &[]);
     assert_eq!((world.vault.live_leases().len(), children(&world, &parent).len()), (1, 1));
     world.vault.advance(Duration::from_secs(90));
     world.assert_nothing_left(&"the child's end");
@@ -127,7 +127,7 @@ fn a_child_that_is_not_renewed_is_revoked_with_its_key() {
         world.vault.inject(On::path("renew-self").every(), Fault::answer(answer));
         let ran = world.command(&format!("{} --retries 0", exoscale())).env("VAULT_TOKEN", &parent).run();
         let ran = ran.failed(code, kind);
-        let words = "the child of the token was not renewed, and the credential would end with it";
+        let words = "the child of the token was not renewed, and the credential would expire with it";
         assert!(ran.stderr.contains(words) && ran.stderr.contains(hint), "{ran:?}");
         world.assert_nothing_left(&ran);
         assert_eq!(children(&world, &parent), [0_u64; 0], "{ran:?}");

@@ -103,7 +103,7 @@ fn a_token_shorter_than_the_lease_ends_the_credential_and_is_warned_of() {
     for (line, capped) in [(EXOSCALE, true), ("aws --role user --via creds", true), ("aws --role 365-dev", false)] {
         let ran = world.command_as("secret-id", &format!("{line} --format json")).run();
         let warned =
-            ran.stderr.contains("ends with this login's token") && ran.stderr.contains("token_explicit_max_ttl");
+            ran.stderr.contains("expires with this login's token") && ran.stderr.contains("token_explicit_max_ttl");
         assert_eq!(warned, capped, "{line}: {}", ran.stderr);
         let left = expiration(&ran.ok()).duration_since(SystemTime::now()).unwrap();
         assert_eq!(left <= Duration::from_secs(115), capped, "{line}: {left:?}");

@@ -19,7 +19,7 @@ mod ancestor;
 mod answer;
 /// README and docs/ as one book: its links, its code blocks, what it quotes.
 mod book;
-/// What is kept between calls, for whom and how long, and what is given back.
+/// What is cached between calls, for whom and how long, and what is revoked.
 mod cache;
 /// Each identity and engine: what the job gets, and the exact requests.
 mod chain;

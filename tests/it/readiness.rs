@@ -43,7 +43,7 @@ fn command(world: &World, sts: &Sink, line: &str) -> Run {
     world.command_as("id-token", line).env("AWS_ENDPOINT_URL_STS", &sts.address())
 }
 
-/// A run that ends with this code, and gives its key back.
+/// A run that ends with this code, and revokes its key.
 fn given_back(world: &World, run: &Run, (code, kind): (i32, &str), words: &[&str], hint: &[&str]) -> Ran {
     let ran = run.run().refused(world, code, kind, words, hint);
     assert_eq!(world.vault.minted().len(), 1, "{ran:?}");
@@ -142,7 +142,7 @@ fn a_key_that_aws_never_knows_is_revoked_with_75() {
 #[test]
 fn a_key_that_aws_never_knows_has_spent_a_wrapping_token_and_a_kept_login_is_told() {
     let spent = "; the wrapping token is spent: a new run needs a new one";
-    let kept = format!("{spent}; the login is kept for the job's next call\n");
+    let kept = format!("{spent}; the login is cached for the job's next call\n");
     each(vec![("", format!("{spent}\n")), ("--cache", kept)], |(cache, words)| {
         let world = World::start();
         let policy = "path \"aws/creds/*\" { capabilities = [\"read\"] }\n\

@@ -79,7 +79,7 @@ fn a_login_that_would_end_before_the_lease_is_renewed_with_it() {
 fn a_login_that_cannot_live_so_long_is_told() {
     let world = world(DevVault::builder(), ("15m", "2h"), ("15m", "20m"));
     let ran = in_a_job(world.command_as("secret-id", EXOSCALE)).run();
-    assert!(ran.stderr.contains("the credential ends with this login's token at 20"), "{ran:?}");
+    assert!(ran.stderr.contains("the credential expires with this login's token at 20"), "{ran:?}");
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
     assert!((1180..=1200).contains(&left(&world, &ran.ok())));
 }

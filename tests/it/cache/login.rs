@@ -100,7 +100,7 @@ fn a_credential_ends_with_the_plain_token_that_asked_for_it() {
         world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
         let run = world.command(&format!("{EXOSCALE} --format json {flag}")).env("VAULT_TOKEN", token);
         let ran = run.run();
-        let warned = ran.stderr.contains("warning: the credential ends with this login's token at 20");
+        let warned = ran.stderr.contains("warning: the credential expires with this login's token at 20");
         let answer: serde_json::Value = serde_json::from_str(&ran.ok()).expect("JSON");
         let end: jiff::Timestamp = answer["expiration"].as_str().expect("an end").parse().expect("a time");
         let left = end.duration_since(jiff::Timestamp::now()).as_secs();
@@ -200,13 +200,13 @@ fn a_refused_read_leaves_the_login_that_a_single_use_secret_bought_for_the_next_
     let world = World::start();
     let run = world.command_as("wrapping-token", "");
     let ran = with(&run, "exoscale --role not-ours --cache").run().failed(77, "denied");
-    assert!(ran.stderr.contains("the login is kept for the job's next call"), "{ran:?}");
+    assert!(ran.stderr.contains("the login is cached for the job's next call"), "{ran:?}");
     world
         .vault
         .inject(On::path("apikey/gitlab-ci-runner").times(3), Fault::answer(Reply::error(503, "Vault is sealed")));
     // Not 69: the job's next call needs no secret, but another run of the job needs a new one.
     let ran = with(&run, EXOSCALE).run().failed(79, "spent");
-    let told = "a new run needs a new one; the login is kept for the job's next call\n";
+    let told = "a new run needs a new one; the login is cached for the job's next call\n";
     assert!(ran.stderr.contains(told), "{ran:?}");
     with(&run, EXOSCALE).run().ok();
     assert_eq!(world.count("sys/wrapping/unwrap"), 1);

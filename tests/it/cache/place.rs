@@ -269,7 +269,8 @@ fn a_folder_that_others_can_enter_or_own_is_not_used_and_not_changed() {
         }
         assert_eq!(world.count(READ), 2, "{what}");
         let loud = with(&run, &format!("{PROCESS} -v")).run();
-        let told = loud.stderr.lines().filter(|line| line.contains("warning: nothing is kept between calls: ")).count();
+        let told =
+            loud.stderr.lines().filter(|line| line.contains("warning: nothing is cached between calls: ")).count();
         assert_eq!(told, 1, "{what}: {loud:?}");
         if what == "open" {
             assert!(loud.stderr.contains(&format!("chmod 700 {}", path.display())), "{loud:?}");
@@ -294,6 +295,6 @@ fn a_single_use_secret_that_is_spent_without_a_cache_is_reported_as_that() {
         );
         assert!(ran.stderr.contains("XDG_RUNTIME_DIR"), "{ran:?}");
         let loud = with(&run, &format!("{PROCESS} -v")).run();
-        assert!(loud.stderr.contains("warning: nothing is kept between calls: "), "{loud:?}");
+        assert!(loud.stderr.contains("warning: nothing is cached between calls: "), "{loud:?}");
     }
 }

@@ -30,7 +30,11 @@ fn without_locks_every_call_is_on_its_own_and_says_so_once() {
         let Some(ran) = broken(&world, &run, &format!("flock:error={error}")) else { return };
         let stderr = ran.stderr.clone();
         ran.ok();
-        assert_eq!(stderr.lines().filter(|line| line.contains("warning: nothing is kept in ")).count(), 1, "{stderr}");
+        assert_eq!(
+            stderr.lines().filter(|line| line.contains("warning: nothing is cached in ")).count(),
+            1,
+            "{stderr}"
+        );
         broken(&world, &with(&run, PROCESS), &format!("flock:error={error}")).expect("strace").ok();
         assert_eq!((world.count(READ), entries(&world).len()), (2, 0), "{error}");
     }
@@ -87,7 +91,7 @@ fn on_a_full_disk_nothing_is_cached_and_no_part_of_a_file_left() {
     let output = command.output().expect("it runs");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{output:?}");
-    assert!(stderr.contains("warning: nothing was kept in "), "{stderr}");
+    assert!(stderr.contains("warning: nothing was cached in "), "{stderr}");
     assert_eq!(entries(&world), Vec::<PathBuf>::new());
     run.run().ok();
     assert_eq!(entries(&world).len(), 1);

@@ -142,7 +142,7 @@ fn a_login_that_nobody_can_renew_and_that_ends_before_the_lease_is_told() {
     for (uses, told) in [(9, 1), (0, 0)] {
         world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_num_uses": uses }));
         let ran = shell(&world, EXOSCALE, "exit 0").run();
-        assert_eq!(ran.stderr.matches("ends with this login's token").count(), told, "{uses}: {ran:?}");
+        assert_eq!(ran.stderr.matches("expires with this login's token").count(), told, "{uses}: {ran:?}");
     }
 }
 

@@ -87,7 +87,7 @@ fn a_key_that_is_kept_ends_with_the_plain_token_that_asked_for_it() {
     let body = json!({ "policies": ["short"], "ttl": "3m" });
     let token = text(&engine.operator().write("auth/token/create", &body)["auth"]["client_token"]);
     let run = engine.job("token", "short").env("VAULT_TOKEN", &token).arg("--cache").arg("--format").arg("json").run();
-    assert!(run.stderr.contains("the credential ends with this login's token"), "{run:?}");
+    assert!(run.stderr.contains("the credential expires with this login's token"), "{run:?}");
     let told = time(&serde_json::from_str::<Value>(&run.ok()).unwrap()["expiration"]);
     assert!(told.duration_since(Timestamp::now()) <= SignedDuration::from_secs(180), "{told}");
     engine.operator().write("auth/token/revoke", &json!({ "token": token }));

@@ -209,7 +209,7 @@ impl Promises {
     fn every_lease_has_an_owner(&self, seen: &Seen<'_>) -> Held {
         let told = seen.endings.iter().filter(|ending| ending.was_killed() || ending.ran.code == 80).count();
         let door = self.door(seen.person.number);
-        // Nobody can take it back, and no token of ours ends its lease: there is none, or it is kept for the job's next call.
+        // Nobody can take it back, and no token of ours ends its lease: there is none, or it is cached for the job's next call.
         let lives_on = seen.person.method == "token" || seen.after.of_door(door, None).is_some();
         let is_lost = lives_on && seen.endings.iter().any(|ending| ending.ran.code != 0);
         let left: Vec<_> = seen
