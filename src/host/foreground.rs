@@ -8,7 +8,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpgid, getpgrp, getpid, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, wait};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 use tokio::signal::unix;
 
@@ -125,15 +125,16 @@ impl<'a> Foreground<'a> {
     async fn stop_too(&self) {
         // After `fg` all of the group go on at once, and we may be first.
         tokio::time::sleep(A_MOMENT).await;
-        let (Some(terminal), Ok(group)) = (terminal(), getpgid(Some(self.command))) else { return };
-        let foreground = tcgetpgrp(&terminal);
-        if !is_stopped(self.command) || !foreground.is_ok_and(|one| one == group || one == getpgrp()) {
+        let (Some(terminal), Some(group)) = (terminal(), Stat::of(self.command).map(|stat| stat.group)) else { return };
+        let ours = own_group();
+        let foreground = tcgetpgrp(&terminal).ok();
+        if !is_stopped(self.command) || foreground.is_none() || (foreground != group && foreground != ours) {
             return;
         }
         let _ = kill_process(getpid(), Signal::STOP);
         tokio::time::sleep(A_MOMENT).await;
         if is_stopped(self.command) {
-            if group != getpgrp() && tcgetpgrp(&terminal).is_ok_and(|one| one == getpgrp()) {
+            if let Some(group) = group.filter(|_| group != ours && tcgetpgrp(&terminal).ok() == ours) {
                 let _ = tcsetpgrp(&terminal, group);
             }
             let _ = kill_process(self.command, Signal::CONT);
@@ -155,7 +156,8 @@ fn is_of_the_terminal(signal: Signal) -> bool {
 
 /// Whether our process group is the one that the terminal's signals go to. Not where there is no terminal.
 fn is_in_foreground() -> bool {
-    terminal().is_some_and(|terminal| tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp()))
+    let Some(ours) = own_group() else { return false };
+    terminal().is_some_and(|terminal| tcgetpgrp(&terminal) == Ok(ours))
 }
 
 /// The terminal of this process, which no stream needs to be.
@@ -164,10 +166,52 @@ fn terminal() -> Option<File> {
     File::open("/dev/tty").ok()
 }
 
-/// Whether the process is stopped, by `/proc/PID/stat`: `pid (name) state …`.
-#[expect(clippy::disallowed_methods, reason = "/proc is how the system tells of other processes")]
+/// Our process group; none where its leader is outside of our PID namespace.
+fn own_group() -> Option<Pid> {
+    Stat::of(getpid())?.group
+}
+
 fn is_stopped(pid: Pid) -> bool {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
-    state == Some(&b'T')
+    Stat::of(pid).is_some_and(|stat| stat.state == b'T')
+}
+
+/// What `/proc/PID/stat` tells of a process.
+///
+/// The group is read here and not by `getpgid`: in a PID namespace that was entered without a session of its own, the
+/// system answers 0, which rustix's `Pid` cannot hold.
+struct Stat {
+    state: u8,
+    group: Option<Pid>,
+}
+
+impl Stat {
+    #[expect(clippy::disallowed_methods, reason = "/proc is how the system tells of other processes")]
+    fn of(pid: Pid) -> Option<Self> {
+        Self::parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// `pid (name) state parent group …`; the name may hold anything.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let end = text.iter().rposition(|byte| *byte == b')')?;
+        let mut words = std::str::from_utf8(text.get(end + 1..)?).ok()?.split_whitespace();
+        let state = *words.next()?.as_bytes().first()?;
+        let group: u32 = words.nth(1)?.parse().ok()?;
+        Some(Self { state, group: Pid::from_raw(group.cast_signed()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_tells_state_and_group_whatever_the_name_holds() {
+        let parse = |text: &str| {
+            Stat::parse(text.as_bytes()).map(|stat| (stat.state, stat.group.map(|pid| pid.as_raw_nonzero().get())))
+        };
+        assert_eq!(parse("12 (sleep) S 1 34 34 0 -1"), Some((b'S', Some(34))));
+        assert_eq!(parse("12 (a) T 9) T 1 34 34"), Some((b'T', Some(34))));
+        assert_eq!(parse("12 (sleep) S 0 0 0 0 -1"), Some((b'S', None)));
+        assert_eq!(parse("12 (sleep"), None);
+    }
 }
