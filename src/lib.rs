@@ -30,6 +30,7 @@ mod delivery;
 mod endpoint;
 mod engine;
 pub mod error;
+mod gitlab;
 pub mod host;
 pub mod http;
 pub mod identity;

@@ -5,7 +5,9 @@
 
 mod approle;
 mod id_token;
+mod replacement;
 mod session;
+mod standing;
 mod token;
 mod wrapping;
 
@@ -13,8 +15,10 @@ use crate::error::Result;
 use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
 
+pub(crate) use replacement::Replacement;
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
-pub(crate) use token::unnamed_approle;
+pub(crate) use standing::{Standing, look_up, renew, shorten, warn_of_its_end};
+pub(crate) use token::{revoke_supplied, unnamed_approle};
 
 /// Logs in. A plain token needs no request.
 ///
@@ -30,7 +34,13 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         }
         Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await?,
         Identity::RoleId { role_id } => approle::login_unbound(vault, login, role_id).await?,
-        Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await?,
+        Identity::GeneratorToken { token, role_id } => {
+            // First, while nothing is owed yet that a signal would leave behind.
+            if login.renew {
+                standing::keep(vault, &login.origin.to_string(), token).await;
+            }
+            approle::login_generated(vault, login, token, role_id).await?
+        }
         Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
         Identity::Token { token, child: true } => token::child(vault, login, token).await?,
         Identity::Token { token, child: false } => token::plain(token),

@@ -8,6 +8,7 @@ use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 use super::exec::{EXEC, ExecFlags};
 use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use super::help;
+use super::token::{TOKEN, TokenCall};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -21,6 +22,8 @@ pub enum Command {
     Exec(ExecFlags),
     /// `ci-creds cache`.
     Cache(CacheFlags),
+    /// `ci-creds token`.
+    Token(TokenCall),
     /// `ci-creds completions`.
     Completions(CompletionsFlags),
     /// `ci-creds man`, and the command whose page it prints.
@@ -49,7 +52,7 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 7] = [
+const OTHERS: [CommandRow; 8] = [
     CommandRow {
         name: "exec",
         about: EXEC,
@@ -70,6 +73,13 @@ const OTHERS: [CommandRow; 7] = [
         output: CommandOutput::Text,
         flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
         parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
+    },
+    CommandRow {
+        name: "token",
+        about: TOKEN,
+        output: CommandOutput::Text,
+        flags: |command| TokenCall::augment_args(command).after_help(help::TOKEN),
+        parse: |_, matches| TokenCall::from_arg_matches(matches).map(Command::Token),
     },
     CommandRow {
         name: "completions",

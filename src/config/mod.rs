@@ -8,6 +8,7 @@ mod connection;
 mod demand;
 mod exec;
 mod file;
+mod gitlab;
 mod identity;
 mod input;
 mod job;
@@ -23,6 +24,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod token;
 mod trust;
 
 use crate::claims::Claims;
@@ -41,6 +43,7 @@ use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
 use demand::Demand;
 pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
+pub(crate) use gitlab::{Owner, VariablePlan};
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
 pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan};
@@ -51,6 +54,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use token::{Rotate, resolve_rotate};
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///

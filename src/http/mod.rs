@@ -9,6 +9,7 @@ pub mod address;
 mod certificate;
 pub(crate) mod cloud;
 mod fault;
+pub(crate) mod gitlab;
 mod index;
 mod keepalive;
 pub(crate) mod no_proxy;
