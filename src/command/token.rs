@@ -51,7 +51,7 @@ pub(super) fn supplied(access: &Access) -> Result<&Secret> {
     access.login.identity.supplied_token().ok_or_else(|| {
         Error::new(
             Kind::Config,
-            format!("this job logs in with an {}, and not with a stored Vault token", access.login.describe()),
+            format!("the login is by {}, and not by a stored Vault token", access.login.describe()),
         )
         .hint("set VAULT_TOKEN, and pass --auth token if other inputs are set")
     })

@@ -110,9 +110,9 @@ impl<'a> VariableStore<'a> {
             Ok(reply) => {
                 let error = self.describe(&reply);
                 match reply.status {
-                    400..=407 | 409..=499 => WriteOutcome::Refused(error),
-                    // A proxy gave up on a GitLab that may be at it.
-                    _ => WriteOutcome::Unclear { error, pending: true },
+                    300..=407 | 409..=499 => WriteOutcome::Refused(error),
+                    // A proxy gave up on a GitLab that may be at it, or only took the request.
+                    status => WriteOutcome::Unclear { error, pending: matches!(status, 200..=299 | 408 | 502 | 504) },
                 }
             }
             Err(TransportError { stage: Stage::Sent, error }) => {
