@@ -17,7 +17,7 @@ use crate::vault::client::Vault;
 
 pub(crate) use replacement::Replacement;
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
-pub(crate) use standing::{Standing, look_up, renew, shorten, warn_of_its_end};
+pub(crate) use standing::{Period, Standing, look_up, renew, set_life, warn_of_its_end};
 pub(crate) use token::{revoke_supplied, unnamed_approle};
 
 /// Logs in. A plain token needs no request.

@@ -35,7 +35,7 @@ impl Replacement {
         let (token, standing) = old;
         let path = format!("auth/token/create/{role}");
         let lost = |error: Error| {
-            let life = if standing.is_periodic() { render_duration(standing.period) } else { "its TTL".into() };
+            let life = render_duration(standing.life());
             error
                 .with_kind(Kind::Leak)
                 .also(format!(

@@ -3,6 +3,7 @@
 //! Such a token lies in a variable of the CI system. If it has a period, every renewal sets it to the whole period again;
 //! any other one ends some day, and somebody must replace it.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -35,14 +36,25 @@ pub(crate) struct Standing {
     pub batch: bool,
     /// How many requests it is good for; zero is no limit.
     pub uses: u64,
-    /// What each renewal sets its life to; zero if it has no period.
-    pub period: Duration,
+    /// What each renewal sets its life to.
+    pub period: Period,
     /// When it ends if nobody renews it; `None` is never.
     pub expires_at: Option<Timestamp>,
     renewable: bool,
     creation_ttl: Duration,
     /// The end that no renewal moves.
     last_end: Option<Timestamp>,
+}
+
+/// What a renewal sets the life of a token to, whatever it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Period {
+    /// It has none: a renewal sets what it asks for.
+    Absent,
+    /// A token role made the token, and Vault does not tell what the role says. A renewal shows it.
+    Untold,
+    /// So long.
+    Of(Duration),
 }
 
 impl Standing {
@@ -56,7 +68,11 @@ impl Standing {
             orphan: data.flag("orphan"),
             batch: data.text("type") == "batch",
             uses: number("num_uses"),
-            period: Duration::from_secs(number("period")),
+            period: match (number("period"), data.text("role")) {
+                (0, "") => Period::Absent,
+                (0, _) => Period::Untold,
+                (seconds, _) => Period::Of(Duration::from_secs(seconds)),
+            },
             expires_at: end_of(sent, number("ttl")),
             renewable: data.flag("renewable"),
             creation_ttl: Duration::from_secs(number("creation_ttl")),
@@ -64,9 +80,12 @@ impl Standing {
         }
     }
 
-    /// Whether every renewal sets it to a whole period again, for ever.
-    pub(crate) fn is_periodic(&self) -> bool {
-        !self.period.is_zero()
+    /// The life that it was made with, or that a renewal gives it.
+    pub(crate) fn life(&self) -> Duration {
+        match self.period {
+            Period::Of(period) => period,
+            Period::Absent | Period::Untold => self.creation_ttl,
+        }
     }
 
     /// Whether a renewal can change its end.
@@ -76,7 +95,7 @@ impl Standing {
 
     /// When it ends, in words.
     pub(crate) fn render_end(&self) -> String {
-        match (self.expires_at, self.is_renewable() && self.is_periodic()) {
+        match (self.expires_at, self.is_renewable() && self.period != Period::Absent) {
             (None, _) => "never expires".into(),
             (Some(end), true) => format!("expires at {} unless it is renewed", render_time(end)),
             (Some(end), false) => format!("expires at {}", render_time(end)),
@@ -98,10 +117,11 @@ impl Standing {
     /// What a person should know of it who looks after the pipeline; nothing if all is well.
     pub(crate) fn concerns(&self, origin: &str, now: Timestamp) -> Vec<String> {
         let mut found = Vec::new();
-        let last = if self.is_periodic() { self.last_end } else { self.expires_at };
+        let is_absent = self.period == Period::Absent;
+        let last = if is_absent { self.expires_at } else { self.last_end };
         let soon = SignedDuration::try_from(SOON).unwrap_or(SignedDuration::MAX);
         if let Some(end) = last.filter(|end| end.duration_since(now) < soon) {
-            let why = if self.is_periodic() { "explicit_max_ttl ends it then" } else { "it has no period" };
+            let why = if is_absent { "it has no period" } else { "explicit_max_ttl ends it then" };
             let end = render_time(end);
             found.push(format!("the token (from {}) expires at {end} for good, because {why}: {REPLACE}", origin));
         }
@@ -143,15 +163,19 @@ pub(crate) async fn renew(vault: &Vault<'_>, origin: &str, token: &Secret, befor
     if let Some(error) = before.refusal(origin) {
         return Err(error);
     }
-    let wish = if before.is_periodic() { before.period } else { before.creation_ttl };
-    shorten(vault, origin, token, before, wish).await
+    // A second less shows whether there is a period: it counts, whatever is asked for.
+    let wish = match before.period {
+        Period::Untold => before.life().saturating_sub(Duration::from_secs(1)),
+        Period::Absent | Period::Of(_) => before.life(),
+    };
+    set_life(vault, origin, token, before, wish).await
 }
 
-/// Sets the life of a token to so long, as far as its own rules allow.
+/// Sets the life of a token to so long, as far as its own rules allow, and learns whether it has a period.
 ///
 /// # Errors
 /// As [`renew`].
-pub(crate) async fn shorten(
+pub(crate) async fn set_life(
     vault: &Vault<'_>,
     origin: &str,
     token: &Secret,
@@ -164,7 +188,12 @@ pub(crate) async fn shorten(
             let seconds = envelope.auth.map(|auth| auth.lease_duration).filter(|seconds| *seconds > 0);
             let seconds = seconds
                 .ok_or_else(|| Error::new(Kind::Data, "the answer to auth/token/renew-self has no lease_duration"))?;
-            Ok(Standing { expires_at: end_of(exchange.sent, seconds), ..before })
+            let period = match (before.period, seconds.cmp(&life.as_secs())) {
+                (Period::Untold, Ordering::Greater) => Period::Of(Duration::from_secs(seconds)),
+                (Period::Untold, Ordering::Equal) => Period::Absent,
+                (known, _) => known,
+            };
+            Ok(Standing { expires_at: end_of(exchange.sent, seconds), period, ..before })
         }
         Outcome::Refused(refusal) => Err(describe(&refusal, origin)),
         Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => Err(error),

@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use crate::auth::{self, Replacement, Standing};
+use crate::auth::{self, Period, Replacement, Standing};
 use crate::config::Rotate;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::{CiVariable, VariableStore, WriteOutcome};
 use crate::host::{Host, Interrupt};
 use crate::secret::Secret;
-use crate::time::render_duration;
+use crate::time::{left_until, render_duration};
 use crate::vault::client::Vault;
 
 use super::token::supplied;
@@ -110,7 +110,7 @@ impl Handover<'_> {
                 self.plan.token_role
             )));
         }
-        let left = self.plan.job_left.filter(|_| old.is_periodic() || !old.is_renewable());
+        let left = self.plan.job_left.filter(|_| old.period != Period::Absent || !old.is_renewable());
         if let (Some(grace), Some(left)) = (self.plan.grace, left)
             && grace >= left
         {
@@ -216,13 +216,16 @@ impl Handover<'_> {
         let Some(grace) = self.plan.grace else {
             return Ok(format!("{name} was not revoked: it {}\n", old.render_end()));
         };
-        if !grace.is_zero() && old.is_renewable() && !old.is_periodic() {
-            let left = old.expires_at.map(|end| end.duration_since(self.host.now()));
-            if left.is_some_and(|left| Duration::try_from(left).unwrap_or_default() <= grace) {
+        let mut old = old;
+        if !grace.is_zero() && old.is_renewable() && !matches!(old.period, Period::Of(_)) {
+            let left = old.expires_at.map(|end| left_until(end, self.host.now()));
+            if left.is_some_and(|left| left <= grace) {
                 return Ok(format!("{name} {}\n", old.render_end()));
             }
-            let old = auth::shorten(self.vault, &origin, self.token, old, grace).await?;
-            return Ok(format!("{name} was shortened: it {}\n", old.render_end()));
+            old = auth::set_life(self.vault, &origin, self.token, old, grace).await?;
+            if old.period == Period::Absent {
+                return Ok(format!("{name} was shortened: it {}\n", old.render_end()));
+            }
         }
         let end = old.render_end();
         if !grace.is_zero() {

@@ -1,6 +1,6 @@
 //! `ci-creds token renew`: one renewal of the Vault token that somebody made for the job.
 
-use crate::auth;
+use crate::auth::{self, Period};
 use crate::config::Access;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt};
@@ -36,9 +36,9 @@ async fn renew(vault: &Vault<'_>, access: &Access, host: &Host) -> Result<String
     let before = auth::look_up(vault, &origin, token).await?;
     let after = auth::renew(vault, &origin, token, before).await?;
     after.concerns(&origin, host.now()).into_iter().for_each(|text| host.warn(text));
-    let period = match after.is_periodic() {
-        true => format!(", and has a period of {}", render_duration(after.period)),
-        false => String::new(),
+    let period = match after.period {
+        Period::Of(period) => format!(", and has a period of {}", render_duration(period)),
+        Period::Absent | Period::Untold => String::new(),
     };
     Ok(format!("the token (from {origin}) was renewed: it {}{period}\n", after.render_end()))
 }

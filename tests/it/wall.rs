@@ -258,6 +258,11 @@ fn no_room_looks_into_one_above_it() {
         ("revocation", "command"),
         ("custody", "revocation"),
         ("delivery", "custody"),
+        ("gitlab", "vault"),
+        ("gitlab", "auth"),
+        ("gitlab", "command"),
+        ("auth", "gitlab"),
+        ("http", "gitlab"),
         ("command", "cli"),
         ("command", "app"),
     ] {

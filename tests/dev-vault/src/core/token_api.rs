@@ -100,7 +100,9 @@ impl Core {
             data["issue_time"] = json!(rfc3339(token.created));
             data["renewable"] = json!(token.renewable);
         }
-        if !token.period.is_zero() {
+        if !token.role.is_empty() {
+            data["role"] = json!(token.role);
+        } else if !token.period.is_zero() {
             data["period"] = json!(token.period.as_secs());
         }
         if !token.bound_cidrs.is_empty() {
@@ -129,13 +131,23 @@ impl Core {
         if !token.renewable {
             return Err(Failure::bad_request("lease is not renewable"));
         }
+        let period = match token.role.as_str() {
+            "" => token.period,
+            name => {
+                self.token_role(request, name)
+                    .map_err(|_| {
+                        Failure::response(500, format!("original token role {name:?} could not be found, not renewing"))
+                    })?
+                    .period
+            }
+        };
         let mount = self.namespaces.get(&token.namespace).and_then(|namespace| namespace.mount_of(&token.path));
         let (default_ttl, mount_max_ttl) =
             mount.map_or((SYSTEM_TTL, SYSTEM_TTL), |(_, mount)| (mount.default_ttl, mount.max_ttl));
         let lifetime = Lifetime {
             increment,
             ttl: token.ttl,
-            period: token.period,
+            period,
             max_ttl: token.max_ttl,
             explicit_max_ttl: token.explicit_max_ttl,
             default_ttl,

@@ -13,9 +13,10 @@ use crate::core::token::Token;
 /// A token role.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenRole {
+    name: String,
     allowed_policies: Vec<String>,
     orphan: bool,
-    period: Duration,
+    pub(super) period: Duration,
     explicit_max_ttl: Duration,
     renewable: bool,
 }
@@ -26,6 +27,7 @@ impl Core {
         if request.operation.is_write() {
             let data = &request.data;
             let role = TokenRole {
+                name: name.to_owned(),
                 allowed_policies: data.list("allowed_policies")?.unwrap_or_default(),
                 orphan: data.boolean("orphan")?.unwrap_or_default(),
                 period: data.duration("token_period")?.unwrap_or_default(),
@@ -77,6 +79,7 @@ impl TokenRole {
 
     /// What the role says of the token, whatever was asked for.
     pub(super) fn shape(&self, token: &mut Token) {
+        token.role.clone_from(&self.name);
         if self.orphan {
             token.parent = None;
         }
