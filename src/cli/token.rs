@@ -24,7 +24,7 @@ pub enum TokenAction {
     /// Renew the token in use and print when it expires
     Renew(RenewFlags),
     /// Replace the token in a CI/CD variable of GitLab by a new one
-    Rotate(Box<RotateFlags>),
+    Rotate(RotateFlags),
 }
 
 /// `ci-creds token renew`.

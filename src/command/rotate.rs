@@ -65,8 +65,8 @@ enum Holder {
 /// How often the variable is read before an old value behind a write that succeeded is believed: a replica of GitLab's
 /// database may be behind.
 const READ_BACKS: u32 = 3;
-const READ_PAUSE: Duration = Duration::from_secs(1);
-/// What is left for revoking the old token after a wait.
+const READ_PAUSE: Duration = Duration::from_millis(500);
+/// What is left for revoking a token, however long GitLab or a wait took.
 const LAST: Duration = Duration::from_secs(30);
 
 impl Handover<'_> {
@@ -85,6 +85,7 @@ impl Handover<'_> {
             return Err(new.discard(self.vault, error).await);
         }
         self.put(&new, &old, scope.as_deref()).await?;
+        self.vault.extend(LAST);
         let done = format!(
             "{} has the new token: accessor {}, which {}\n",
             self.store.name(),
@@ -173,6 +174,7 @@ impl Handover<'_> {
                     (error, !is_pending && found == Holder::Old)
                 }
             };
+            self.vault.extend(LAST);
             return Err(match is_certain && (lost.is_none() || found == Holder::Old) {
                 true => new.discard(self.vault, error).await,
                 false => self.unknown(error, new, old),

@@ -88,7 +88,7 @@ impl<'a> VariableStore<'a> {
                     return serde_json::from_slice(&body).map_err(|_| self.not_gitlab("is not a variable"));
                 }
                 Ok(reply) => self.describe(&reply),
-                Err(TransportError { stage, error }) if matches!(stage, Stage::NotSent | Stage::Sent) => error,
+                Err(TransportError { stage: Stage::NotSent | Stage::Sent, error }) => error,
                 Err(TransportError { error, .. }) => return Err(self.unreachable(error)),
             };
             let is_transient = matches!(error.kind(), Kind::Unavailable | Kind::Temporary);

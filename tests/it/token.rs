@@ -229,6 +229,7 @@ fn a_plain_token_that_is_looked_up_anyway_is_told_in_its_last_week() {
     }
 }
 
+// check: 3
 #[test]
 fn a_rotation_makes_checks_stores_and_reads_back_in_this_order() {
     let stage = Stage::start();
@@ -350,6 +351,7 @@ fn a_rotation_that_is_refused_leaves_the_old_token_stored_and_no_other_behind() 
     assert_ne!(stage.stored(), stage.old);
 }
 
+// check: 3
 #[test]
 fn a_write_whose_answer_is_lost_is_settled_by_reading_it_back() {
     use GitlabFault::{LoseAnswer, LoseRequest, ReadOldValue};
@@ -487,6 +489,7 @@ fn a_signal_stops_a_rotation_where_one_token_is_stored_and_no_other_left() {
     }
 }
 
+// check: 13
 #[test]
 fn nothing_is_sent_where_the_address_or_the_token_of_gitlab_is_missing_or_insecure() {
     let stage = Stage::start();
@@ -519,6 +522,7 @@ fn nothing_is_sent_where_the_address_or_the_token_of_gitlab_is_missing_or_insecu
     assert_eq!((stage.world.requests().len(), stage.gitlab.requests().len()), (0, 0));
 }
 
+// check: 1
 #[test]
 fn gitlab_is_believed_by_its_own_ca_and_a_redirect_is_not_followed() {
     let stage = Stage::start();
