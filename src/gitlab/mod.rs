@@ -89,7 +89,7 @@ impl<'a> VariableStore<'a> {
                 }
                 Ok(reply) => self.describe(&reply),
                 Err(TransportError { stage: Stage::NotSent | Stage::Sent, error }) => error,
-                Err(TransportError { error, .. }) => return Err(self.unreachable(error)),
+                Err(TransportError { error, .. }) => return Err(error),
             };
             let is_transient = matches!(error.kind(), Kind::Unavailable | Kind::Temporary);
             if !is_transient || sent == READS {
@@ -119,7 +119,7 @@ impl<'a> VariableStore<'a> {
                 let pending = self.host.elapsed().saturating_sub(begun) >= REQUEST;
                 WriteOutcome::Unclear { error, pending }
             }
-            Err(TransportError { error, .. }) => WriteOutcome::Refused(self.unreachable(error)),
+            Err(TransportError { error, .. }) => WriteOutcome::Refused(error),
         }
     }
 
@@ -140,7 +140,7 @@ impl<'a> VariableStore<'a> {
             let took = self.host.elapsed().saturating_sub(asked).as_millis();
             self.host.write_stderr(&format!("ci-creds: {what}: {method} {path}, {status}, {took} ms\n"));
         }
-        result
+        result.map_err(|broken| TransportError { error: self.unreachable(broken.error), ..broken })
     }
 
     /// Behind the API's own path.

@@ -535,6 +535,9 @@ fn gitlab_is_believed_by_its_own_ca_and_a_redirect_is_not_followed() {
     assert_eq!((ran.code, gitlab.requests().len()), (76, 0), "Vault's CA is not GitLab's: {ran:?}");
     run.env("CI_SERVER_TLS_CA_FILE", &ca).run().ok();
     assert_ne!(gitlab.variables()[0].value, stage.old);
+    // Nothing of a message sends the reader to Vault's address.
+    let ran = stage.command(ROTATE).env("CI_API_V4_URL", "http://127.0.0.1:1/api/v4").run().failed(69, "unavailable");
+    assert!(ran.stderr.contains("from CI_API_V4_URL") && !ran.stderr.contains("VAULT_ADDR"), "{ran:?}");
     let target = dev_vault::Sink::start(Tls::Off);
     let reply = Reply::status(307).bare().header("Location", &target.address());
     let sink = dev_vault::Sink::answering(Tls::Off, vec![reply]);
