@@ -48,49 +48,63 @@ fn told(reason: &str, says: &dyn Fn(&str) -> String) -> String {
 
 /// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.6), and what to change.
 const REFUSALS: [Row; 26] = [
-    refused(Says::NoSuchLogin, IS_IT_MOUNTED),
-    refused(Says::Status(&[403]), IS_IT_MOUNTED),
+    refused("jwt-no-mount", Says::NoSuchLogin, IS_IT_MOUNTED),
+    refused("jwt-forbidden", Says::Status(&[403]), IS_IT_MOUNTED),
     config(
+        "jwt-at-approle",
         Says::Text(&["missing role_id", "failed to determine alias name"]),
         "auth/{mount} is an AppRole mount: --auth-mount or VAULT_AUTH_PATH must name the mount of the JWT method",
     ),
     config(
+        "jwt-at-kubernetes",
         Says::Text(&["invalid role name", "missing jwt"]),
         "auth/{mount} is a mount of the Kubernetes method: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
     ),
     config(
+        "jwt-at-cert",
         Says::Text(&["no client certificate", "client certificate must be supplied"]),
         "auth/{mount} is a mount of the TLS certificate method: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
     ),
     config(
+        "jwt-no-configuration",
         Says::Text(&["could not load configuration"]),
         "an operator must configure it: vault write auth/{mount}/config",
     ),
-    config(Says::Text(&["missing name in alias"]), USER_CLAIM),
-    refused(Says::Whole("missing role"), "auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE"),
+    config("jwt-empty-user", Says::Text(&["missing name in alias"]), USER_CLAIM),
     refused(
+        "jwt-no-role-given",
+        Says::Whole("missing role"),
+        "auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE",
+    ),
+    refused(
+        "jwt-no-role",
         Says::Text(&["could not be found"]),
         "there is no role {role} at auth/{mount}: --auth-role or VAULT_AUTH_ROLE; vault list auth/{mount}/role",
     ),
     refused(
+        "jwt-no-bound-audience",
         Says::Text(&["no audiences bound"]),
         "set bound_audiences of the role {role} to the token's aud, which is {aud}",
     ),
     refused(
+        "jwt-audience",
         Says::Text(&["audience"]),
         "the token's aud is {aud}: set `aud:` of this ID token in .gitlab-ci.yml to the bound_audiences of the role \
         {role}, exactly",
     ),
     refused(
+        "jwt-issuer",
         Says::Text(&["issuer"]),
         "the token's iss is {iss}: bound_issuer of auth/{mount}/config must be the same, exactly",
     ),
     config(
+        "jwt-keys-url",
         Says::Text(&["failed to decode keys", "get keys failed: 4"]),
         "jwks_url of auth/{mount}/config does not return a list of keys: for GitLab it is \
         https://HOST/oauth/discovery/keys",
     ),
     Row {
+        id: "jwt-keys-unreachable",
         says: Says::Text(&["fetching keys"]),
         kind: Kind::Unavailable,
         cause: CAUSE,
@@ -98,47 +112,60 @@ const REFUSALS: [Row; 26] = [
             reach jwks_url or oidc_discovery_url of auth/{mount}/config through its own network",
     },
     refused(
+        "jwt-algorithm",
         Says::Text(&["unexpected algorithm", "unexpected signature algorithm"]),
         "jwt_supported_algs of auth/{mount}/config must name the algorithm that the token is signed with",
     ),
     Row {
+        id: "jwt-malformed",
         says: Says::Text(&["malformed jwt", "compact JWS format"]),
         kind: Kind::Input,
         cause: CAUSE,
         change: "the token is not a JWT: {origin} must hold the ID token of this job, unchanged",
     },
     refused(
+        "jwt-signature",
         Says::Text(&["signature"]),
         "the token is from {iss}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url)",
     ),
     refused(
+        "jwt-expired",
         Says::Text(&["expired"]),
         "the ID token expired during the job, or the clocks differ: GitLab's tokens expire at the job's timeout, or after 5 minutes \
         without one",
     ),
     refused(
+        "jwt-clock",
         Says::Text(&["not yet valid", "in the future"]),
         "the clocks of GitLab and Vault differ by more than a minute",
     ),
-    refused(Says::Text(&["subject"]), "the token's sub is {sub}: bound_subject of the role {role} differs"),
     refused(
+        "jwt-subject",
+        Says::Text(&["subject"]),
+        "the token's sub is {sub}: bound_subject of the role {role} differs",
+    ),
+    refused(
+        "jwt-no-time",
         Says::Text(&["claims in token"]),
         "the token has none of iat, nbf and exp: its issuer must set one of them",
     ),
     refused(
+        "jwt-groups-claim",
         Says::Text(&["claim not found in token", "converted to string list"]),
         "groups_claim of the role {role} must name a claim of this token that is a list, or be removed",
     ),
-    refused(Says::Text(&["not found in token", "could not be converted to string"]), USER_CLAIM),
+    refused("jwt-user-claim", Says::Text(&["not found in token", "could not be converted to string"]), USER_CLAIM),
     refused(
+        "jwt-claim-mappings",
         Says::Text(&["error converting claim"]),
         "claim_mappings of the role {role} must not map a claim that is neither a string nor a boolean",
     ),
     refused(
+        "jwt-bound-claim",
         Says::Text(&["claim"]),
         "bound_claims of the role {role} do not fit: {claims}; patterns need bound_claims_type=glob",
     ),
-    refused(Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
+    refused("jwt-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
 ];
 
 const IS_IT_MOUNTED: &str = "check that the JWT method is mounted at auth/{mount} (--auth-mount or VAULT_AUTH_PATH), and that \
@@ -149,12 +176,12 @@ const USER_CLAIM: &str = "user_claim of the role {role} must name a claim of thi
 
 const CAUSE: &str = "the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})";
 
-const fn refused(says: Says, change: &'static str) -> Row {
-    Row { says, kind: Kind::Denied, cause: CAUSE, change }
+const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
+    Row { id, says, kind: Kind::Denied, cause: CAUSE, change }
 }
 
-const fn config(says: Says, change: &'static str) -> Row {
-    Row { says, kind: Kind::Config, cause: CAUSE, change }
+const fn config(id: &'static str, says: Says, change: &'static str) -> Row {
+    Row { id, says, kind: Kind::Config, cause: CAUSE, change }
 }
 
 #[cfg(test)]

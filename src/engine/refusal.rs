@@ -39,12 +39,14 @@ fn capabilities(plan: &Plan) -> &'static str {
 /// Of the read, or the write, that makes a credential.
 const REFUSALS: [Row; 11] = [
     Row {
+        id: "engine-policy",
         says: Says::PolicyDenies,
         kind: Kind::Denied,
         cause: "the policy of the {login} does not allow {path} ({because}); the role comes from {role}",
         change: "add to the policy: path \"{path}\" { capabilities = [{capabilities}] }; or pass another --role or --mount",
     },
     Row {
+        id: "engine-token",
         says: Says::TokenDenied,
         kind: Kind::Denied,
         cause: "the {login} is not valid for {path} ({because})",
@@ -52,44 +54,51 @@ const REFUSALS: [Row; 11] = [
             needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE",
     },
     Row {
+        id: "engine-one-use",
         says: Says::Text(&["one use left"]),
         kind: Kind::Config,
         cause: "the token had one use left: the credential of {path} was revoked at once ({because})",
         change: "set token_num_uses of the login's role to 0, or to 3 and more",
     },
     Row {
+        id: "engine-no-configuration",
         says: Says::Text(&["not configured"]),
         kind: Kind::Config,
         cause: "the engine behind {path} is not configured ({because})",
         change: "an operator must configure its cloud credentials; or pass another mount with --mount",
     },
-    missing(Says::Status(&[404])),
-    missing(Says::Text(&["not found", "unsupported path"])),
+    missing("engine-no-path", Says::Status(&[404])),
+    missing("engine-no-role", Says::Text(&["not found", "unsupported path"])),
     Row {
+        id: "engine-method",
         says: Says::Status(&[405]),
         kind: Kind::Config,
         cause: "{path} does not support this request ({because})",
         change: "check that the mount is an {title} engine (--mount)",
     },
     Row {
+        id: "engine-short-ttl",
         says: Says::Text(&["greater than or equal to 900"]),
         kind: Kind::Denied,
         cause: "{path} was refused: STS credentials live for at least 15m ({because})",
         change: "pass --ttl 15m or more; without --ttl, default_sts_ttl of the Vault role applies",
     },
     Row {
+        id: "engine-role-arn",
         says: Says::Text(&["role_arn"]),
         kind: Kind::Denied,
         cause: "{path} needs another role ARN ({because})",
         change: "pass --role-arn ARN, one of role_arns of the Vault role: vault read {roles}/NAME shows them",
     },
     Row {
+        id: "engine-parameter",
         says: Says::Text(&["for field"]),
         kind: Kind::Usage,
         cause: "{path} does not take a parameter ({because})",
         change: "check --ttl",
     },
     Row {
+        id: "engine-other",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "{path} was refused ({because}); the role comes from {role}",
@@ -97,8 +106,9 @@ const REFUSALS: [Row; 11] = [
     },
 ];
 
-const fn missing(says: Says) -> Row {
+const fn missing(id: &'static str, says: Says) -> Row {
     Row {
+        id,
         says,
         kind: Kind::Config,
         cause: "there is no {path} ({because}); the role comes from {role}",
