@@ -64,12 +64,6 @@ impl Refusal {
         self.status == 400 && TEXTS.contains(&self.reason.as_str())
     }
 
-    /// There is no namespace of that name.
-    #[must_use]
-    pub fn is_namespace_unknown(&self) -> bool {
-        self.status == 404 && self.reason == "namespace not found"
-    }
-
     /// The reason in brackets, for the end of a message.
     #[must_use]
     pub fn because(&self) -> String {
