@@ -2,7 +2,7 @@
 
 use super::echo::Secrets;
 use super::outcome::{Outcome, Patience};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Row, Says};
 use super::step::Step;
 use super::wire::{self, ErrorResponse};
 use crate::error::{Error, Kind};
@@ -33,6 +33,24 @@ fn is_not_serving(raw: &str) -> Option<(&'static str, Patience)> {
         |text: &str| raw.split_once(text).is_some_and(|(_, rest)| rest.trim().is_empty() || rest.starts_with(" - "));
     NOT_SERVING.iter().find(|(text, ..)| fits(text)).map(|(_, change, patience)| (*change, *patience))
 }
+
+/// Of any request in a namespace.
+pub(crate) const NAMESPACES: [Row; 2] = [
+    Row {
+        id: "namespace-unknown",
+        says: Says::Whole("namespace not found"),
+        kind: Kind::Config,
+        cause: "{host} has no namespace {namespace} ({because})",
+        change: "check VAULT_NAMESPACE or --namespace, which is the whole path: team/prod",
+    },
+    Row {
+        id: "namespace-unsupported",
+        says: Says::Text(&["namespaces feature not enabled"]),
+        kind: Kind::Config,
+        cause: "{host} has no namespaces, and the namespace {namespace} is set ({because})",
+        change: "unset VAULT_NAMESPACE and drop --namespace: only OpenBao and Vault Enterprise have namespaces",
+    },
+];
 
 /// What a standby answers with 500 while its cluster chooses a leader.
 const LEADERLESS: &str = "local node not active but active cluster node not found";

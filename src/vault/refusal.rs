@@ -64,12 +64,6 @@ impl Refusal {
         self.status == 400 && TEXTS.contains(&self.reason.as_str())
     }
 
-    /// There is no namespace of that name.
-    #[must_use]
-    pub fn is_namespace_unknown(&self) -> bool {
-        self.status == 404 && self.reason == "namespace not found"
-    }
-
     /// The reason in brackets, for the end of a message.
     #[must_use]
     pub fn because(&self) -> String {
@@ -81,6 +75,9 @@ impl Refusal {
 /// One row: the first one that fits tells the cause and the change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
+    /// The name of the row in `ci-creds explain` and in a diagnosis. It never changes: `jwt-audience`.
+    #[expect(dead_code, reason = "the command that prints a row's page follows")]
+    pub id: &'static str,
     /// What Vault says.
     pub says: Says,
     /// What kind of failure it is.
@@ -130,11 +127,17 @@ impl Says {
     }
 }
 
+/// The first row that fits.
+#[must_use]
+pub(crate) fn find<'a>(table: &'a [Row], refusal: &Refusal) -> Option<&'a Row> {
+    table.iter().find(|row| row.says.fits(refusal))
+}
+
 /// The error of the first row that fits. `value` knows the values of this run by name; `{because}` is Vault's own text.
 #[must_use]
 pub(crate) fn explain(table: &[Row], refusal: &Refusal, value: &dyn Fn(&str) -> String) -> Error {
     let fill = |template: &str| fill(template, &|name| if name == "because" { refusal.because() } else { value(name) });
-    match table.iter().find(|row| row.says.fits(refusal)) {
+    match find(table, refusal) {
         Some(row) => Error::new(row.kind, fill(row.cause)).hint(fill(row.change)),
         None => Error::new(Kind::Denied, format!("Vault refused ({})", refusal.because())),
     }
@@ -176,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_first_row_that_fits_counts() {
-        let row = |says, cause| Row { says, kind: Kind::Config, cause, change: "x" };
+        let row = |says, cause| Row { id: "x", says, kind: Kind::Config, cause, change: "x" };
         let table = [
             row(Says::Text(&["one", "two"]), "text: {because}"),
             row(Says::Status(&[404, 405]), "status {name}"),
