@@ -36,6 +36,12 @@ impl Claims {
         }
     }
 
+    /// The names of all claims, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
     /// The audiences: a text, or a list of texts.
     #[must_use]
     pub fn audiences(&self) -> Vec<String> {

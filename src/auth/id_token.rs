@@ -23,7 +23,7 @@ pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, clai
     session(settle(exchange, |refusal| describe(&refusal, login, claims))?, &path)
 }
 
-fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
+pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
     let says = |claim: &str| claims.text(claim).map_or_else(|| "nothing".into(), |value| sanitized(&value));
     explain(&REFUSALS, refusal, &|name| match name {
         "origin" => login.origin.to_string(),
