@@ -10,7 +10,7 @@ use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::Vault;
 use crate::vault::step::Step;
-use refusal::describe;
+pub(super) use refusal::describe;
 
 /// Logs in; without a role, as the mount's default role.
 pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, claims: &Claims) -> Result<Session> {
