@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 mod estate;
 pub(crate) mod exec;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod revoke;
 mod serving;

@@ -5,7 +5,7 @@ mod answer;
 pub(crate) mod client;
 mod deadline;
 mod echo;
-mod failure;
+pub(crate) mod failure;
 pub(crate) mod outcome;
 pub mod refusal;
 pub(crate) mod request;
