@@ -106,7 +106,7 @@ fn value(name: &str, login: &Login) -> String {
 }
 
 /// Of `auth/<mount>/login`.
-const REFUSALS: [Row; 10] = [
+pub(super) const REFUSALS: [Row; 10] = [
     refused(
         "approle-no-mount",
         Says::NoSuchLogin,
@@ -165,7 +165,7 @@ const fn other_method(id: &'static str, says: Says) -> Row {
 }
 
 /// Of `auth/<mount>/role/<role>/secret-id`, asked with a generator token.
-const GENERATOR_REFUSALS: [Row; 3] = [
+pub(super) const GENERATOR_REFUSALS: [Row; 3] = [
     Row {
         id: "generator-policy",
         says: Says::Status(&[403]),

@@ -12,6 +12,8 @@ use crate::vault::client::Vault;
 use crate::vault::step::Step;
 pub(super) use refusal::describe;
 
+pub(super) use refusal::REFUSALS;
+
 /// Logs in; without a role, as the mount's default role.
 pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, claims: &Claims) -> Result<Session> {
     let mut body = vec![("jwt", token.expose())];

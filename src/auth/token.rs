@@ -55,7 +55,7 @@ pub(super) async fn child(vault: &Vault<'_>, login: &Login, token: &Secret) -> R
 }
 
 /// Of `auth/token/create`.
-const REFUSALS: [Row; 4] = [
+pub(super) const REFUSALS: [Row; 4] = [
     Row {
         id: "child-of-batch",
         says: Says::Text(&["batch tokens cannot create"]),

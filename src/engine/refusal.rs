@@ -5,7 +5,7 @@ use crate::config::Plan;
 use crate::error::{Error, Kind};
 use crate::identity::Identity;
 use crate::provider::CLOUDS;
-use crate::vault::refusal::{Refusal, Row, Says, explain, find};
+use crate::vault::refusal::{Refusal, RefusalTable, Row, Says, explain, find};
 
 /// The error of a refused read.
 pub(crate) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
@@ -20,6 +20,7 @@ pub(crate) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     let table = if find(table, refusal).is_some() { table } else { &REFUSALS };
     explain(table, refusal, &|name| match name {
         "login" => plan.login.describe(),
+        "origin" => plan.login.origin.to_string(),
         "path" => plan.mint.path.clone(),
         "mount" => mount(plan).into(),
         "knob" => knob(plan),
@@ -44,19 +45,26 @@ fn capabilities(plan: &Plan) -> &'static str {
     if plan.mint.writable { "\"read\", \"update\"" } else { "\"read\"" }
 }
 
+/// Every table of a read, for the page of an error.
+pub(crate) const TABLES: [RefusalTable; 3] = [
+    RefusalTable { of: "The read of a credential with a Vault token", rows: &OF_A_TOKEN, docs: "docs/vault-setup.md" },
+    RefusalTable { of: "The read of a credential behind a login", rows: &OF_A_LOGIN, docs: "docs/vault-setup.md" },
+    RefusalTable { of: "The read of a credential", rows: &REFUSALS, docs: "docs/vault-setup.md" },
+];
+
 /// Of a token that the user supplies, before [`REFUSALS`]. A wrapping token looks like any other one, and has one policy
 /// that allows nothing but to unwrap it.
-pub(crate) const OF_A_TOKEN: [Row; 1] = [Row {
+const OF_A_TOKEN: [Row; 1] = [Row {
     id: "engine-policy-of-token",
     says: Says::PolicyDenies,
     kind: Kind::Denied,
-    cause: DENIED,
+    cause: "the policy of the token (from {origin}) does not allow {path} ({because}); the role comes from {role}",
     change: "check --role and {knob}; if they are right, its policy needs path \"{path}\" { capabilities = [{capabilities}] }; if \
         it is a wrapping token, it is spent now: set VAULT_WRAPPING_TOKEN to a new one",
 }];
 
 /// Of the token of a login, before [`REFUSALS`]: it was good when the login ended.
-pub(crate) const OF_A_LOGIN: [Row; 1] = [Row {
+const OF_A_LOGIN: [Row; 1] = [Row {
     id: "engine-token-of-login",
     says: Says::TokenGone,
     kind: Kind::Denied,
@@ -65,16 +73,14 @@ pub(crate) const OF_A_LOGIN: [Row; 1] = [Row {
         expired since, or is of another namespace",
 }];
 
-const DENIED: &str = "the policy of the {login} does not allow {path} ({because}); the role comes from {role}";
-
 /// Of the read, or the write, that makes a credential. Vault checks the policy before it looks for the mount, so a wrong
 /// mount is refused as a missing policy is.
-pub(crate) const REFUSALS: [Row; 13] = [
+const REFUSALS: [Row; 13] = [
     Row {
         id: "engine-policy",
         says: Says::PolicyDenies,
         kind: Kind::Denied,
-        cause: DENIED,
+        cause: "the policy of the {login} does not allow {path} ({because}); the role comes from {role}",
         change: "if {mount} is the mount of the {title} engine, add to the policy: path \"{path}\" { capabilities = \
             [{capabilities}] }; if not, set {knob}; or pass another --role",
     },

@@ -177,7 +177,7 @@ pub(crate) const REFUSALS: [Row; 33] = [
     ),
     refused(
         "jwt-claim-missing",
-        Says::Text(&[" is missing"]),
+        Says::Text(&["is missing"]),
         "bound_claims of the role {role} require a claim that this token does not have: {claims}",
     ),
     refused(

@@ -14,7 +14,7 @@ pub(super) fn describe(table: &[Row], refusal: &Refusal, login: &Login) -> Error
 }
 
 /// Of `sys/wrapping/lookup`.
-pub(super) const LOOKUP_REFUSALS: [Row; 3] = [
+pub(crate) const LOOKUP_REFUSALS: [Row; 3] = [
     SEALED,
     stolen(
         "wrapping-spent",
@@ -31,10 +31,10 @@ pub(super) const LOOKUP_REFUSALS: [Row; 3] = [
 ];
 
 /// Of `sys/wrapping/unwrap`, behind a lookup.
-pub(super) const UNWRAP_REFUSALS: [Row; 4] = [
+pub(crate) const UNWRAP_REFUSALS: [Row; 4] = [
     SEALED,
     stolen("wrapping-stolen", Says::WrappingTokenInvalid, STOLEN_SINCE),
-    stolen("wrapping-gone", Says::TokenGone, STOLEN_SINCE),
+    stolen("wrapping-stolen", Says::TokenGone, STOLEN_SINCE),
     Row {
         id: "wrapping-unwrap",
         says: Says::Anything,

@@ -83,6 +83,12 @@ const DESCRIPTIONS: [(&str, &str); 9] = [
          of the login. ci-creds cache lists the entries. ci-creds cache clear revokes their leases and removes them: call it \
          with the variables and flags of the calls that made them.",
     ),
+    (
+        "explain",
+        "ci-creds explain prints the page of an exit code, of a kind of error, or of an error that was printed: what it means, \
+         the usual causes, and the change for each. TEXT can be an error line of ci-creds, several lines of a log, or what \
+         Vault itself prints. It reads no configuration and asks no server.",
+    ),
     ("completions", "ci-creds completions prints a script that completes commands, flags, values, files and profiles."),
     ("man", "ci-creds man prints a manual page in roff. Without a command, it prints the page of the program."),
     (
@@ -146,6 +152,8 @@ const EXAMPLES: [(&str, &str, &str); 20] = [
     ("aws", "ci-creds aws --profile deploy --file ~/.aws/credentials", "Write the credentials into a profile."),
     ("cache", "ci-creds cache", "List the entries."),
     ("cache", "ci-creds cache clear", "In after_script: end what the job has cached."),
+    ("explain", "ci-creds explain 77", "What the exit code means, and every cause that a server tells."),
+    ("explain", "ci-creds explain - < job.log", "Find the errors in a log, and the change for each."),
     ("completions", "ci-creds completions bash > /etc/bash_completion.d/ci-creds", "Install the script of bash."),
     ("man", "ci-creds man aws | man -l -", "Read the page of ci-creds aws."),
     (
