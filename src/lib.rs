@@ -13,7 +13,8 @@
 //! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key, `gitlab` reads
 //! and writes the variable that holds a Vault token. `provider` and `render` are pure. While a command runs with a
 //! credential, `renewal` renews it, and `revocation` revokes it, or all that a job made; `rotation` reads the next one, and
-//! `endpoint` serves it. `delivery` hands the text over. `host` is the only door to the process. [`run`] is all that `main` calls.
+//! `endpoint` serves it. `diagnosis` examines each step of a run by itself. `delivery` hands the text over. `host` is the
+//! only door to the process. [`run`] is all that `main` calls.
 
 mod app;
 mod auth;
@@ -27,6 +28,7 @@ pub mod config;
 pub mod credential;
 mod custody;
 mod delivery;
+mod diagnosis;
 mod endpoint;
 mod engine;
 pub mod error;

@@ -145,38 +145,44 @@ fn describe(refusal: &Refusal, login: &Login, role: &str) -> Error {
 }
 
 /// Of `auth/token/create/<role>`.
-const REFUSALS: [Row; 6] = [
+pub(super) const REFUSALS: [Row; 6] = [
     Row {
+        id: "token-role-unknown",
         says: Says::Text(&["unknown role"]),
         kind: Kind::Config,
         cause: "there is no token role {role} ({because})",
         change: "vault write auth/token/roles/{role} allowed_policies=NAME orphan=true token_period=72h",
     },
     Row {
+        id: "token-role-batch",
         says: Says::Text(&["batch tokens cannot create", "restricted use token"]),
         kind: Kind::Config,
         cause: "the token (from {origin}) cannot make another one ({because})",
         change: "replace it by hand once, with a periodic orphan token: vault token create -role={role}",
     },
     Row {
+        id: "token-role-policies",
         says: Says::Text(&["must be subset"]),
         kind: Kind::Config,
         cause: "the token role {role} does not allow the policies of its token ({because})",
         change: "vault write auth/token/roles/{role} allowed_policies=NAME, with each policy of the old token",
     },
     Row {
+        id: "token-role-token-gone",
         says: Says::TokenGone,
         kind: Kind::Denied,
         cause: "the token (from {origin}) is not valid for auth/token/create/{role} ({because})",
         change: "the token has expired, was revoked, or is of another namespace: store a new one by hand",
     },
     Row {
+        id: "token-role-denied",
         says: Says::Status(&[403]),
         kind: Kind::Denied,
         cause: "the token (from {origin}) may not make another one ({because})",
         change: "its policy needs: path \"auth/token/create/{role}\" { capabilities = [\"update\"] }",
     },
     Row {
+        id: "token-role-refused",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "no token was made at auth/token/create/{role} ({because})",

@@ -227,14 +227,16 @@ fn describe(refusal: &Refusal, origin: &str) -> Error {
 }
 
 /// Of `auth/token/lookup-self`.
-const LOOKUP_REFUSALS: [Row; 2] = [
+pub(super) const LOOKUP_REFUSALS: [Row; 2] = [
     Row {
+        id: "stored-token-gone",
         says: Says::TokenGone,
         kind: Kind::Denied,
         cause: "the token (from {origin}) is not valid ({because})",
         change: "the token has expired, was revoked, or is of another namespace: store a new one",
     },
     Row {
+        id: "stored-token-lookup",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "the token (from {origin}) may not look itself up ({because})",
@@ -243,20 +245,23 @@ const LOOKUP_REFUSALS: [Row; 2] = [
 ];
 
 /// Of `auth/token/renew-self`.
-const RENEWAL_REFUSALS: [Row; 3] = [
+pub(super) const RENEWAL_REFUSALS: [Row; 3] = [
     Row {
+        id: "renewal-token-gone",
         says: Says::TokenGone,
         kind: Kind::Denied,
         cause: "the token (from {origin}) is not valid ({because})",
         change: "the token has expired, was revoked, or is of another namespace: store a new one",
     },
     Row {
+        id: "renewal-without",
         says: Says::Text(&["cannot be renewed", "not renewable", "invalid lease ID"]),
         kind: Kind::Config,
         cause: "the token (from {origin}) cannot be renewed ({because})",
         change: MAKE_PERIODIC,
     },
     Row {
+        id: "renewal-policy",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "the token (from {origin}) was not renewed ({because})",

@@ -24,6 +24,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod survey;
 mod token;
 mod trust;
 
@@ -54,6 +55,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use survey::{Known, Survey, survey};
 pub(crate) use token::{Rotate, resolve_rotate};
 
 /// Decides where the cache lies, for `ci-creds cache`.

@@ -11,6 +11,7 @@ pub(crate) mod cloud;
 mod fault;
 pub(crate) mod gitlab;
 mod index;
+pub(crate) mod inspection;
 mod keepalive;
 pub(crate) mod no_proxy;
 mod p521;
@@ -19,6 +20,7 @@ mod resolver;
 mod setup;
 mod tls;
 pub(crate) mod transport;
+mod validity;
 mod verifier;
 
 use std::time::Duration;
@@ -32,7 +34,7 @@ use address::{Address, Server};
 use transport::Connection;
 
 use fault::Peer;
-pub(crate) use fault::{Stage, TransportError};
+pub(crate) use fault::{Reach, Stage, TransportError};
 use index::Index;
 use keepalive::Connections;
 use setup::builder;

@@ -263,6 +263,12 @@ fn no_room_looks_into_one_above_it() {
         ("gitlab", "command"),
         ("auth", "gitlab"),
         ("http", "gitlab"),
+        ("diagnosis", "cli"),
+        ("diagnosis", "custody"),
+        ("diagnosis", "command"),
+        ("auth", "diagnosis"),
+        ("engine", "diagnosis"),
+        ("vault", "diagnosis"),
         ("command", "cli"),
         ("command", "app"),
     ] {
