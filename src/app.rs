@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop};
+use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop, WhoamiFormat};
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, exec, fetch, take_warnings, write_message, write_stderr};
+use crate::command::{cache, exec, fetch, policy, take_warnings, whoami, write_message, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
@@ -104,6 +104,13 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
         },
+        Command::Whoami(flags) => {
+            let access = config::resolve_access(&flags.login, &flags.connection, host)?;
+            whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)?;
+        }
+        Command::Policy(flags) => {
+            policy::run(&config::resolve_policy(&flags, host)?, flags.format, volume.quiet, host)?;
+        }
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
         Command::Man(command) => {
             let page =

@@ -38,6 +38,10 @@ pub enum Datum {
     Number(u64),
     /// `null`.
     Null,
-    /// Anything else: a list, an object, a fraction, a truth value.
+    /// A truth value.
+    Truth(bool),
+    /// A list of texts.
+    Texts(Vec<Secret>),
+    /// Anything else: another list, an object, a fraction.
     Other,
 }

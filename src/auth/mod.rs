@@ -15,6 +15,7 @@ use crate::vault::client::Vault;
 
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use token::unnamed_approle;
+pub(crate) use wrapping::look_up;
 
 /// Logs in. A plain token needs no request.
 ///

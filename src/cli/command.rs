@@ -6,8 +6,11 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
 use super::exec::{EXEC, ExecFlags};
-use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
+use super::flag::{
+    CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags, WHOAMI, WhoamiFlags,
+};
 use super::help;
+use super::policy::{POLICY, PolicyFlags};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -21,6 +24,10 @@ pub enum Command {
     Exec(ExecFlags),
     /// `ci-creds cache`.
     Cache(CacheFlags),
+    /// `ci-creds whoami`.
+    Whoami(WhoamiFlags),
+    /// `ci-creds policy`.
+    Policy(PolicyFlags),
     /// `ci-creds completions`.
     Completions(CompletionsFlags),
     /// `ci-creds man`, and the command whose page it prints.
@@ -49,7 +56,7 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 7] = [
+const OTHERS: [CommandRow; 9] = [
     CommandRow {
         name: "exec",
         about: EXEC,
@@ -70,6 +77,20 @@ const OTHERS: [CommandRow; 7] = [
         output: CommandOutput::Text,
         flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
         parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
+    },
+    CommandRow {
+        name: "whoami",
+        about: WHOAMI,
+        output: CommandOutput::Text,
+        flags: |command| WhoamiFlags::augment_args(command).after_help(help::WHOAMI),
+        parse: |_, matches| WhoamiFlags::from_arg_matches(matches).map(Command::Whoami),
+    },
+    CommandRow {
+        name: "policy",
+        about: POLICY,
+        output: CommandOutput::Text,
+        flags: |command| PolicyFlags::augment_args(command).after_help(help::POLICY),
+        parse: |_, matches| PolicyFlags::from_arg_matches(matches).map(Command::Policy),
     },
     CommandRow {
         name: "completions",

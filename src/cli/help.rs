@@ -43,6 +43,20 @@ Examples:
 VAULT_ADDR and the variables of the login must be those of the calls that
 filled the cache: only the same secret opens an entry.";
 
+pub(super) const WHOAMI: &str = "\
+Examples:
+  ci-creds whoami
+  ci-creds whoami --format json
+
+VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
+
+pub(super) const POLICY: &str = "\
+Examples:
+  ci-creds policy exoscale --role deploy --auth id-token
+  ci-creds policy aws exoscale --role deploy --auth secret-id --format terraform
+
+It sends no request. The variables of ci-creds(1) count as in the run itself.";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   source <(ci-creds completions bash)

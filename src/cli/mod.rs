@@ -8,6 +8,7 @@ mod exec;
 mod flag;
 mod help;
 mod mistake;
+mod policy;
 mod question;
 mod word;
 
@@ -22,8 +23,9 @@ pub use command::Command;
 pub use exec::ExecFlags;
 pub use flag::{
     CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
-    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume,
+    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume, WhoamiFlags, WhoamiFormat,
 };
+pub use policy::PolicyFlags;
 pub use question::{Question, parse_question};
 pub use word::is_exec;
 pub(crate) use word::{Intent, guess_intent, own_words, words_of};
@@ -172,7 +174,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, exec, revoke, cache, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, exec, revoke, cache, whoami, policy, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),

@@ -4,8 +4,10 @@ pub(crate) mod cache;
 mod estate;
 pub(crate) mod exec;
 pub(crate) mod fetch;
+pub(crate) mod policy;
 pub(crate) mod revoke;
 mod serving;
+pub(crate) mod whoami;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;

@@ -37,6 +37,11 @@ pub struct Envelope {
     /// For people.
     #[serde(deserialize_with = "null_is_default")]
     pub warnings: Vec<String>,
+    /// Of `sys/health`, which has no envelope: the server's version.
+    #[serde(deserialize_with = "null_is_default")]
+    pub version: String,
+    /// Likewise: HashiCorp's Vault has this field in every edition, and OpenBao has not.
+    pub performance_standby: Option<bool>,
 }
 
 /// The `wrap_info` block of a wrapped answer.
@@ -101,6 +106,24 @@ impl Data {
         }
     }
 
+    /// Takes a list of texts out; empty where there is none.
+    pub fn take_texts(&mut self, name: &str) -> Vec<Secret> {
+        let Some(index) = self.0.iter().position(|(key, _)| key == name) else { return Vec::new() };
+        match self.0.swap_remove(index).1 {
+            Datum::Texts(texts) => texts,
+            _ => Vec::new(),
+        }
+    }
+
+    /// A truth value.
+    #[must_use]
+    pub fn truth(&self, name: &str) -> Option<bool> {
+        self.0.iter().find_map(|(key, datum)| match datum {
+            Datum::Truth(truth) if key == name => Some(*truth),
+            _ => None,
+        })
+    }
+
     /// A whole number.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
@@ -162,8 +185,8 @@ impl<'de> Deserialize<'de> for DataValue {
             fn visit_f64<E>(self, _: f64) -> Result<Datum, E> {
                 Ok(Datum::Other)
             }
-            fn visit_bool<E>(self, _: bool) -> Result<Datum, E> {
-                Ok(Datum::Other)
+            fn visit_bool<E>(self, truth: bool) -> Result<Datum, E> {
+                Ok(Datum::Truth(truth))
             }
             fn visit_unit<E>(self) -> Result<Datum, E> {
                 Ok(Datum::Null)
@@ -173,8 +196,14 @@ impl<'de> Deserialize<'de> for DataValue {
                 Ok(Datum::Other)
             }
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Datum, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Datum::Other)
+                let (mut texts, mut others) = (Vec::new(), false);
+                while let Some(DataValue(datum)) = list.next_element()? {
+                    match datum {
+                        Datum::Text(text) => texts.push(text),
+                        _ => others = true,
+                    }
+                }
+                Ok(if others { Datum::Other } else { Datum::Texts(texts) })
             }
         }
         deserializer.deserialize_any(DatumVisitor).map(Self)
