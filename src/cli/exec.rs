@@ -83,13 +83,13 @@ fn providers() -> PossibleValuesParser {
 }
 
 /// The credentials of the clouds that are named, in the order of their names.
-pub(super) struct Wanted {
+pub(super) struct CloudFlags {
     pub(super) wanted: Vec<CredentialFlags>,
     /// A cloud's setting that was given for none of them.
     pub(super) stray_setting: Option<(&'static Setting, &'static Cloud)>,
 }
 
-impl Wanted {
+impl CloudFlags {
     pub(super) fn from_arg_matches(providers: &[String], matches: &ArgMatches) -> Result<Self, clap::Error> {
         let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
         let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
@@ -132,7 +132,7 @@ impl ExecFlags {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
         let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
         let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
-        let Wanted { wanted, stray_setting } = Wanted::from_arg_matches(&providers, matches)?;
+        let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         Ok(Self {
             stray_setting,
             wanted,

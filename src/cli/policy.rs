@@ -3,7 +3,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
-use super::exec::Wanted;
+use super::exec::CloudFlags;
 use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, argument};
 use crate::policy::format::{OperatorCli, PolicyFormat};
 use crate::provider::CLOUDS;
@@ -89,7 +89,7 @@ impl PolicyFlags {
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let PolicyProviders { providers } = PolicyProviders::from_arg_matches(matches)?;
         let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches(matches)?;
-        let Wanted { wanted, stray_setting } = Wanted::from_arg_matches(&providers, matches)?;
+        let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         Ok(Self {
             wanted,
             stray_setting,

@@ -77,7 +77,7 @@ pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
 }
 
 /// How a job logs in, for who sets that up: what is needed without a secret.
-pub(super) struct Outline {
+pub(super) struct LoginOutline {
     pub(super) method: AuthMethod,
     pub(super) mount: String,
     /// The role of the login, its placeholders open.
@@ -88,7 +88,7 @@ pub(super) struct Outline {
 
 /// Chooses the method as a run does, and an ID token if nothing is set. Of the secrets it reads the ID token alone, for
 /// its claims; it runs no token helper.
-pub(super) fn resolve_outline(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Outline> {
+pub(super) fn resolve_outline(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<LoginOutline> {
     let mut found = find_beside(find_id_token(flags, layers).unwrap_or_default(), flags, layers)?;
     let method = match wanted(flags, layers)? {
         Some(method) => method,
@@ -106,7 +106,7 @@ pub(super) fn resolve_outline(flags: &cli::LoginFlags, layers: &Layers<'_>) -> R
         Some(role) => Some(role),
         None => method.needs().role.map(|name| layers.variable(name)).transpose()?.flatten(),
     };
-    Ok(Outline { method, mount: login_mount(method, flags, layers)?, role, claims })
+    Ok(LoginOutline { method, mount: login_mount(method, flags, layers)?, role, claims })
 }
 
 /// Reads what the chosen way needs.

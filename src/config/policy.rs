@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::exec::check_wanted;
-use super::identity::{Outline, resolve_outline};
+use super::identity::{LoginOutline, resolve_outline};
 use super::name::{check_role, fill, find_placeholder, is_part_of_role, is_role, parse_path, unmatched};
 use super::source::Layers;
 use super::{file, find_role, resolve_mount, resolve_request};
@@ -118,7 +118,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(flags: &cli::PolicyFlags, outline: &'a Outline, layers: &'a Layers<'a>) -> Result<Self> {
+    fn new(flags: &cli::PolicyFlags, outline: &'a LoginOutline, layers: &'a Layers<'a>) -> Result<Self> {
         let said = flags.claims.iter().map(|text| parse_claim(text)).collect::<Result<_>>()?;
         let (varying, gaps, limits) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
@@ -178,7 +178,12 @@ impl<'a> Draft<'a> {
     }
 
     /// What one credential needs.
-    fn read(&mut self, wanted: &cli::CredentialFlags, outline: &Outline, ttl: Option<Duration>) -> Result<EngineRead> {
+    fn read(
+        &mut self,
+        wanted: &cli::CredentialFlags,
+        outline: &LoginOutline,
+        ttl: Option<Duration>,
+    ) -> Result<EngineRead> {
         let cloud = wanted.cloud;
         let is_said = |setting: &'static Setting| wanted.said(setting).is_some();
         let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;

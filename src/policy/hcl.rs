@@ -2,7 +2,7 @@
 
 use super::plan::PolicyPlan;
 use super::right::{self, Right};
-use super::{comment, head};
+use super::text::{comment, head};
 
 /// The job's policy alone: whoever makes its secret IDs must not have it.
 pub(super) fn render(plan: &PolicyPlan) -> String {

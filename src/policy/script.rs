@@ -1,7 +1,8 @@
 //! A shell script of the operator's commands. What prints a secret stands in it as a comment.
 
 use super::plan::PolicyPlan;
-use super::{comment, hcl, head, right};
+use super::text::{comment, head, mounts, secret_id_note};
+use super::{hcl, right};
 use crate::identity::AuthMethod;
 
 /// The script.
@@ -12,7 +13,7 @@ pub(super) fn render(plan: &PolicyPlan) -> String {
 
 fn body(plan: &PolicyPlan) -> String {
     let cli = plan.cli.name();
-    let mut text = comment([super::mounts(plan)]);
+    let mut text = comment([mounts(plan)]);
     text.push_str(&mounting(plan, cli));
     text.push_str("set -eu\n");
     if let Some(namespace) = &plan.namespace {
@@ -79,7 +80,7 @@ fn approle(plan: &PolicyPlan, cli: &str) -> String {
     format!(
         "{}{cli} write auth/{}/role/{} \\\n    token_policies={} token_no_default_policy=true token_ttl={ttl}s \
          token_max_ttl={ttl}s \\\n    secret_id_num_uses=1 secret_id_ttl=10m\n",
-        comment([super::secret_id_note(plan)]),
+        comment([secret_id_note(plan)]),
         plan.mount,
         plan.role,
         plan.name,

@@ -1,7 +1,8 @@
 //! Resources of Terraform's provider `hashicorp/vault`, as `terraform fmt` leaves them.
 
 use super::plan::PolicyPlan;
-use super::{comment, hcl, head, right};
+use super::text::{comment, head, mounts, secret_id_note};
+use super::{hcl, right};
 use crate::identity::AuthMethod;
 
 /// The resources.
@@ -12,7 +13,7 @@ pub(super) fn render(plan: &PolicyPlan) -> String {
 }
 
 fn body(plan: &PolicyPlan) -> String {
-    let mut text = comment([super::mounts(plan)]);
+    let mut text = comment([mounts(plan)]);
     text.push_str(&policy("job", &plan.name, &hcl::blocks(&right::of_the_job(plan)), plan));
     if let Some((end, right)) = right::of_the_maker(plan) {
         let name = format!("{}-{end}", plan.name);
@@ -62,7 +63,7 @@ fn approle(plan: &PolicyPlan) -> String {
     fields.extend([("backend", string(&plan.mount)), ("role_name", string(&plan.role))]);
     fields.extend(token(plan));
     fields.extend([("secret_id_num_uses", "1".into()), ("secret_id_ttl", "600".into())]);
-    comment([super::secret_id_note(plan)]) + &open("vault_approle_auth_backend_role", "job", &fields) + "}\n"
+    comment([secret_id_note(plan)]) + &open("vault_approle_auth_backend_role", "job", &fields) + "}\n"
 }
 
 /// What both roles say of the token.
