@@ -10,6 +10,7 @@ use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt};
 use crate::identity::{Identity, Login, Spend};
+use crate::revocation::{self, Fate, Revocation};
 use crate::secret::Secret;
 use crate::source::{Source, VaultSource};
 use crate::time::{end_of, render_duration, render_time};
@@ -23,13 +24,26 @@ use crate::vault::wire::Data;
 /// As the login of a run, and [`Kind::Denied`] when the token may not look itself up.
 pub(crate) fn run(mut access: Access, json: bool, verbose: bool, host: &Host) -> Result<()> {
     access.connection.read_roots(host)?;
+    // Only outside of every namespace does a server tell of itself.
+    let namespace = access.connection.namespace.take();
+    let server = Vault::new(&access.connection, host)?;
+    access.connection.namespace = namespace;
     let vault = Vault::new(&access.connection, host)?;
     if verbose {
+        server.tell_requests();
         vault.tell_requests();
     }
-    let portrait = start_runtime(host)?.block_on(ask(&vault, &access, host))?;
+    let portrait = start_runtime(host)?.block_on(ask(&server, &vault, &access, host))?;
     let text = if json { render_json(&portrait, &access) } else { render_text(&portrait, &access, host.now()) };
-    finish(text, host)
+    finish(text, host)?;
+    match &portrait.subject {
+        Subject::Token(_, Some(revocation)) if revocation.is_leak() => Err(Error::new(Kind::Leak, revocation.render())
+            .hint(
+                "the token's policy needs: path \"auth/token/revoke-self\" { capabilities = [\"update\"] }, which the \
+                 default policy has",
+            )),
+        _ => Ok(()),
+    }
 }
 
 /// What Vault says of the job.
@@ -41,8 +55,8 @@ struct Portrait {
 
 /// Who was asked about.
 enum Subject {
-    /// The token of the login, and whether this run logged in for it.
-    Token(Box<TokenFacts>, bool),
+    /// The token of the login. Where this run logged in for it, what became of that token.
+    Token(Box<TokenFacts>, Option<Revocation>),
     /// A wrapping token, which stays wrapped.
     Wrapping { creation_path: String, expires: Option<Timestamp> },
     /// A secret ID, which may be for one login.
@@ -62,10 +76,10 @@ struct TokenFacts {
     orphan: bool,
 }
 
-async fn ask(vault: &Vault<'_>, access: &Access, host: &Host) -> Result<Portrait> {
+async fn ask(server: &Vault<'_>, vault: &Vault<'_>, access: &Access, host: &Host) -> Result<Portrait> {
     let login = &access.login;
     let mut custody = Custody::new(vault, None, host, Interrupt::listen()?);
-    let server = match custody.race(vault.health()).await {
+    let server = match custody.race(server.health()).await {
         Ok(exchange) => read_server(exchange),
         Err(signal) => return Err(custody.fail(signal)),
     };
@@ -86,11 +100,15 @@ async fn ask(vault: &Vault<'_>, access: &Access, host: &Host) -> Result<Portrait
                 Err(signal) => return Err(custody.fail(signal)),
             };
             match found {
-                Ok(facts) if session.own => {
-                    custody.revoke().await?;
-                    Subject::Token(Box::new(facts), true)
+                Ok(facts) => {
+                    let _signals = custody.hand_on().await?;
+                    let left = revocation::revoke_all(vault, &session, &[]).await.pop();
+                    let gone = Revocation { what: "the token of this login".into(), fate: Fate::Revoked };
+                    return Ok(Portrait {
+                        server,
+                        subject: Subject::Token(Box::new(facts), session.own.then(|| left.unwrap_or(gone))),
+                    });
                 }
-                Ok(facts) => Subject::Token(Box::new(facts), false),
                 Err(error) if session.own => return Err(custody.abandon(error).await),
                 Err(error) => return Err(custody.fail(error)),
             }
@@ -183,7 +201,7 @@ fn render_text(portrait: &Portrait, access: &Access, now: Timestamp) -> String {
         ("login", describe(&access.login)),
     ];
     match &portrait.subject {
-        Subject::Token(facts, own) => {
+        Subject::Token(facts, revocation) => {
             let yes = |truth: bool, word: &str| if truth { word.to_owned() } else { format!("not {word}") };
             let kind = if facts.kind.is_empty() { "token" } else { &facts.kind };
             rows.extend([
@@ -194,8 +212,7 @@ fn render_text(portrait: &Portrait, access: &Access, now: Timestamp) -> String {
                 ("uses", if facts.uses == 0 { "no limit".into() } else { format!("{} left", facts.uses) }),
                 ("token", format!("{kind}, {}, {}", yes(facts.renewable, "renewable"), yes(facts.orphan, "orphan"))),
             ]);
-            let end = "ci-creds revoked this login";
-            rows.extend(own.then(|| ("revoked", end.to_owned())));
+            rows.extend(revocation.as_ref().map(|revocation| ("after", revocation.render())));
         }
         Subject::Wrapping { creation_path, expires } => {
             rows.extend([
@@ -236,8 +253,8 @@ fn render_json(portrait: &Portrait, access: &Access) -> String {
         "revoked": false,
     });
     match &portrait.subject {
-        Subject::Token(facts, own) => {
-            value["revoked"] = json!(own);
+        Subject::Token(facts, revocation) => {
+            value["revoked"] = json!(revocation.as_ref().is_some_and(|one| matches!(one.fate, Fate::Revoked)));
             value["token"] = json!({
                 "display_name": facts.display_name,
                 "entity_id": facts.entity,

@@ -11,8 +11,8 @@ fn each_identity_is_told_and_nothing_is_spent_or_left() {
     let world = World::start();
     let mut runs = Vec::new();
     for (method, words) in [
-        ("id-token", &["ID token at auth/gitlab (from VAULT_ID_TOKEN)", "job", "ci-creds revoked this login"][..]),
-        ("generator-token", &["generator token at auth/approle", "job", "ci-creds revoked this login"]),
+        ("id-token", &["ID token at auth/gitlab (from VAULT_ID_TOKEN)", "job", "revoked: the token of this login"][..]),
+        ("generator-token", &["generator token at auth/approle", "job", "revoked: the token of this login"]),
         ("token", &["token (from VAULT_TOKEN)", "job", "service"]),
         ("secret-id", &["secret ID at auth/approle", "so ci-creds did not log in"]),
         ("wrapping-token", &["made by", &format!("auth/approle/role/{ROLE}/secret-id"), "not unwrapped"]),
@@ -83,4 +83,15 @@ fn a_token_that_may_not_look_itself_up_is_revoked_and_told_from_one_that_is_gone
     let spent =
         world.command_as("wrapping-token", "whoami").env("VAULT_WRAPPING_TOKEN", "hvs.CAESINoSuchTokenNoSuchToken");
     spent.run().failed(79, "spent");
+}
+
+#[test]
+fn a_login_that_cannot_be_revoked_is_told_with_its_end() {
+    let world = World::start();
+    let policy = serde_json::json!({ "policy": "path \"auth/token/revoke-self\" { capabilities = [\"deny\"] }" });
+    world.vault.write("sys/policies/acl/job", policy);
+    let ran = world.command_as("id-token", "whoami").run();
+    assert!(ran.stdout.contains("not revoked: the token of this login lives until"), "{ran:?}");
+    let ran = ran.failed(80, "leak");
+    assert!(ran.stderr.contains("path \"auth/token/revoke-self\""), "{ran:?}");
 }

@@ -7,14 +7,16 @@ use std::process::Command;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use super::adapter::Adapter;
+use super::database::Database;
 use super::operator::Operator;
 use super::server::{Server, binary};
-use super::site::{Site, id_token, lend, mount_lender};
+use super::site::{Site, id_token};
 use crate::support::{Ran, Run, exports};
 
 const METHODS: [&str; 6] = ["wrapping-token", "secret-id", "generator-token", "id-token", "token", "child-token"];
-const WANTED: &str = "aws --via creds --mount cloud --role {project_id}-dev";
-const LEASE: &str = "the credential of cloud/creds/365-dev";
+const WANTED: &str = "aws --via creds --mount cloud --role {project_id}dev";
+const LEASE: &str = "the credential of cloud/creds/365dev";
 
 /// An operator's desk beside a namespace in which the engine and the logins are mounted, and nothing else is set up.
 struct Desk<'a> {
@@ -24,11 +26,12 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(server: &'a Server, operator: &'a Operator) -> Self {
-        mount_lender(operator, "cloud");
-        lend(operator, "cloud/creds/365-dev");
+    fn new(server: &Server, database: &Database, operator: &'a Operator) -> Self {
+        Database::mount(operator, "cloud", 1, database.address);
+        operator.write("cloud/roles/365dev", &Database::role(0));
         // Its own roles and policies are not used here.
-        let site = Site::within(server, operator, "elsewhere", "path \"x\" { capabilities = [\"read\"] }");
+        let elsewhere = "path \"x\" { capabilities = [\"read\"] }";
+        let site = Site::at(Adapter::start(server.operator.address).address, operator, "elsewhere", elsewhere);
         Self { operator, site, namespace: operator.namespace.trim_end_matches('/').to_owned() }
     }
 
@@ -75,7 +78,7 @@ impl<'a> Desk<'a> {
     /// A job with a fresh identity, handed out as the script says.
     fn job(&self, method: &str, script: &str, line: &str) -> Run {
         let root = &self.operator.token;
-        let run = self.site.command(line).env("VAULT_NAMESPACE", &self.namespace);
+        let run = self.site.command(line).env("VAULT_NAMESPACE", &self.namespace).env("CI_PROJECT_ID", "365");
         let with_role_id = |run: Run| run.env("VAULT_ROLE_ID", &self.hand_out(script, "The role ID", root));
         match method {
             "id-token" => {
@@ -88,12 +91,12 @@ impl<'a> Desk<'a> {
                 with_role_id(run).env("VAULT_WRAPPING_TOKEN", &self.hand_out(script, "With that token", &token))
             }
             "generator-token" => {
-                let run = run.env("VAULT_TOKEN", &self.hand_out(script, "The generator token", root));
+                let run = run.env("VAULT_TOKEN", &self.hand_out(script, "The generator token, for", root));
                 with_role_id(run).env("VAULT_APPROLE_ROLE", method)
             }
             "token" | "child-token" => {
                 let run = if method == "token" { run } else { run.arg("--child-token") };
-                run.env("VAULT_TOKEN", &self.hand_out(script, "The token", root))
+                run.env("VAULT_TOKEN", &self.hand_out(script, "The token, for", root))
             }
             other => panic!("no way to log in is called {other}"),
         }
@@ -103,33 +106,40 @@ impl<'a> Desk<'a> {
     fn uses(&self, method: &str, script: &str) -> Vec<&'static str> {
         let uses: [(&str, fn(&Self, &str, &str) -> bool); 4] = [
             ("exec", Self::runs_a_command),
-            ("revoke", Self::revokes),
+            ("job", Self::runs_a_job),
             ("whoami", Self::is_known),
             ("capabilities", Self::knows_its_rights),
         ];
         uses.into_iter().filter(|(_, works)| works(self, method, script)).map(|(name, _)| name).collect()
     }
 
-    /// Fetches, renews the lease and the leash, and revokes: without a word.
+    /// Fetches, renews the login, and revokes: without a word.
     fn runs_a_command(&self, method: &str, script: &str) -> bool {
         let leash = if method == "token" { "off" } else { "30s" };
         let mut run = self.job(method, script, &format!("exec {WANTED} --leash {leash} --strict-revoke"));
         run.arguments.extend(["--", "true"].map(str::to_owned));
-        let started = Timestamp::now().checked_sub(SignedDuration::from_secs(5)).expect("a time");
-        let ran = run.env("CI_JOB_STARTED_AT", &started.to_string()).env("CI_JOB_TIMEOUT", "900").run();
+        let ran = run.run();
+        // Shown when the test fails.
+        println!("exec {method}: {ran:?}");
         ran.code == 0 && ran.stderr.is_empty()
     }
 
-    fn revokes(&self, method: &str, script: &str) -> bool {
-        let checkout = self.site.folder().join("checkout");
-        let beside = self.site.folder().join("checkout.tmp");
+    /// Fetches for a job that is longer than the lease, and revokes at its end.
+    fn runs_a_job(&self, method: &str, script: &str) -> bool {
+        // What another job left is not this one's.
+        let folder = tempfile::Builder::new().prefix("job.").tempdir_in(self.site.folder()).expect("a folder");
+        let [checkout, beside] = ["checkout", "checkout.tmp"].map(|name| folder.path().join(name));
         fs::create_dir_all(&checkout).expect("a checkout");
         fs::create_dir_all(&beside).expect("the runner's folder");
         fs::set_permissions(&beside, fs::Permissions::from_mode(0o777)).expect("its mode");
         let run = self.job(method, script, WANTED).env("CI_JOB_ID", "1");
         let run = run.env("CI_PROJECT_DIR", &checkout.display().to_string());
+        let run = run.env("HOME", &folder.path().display().to_string());
+        let started = Timestamp::now().checked_sub(SignedDuration::from_secs(5)).expect("a time");
+        let run = run.env("CI_JOB_STARTED_AT", &started.to_string()).env("CI_JOB_TIMEOUT", "900");
         let ran = run.run();
-        if ran.code != 0 {
+        println!("job {method}: {} {}", ran.code, ran.stderr);
+        if ran.code != 0 || ran.stderr.contains("warning") {
             return false;
         }
         assert!(exports(&ran.stdout).contains_key("AWS_ACCESS_KEY_ID"), "{ran:?}");
@@ -137,6 +147,7 @@ impl<'a> Desk<'a> {
         after.arguments =
             if method == "child-token" { vec!["revoke".into(), "--child-token".into()] } else { vec!["revoke".into()] };
         let ran = after.run();
+        println!("revoke {method}: {ran:?}");
         ran.code == 0 && ran.stdout == format!("revoked: {LEASE}\n")
     }
 
@@ -152,11 +163,11 @@ impl<'a> Desk<'a> {
         let body = json!({ "policies": [method], "no_default_policy": true, "ttl": "1m" });
         let token = crate::support::text(&self.operator.write("auth/token/create", &body)["auth"]["client_token"]);
         let job = Operator { token, ..self.operator.clone() };
-        job.send("POST", "sys/capabilities-self", &[], &json!({ "paths": ["cloud/creds/365-dev"] })).0 == 200
+        job.send("POST", "sys/capabilities-self", &[], &json!({ "paths": ["cloud/creds/365dev"] })).0 == 200
     }
 }
 
-const ALL: [&str; 4] = ["exec", "revoke", "whoami", "capabilities"];
+const ALL: [&str; 4] = ["exec", "job", "whoami", "capabilities"];
 
 /// The policy in the text, a block each.
 fn blocks(hcl: &str) -> Vec<String> {
@@ -165,9 +176,9 @@ fn blocks(hcl: &str) -> Vec<String> {
 
 #[test]
 fn a_policy_is_all_that_a_run_needs_and_each_of_its_lines_is_needed() {
-    let Some(server) = Server::shared() else { return };
+    let (Some(server), Some(database)) = (Server::shared(), Database::shared()) else { return };
     let Some(operator) = super::namespace::make(server, "policed") else { return };
-    let desk = Desk::new(server, &operator);
+    let desk = Desk::new(server, database, &operator);
     for method in METHODS {
         let script = desk.print(method, "commands");
         desk.sh(&script, &operator.token);
@@ -188,13 +199,14 @@ fn a_policy_is_all_that_a_run_needs_and_each_of_its_lines_is_needed() {
             operator.write(&format!("sys/policies/acl/{method}"), &json!({ "policy": rest.join("\n\n") }));
             let path = left_out.split('"').nth(1).expect("a path");
             let broken = match (path, method) {
-                ("cloud/creds/365-dev" | "auth/token/create", "child-token") => &["exec", "revoke", "whoami"][..],
-                ("cloud/creds/365-dev", _) => &["exec", "revoke"],
-                ("auth/token/renew-self", "child-token") => &["exec", "revoke"],
-                ("auth/token/renew-self" | "sys/leases/renew", _) => &["exec"],
-                ("auth/token/revoke-self", _) => &["exec", "whoami"],
-                ("sys/leases/revoke", "token") => &["exec", "revoke"],
-                ("sys/leases/revoke", _) => &["revoke"],
+                ("auth/token/create", _) => &["exec", "job", "whoami"][..],
+                ("cloud/creds/365dev", _) => &["exec", "job"],
+                ("auth/token/renew-self", "child-token") => &["exec", "job"],
+                ("auth/token/renew-self", _) => &["exec"],
+                ("sys/leases/renew", _) => &["job"],
+                ("auth/token/revoke-self", _) => &["exec", "job", "whoami"],
+                ("sys/leases/revoke", "token") => &["exec", "job"],
+                ("sys/leases/revoke", _) => &["job"],
                 ("auth/token/lookup-self", _) => &["whoami"],
                 ("sys/capabilities-self", _) => &["capabilities"],
                 (other, _) => panic!("{other} is in no feature"),
@@ -207,9 +219,9 @@ fn a_policy_is_all_that_a_run_needs_and_each_of_its_lines_is_needed() {
 
 #[test]
 fn terraforms_resources_make_what_the_commands_make() {
-    let Some(server) = Server::shared() else { return };
+    let (Some(server), Some(database)) = (Server::shared(), Database::shared()) else { return };
     let Some(operator) = super::namespace::make(server, "terraformed") else { return };
-    let desk = Desk::new(server, &operator);
+    let desk = Desk::new(server, database, &operator);
     for method in METHODS {
         let text = desk.print(method, "terraform");
         for (path, body) in crate::example::terraform_writes(&text, &[]) {
@@ -231,9 +243,9 @@ fn terraforms_resources_make_what_the_commands_make() {
 
 #[test]
 fn a_wrapper_cannot_see_the_secret_id_that_it_hands_out() {
-    let Some(server) = Server::shared() else { return };
+    let (Some(server), Some(database)) = (Server::shared(), Database::shared()) else { return };
     let Some(operator) = super::namespace::make(server, "wrapped") else { return };
-    let desk = Desk::new(server, &operator);
+    let desk = Desk::new(server, database, &operator);
     desk.sh(&desk.print("wrapping-token", "commands"), &operator.token);
     let body = json!({ "policies": ["wrapping-token-wrapper"], "no_default_policy": true, "ttl": "1m" });
     let token = crate::support::text(&operator.write("auth/token/create", &body)["auth"]["client_token"]);
