@@ -6,6 +6,8 @@
     ("exec", include_str!("ci-creds-exec.1")),
     ("revoke", include_str!("ci-creds-revoke.1")),
     ("cache", include_str!("ci-creds-cache.1")),
+    ("whoami", include_str!("ci-creds-whoami.1")),
+    ("policy", include_str!("ci-creds-policy.1")),
     ("completions", include_str!("ci-creds-completions.1")),
     ("man", include_str!("ci-creds-man.1")),
     ("help", include_str!("ci-creds-help.1")),

@@ -53,7 +53,7 @@ VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 pub(super) const POLICY: &str = "\
 Examples:
   ci-creds policy exoscale --role deploy --auth id-token
-  ci-creds policy aws exoscale --role deploy --auth secret-id --format terraform
+  ci-creds policy exoscale --role deploy --auth secret-id --format terraform
 
 It sends no request. The variables of ci-creds(1) count as in the run itself.";
 

@@ -83,13 +83,13 @@ async fn ask(server: &Vault<'_>, vault: &Vault<'_>, access: &Access, host: &Host
         Ok(exchange) => read_server(exchange),
         Err(signal) => return Err(custody.fail(signal)),
     };
-    let subject = match (login.identity.facts().spends, &login.identity) {
-        (Spend::WrappingToken, Identity::WrappingToken { token, .. }) => {
-            let lookup = crate::auth::look_up(vault, login, token);
+    let subject = match login.identity.facts().spends {
+        Spend::WrappingToken => {
+            let lookup = crate::auth::look_up(vault, login, login.identity.facts().secret);
             let (creation_path, expires) = custody.race(lookup).await.and_then(|found| found)?;
             Subject::Wrapping { creation_path, expires }
         }
-        (Spend::Nothing, _) => {
+        Spend::Nothing => {
             let source = Source::Vault(VaultSource { vault, host });
             let session = match source.log_in(login, &mut custody).await {
                 Ok(session) => session,
@@ -113,7 +113,7 @@ async fn ask(server: &Vault<'_>, vault: &Vault<'_>, access: &Access, host: &Host
                 Err(error) => return Err(custody.fail(error)),
             }
         }
-        _ => Subject::SecretId,
+        Spend::PerhapsSecretId => Subject::SecretId,
     };
     Ok(Portrait { server, subject })
 }

@@ -13,7 +13,7 @@ use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::identity::AuthMethod;
+use crate::identity::SetUp;
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
 use crate::policy::{Binding, EngineRead, Gap, PolicyPlan};
@@ -52,10 +52,11 @@ pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, host: &Host) -> Result<Po
     for wanted in &flags.wanted {
         reads.push(draft.read(wanted, &outline, ttl)?);
     }
-    let login_role = match (outline.method, role.is_empty()) {
-        (AuthMethod::Token, _) => String::new(),
+    let set_up = outline.method.needs().set_up;
+    let login_role = match (set_up, role.is_empty()) {
+        (SetUp::Token, _) => String::new(),
         (_, false) => role,
-        (AuthMethod::IdToken, true) => draft.gap("LOGIN_ROLE", "the JWT role of the login, VAULT_AUTH_ROLE"),
+        (SetUp::JwtRole, true) => draft.gap("LOGIN_ROLE", "the JWT role of the login, VAULT_AUTH_ROLE"),
         (_, true) => draft.gap("LOGIN_ROLE", "the name of the AppRole, VAULT_APPROLE_ROLE"),
     };
     let namespace = layers
@@ -65,27 +66,27 @@ pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, host: &Host) -> Result<Po
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
     let child = flags.login.child_token;
-    if child && outline.method != AuthMethod::Token {
+    if child && set_up != SetUp::Token {
         draft.limit("--child-token has no effect with this login, whose token is the run's own".into());
     }
-    if outline.method == AuthMethod::Token && !child {
+    if set_up == SetUp::Token && !child {
         let text = "ci-creds never revokes a token that you supply: it expires by its own TTL. --child-token makes a token \
                     that it can revoke";
         draft.limit(text.into());
     }
     let name = draft.policy_name(flags.name.as_deref(), &login_role)?;
-    let binding = match outline.method {
-        AuthMethod::IdToken => draft.binding(flags.every_value),
+    let binding = match set_up {
+        SetUp::JwtRole => draft.binding(flags.every_value),
         _ => Binding::default(),
     };
     let Draft { gaps, limits, .. } = draft;
     Ok(PolicyPlan {
         name,
         reads,
-        method: outline.method,
+        set_up,
         mount: safe_path(outline.mount, "mount of the login")?,
         role: login_role,
-        child: child && outline.method == AuthMethod::Token,
+        child: child && set_up == SetUp::Token,
         namespace: namespace.map(|name| name.value),
         binding,
         ttl: ttl.unwrap_or(TTL),
@@ -196,7 +197,7 @@ impl<'a> Draft<'a> {
         };
         let mount = safe_path(resolve_mount(wanted, shape, self.layers)?, "mount of the engine")?;
         let mint = resolve_request(wanted, (&mount, &role), false, self.layers)?.mint;
-        self.note_limits(&mint, &role, ttl);
+        self.note_limits(&shape.title, &mint, &role, ttl);
         let writes = mint.writable && !mint.parameters.is_empty();
         Ok(EngineRead { path: mint.path, writes, leased: !mint.temporary, note })
     }
@@ -245,11 +246,12 @@ impl<'a> Draft<'a> {
     }
 
     /// What the run asks for and no policy gives.
-    fn note_limits(&mut self, mint: &Mint, role: &str, ttl: Option<Duration>) {
+    fn note_limits(&mut self, title: &str, mint: &Mint, role: &str, ttl: Option<Duration>) {
         let path = format!("{}/{role}", mint.roles);
         if mint.temporary {
-            let text = "AWS STS credentials cannot be revoked, whatever the policy: they last until they expire";
-            self.limit(text.into());
+            self.limit(format!(
+                "{title} STS credentials cannot be revoked, whatever the policy: they last until they expire"
+            ));
         }
         if let Some(ttl) = ttl {
             let (ttl, field) = (render_duration(ttl), if mint.temporary { "max_sts_ttl" } else { "max_ttl" });

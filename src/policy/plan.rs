@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::format::OperatorCli;
-use crate::identity::AuthMethod;
+use crate::identity::SetUp;
 
 /// What an operator sets up.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub(crate) struct PolicyPlan {
     pub name: String,
     /// What the job reads.
     pub reads: Vec<EngineRead>,
-    /// How the job logs in.
-    pub method: AuthMethod,
+    /// What is made for the login.
+    pub set_up: SetUp,
     /// Where the login is mounted.
     pub mount: String,
     /// The role of the login.
@@ -78,13 +78,7 @@ impl PolicyPlan {
     /// Whether the job's token is its own: it can end it, and keep it on a leash.
     #[must_use]
     pub(super) fn owns_its_token(&self) -> bool {
-        self.method != AuthMethod::Token || self.child
-    }
-
-    /// Whether the login is an AppRole's.
-    #[must_use]
-    pub(super) fn logs_in_by_approle(&self) -> bool {
-        !matches!(self.method, AuthMethod::IdToken | AuthMethod::Token)
+        self.set_up != SetUp::Token || self.child
     }
 
     /// The path at which secret IDs are made.

@@ -1,7 +1,7 @@
 //! The rights that a run needs, one for each request that it sends with its token.
 
 use super::plan::PolicyPlan;
-use crate::identity::AuthMethod;
+use crate::identity::{SecretIdMaker, SetUp};
 
 /// A right.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,8 +49,8 @@ pub(super) fn of_the_job(plan: &PolicyPlan) -> Vec<Right> {
         let why = "Revokes the lease at once: exec, revoke.";
         rights.push(Right::new("sys/leases/revoke", "update", why));
     }
-    let why = match plan.method {
-        AuthMethod::Token if !plan.child => "whoami, doctor, and the cache, which must know when the token expires.",
+    let why = match plan.set_up {
+        SetUp::Token if !plan.child => "whoami, doctor, and the cache, which must know when the token expires.",
         _ => "whoami, doctor.",
     };
     rights.push(Right::new("auth/token/lookup-self", "read", why));
@@ -61,16 +61,16 @@ pub(super) fn of_the_job(plan: &PolicyPlan) -> Vec<Right> {
 /// The policy of whoever makes the job's secret IDs, and what its name ends with.
 pub(super) fn of_the_maker(plan: &PolicyPlan) -> Option<(&'static str, Right)> {
     let path = plan.secret_id_path();
-    match plan.method {
-        AuthMethod::GeneratorToken => {
+    match plan.set_up {
+        SetUp::AppRole(SecretIdMaker::Generator) => {
             let why = "The generator token makes secret IDs, and can do nothing else.";
             Some(("generator", Right::new(path, "update", why)))
         }
-        AuthMethod::WrappingToken => {
+        SetUp::AppRole(SecretIdMaker::Wrapper) => {
             let why = "Whoever starts the job makes its wrapping token, and never sees the secret ID in it.";
             let limits = &[("min_wrapping_ttl", "\"1s\""), ("max_wrapping_ttl", "\"10m\"")];
             Some(("wrapper", Right { limits, ..Right::new(path, "update", why) }))
         }
-        AuthMethod::SecretId | AuthMethod::IdToken | AuthMethod::Token => None,
+        SetUp::AppRole(SecretIdMaker::Operator) | SetUp::JwtRole | SetUp::Token => None,
     }
 }

@@ -3,7 +3,7 @@
 use super::plan::PolicyPlan;
 use super::text::{comment, head, mounts, secret_id_note};
 use super::{hcl, right};
-use crate::identity::AuthMethod;
+use crate::identity::{SecretIdMaker, SetUp};
 
 /// The script.
 pub(super) fn render(plan: &PolicyPlan) -> String {
@@ -25,10 +25,10 @@ fn body(plan: &PolicyPlan) -> String {
         let name = format!("{}-{end}", plan.name);
         text.push_str(&format!("\n{}", write_policy(cli, &name, &hcl::blocks(std::slice::from_ref(right)))));
     }
-    match plan.method {
-        AuthMethod::IdToken => text.push_str(&format!("\n{}", jwt_role(plan, cli))),
-        AuthMethod::Token => {}
-        AuthMethod::WrappingToken | AuthMethod::SecretId | AuthMethod::GeneratorToken => {
+    match plan.set_up {
+        SetUp::JwtRole => text.push_str(&format!("\n{}", jwt_role(plan, cli))),
+        SetUp::Token => {}
+        SetUp::AppRole(_) => {
             text.push_str(&format!("\n{}", approle(plan, cli)));
         }
     }
@@ -42,13 +42,13 @@ fn write_policy(cli: &str, name: &str, blocks: &str) -> String {
 /// How to mount the login, where it is not. A second `auth enable` of a path fails, so it stands in a comment.
 fn mounting(plan: &PolicyPlan, cli: &str) -> String {
     let (mount, issuer) = (&plan.mount, quoted(&plan.binding.issuer));
-    match plan.method {
-        AuthMethod::Token => String::new(),
-        AuthMethod::IdToken => format!(
+    match plan.set_up {
+        SetUp::Token => String::new(),
+        SetUp::JwtRole => format!(
             "#   {cli} auth enable -path={mount} jwt\n\
              #   {cli} write auth/{mount}/config oidc_discovery_url={issuer} bound_issuer={issuer}\n"
         ),
-        _ => format!("#   {cli} auth enable -path={mount} approle\n"),
+        SetUp::AppRole(_) => format!("#   {cli} auth enable -path={mount} approle\n"),
     }
 }
 
@@ -91,7 +91,7 @@ fn approle(plan: &PolicyPlan, cli: &str) -> String {
 fn hand_out(plan: &PolicyPlan, cli: &str, maker: Option<&str>) -> String {
     let path = plan.secret_id_path();
     let mut lines = Vec::new();
-    if plan.logs_in_by_approle() {
+    if matches!(plan.set_up, SetUp::AppRole(_)) {
         lines.push(("The role ID, for VAULT_ROLE_ID:", {
             format!("{cli} read -field=role_id auth/{}/role/{}/role-id", plan.mount, plan.role)
         }));
@@ -100,24 +100,24 @@ fn hand_out(plan: &PolicyPlan, cli: &str, maker: Option<&str>) -> String {
         format!("{cli} token create -field=token -orphan -no-default-policy -policy={name} -ttl={ttl}")
     };
     let name = format!("{}-{}", plan.name, maker.unwrap_or_default());
-    match plan.method {
-        AuthMethod::SecretId => {
+    match plan.set_up {
+        SetUp::AppRole(SecretIdMaker::Operator) => {
             lines.push(("A secret ID, for VAULT_SECRET_ID:", format!("{cli} write -field=secret_id -f {path}")))
         }
-        AuthMethod::WrappingToken => {
+        SetUp::AppRole(SecretIdMaker::Wrapper) => {
             lines.push(("The token of whoever starts the jobs:", token(&name, "768h")));
             lines.push((
                 "With that token, a wrapping token for each job, for VAULT_WRAPPING_TOKEN:",
                 format!("{cli} write -wrap-ttl=5m -field=wrapping_token -f {path}"),
             ));
         }
-        AuthMethod::GeneratorToken => {
+        SetUp::AppRole(SecretIdMaker::Generator) => {
             lines.push(("The generator token, for VAULT_TOKEN, beside VAULT_APPROLE_ROLE:", token(&name, "768h")));
         }
-        AuthMethod::Token => {
+        SetUp::Token => {
             lines.push(("The token, for VAULT_TOKEN:", token(&plan.name, &format!("{}s", plan.ttl.as_secs()))));
         }
-        AuthMethod::IdToken => {}
+        SetUp::JwtRole => {}
     }
     let line = |(what, command): &(&str, String)| format!("# {what}\n#   {command}\n");
     let lines: String = lines.iter().map(line).collect();

@@ -3,7 +3,7 @@
 use super::plan::PolicyPlan;
 use super::text::{comment, head, mounts, secret_id_note};
 use super::{hcl, right};
-use crate::identity::AuthMethod;
+use crate::identity::SetUp;
 
 /// The resources.
 pub(super) fn render(plan: &PolicyPlan) -> String {
@@ -19,10 +19,10 @@ fn body(plan: &PolicyPlan) -> String {
         let name = format!("{}-{end}", plan.name);
         text.push_str(&format!("\n{}", policy(end, &name, &hcl::blocks(&[right]), plan)));
     }
-    match plan.method {
-        AuthMethod::IdToken => text.push_str(&format!("\n{}", jwt_role(plan))),
-        AuthMethod::Token => {}
-        AuthMethod::WrappingToken | AuthMethod::SecretId | AuthMethod::GeneratorToken => {
+    match plan.set_up {
+        SetUp::JwtRole => text.push_str(&format!("\n{}", jwt_role(plan))),
+        SetUp::Token => {}
+        SetUp::AppRole(_) => {
             text.push_str(&format!("\n{}", approle(plan)));
         }
     }

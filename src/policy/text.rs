@@ -1,7 +1,7 @@
 //! What the formats share: comments, and what they say.
 
 use super::plan::PolicyPlan;
-use crate::identity::AuthMethod;
+use crate::identity::{SecretIdMaker, SetUp};
 
 /// The lines as comments, each folded at 80 columns.
 pub(super) fn comment(lines: impl IntoIterator<Item = String>) -> String {
@@ -36,13 +36,13 @@ pub(super) fn head(plan: &PolicyPlan, about: &str, below: &str) -> String {
 /// What must be there before.
 pub(super) fn mounts(plan: &PolicyPlan) -> String {
     let mount = &plan.mount;
-    match plan.method {
-        AuthMethod::Token => "The engine must be mounted.".into(),
-        AuthMethod::IdToken => format!(
+    match plan.set_up {
+        SetUp::Token => "The engine must be mounted.".into(),
+        SetUp::JwtRole => format!(
             "The engine and auth/{mount} must be mounted, and auth/{mount} must have the bound_issuer {}.",
             plan.binding.issuer
         ),
-        AuthMethod::WrappingToken | AuthMethod::SecretId | AuthMethod::GeneratorToken => {
+        SetUp::AppRole(_) => {
             format!("The engine and auth/{mount} must be mounted.")
         }
     }
@@ -50,8 +50,8 @@ pub(super) fn mounts(plan: &PolicyPlan) -> String {
 
 /// How often a secret ID is good, and for how long.
 pub(super) fn secret_id_note(plan: &PolicyPlan) -> String {
-    match plan.method {
-        AuthMethod::SecretId => {
+    match plan.set_up {
+        SetUp::AppRole(SecretIdMaker::Operator) => {
             "Each secret ID is good for one login. For one that stays in a variable of the CI system, set \
              secret_id_num_uses to 0 and secret_id_ttl to the time until you replace it."
         }

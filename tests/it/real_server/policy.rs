@@ -18,6 +18,9 @@ const METHODS: [&str; 6] = ["wrapping-token", "secret-id", "generator-token", "i
 const WANTED: &str = "aws --via creds --mount cloud --role {project_id}dev";
 const LEASE: &str = "the credential of cloud/creds/365dev";
 
+/// A use of the rights, and whether it works: for a method, with what the script hands out.
+type Use<'a> = (&'static str, fn(&Desk<'a>, &str, &str) -> bool);
+
 /// An operator's desk beside a namespace in which the engine and the logins are mounted, and nothing else is set up.
 struct Desk<'a> {
     operator: &'a Operator,
@@ -104,13 +107,19 @@ impl<'a> Desk<'a> {
 
     /// Which uses of the rights work for a job.
     fn uses(&self, method: &str, script: &str) -> Vec<&'static str> {
-        let uses: [(&str, fn(&Self, &str, &str) -> bool); 4] = [
+        let uses: [Use<'_>; 4] = [
             ("exec", Self::runs_a_command),
             ("job", Self::runs_a_job),
             ("whoami", Self::is_known),
             ("capabilities", Self::knows_its_rights),
         ];
-        uses.into_iter().filter(|(_, works)| works(self, method, script)).map(|(name, _)| name).collect()
+        let begun = std::time::Instant::now();
+        let works = uses.into_iter().filter(|(name, works)| {
+            let yes = works(self, method, script);
+            println!("{method} {name} {:?}", begun.elapsed());
+            yes
+        });
+        works.map(|(name, _)| name).collect()
     }
 
     /// Fetches, renews the login, and revokes: without a word.
