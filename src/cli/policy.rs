@@ -50,16 +50,16 @@ struct TextFlags {
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     format: Option<PolicyFormat>,
     /// The program that the script calls [default: vault]
-    #[arg(long, value_enum, value_name = "PROGRAM")]
+    #[arg(long, value_enum, value_name = "PROGRAM", hide_short_help = true)]
     cli: Option<OperatorCli>,
     /// The policy's name [default: ci-creds- and the login's role]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     name: Option<String>,
     /// A claim of the job's ID token, where no ID token is set: aud, iss, project_id, ref_protected
     #[arg(long, value_name = "NAME=VALUE")]
     claim: Vec<String>,
     /// Cover every value of the placeholders behind {project_id}, by a * at the end of the path
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     every_value: bool,
     /// How long the login lives, and the credentials [default: 1h]
     #[arg(long, value_name = "DURATION")]

@@ -167,13 +167,13 @@ const EXAMPLES: [(&str, &str, &str); 22] = [
     ("whoami", "ci-creds whoami --format json", "Print the same as one JSON object."),
     (
         "policy",
-        "ci-creds policy exoscale --role deploy --auth id-token --auth-role ci --claim project_id=365",
-        "Print the policy and the JWT role of a project's jobs.",
+        "ci-creds policy exoscale --role deploy --auth id-token --auth-role ci",
+        "Print the policy and the JWT role of a job.",
     ),
     (
         "policy",
-        "ci-creds policy aws --role {project_id}-{environment} --every-value --auth secret-id --format terraform",
-        "Print Terraform for an AppRole whose jobs may use each role of their project.",
+        "ci-creds policy aws --role deploy --auth secret-id --format terraform",
+        "Print the policy and the AppRole as Terraform.",
     ),
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
     ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
