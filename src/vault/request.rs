@@ -104,7 +104,7 @@ impl Vault<'_> {
     /// `GET sys/health`, without a token, which a standby answers too.
     pub(crate) async fn health(&self) -> Exchange {
         let query = ["standbyok", "perfstandbyok"].map(|name| (name, "true".to_owned()));
-        self.exchange(Call { query: &query, ..Call::new(Step::Health, Method::Get, "sys/health") }).await
+        self.exchange(Call { query: &query, ..Call::new(Step::Diagnose, Method::Get, "sys/health") }).await
     }
 
     /// `POST auth/token/revoke-self`: takes every lease of the token with it.

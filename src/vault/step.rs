@@ -30,8 +30,8 @@ pub(crate) enum Step {
     Mint,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
     LookupSelf,
-    /// `sys/health`: who serves, for whoever may ask. Likewise.
-    Health,
+    /// A question of the diagnosis: it makes nothing, and is asked once.
+    Diagnose,
     /// `auth/token/revoke-self`.
     RevokeSelf,
     /// `sys/leases/revoke`, answered when the engine has revoked it.
@@ -68,7 +68,7 @@ impl Step {
             Self::RenewLease => "renew the lease",
             Self::Mint => "read the credential",
             Self::LookupSelf => "look up the token",
-            Self::Health => "ask for the version",
+            Self::Diagnose => "diagnose",
             Self::RevokeSelf => "revoke the token",
             Self::RevokeLease => "revoke the lease",
             Self::QueueRevocation => "queue the revocation of the lease",
@@ -105,7 +105,7 @@ impl Step {
             | Self::QueueRevocation => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
             Self::Mint => Again::AfterCleanUp,
-            Self::LoginOnce | Self::LookupSelf | Self::Health | Self::RevokeLease => Again::No,
+            Self::LoginOnce | Self::LookupSelf | Self::Diagnose | Self::RevokeLease => Again::No,
         }
     }
 }
@@ -124,7 +124,7 @@ pub(super) const STEPS: [Step; 16] = [
     Step::RenewLease,
     Step::Mint,
     Step::LookupSelf,
-    Step::Health,
+    Step::Diagnose,
     Step::RevokeSelf,
     Step::RevokeLease,
     Step::QueueRevocation,

@@ -48,7 +48,7 @@ impl Vault<'_> {
     pub(crate) fn retries(&self, step: Step) -> u32 {
         match step {
             Step::RevokeSelf | Step::RevokeLease | Step::QueueRevocation => self.retries.max(RETRIES),
-            Step::LookupSelf | Step::Health | Step::LookupNamespace | Step::KeepLogin | Step::RenewLease => 0,
+            Step::LookupSelf | Step::LookupNamespace | Step::KeepLogin | Step::RenewLease => 0,
             _ => self.retries,
         }
     }
@@ -69,7 +69,7 @@ impl Vault<'_> {
         let most = match step {
             Step::RevokeSelf | Step::QueueRevocation => REVOKE,
             Step::RevokeLease => REVOKE_LEASE.min(deadline.leaving_room(step.phase(), now)),
-            Step::LookupSelf | Step::Health => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
+            Step::LookupSelf => self.request_timeout.unwrap_or(REQUEST).min(LOOKUP),
             _ => self.request_timeout.unwrap_or(REQUEST),
         };
         deadline.left(step.phase(), most, now)
