@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, DoctorFormat, Intent, Question, Stop, TokenAction};
+use crate::cli::{self, CacheAction, Cli, Command, DoctorFormat, Intent, Question, Stop, TokenAction, WhoamiFormat};
 use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, doctor, exec, explain, fetch, rotate, take_warnings, token, write_message, write_stderr};
+use crate::command::{
+    cache, doctor, exec, explain, fetch, policy, rotate, take_warnings, token, whoami, write_message, write_stderr,
+};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
@@ -127,6 +129,13 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
                     .into());
             }
         },
+        Command::Whoami(flags) => {
+            let access = config::resolve_access(&flags.login, &flags.connection, host)?;
+            whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)?;
+        }
+        Command::Policy(flags) => {
+            policy::run(&config::resolve_policy(&flags, host)?, flags.format, volume.quiet, host)?;
+        }
         Command::Explain(words) => explain::run(&words, host)?,
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
         Command::Man(command) => {

@@ -151,6 +151,30 @@ pub struct Needs {
     pub mount: &'static str,
     /// Another variable than the common one that names the mount.
     pub mount_variable: Option<&'static str>,
+    /// What an operator makes for it in Vault.
+    pub set_up: SetUp,
+}
+
+/// What an operator makes in Vault for a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// A JWT role.
+    JwtRole,
+    /// An AppRole, and whoever makes its secret IDs.
+    AppRole(SecretIdMaker),
+    /// A token.
+    Token,
+}
+
+/// Who makes the secret IDs of an AppRole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretIdMaker {
+    /// The operator, or a tool of the operator's.
+    Operator,
+    /// Whoever starts the job, and hands each of them out in a wrapping token.
+    Wrapper,
+    /// The job, with a generator token.
+    Generator,
 }
 
 /// Whether a role ID belongs to the secret.
@@ -193,6 +217,7 @@ impl AuthMethod {
             role_required: false,
             mount: "approle",
             mount_variable: None,
+            set_up: SetUp::AppRole(SecretIdMaker::Operator),
         };
         match self {
             Self::WrappingToken => Needs {
@@ -200,6 +225,7 @@ impl AuthMethod {
                 help: "A wrapping token that holds a secret ID, and the role ID",
                 secret: Input::WrappingToken,
                 companion: Companion::RoleIdIfPresent,
+                set_up: SetUp::AppRole(SecretIdMaker::Wrapper),
                 ..approle
             },
             Self::SecretId => Needs { name: "secret-id", help: "A secret ID and the role ID", ..approle },
@@ -208,6 +234,7 @@ impl AuthMethod {
                 help: "A token that may only create one-time secret IDs, and the role ID",
                 secret: Input::Token,
                 role_required: true,
+                set_up: SetUp::AppRole(SecretIdMaker::Generator),
                 ..approle
             },
             Self::IdToken => Needs {
@@ -218,6 +245,7 @@ impl AuthMethod {
                 role: Some(var::VAULT_AUTH_ROLE),
                 mount: "jwt",
                 mount_variable: Some(var::VAULT_AUTH_PATH),
+                set_up: SetUp::JwtRole,
                 ..approle
             },
             Self::Token => Needs {
@@ -226,6 +254,7 @@ impl AuthMethod {
                 secret: Input::Token,
                 companion: Companion::None,
                 role: None,
+                set_up: SetUp::Token,
                 ..approle
             },
         }

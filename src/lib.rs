@@ -39,6 +39,7 @@ pub mod identity;
 mod lease;
 mod mint;
 mod origin;
+mod policy;
 pub mod provider;
 pub mod render;
 mod renewal;

@@ -21,6 +21,7 @@ pub(crate) use replacement::Replacement;
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use standing::{Period, Standing, look_up, renew, set_life, warn_of_its_end};
 pub(crate) use token::{revoke_supplied, unnamed_approle};
+pub(crate) use wrapping::look_up as look_up_wrapping;
 
 /// Every table of a login, for the page of an error.
 pub(crate) const TABLES: [RefusalTable; 10] = [

@@ -45,7 +45,7 @@ pub(super) async fn login(
     role_id: Option<&Secret>,
     expected: Option<&str>,
 ) -> Result<Session, LoginFailure> {
-    let WrappingInfo { creation_path, made } = lookup(vault, login, token).await?;
+    let WrappingInfo { creation_path, made, .. } = lookup(vault, login, token).await?;
     namespace::check(vault, login, token).await?;
     let content = check(vault, login, &creation_path, role_id.is_some(), expected)?;
     if content == Content::SecretId && role_id.is_none() {
@@ -115,6 +115,8 @@ struct WrappingInfo {
     creation_path: String,
     /// When it was made, and the login in it, whose life began then and not when it is unwrapped.
     made: Timestamp,
+    /// How long it lives, at most.
+    life: Duration,
 }
 
 /// `sys/wrapping/lookup`: which path made the token, and when. Spends nothing.
@@ -128,7 +130,16 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrap
         Error::new(Kind::Data, "the answer to sys/wrapping/lookup has no creation_path; the token was not unwrapped")
     })?;
     let creation_path = path.expose().to_owned();
-    Ok(WrappingInfo { creation_path, made: creation(made, life, sent) })
+    Ok(WrappingInfo { creation_path, made: creation(made, life, sent), life })
+}
+
+/// Which path made the token, as messages quote it, and when it expires. Spends nothing.
+///
+/// # Errors
+/// As those of a login, before it unwraps.
+pub(crate) async fn look_up(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<(String, Option<Timestamp>)> {
+    let WrappingInfo { creation_path, made, life } = lookup(vault, login, token).await?;
+    Ok((vault.quote(&creation_path), made.checked_add(life).ok().filter(|_| !life.is_zero())))
 }
 
 /// What a refused lookup means.

@@ -7,8 +7,11 @@ use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
 use super::doctor::{DOCTOR, DoctorFlags};
 use super::exec::{EXEC, ExecFlags};
-use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
+use super::flag::{
+    CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags, WHOAMI, WhoamiFlags,
+};
 use super::help;
+use super::policy::{POLICY, PolicyFlags};
 use super::token::{TOKEN, TokenCall};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
@@ -27,6 +30,10 @@ pub enum Command {
     Cache(CacheFlags),
     /// `ci-creds token`.
     Token(TokenCall),
+    /// `ci-creds whoami`.
+    Whoami(WhoamiFlags),
+    /// `ci-creds policy`.
+    Policy(PolicyFlags),
     /// `ci-creds explain`, and the words of the text.
     Explain(Vec<String>),
     /// `ci-creds completions`.
@@ -36,6 +43,7 @@ pub enum Command {
 }
 
 /// A command.
+#[derive(Clone, Copy)]
 pub(super) struct CommandRow {
     pub(super) name: &'static str,
     /// What it is for: in the list of commands, and at the head of its own help.
@@ -47,6 +55,7 @@ pub(super) struct CommandRow {
 }
 
 /// What a command prints.
+#[derive(Clone, Copy)]
 pub(super) enum CommandOutput {
     /// This cloud's credential: a shell may evaluate it, and must fail when we do.
     Credential(&'static Cloud),
@@ -57,7 +66,7 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 10] = [
+const OTHERS: &[CommandRow] = &[
     CommandRow {
         name: "exec",
         about: EXEC,
@@ -92,6 +101,20 @@ const OTHERS: [CommandRow; 10] = [
         output: CommandOutput::Text,
         flags: |command| TokenCall::augment_args(command).after_help(help::TOKEN),
         parse: |_, matches| TokenCall::from_arg_matches(matches).map(Command::Token),
+    },
+    CommandRow {
+        name: "whoami",
+        about: WHOAMI,
+        output: CommandOutput::Text,
+        flags: |command| WhoamiFlags::augment_args(command).after_help(help::WHOAMI),
+        parse: |_, matches| WhoamiFlags::from_arg_matches(matches).map(Command::Whoami),
+    },
+    CommandRow {
+        name: "policy",
+        about: POLICY,
+        output: CommandOutput::Text,
+        flags: |command| PolicyFlags::augment_args(command).after_help(help::POLICY),
+        parse: |_, matches| PolicyFlags::from_arg_matches(matches).map(Command::Policy),
     },
     CommandRow {
         name: "explain",
@@ -149,7 +172,7 @@ impl CommandRow {
 
 /// The table.
 pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
-    CLOUDS.into_iter().map(fetch).chain(OTHERS)
+    CLOUDS.into_iter().map(fetch).chain(OTHERS.iter().copied())
 }
 
 /// What `explain` takes.

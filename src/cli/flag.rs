@@ -146,6 +146,33 @@ pub struct RevokeFlags {
     pub connection: ConnectionFlags,
 }
 
+/// Likewise.
+pub(super) const WHOAMI: &str = "Print who the job is to Vault";
+
+/// `ci-creds whoami`.
+#[derive(Args)]
+#[command(about = WHOAMI)]
+pub struct WhoamiFlags {
+    /// What to print [default: text]
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<WhoamiFormat>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub login: LoginFlags,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub connection: ConnectionFlags,
+}
+
+/// What `ci-creds whoami` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhoamiFormat {
+    /// Lines to read.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
 /// `ci-creds cache clear`.
 #[derive(Args)]
 #[command(after_help = super::help::CLEAR)]

@@ -74,6 +74,19 @@ Examples:
       --gitlab-token-file /run/secrets/gitlab-token --grace 30m
 
 CI_API_V4_URL and CI_PROJECT_ID, which GitLab sets in a job, name the variable.";
+pub(super) const WHOAMI: &str = "\
+Examples:
+  ci-creds whoami
+  ci-creds whoami --format json
+
+VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
+
+pub(super) const POLICY: &str = "\
+Examples:
+  ci-creds policy exoscale --role deploy --auth id-token
+  ci-creds policy exoscale --role deploy --auth secret-id --format terraform
+
+It sends no request. The variables of ci-creds(1) count as in the run itself.";
 
 pub(super) const EXPLAIN: &str = "\
 Examples:

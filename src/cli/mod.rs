@@ -9,6 +9,7 @@ mod exec;
 mod flag;
 mod help;
 mod mistake;
+mod policy;
 mod question;
 mod token;
 mod word;
@@ -25,8 +26,9 @@ pub use doctor::{DoctorFlags, DoctorFormat};
 pub use exec::ExecFlags;
 pub use flag::{
     CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
-    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume,
+    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume, WhoamiFlags, WhoamiFormat,
 };
+pub use policy::PolicyFlags;
 pub use question::{Question, parse_question};
 pub use token::{RenewFlags, RotateFlags, TokenAction, TokenCall, VariableFlags};
 pub use word::is_exec;
@@ -176,7 +178,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, exec, doctor, revoke, cache, explain, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, exec, doctor, revoke, cache, whoami, policy, explain, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),

@@ -6,10 +6,12 @@ mod estate;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod fetch;
+pub(crate) mod policy;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
 mod serving;
 pub(crate) mod token;
+pub(crate) mod whoami;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;

@@ -77,6 +77,39 @@ pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
     Ok((Login { identity, mount, role, role_origin, origin, renew, perhaps_generator }, claims))
 }
 
+/// How a job logs in, for who sets that up: what is needed without a secret.
+pub(super) struct LoginOutline {
+    pub(super) method: AuthMethod,
+    pub(super) mount: String,
+    /// The role of the login, its placeholders open.
+    pub(super) role: Option<WithOrigin<String>>,
+    /// What the ID token says, where one is set.
+    pub(super) claims: Option<Claims>,
+}
+
+/// Chooses the method as a run does, and an ID token if nothing is set. Of the secrets it reads the ID token alone, for
+/// its claims; it runs no token helper.
+pub(super) fn resolve_outline(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<LoginOutline> {
+    let mut found = find_beside(find_id_token(flags, layers).unwrap_or_default(), flags, layers)?;
+    let method = match wanted(flags, layers)? {
+        Some(method) => method,
+        None => find_complete(&found, layers)?.unwrap_or(AuthMethod::IdToken),
+    };
+    let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
+    let mut claims = None;
+    if let Some(source) = found.take(Input::IdToken) {
+        match source.read(layers.host, Input::IdToken, job_files.as_deref()) {
+            Ok(token) => claims = Claims::from_token(&token.value),
+            Err(error) => layers.host.warn(format!("the ID token is not used: {}", error.message())),
+        }
+    }
+    let role = match found.role.take() {
+        Some(role) => Some(role),
+        None => method.needs().role.map(|name| layers.variable(name)).transpose()?.flatten(),
+    };
+    Ok(LoginOutline { method, mount: login_mount(method, flags, layers)?, role, claims })
+}
+
 /// Reads what the chosen way needs.
 struct Reader<'a> {
     layers: &'a Layers<'a>,
@@ -165,13 +198,14 @@ fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMet
 }
 
 fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
-    let mut secrets = Vec::new();
-    for input in Input::ALL {
-        let source = match input {
-            Input::IdToken => find_id_token(flags, layers)?,
-            input => find_input(input, flags, layers)?,
-        };
-        secrets.extend(source.map(|source| (input, source)));
+    let id_token = find_id_token(flags, layers)?;
+    find_beside(id_token, flags, layers)
+}
+
+fn find_beside(id_token: Option<SecretSource>, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
+    let mut secrets: Vec<_> = id_token.map(|source| (Input::IdToken, source)).into_iter().collect();
+    for input in Input::ALL.into_iter().filter(|input| *input != Input::IdToken) {
+        secrets.extend(find_input(input, flags, layers)?.map(|source| (input, source)));
     }
     let flag = ("--auth-role", flags.auth_role.as_deref());
     let role = layers.text(flag, var::of_flag(flag.0), |file| file.auth_role.as_deref())?;
@@ -221,6 +255,17 @@ fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<
 /// The first way whose inputs are present. A wrapping token needs no role ID when it holds a login, which only a
 /// lookup can tell.
 fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
+    if let Some(method) = find_complete(found, layers)? {
+        return Ok(method);
+    }
+    found.stored = stored_token(layers, None)?;
+    if found.stored.is_some() {
+        return Ok(AuthMethod::Token);
+    }
+    Err(nothing_to_log_in_with(found))
+}
+
+fn find_complete(found: &Inputs, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
     let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
     let is_there = |input: Input| found.get(input).is_some();
     let is_complete = |method: &AuthMethod| {
@@ -229,14 +274,7 @@ fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
             && (needs.companion != Companion::RoleId || is_there(Input::RoleId))
             && (!needs.role_required || named_approle)
     };
-    if let Some(method) = AuthMethod::ALL.into_iter().find(is_complete) {
-        return Ok(method);
-    }
-    found.stored = stored_token(layers, None)?;
-    if found.stored.is_some() {
-        return Ok(AuthMethod::Token);
-    }
-    Err(nothing_to_log_in_with(found))
+    Ok(AuthMethod::ALL.into_iter().find(is_complete))
 }
 
 /// What to set, by what is there already: half of an AppRole, or nothing.

@@ -114,6 +114,12 @@ impl Vault<'_> {
             .await
     }
 
+    /// `GET sys/health`, without a token, which a standby answers too.
+    pub(crate) async fn health(&self) -> Exchange {
+        let query = ["standbyok", "perfstandbyok"].map(|name| (name, "true".to_owned()));
+        self.exchange(Call { query: &query, ..Call::new(Step::Diagnose, Method::Get, "sys/health") }).await
+    }
+
     /// `POST auth/token/revoke-self`: takes every lease of the token with it.
     pub(crate) async fn revoke_self(&self, token: &Secret) -> Exchange {
         self.exchange(Call {

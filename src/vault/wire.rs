@@ -37,6 +37,11 @@ pub struct Envelope {
     /// For people.
     #[serde(deserialize_with = "null_is_default")]
     pub warnings: Vec<String>,
+    /// Of `sys/health`, which has no envelope: the server's version.
+    #[serde(deserialize_with = "null_is_default")]
+    pub version: String,
+    /// Likewise: HashiCorp's Vault has this field in every edition, and OpenBao has not.
+    pub performance_standby: Option<bool>,
 }
 
 /// The `wrap_info` block of a wrapped answer.
@@ -127,6 +132,24 @@ impl Data {
             _ => None,
         });
         found.into_iter().flatten().map(|text| text.expose().to_owned()).collect()
+    }
+
+    /// Takes a list of texts out; empty where there is none.
+    pub fn take_texts(&mut self, name: &str) -> Vec<Secret> {
+        let Some(index) = self.0.iter().position(|(key, _)| key == name) else { return Vec::new() };
+        match self.0.swap_remove(index).1 {
+            Datum::List(texts) => texts,
+            _ => Vec::new(),
+        }
+    }
+
+    /// A truth value.
+    #[must_use]
+    pub fn truth(&self, name: &str) -> Option<bool> {
+        self.0.iter().find_map(|(key, datum)| match datum {
+            Datum::Flag(truth) if key == name => Some(*truth),
+            _ => None,
+        })
     }
 
     /// A whole number.

@@ -80,6 +80,8 @@ mod package;
 mod panic;
 /// The demo, and the picture of it in docs/.
 mod picture;
+/// What an operator sets up for a run, by `ci-creds policy`.
+mod policy;
 /// The way through a proxy, and what never takes it.
 mod proxy;
 /// Waiting until AWS knows a new key.
@@ -128,5 +130,7 @@ mod value;
 /// What a build says of itself.
 mod version;
 mod wall;
+/// Who a job is to Vault, by `ci-creds whoami`.
+mod whoami;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;

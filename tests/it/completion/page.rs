@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 11] = [
+const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -82,6 +82,22 @@ const DESCRIPTIONS: [(&str, &str); 11] = [
         "The cache holds the credentials of --cache and of --format process, encrypted with a key that is made of the secret \
          of the login. ci-creds cache lists the entries. ci-creds cache clear revokes their leases and removes them: call it \
          with the variables and flags of the calls that made them.",
+    ),
+    (
+        "whoami",
+        "ci-creds whoami prints who the job is to Vault: address, namespace, server, login, policies, and when the token \
+         expires. It logs in only if that spends nothing, and revokes that login. It looks a wrapping token up, and does not \
+         unwrap it. It does not send a secret ID, which may be good for one login.",
+    ),
+    (
+        "policy",
+        "ci-creds policy prints what an operator sets up for a run: the least policy of the job's token, and the role that \
+         the job logs in by. It takes the flags and variables of the run, but for those of its output. It sends no request \
+         and needs no secret. If an ID token is set, its claims bind the role. What is not known is a name in capitals, \
+         such as AUDIENCE, which the first lines explain.\n\
+         The policy has one right for each request that the run sends, and the role leaves the default policy out. The \
+         script writes the policies and the role. It does not mount the engine or the login. The commands that print a \
+         secret stand in it as comments.",
     ),
     (
         "explain",
@@ -123,7 +139,7 @@ const DESCRIPTIONS: [(&str, &str); 11] = [
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 24] = [
+const EXAMPLES: &[(&str, &str, &str)] = &[
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
@@ -170,6 +186,18 @@ const EXAMPLES: [(&str, &str, &str); 24] = [
         "Run a command with an API key that is revoked when it ends.",
     ),
     ("exec", "ci-creds exec vault -- vault kv get secret/app", "Run a command with the Vault token of the login."),
+    ("whoami", "ci-creds whoami", "Print who the job is."),
+    ("whoami", "ci-creds whoami --format json", "Print the same as one JSON object."),
+    (
+        "policy",
+        "ci-creds policy exoscale --role deploy --auth id-token --auth-role ci",
+        "Print the policy and the JWT role of a job.",
+    ),
+    (
+        "policy",
+        "ci-creds policy aws --role deploy --auth secret-id --format terraform",
+        "Print the policy and the AppRole as Terraform.",
+    ),
     ("doctor", "ci-creds doctor aws --role deploy", "Find out why ci-creds aws --role deploy fails."),
     ("doctor", "ci-creds doctor exoscale --role deploy --report", "Print the same as Markdown for a ticket."),
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
