@@ -4,7 +4,10 @@
 //! that is decided in [`crate::vault`].
 
 mod approle;
+mod aws;
+mod certificate;
 mod id_token;
+mod kubernetes;
 mod session;
 mod token;
 mod wrapping;
@@ -34,6 +37,9 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
         Identity::Token { token, child: true } => token::child(vault, login, token).await?,
         Identity::Token { token, child: false } => token::plain(token),
+        Identity::Kubernetes { token, file } => kubernetes::login(vault, login, token, file.as_deref()).await?,
+        Identity::Certificate { .. } => certificate::login(vault, login).await?,
+        Identity::Aws(signer) => aws::login(vault, login, signer).await?,
     };
     Ok(session)
 }

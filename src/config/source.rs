@@ -109,6 +109,14 @@ impl SecretSource {
         }
     }
 
+    /// The file that holds it, if one does.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(&path.value),
+            Self::Variable(_) => None,
+        }
+    }
+
     /// Reads it and checks that it is one line of printable ASCII, and nothing that is often put in its place.
     ///
     /// # Errors
@@ -123,16 +131,20 @@ impl SecretSource {
             Self::File(path) => {
                 let place = shown(&path, host);
                 let unreadable = |problem: &str| {
-                    Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(format!(
-                        "{} must name a file that holds the {what} alone, and that this user can read",
-                        path.origin
-                    ))
+                    Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(match &path.origin {
+                        Origin::Service(_) => format!("{} names the {what} of another place", input.facts().flag),
+                        origin => {
+                            format!(
+                                "{origin} must name a file that holds the {what} alone, and that this user can read"
+                            )
+                        }
+                    })
                 };
                 let document = host
                     .read_document(&path.value)
                     .map_err(|problem| unreadable(&format!("cannot be used: {problem}")))?
                     .ok_or_else(|| unreadable("does not exist"))?;
-                check_trust(host, &document, &path.value, what, job_files)?;
+                check_trust(host, &document, &path.value, input, job_files)?;
                 WithOrigin { value: checked(&document.text, input, &place)?, origin: path.origin }
             }
         };
@@ -172,15 +184,16 @@ fn checked(text: &str, input: Input, place: &str) -> Result<Secret> {
 }
 
 /// Security: whoever can write the file chooses who this job is. GitLab's own file variables are world-writable
-/// under its umask of 000, in a folder of the job: those are used, with a warning.
+/// under its umask of 000, in a folder of the job: those are used, with a warning. Kubernetes lets everybody in a pod read
+/// the token of its service account.
 fn check_trust(
     host: &Host,
     document: &crate::host::Document,
     path: &Path,
-    what: &str,
+    input: Input,
     job_files: Option<&str>,
 ) -> Result<()> {
-    let place = path.display();
+    let (place, what) = (path.display(), input.name());
     let of_the_job = job_files.is_some_and(|folder| path.starts_with(format!("{folder}.tmp")));
     let trust = document.trust;
     if trust.foreign {
@@ -191,7 +204,8 @@ fn check_trust(
         return Err(Error::new(Kind::Input, format!("the {what} file {place} can be written by other users"))
             .hint(format!("chmod 600 {place}")));
     }
-    if trust.readable_by_others || trust.writable_by_others {
+    let is_told = trust.readable_by_others && input != Input::ServiceAccountToken;
+    if is_told || trust.writable_by_others {
         host.warn(format!("the {what} file {place} is accessible to other users: chmod 600 {place}"));
     }
     Ok(())
@@ -252,7 +266,7 @@ mod tests {
         let check = |path: &str, trust: Trust| {
             let host = Host::fake(Fake::default());
             let document = Document { text: String::new().into(), trust, exposed: None };
-            let result = check_trust(&host, &document, Path::new(path), "token", Some("/builds/x"));
+            let result = check_trust(&host, &document, Path::new(path), Input::Token, Some("/builds/x"));
             (result.map_err(|error| error.kind()), host.take_warnings().len())
         };
         let own = Trust::default();
