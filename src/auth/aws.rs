@@ -66,12 +66,14 @@ fn describe(refusal: &Refusal, login: &Login, signer: &AwsSigner) -> Error {
     })
 }
 
-/// What Vault says, and what to change. It is 400 for all, also where Vault cannot reach STS.
+/// What Vault says, and what to change. It is 400 for all, also where Vault cannot reach STS. AWS tells what should have been
+/// signed, with the session token in it: such a text is withheld.
 const REFUSALS: [Row; 14] = [
     refused(Says::NoSuchLogin, IS_IT_MOUNTED),
     refused(Says::Status(&[403]), IS_IT_MOUNTED),
     config(
         Says::Text(&[
+            "could not be found",
             "missing role_id",
             "missing jwt",
             "missing token",
@@ -109,7 +111,7 @@ const REFUSALS: [Row; 14] = [
     ),
     refused(Says::Text(&["auth method iam not allowed"]), "the role {role} must have auth_type=iam"),
     refused(
-        Says::Text(&["SignatureDoesNotMatch"]),
+        Says::Text(&["SignatureDoesNotMatch", "repeats a secret"]),
         "AWS_SECRET_ACCESS_KEY does not belong to the access key, the clock of this runner is wrong, or Vault asks STS in \
         another region than {region}: --sts-region must be sts_region of auth/{mount}/config/client",
     ),

@@ -24,7 +24,7 @@ fn with_certificate(site: &Site<'_>, line: &str, identity: &ClientIdentity, name
         .env("VAULT_CLIENT_KEY", &file("key", &identity.key_pem))
 }
 
-// check: 12
+// check: 3
 #[test]
 fn a_client_certificate_logs_in_on_a_real_server_and_each_refusal_names_what_to_change() {
     let Some(server) = Server::shared() else { return };

@@ -52,7 +52,7 @@ fn configure(site: &Site<'_>, mount: &str, api: &str) {
     role("other-namespace", "deploy", "other");
 }
 
-// check: 12
+// check: 3
 #[test]
 fn a_service_account_logs_in_on_a_real_server_and_each_refusal_names_what_to_change() {
     let Some(server) = Server::shared() else { return };
@@ -107,7 +107,7 @@ fn a_service_account_logs_in_on_a_real_server_and_each_refusal_names_what_to_cha
         refused(job(&site, "--auth-role deploy", &good).run(), denied, &four);
     }
     api.answer(201);
-    let run = job(&site, "--auth-role deploy", &id_token().sign());
+    let run = job(&site, "--auth-role any-audience", &id_token().sign());
     refused(run.run(), (66, "input"), &["decoding", "for the ID token of a CI system, pass --auth id-token"]);
     for (mount, code, words) in [
         ("nope", denied, "four causes"),
@@ -118,6 +118,8 @@ fn a_service_account_logs_in_on_a_real_server_and_each_refusal_names_what_to_cha
         refused(run.run(), code, &[words]);
     }
     site.operator.write("sys/auth/bare", &json!({ "type": "kubernetes" }));
+    let role = json!({ "bound_service_account_names": ["deploy"], "bound_service_account_namespaces": ["ci"] });
+    site.operator.write("auth/bare/role/deploy", &role);
     let run = job(&site, "--auth-role deploy --auth-mount bare --retries 5", &good);
     refused(run.run(), (78, "config"), &["could not load backend configuration", "vault write auth/bare/config"]);
     let run = job(&site, "", &good);
