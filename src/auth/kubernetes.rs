@@ -120,3 +120,31 @@ const fn refused(says: Says, change: &'static str) -> Row {
 const fn config(says: Says, change: &'static str) -> Row {
     Row { says, kind: Kind::Config, cause: CAUSE, change }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Fake, Trust};
+
+    #[test]
+    fn a_later_login_takes_the_token_that_the_kubelet_wrote_meanwhile() {
+        let path = Path::new("/var/run/secrets/token");
+        let read = |text: &str, trust: Trust| {
+            let mut fake = Fake::default();
+            fake.files.insert(path.to_owned(), (text.to_owned(), trust));
+            read_again(path, &Host::fake(fake)).map(|token| token.expose().to_owned()).map_err(|error| error.kind())
+        };
+        let kubelets = Trust { readable_by_others: true, ..Trust::default() };
+        assert_eq!(read("new.token.x\n", kubelets), Ok("new.token.x".to_owned()));
+        for (text, trust) in [
+            ("", kubelets),
+            ("two\nlines", kubelets),
+            ("x", Trust { foreign: true, ..kubelets }),
+            ("x", Trust { writable_by_others: true, ..kubelets }),
+        ] {
+            assert_eq!(read(text, trust), Err(Kind::Input), "{text:?} {trust:?}");
+        }
+        let gone = read_again(path, &Host::fake(Fake::default())).map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(gone, Err(Kind::Input));
+    }
+}

@@ -142,7 +142,7 @@ fn the_token_of_a_pod_is_read_from_its_own_place_and_never_chosen_by_itself() {
     let ran = site.command(&format!("{EXOSCALE} --auth kubernetes --auth-role deploy")).run();
     let place = "/var/run/secrets/kubernetes.io/serviceaccount/token";
     refused(ran, (66, "input"), &[place, "(from the pod) does not exist", "--service-account-token-file names"]);
-    let run = job(&site, "", &token("vault").sign());
+    let run = job(&site, "--auth-role deploy", &token("vault").sign());
     let mut by_itself = run.clone();
     by_itself.arguments.retain(|word| !["--auth", "kubernetes"].contains(&word.as_str()));
     refused(by_itself.run(), (78, "config"), &["nothing to log in with"]);
