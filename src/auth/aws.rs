@@ -57,7 +57,7 @@ fn encode_headers(headers: &[(&'static str, String)]) -> Secret {
     Secret::new(STANDARD.encode(json.as_bytes()))
 }
 
-fn describe(refusal: &Refusal, login: &Login, signer: &AwsSigner) -> Error {
+pub(super) fn describe(refusal: &Refusal, login: &Login, signer: &AwsSigner) -> Error {
     explain(&REFUSALS, refusal, &|name| match name {
         "origin" => login.origin.to_string(),
         "mount" => login.mount.clone(),
@@ -68,10 +68,11 @@ fn describe(refusal: &Refusal, login: &Login, signer: &AwsSigner) -> Error {
 
 /// What Vault says, and what to change. It is 400 for all, also where Vault cannot reach STS. AWS tells what should have been
 /// signed, with the session token in it: such a text is withheld.
-const REFUSALS: [Row; 14] = [
-    refused(Says::NoSuchLogin, IS_IT_MOUNTED),
-    refused(Says::Status(&[403]), IS_IT_MOUNTED),
+pub(super) const REFUSALS: [Row; 14] = [
+    refused("aws-login-mount-missing", Says::NoSuchLogin, IS_IT_MOUNTED),
+    refused("aws-login-denied", Says::Status(&[403]), IS_IT_MOUNTED),
     config(
+        "aws-login-at-another-method",
         Says::Text(&[
             "could not be found",
             "missing role_id",
@@ -83,6 +84,7 @@ const REFUSALS: [Row; 14] = [
         "auth/{mount} is the mount of another method: --auth-mount must name the mount of the AWS method",
     ),
     Row {
+        id: "aws-login-sts-unreachable",
         says: Says::Text(&["error making upstream request: error making request"]),
         kind: Kind::Unavailable,
         cause: CAUSE,
@@ -90,6 +92,7 @@ const REFUSALS: [Row; 14] = [
             auth/{mount}/config/client through its own network",
     },
     config(
+        "aws-login-server-id",
         Says::Text(&[
             "validating X-Vault-AWS-IAM-Server-ID header: missing",
             "validating X-Vault-AWS-IAM-Server-ID header: expected",
@@ -97,34 +100,41 @@ const REFUSALS: [Row; 14] = [
         "--iam-server-id or CI_CREDS_IAM_SERVER_ID must be iam_server_id_header_value of auth/{mount}/config/client",
     ),
     config(
+        "aws-login-changed",
         Says::Text(&["X-Vault-AWS-IAM-Server-ID"]),
         "something between this runner and Vault changed the request: is a proxy in between?",
     ),
     refused(
+        "aws-login-principal",
         Says::Text(&["does not belong to the role"]),
         "bound_iam_principal_arn of the role {role} must have the principal in this message, without the session's name: \
         vault read auth/{mount}/role/{role}",
     ),
     refused(
+        "aws-login-role-missing",
         Says::Text(&["entry for role"]),
         "there is no role {role} at auth/{mount}: --auth-role or CI_CREDS_AUTH_ROLE; vault list auth/{mount}/role",
     ),
-    refused(Says::Text(&["auth method iam not allowed"]), "the role {role} must have auth_type=iam"),
+    refused("aws-login-type", Says::Text(&["auth method iam not allowed"]), "the role {role} must have auth_type=iam"),
     refused(
+        "aws-login-signature",
         Says::Text(&["SignatureDoesNotMatch", "repeats a secret"]),
         "AWS_SECRET_ACCESS_KEY does not belong to the access key, the clock of this runner is wrong, or Vault asks STS in \
         another region than {region}: --sts-region must be sts_region of auth/{mount}/config/client",
     ),
     refused(
+        "aws-login-credentials",
         Says::Text(&["InvalidClientTokenId", "ExpiredToken"]),
         "AWS does not know these credentials (from {origin}), or they have expired: get new ones",
     ),
     refused(
+        "aws-login-sts-denied",
         Says::Text(&["received error code 403 from STS"]),
         "AWS refused the signature of these credentials (from {origin}): check that they are valid, that the clock of this \
         runner is right, and that --sts-region is sts_region of auth/{mount}/config/client ({region} here)",
     ),
     config(
+        "aws-login-form",
         Says::Text(&[
             "invalid request header",
             "iam request body is invalid",
@@ -133,7 +143,7 @@ const REFUSALS: [Row; 14] = [
         ]),
         "auth/{mount} does not take a login of type iam as ci-creds makes it: which version of Vault is it?",
     ),
-    refused(Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
+    refused("aws-login-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
 ];
 
 const IS_IT_MOUNTED: &str = "check that the AWS method is mounted at auth/{mount} (--auth-mount), and that \
@@ -141,10 +151,10 @@ const IS_IT_MOUNTED: &str = "check that the AWS method is mounted at auth/{mount
 
 const CAUSE: &str = "the login with the AWS credentials (from {origin}) at auth/{mount}/login was refused ({because})";
 
-const fn refused(says: Says, change: &'static str) -> Row {
-    Row { says, kind: Kind::Denied, cause: CAUSE, change }
+const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
+    Row { id, says, kind: Kind::Denied, cause: CAUSE, change }
 }
 
-const fn config(says: Says, change: &'static str) -> Row {
-    Row { says, kind: Kind::Config, cause: CAUSE, change }
+const fn config(id: &'static str, says: Says, change: &'static str) -> Row {
+    Row { id, says, kind: Kind::Config, cause: CAUSE, change }
 }

@@ -42,7 +42,7 @@ impl Inputs {
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
 pub(super) fn resolve_login(
     flags: &cli::LoginFlags,
-    connection: &Connection,
+    connection: Option<&Connection>,
     layers: &Layers<'_>,
 ) -> Result<(Login, Option<Claims>)> {
     let mut found = find(flags, layers)?;
@@ -97,7 +97,7 @@ pub(super) fn resolve_login(
 struct Reader<'a> {
     layers: &'a Layers<'a>,
     /// How Vault is reached: its client certificate can be the proof.
-    connection: &'a Connection,
+    connection: Option<&'a Connection>,
     method: AuthMethod,
     /// The folder beside which GitLab puts its own file variables.
     job_files: Option<String>,
@@ -155,14 +155,17 @@ impl Reader<'_> {
 
     /// The key of the client certificate, which TLS proves.
     fn client_key(&self) -> Result<WithOrigin<Secret>> {
-        if !matches!(&self.connection.address, Address::Tcp(server) if server.tls) {
+        let Some(connection) = self.connection else {
+            return Err(Error::new(Kind::Config, "the method cert needs the connection, whose settings are wrong"));
+        };
+        if !matches!(&connection.address, Address::Tcp(server) if server.tls) {
             let text = format!(
                 "the address (from {}) is not https://, and the method cert logs in by TLS",
-                self.connection.address_origin
+                connection.address_origin
             );
             return Err(Error::new(Kind::Config, text).hint("set VAULT_ADDR to the address with https://"));
         }
-        let Some(ClientCertificate { key, origin, .. }) = &self.connection.identity else {
+        let Some(ClientCertificate { key, origin, .. }) = &connection.identity else {
             return Err(Error::new(Kind::Input, "VAULT_CLIENT_CERT is not set, and the method cert needs it")
                 .hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert PATH and --client-key PATH"));
         };

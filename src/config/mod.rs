@@ -24,6 +24,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod survey;
 mod trust;
 
 use crate::claims::Claims;
@@ -52,6 +53,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use survey::{Known, Survey, survey};
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
@@ -91,7 +93,7 @@ fn resolve_access_by(
     let any_audience = login.any_audience;
     let connection = connection::resolve_connection(connection, process, layers)?;
     let listed = trust::check_origin(&connection, layers.files)?;
-    let (login, claims) = identity::resolve_login(login, &connection, layers)?;
+    let (login, claims) = identity::resolve_login(login, Some(&connection), layers)?;
     // An address on the administrator's list needs no audience.
     if let (Identity::IdToken { claims, .. }, false) = (&login.identity, listed || any_audience) {
         trust::check_audience(&connection, claims)?;
