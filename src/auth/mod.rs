@@ -4,7 +4,10 @@
 //! that is decided in [`crate::vault`].
 
 mod approle;
+mod aws;
+mod certificate;
 mod id_token;
+mod kubernetes;
 mod replacement;
 mod session;
 mod setup;
@@ -24,7 +27,7 @@ pub(crate) use token::{revoke_supplied, unnamed_approle};
 pub(crate) use wrapping::look_up as look_up_wrapping;
 
 /// Every table of a login, for the page of an error.
-pub(crate) const TABLES: [RefusalTable; 10] = [
+pub(crate) const TABLES: &[RefusalTable] = &[
     RefusalTable { of: "The login with an ID token", rows: &id_token::REFUSALS, docs: "docs/authentication.md" },
     RefusalTable { of: "The login with an AppRole", rows: &approle::REFUSALS, docs: "docs/authentication.md" },
     RefusalTable { of: "A generator token", rows: &approle::GENERATOR_REFUSALS, docs: "docs/authentication.md" },
@@ -42,6 +45,17 @@ pub(crate) const TABLES: [RefusalTable; 10] = [
     RefusalTable { of: "The lookup of a stored token", rows: &standing::LOOKUP_REFUSALS, docs: "docs/token.md" },
     RefusalTable { of: "The renewal of a stored token", rows: &standing::RENEWAL_REFUSALS, docs: "docs/token.md" },
     RefusalTable { of: "The successor of a stored token", rows: &replacement::REFUSALS, docs: "docs/token.md" },
+    RefusalTable {
+        of: "The login with a Kubernetes service account",
+        rows: &kubernetes::REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable {
+        of: "The login with a client certificate",
+        rows: &certificate::REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable { of: "The login with AWS credentials", rows: &aws::REFUSALS, docs: "docs/authentication.md" },
     RefusalTable { of: "The set-up of a login, by an operator", rows: &setup::REFUSALS, docs: "docs/vault-setup.md" },
 ];
 
@@ -69,6 +83,9 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
         Identity::Token { token, child: true } => token::child(vault, login, token).await?,
         Identity::Token { token, child: false } => token::plain(token),
+        Identity::Kubernetes { token, file } => kubernetes::login(vault, login, token, file.as_deref()).await?,
+        Identity::Certificate { .. } => certificate::login(vault, login).await?,
+        Identity::Aws(signer) => aws::login(vault, login, signer).await?,
     };
     Ok(session)
 }
@@ -83,6 +100,9 @@ pub(crate) fn describe_refusal(login: &Login, refusal: &Refusal) -> Option<Error
         | Identity::SecretId { .. }
         | Identity::RoleId { .. }
         | Identity::GeneratorToken { .. } => Some(approle::describe(refusal, login)),
+        Identity::Kubernetes { token, .. } => Some(kubernetes::describe(refusal, login, token)),
+        Identity::Certificate { .. } => Some(certificate::describe(refusal, login)),
+        Identity::Aws(signer) => Some(aws::describe(refusal, login, signer)),
         Identity::Token { .. } => None,
     }
 }

@@ -52,7 +52,7 @@ impl Files {
         match origin {
             Origin::Flag(_) => true,
             Origin::File(path) => self.0.iter().any(|file| file.path == *path && file.of_root),
-            Origin::Variable(_) | Origin::Default => false,
+            Origin::Variable(_) | Origin::Service(_) | Origin::Default => false,
         }
     }
 

@@ -9,6 +9,7 @@ mod demand;
 mod exec;
 mod file;
 mod gitlab;
+mod iam;
 mod identity;
 mod input;
 mod job;
@@ -98,7 +99,7 @@ fn resolve_access_by(
     let any_audience = login.any_audience;
     let connection = connection::resolve_connection(connection, process, layers)?;
     let listed = trust::check_origin(&connection, layers.files)?;
-    let (login, claims) = identity::resolve_login(login, layers)?;
+    let (login, claims) = identity::resolve_login(login, Some(&connection), layers)?;
     // An address on the administrator's list needs no audience.
     if let (Identity::IdToken { claims, .. }, false) = (&login.identity, listed || any_audience) {
         trust::check_audience(&connection, claims)?;

@@ -52,7 +52,12 @@ pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, host: &Host) -> Result<Po
     for wanted in &flags.wanted {
         reads.push(draft.read(wanted, &outline, ttl)?);
     }
-    let set_up = outline.method.needs().set_up;
+    let method = outline.method.needs().name;
+    let set_up = outline.method.needs().set_up.ok_or_else(|| {
+        Error::new(Kind::Usage, format!("ci-creds policy does not know the role of a login by {method}")).hint(
+            "take the policy that --auth id-token --format hcl prints, and name it in token_policies of that role",
+        )
+    })?;
     let login_role = match (set_up, role.is_empty()) {
         (SetUp::Token, _) => String::new(),
         (_, false) => role,

@@ -137,6 +137,14 @@ impl SecretSource {
         }
     }
 
+    /// The file that holds it, if one does.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(&path.value),
+            Self::Variable(_) => None,
+        }
+    }
+
     /// Reads it and checks that it is one line of printable ASCII, and nothing that is often put in its place.
     ///
     /// # Errors
@@ -163,10 +171,16 @@ impl SecretSource {
             Self::File(path) => {
                 let place = shown(&path, host);
                 let unreadable = |problem: &str| {
-                    Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(format!(
-                        "{} must name a file that holds the {what} alone, and that this user can read",
-                        path.origin
-                    ))
+                    Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(match &path.origin {
+                        Origin::Service(_) => {
+                            format!("{} names the {what} of another place", Input::ServiceAccountToken.facts().flag)
+                        }
+                        origin => {
+                            format!(
+                                "{origin} must name a file that holds the {what} alone, and that this user can read"
+                            )
+                        }
+                    })
                 };
                 let document = host
                     .read_document(&path.value)
@@ -212,7 +226,8 @@ fn checked(text: &str, (what, mistake): (&str, FindMistake<'_>), place: &str) ->
 }
 
 /// Security: whoever can write the file chooses who this job is. GitLab's own file variables are world-writable
-/// under its umask of 000, in a folder of the job: those are used, with a warning.
+/// under its umask of 000, in a folder of the job: those are used, with a warning. Kubernetes lets everybody in a pod read
+/// the token of its service account.
 fn check_trust(
     host: &Host,
     document: &crate::host::Document,
@@ -231,7 +246,8 @@ fn check_trust(
         return Err(Error::new(Kind::Input, format!("the {what} file {place} can be written by other users"))
             .hint(format!("chmod 600 {place}")));
     }
-    if trust.readable_by_others || trust.writable_by_others {
+    let is_told = trust.readable_by_others && what != Input::ServiceAccountToken.name();
+    if is_told || trust.writable_by_others {
         host.warn(format!("the {what} file {place} is accessible to other users: chmod 600 {place}"));
     }
     Ok(())

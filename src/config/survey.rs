@@ -94,7 +94,7 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
     let listed = connection.as_ref().map(|connection| trust::check_origin(connection, &files));
     let listed = listed.and_then(|listed| note(listed, &mut mistakes));
     let is_allowed = listed.is_some() || connection.is_none();
-    let login = note(identity::resolve_login(&flags.login, &layers), &mut mistakes);
+    let login = note(identity::resolve_login(&flags.login, connection.as_ref(), &layers), &mut mistakes);
     settings.extend(login.iter().flat_map(|(login, _)| describe_login(login)));
     settings.extend(describe_texts(&login_texts(flags, &layers)));
     let is_meant = match (&connection, &login) {
@@ -209,8 +209,12 @@ fn without_secret(text: &str) -> String {
 
 fn describe_login(login: &Login) -> Vec<SettingRow> {
     let facts = login.identity.facts();
-    let mut rows =
-        vec![row("login", format!("{} of {} characters", facts.name, facts.secret.expose().len()), &login.origin)];
+    let length = match facts.secret.expose().len() {
+        // What is fetched first is not here yet.
+        0 => String::new(),
+        length => format!(" of {length} characters"),
+    };
+    let mut rows = vec![row("login", format!("{}{length}", facts.name), &login.origin)];
     if let Some(companion) = facts.companion {
         rows.push(row("role ID", format!("{} characters", companion.expose().len()), ""));
     }

@@ -35,6 +35,12 @@ pub(crate) async fn examine(login: &Login, vault: Option<&Vault<'_>>, host: &Hos
             good(format!("a Vault token (from {origin}), of which the run makes a child"))
         }
         Identity::Token { .. } => good(format!("a Vault token (from {origin})")),
+        Identity::Kubernetes { token, .. } => {
+            let details = Claims::from_token(token).map(|claims| table(&claims, host.now())).unwrap_or_default();
+            good(format!("the token of a service account (from {origin})")).with(details)
+        }
+        Identity::Certificate { .. } => good(format!("a client certificate (key from {origin})")),
+        Identity::Aws(_) => good(format!("the AWS credentials of the runner (from {origin})")),
     }
 }
 

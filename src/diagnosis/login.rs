@@ -64,6 +64,11 @@ pub(crate) async fn probe(vault: &Vault<'_>, login: &Login) -> LoginProbe {
             let skip = |topic| Check::skip(topic, "a Vault token needs no login");
             return LoginProbe { checks: [skip(Topic::AuthMount), skip(Topic::AuthRole)], token: None };
         }
+        // Whoever proves nothing hears nothing of the role.
+        Identity::Kubernetes { .. } | Identity::Certificate { .. } | Identity::Aws(_) => {
+            let skip = |topic| Check::skip(topic, "only the login tells, with the proof");
+            return LoginProbe { checks: [skip(Topic::AuthMount), skip(Topic::AuthRole)], token: None };
+        }
         Identity::IdToken { .. } => login.role.as_deref().map(|role| ("role", role)),
         Identity::SecretId { role_id, .. }
         | Identity::GeneratorToken { role_id, .. }
@@ -131,7 +136,11 @@ pub(crate) async fn log_in(vault: &Vault<'_>, login: &Login, host: &Host) -> Log
         Identity::GeneratorToken { .. } => return skip("not tried: it would make a secret ID"),
         Identity::Token { child: true, .. } => return skip("not tried: the run makes a child token"),
         Identity::Token { .. } => return skip("a Vault token needs no login"),
-        Identity::IdToken { .. } | Identity::RoleId { .. } => {}
+        Identity::IdToken { .. }
+        | Identity::RoleId { .. }
+        | Identity::Kubernetes { .. }
+        | Identity::Certificate { .. }
+        | Identity::Aws(_) => {}
     }
     let error = match auth::login(vault, login).await {
         Ok(session) => {

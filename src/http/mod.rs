@@ -74,6 +74,8 @@ pub(crate) struct Request<'a> {
     pub(crate) wraps: bool,
     /// Whether its answer is a lease.
     pub(crate) lends: bool,
+    /// Whether no redirect is followed.
+    pub(crate) stays: bool,
     /// Its deadline.
     pub(crate) timeout: Duration,
 }
@@ -136,6 +138,10 @@ impl Client {
     async fn follow(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let (reply, location) = self.send_to(&self.base, &self.peer, request).await?;
         let Some(location) = location else { return Ok(reply) };
+        if request.stays {
+            let text = format!("{} redirects the login, and a signed request goes to no other server", self.peer.host);
+            return Err(TransportError::astray(redirect::refusal(text).hint("point VAULT_ADDR to the active node")));
+        }
         let (base, peer) =
             self.redirect_target(reply.status, &location, request.path).map_err(TransportError::astray)?;
         let (reply, again) = self.send_to(&base, &peer, request).await.map_err(TransportError::behind_a_redirect)?;

@@ -67,11 +67,13 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<Secret>,
     /// What stands in the body and must not come back in an error.
     pub(super) secrets: &'a [&'a str],
+    /// Whether no redirect is followed, not even one to a server that may see the secrets.
+    pub(super) stays: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(step: Step, method: Method, path: &'a str) -> Self {
-        Self { step, method, path, query: &[], token: None, body: None, secrets: &[] }
+        Self { step, method, path, query: &[], token: None, body: None, secrets: &[], stays: false }
     }
 }
 
@@ -125,6 +127,12 @@ impl<'a> Vault<'a> {
         &self.http.peer.host
     }
 
+    /// The process that asks.
+    #[must_use]
+    pub(crate) fn host(&self) -> &Host {
+        self.host
+    }
+
     /// A wait for a server is not told: the caller shows what stands on stderr as a failure.
     pub(crate) fn keep_silent(&self) {
         self.silent.set(true);
@@ -158,7 +166,7 @@ impl<'a> Vault<'a> {
 
     /// Sends a request, and sends it again where that is allowed.
     pub(super) async fn exchange(&self, call: Call<'_>) -> Exchange {
-        let Call { step, method, path, query, token, body, secrets } = call;
+        let Call { step, method, path, query, token, body, secrets, stays } = call;
         for secret in token.iter().map(|token| token.expose()).chain(secrets.iter().copied()) {
             self.secrets.note(secret);
         }
@@ -177,7 +185,7 @@ impl<'a> Vault<'a> {
             let (body, lends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint);
             let spends = lends && self.single_use.get();
             let wraps = step == Step::LookupNamespace;
-            let request = Request { method, path, query, token, body, spends, wraps, lends, timeout };
+            let request = Request { method, path, query, token, body, spends, wraps, lends, stays, timeout };
             let (sent, asked) = (self.host.now(), self.host.elapsed());
             let result = match step {
                 Step::Mint => self.host.watch(step.name(), self.send_to_its_end(&request)).await,

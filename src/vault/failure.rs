@@ -191,6 +191,20 @@ const NO_LEADER: &str = "local node not active but active cluster node not found
 const REFUSED: [&str; 3] =
     ["missing role_id", "failed to determine alias name from login request", "missing name in alias"];
 
+/// How the refusal of a login begins that Vault answers with 500: of a certificate, and of the Kubernetes method, up to Vault
+/// 1.8 with every claim that does not fit.
+const REFUSED_LOGINS: [&str; 9] = [
+    "failed to verify client's certificate: ",
+    "could not load backend configuration",
+    "decoding failed",
+    "1 error(s) decoding",
+    "claim \"aud\" is invalid",
+    "claim \"iss\" is invalid",
+    "service account name not authorized",
+    "namespace not authorized",
+    "not a compact JWS",
+];
+
 /// Whether Vault looked at the request and did nothing. Vault 1.8 refuses a field so that it cannot read. An engine without a configuration says so before anything else;
 /// what failed on the way would stand before a colon.
 fn is_refused(raw: &str) -> bool {
@@ -199,6 +213,10 @@ fn is_refused(raw: &str) -> bool {
     REFUSED.contains(&line)
         || (line.ends_with(" not configured") && !line.contains(':'))
         || (line.starts_with("error converting input ") && line.contains(" for field "))
+}
+
+fn is_refused_login(raw: &str) -> bool {
+    REFUSED_LOGINS.iter().any(|start| raw.starts_with(start))
 }
 
 /// Vault's quota for a path is used up for less than its interval. A quota for leases lasts until others expire.
@@ -248,7 +266,9 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
         429 => not_processed(&QUOTA, patience_with_a_quota(raw, path)),
         472 | 473 => not_processed(&STANDBY, Patience::Run),
         500 if raw == NO_LEADER => not_processed(&LEADERLESS, Patience::Run),
-        500 if is_refused(raw) => Outcome::Refused(Refusal { status: reply.status, reason }),
+        500 if is_refused(raw) || step == Step::Login && is_refused_login(raw) => {
+            Outcome::Refused(Refusal { status: reply.status, reason })
+        }
         501 => Outcome::Final(error(&NOT_INITIALISED)),
         502 => failed(error(&BAD_GATEWAY), cut_off),
         500 if step == Step::Mint && raw == UNREGISTERED => failed(error(&NO_LEASE), cut_off),

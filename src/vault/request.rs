@@ -87,10 +87,19 @@ impl Vault<'_> {
 
     /// `POST auth/<mount>/login`. No token goes with it.
     pub(crate) async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
-        let secrets: Vec<_> = body.iter().filter(|(name, _)| *name != "role").map(|(_, value)| *value).collect();
+        let is_public = |name: &str| ["role", "name"].contains(&name);
+        let secrets: Vec<_> = body.iter().filter(|(name, _)| !is_public(name)).map(|(_, value)| *value).collect();
         let path = format!("auth/{mount}/login");
         self.exchange(Call { body: Some(object(body)), secrets: &secrets, ..Call::new(step, Method::Post, &path) })
             .await
+    }
+
+    /// The same with a request that AWS's STS would answer to anybody, and that no redirect takes along. `secrets` are
+    /// what proves the caller in it.
+    pub(crate) async fn login_signed(&self, mount: &str, body: &[(&str, &str)], secrets: &[&str]) -> Exchange {
+        let path = format!("auth/{mount}/login");
+        let call = Call::new(Step::Login, Method::Post, &path);
+        self.exchange(Call { body: Some(object(body)), secrets, stays: true, ..call }).await
     }
 
     /// The read, or the write with the same parameters, that makes a credential.

@@ -59,6 +59,8 @@ mod format;
 mod github;
 /// Calls in a job: bare ones are refused, captured ones work.
 mod guard;
+/// Logins with AWS credentials.
+mod iam;
 /// The container images, entered.
 mod image;
 /// What is wrong before the first request, and that none is made.

@@ -1,5 +1,6 @@
 mod adapter;
 mod after_script;
+mod certificate;
 mod chaos;
 mod cluster;
 mod component;
@@ -9,6 +10,7 @@ mod engine;
 mod exec;
 mod identity;
 mod interrupted;
+mod kubernetes;
 mod lease;
 mod login;
 mod namespace;

@@ -130,7 +130,8 @@ impl Vault<'_> {
             let text = format!("the time of this step was over before {path}");
             return Reading::Error(Error::new(Kind::Unavailable, text));
         };
-        let request = Request { method, path, query, token, body, spends: false, wraps: false, lends: false, timeout };
+        let (spends, wraps, lends, stays) = (false, false, false, false);
+        let request = Request { method, path, query, token, body, spends, wraps, lends, stays, timeout };
         let asked = self.host.elapsed();
         let result = self.host.watch(Step::Diagnose.name(), self.http.send(&request)).await;
         self.tell(Step::Diagnose, &request, result.as_ref().ok().map(|reply| reply.status), asked);
