@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop};
+use crate::cli::{self, CacheAction, Cli, Command, DoctorFormat, Intent, Question, Stop};
+use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, exec, explain, fetch, take_warnings, write_message, write_stderr};
+use crate::command::{cache, doctor, exec, explain, fetch, take_warnings, write_message, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
@@ -88,6 +89,15 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
         Command::Exec(flags) => return Ok(exec::run(config::resolve_exec(flags, volume, host)?, host)?),
         Command::Fetch(flags) => {
             fetch::run(config::resolve_fetch(&flags, volume, host)?, &cli::words_of(arguments), host)?;
+        }
+        Command::Doctor(flags) => {
+            let survey = config::survey(&flags, host);
+            let form = match (flags.report, flags.format) {
+                (true, _) => ReportForm::Ticket { with_names: flags.with_names },
+                (false, DoctorFormat::Text) => ReportForm::Text,
+                (false, DoctorFormat::Json) => ReportForm::Json,
+            };
+            return Ok(Ending::Code(doctor::run(&survey, form, volume.verbose, host)?));
         }
         Command::Revoke(flags) => {
             let place = config::resolve_state_place(host)?;

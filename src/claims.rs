@@ -49,6 +49,12 @@ impl Claims {
         self.0.get(name).or_else(|| self.0.iter().find(|(key, _)| sanitized(key) == name).map(|(_, value)| value))
     }
 
+    /// The names of all claims, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
     /// The audiences: a text, or a list of texts.
     #[must_use]
     pub fn audiences(&self) -> Vec<String> {

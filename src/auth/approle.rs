@@ -89,7 +89,7 @@ async fn generate(vault: &Vault<'_>, plan: &Login, token: &Secret) -> Result<Sec
     secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer to {path} has no secret_id")))
 }
 
-fn describe(refusal: &Refusal, login: &Login) -> Error {
+pub(super) fn describe(refusal: &Refusal, login: &Login) -> Error {
     explain(&REFUSALS, refusal, &|name| value(name, login))
 }
 

@@ -10,7 +10,7 @@ use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::Vault;
 use crate::vault::step::Step;
-use refusal::describe;
+pub(super) use refusal::describe;
 
 pub(super) use refusal::REFUSALS;
 

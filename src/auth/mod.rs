@@ -10,10 +10,10 @@ mod setup;
 mod token;
 mod wrapping;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
-use crate::vault::refusal::RefusalTable;
+use crate::vault::refusal::{Refusal, RefusalTable};
 
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use token::unnamed_approle;
@@ -57,4 +57,32 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         Identity::Token { token, child: false } => token::plain(token),
     };
     Ok(session)
+}
+
+/// What a refused login means, and what to change: the tables of the methods, for a diagnosis. `None` for a token, which
+/// needs no login.
+#[must_use]
+pub(crate) fn describe_refusal(login: &Login, refusal: &Refusal) -> Option<Error> {
+    match &login.identity {
+        Identity::IdToken { claims, .. } => Some(id_token::describe(refusal, login, claims)),
+        Identity::WrappingToken { .. }
+        | Identity::SecretId { .. }
+        | Identity::RoleId { .. }
+        | Identity::GeneratorToken { .. } => Some(approle::describe(refusal, login)),
+        Identity::Token { .. } => None,
+    }
+}
+
+/// The same of a wrapping token that was looked up.
+#[must_use]
+pub(crate) fn describe_wrapping(login: &Login, refusal: &Refusal) -> Error {
+    wrapping::describe_lookup(refusal, login)
+}
+
+/// Whether a run would unwrap a token that this path made.
+///
+/// # Errors
+/// Why it would not.
+pub(crate) fn check_wrapping(vault: &Vault<'_>, creation_path: &str, login: &Login) -> Result<()> {
+    wrapping::check_origin(vault, login, creation_path)
 }

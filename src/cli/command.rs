@@ -5,6 +5,7 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
+use super::doctor::{DOCTOR, DoctorFlags};
 use super::exec::{EXEC, ExecFlags};
 use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use super::help;
@@ -19,6 +20,8 @@ pub enum Command {
     Revoke(RevokeFlags),
     /// `ci-creds exec`.
     Exec(ExecFlags),
+    /// `ci-creds doctor`.
+    Doctor(Box<DoctorFlags>),
     /// `ci-creds cache`.
     Cache(CacheFlags),
     /// `ci-creds explain`, and the words of the text.
@@ -51,13 +54,20 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 8] = [
+const OTHERS: [CommandRow; 9] = [
     CommandRow {
         name: "exec",
         about: EXEC,
         output: CommandOutput::Command,
         flags: |command| ExecFlags::augment_args(command).after_help(help::EXEC),
         parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
+    },
+    CommandRow {
+        name: "doctor",
+        about: DOCTOR,
+        output: CommandOutput::Text,
+        flags: |command| DoctorFlags::augment_args(command).after_help(help::DOCTOR),
+        parse: |_, matches| DoctorFlags::from_arg_matches(matches).map(|flags| Command::Doctor(Box::new(flags))),
     },
     CommandRow {
         name: "revoke",

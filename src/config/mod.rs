@@ -23,6 +23,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod survey;
 mod trust;
 
 use crate::claims::Claims;
@@ -51,6 +52,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use survey::{Known, Survey, survey};
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///

@@ -8,7 +8,7 @@ use crate::provider::CLOUDS;
 use crate::vault::refusal::{Refusal, RefusalTable, Row, Says, explain, find};
 
 /// The error of a refused read.
-pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
+pub(crate) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     let denied = refusal.is_denied_by_policy();
     if denied && plan.login.perhaps_generator {
         return unnamed_approle(&plan.login, &plan.mint.path, &refusal.because());

@@ -2,6 +2,7 @@
 //! it. The requests themselves are in `request`.
 
 mod budget;
+pub(crate) mod reading;
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};

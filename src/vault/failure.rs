@@ -286,7 +286,7 @@ fn failed(error: Error, cut_off: bool) -> Outcome {
 /// How Go, and so Vault, and nginx answer plain http on a TLS port.
 const WANTS_TLS: [&str; 2] = ["sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
 
-fn wants_tls(reply: &Reply) -> bool {
+pub(super) fn wants_tls(reply: &Reply) -> bool {
     let text = String::from_utf8_lossy(&reply.body);
     reply.status == 400 && WANTS_TLS.iter().any(|words| text.contains(words))
 }

@@ -6,6 +6,7 @@ pub(crate) mod client;
 mod deadline;
 mod echo;
 pub(crate) mod failure;
+pub(crate) mod health;
 pub(crate) mod outcome;
 pub mod refusal;
 pub(crate) mod request;

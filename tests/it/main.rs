@@ -37,6 +37,8 @@ mod consumer;
 mod corpus;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
+/// `ci-creds doctor`: which step it names, and what it leaves behind.
+mod doctor;
 /// README, docs/ and CHANGELOG against the program.
 mod document;
 /// What the engines are asked, and how long what they give lives.

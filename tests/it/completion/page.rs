@@ -100,6 +100,13 @@ const DESCRIPTIONS: [(&str, &str); 9] = [
          setting of ci-creds.",
     ),
     (
+        "doctor",
+        "ci-creds doctor examines each step of a run with these flags and variables, and prints what it found: the values and \
+         where they come from, the server, the identity, the login, the token, the engine and the policy. Under a step that fails \
+         it prints what to change. It creates no credential, uses no single-use secret, and revokes what it logs in with. The \
+         exit code is that of the first step that fails, or 0.",
+    ),
+    (
         "revoke",
         "ci-creds revoke revokes every credential and every login that the calls of this job noted or cached: in after_script, in \
          another shell or another container. It never revokes a Vault token that you supply. It prints nothing if there is \
@@ -155,6 +162,8 @@ const EXAMPLES: [(&str, &str, &str); 20] = [
         "Run a command with an API key that is revoked when it ends.",
     ),
     ("exec", "ci-creds exec vault -- vault kv get secret/app", "Run a command with the Vault token of the login."),
+    ("doctor", "ci-creds doctor aws --role deploy", "Find out why ci-creds aws --role deploy fails."),
+    ("doctor", "ci-creds doctor exoscale --role deploy --report", "Print the same as Markdown for a ticket."),
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
     ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
 ];
