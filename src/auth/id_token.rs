@@ -5,12 +5,12 @@ mod refusal;
 
 use super::session::{Session, session, settle};
 use crate::claims::Claims;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::Vault;
+use crate::vault::refusal::Refusal;
 use crate::vault::step::Step;
-pub(super) use refusal::describe;
 
 pub(super) use refusal::REFUSALS;
 
@@ -23,4 +23,9 @@ pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, clai
     let exchange = vault.login(Step::Login, &login.mount, &body).await;
     let path = format!("auth/{}/login", login.mount);
     session(settle(exchange, |refusal| describe(&refusal, login, claims))?, &path)
+}
+
+/// What a refusal of this login means.
+pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
+    refusal::describe(refusal, login, claims)
 }

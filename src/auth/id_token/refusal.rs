@@ -9,7 +9,7 @@ use crate::variables::VAULT_ID_TOKEN;
 use crate::vault::refusal::{Refusal, Row, Says, explain};
 
 /// The error of a refused login.
-pub(in crate::auth) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
+pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
     explain(&REFUSALS, refusal, &|name| match name {
         "origin" => login.origin.to_string(),
         "variable" => match &login.origin {

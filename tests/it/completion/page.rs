@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 9] = [
+const DESCRIPTIONS: [(&str, &str); 10] = [
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -115,7 +115,7 @@ const DESCRIPTIONS: [(&str, &str); 9] = [
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 20] = [
+const EXAMPLES: [(&str, &str, &str); 22] = [
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
