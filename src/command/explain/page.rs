@@ -51,7 +51,10 @@ pub(super) fn of_explanations(found: &[Explanation]) -> String {
     if found.len() > 1 {
         put(
             &mut page,
-            format_args!("This text has {} causes. The request that failed decides which one it is.\n\n", found.len()),
+            format_args!(
+                "A server says this for {} causes. ci-creds doctor finds the request that fails.\n\n",
+                found.len()
+            ),
         );
     }
     let pages: Vec<_> = found.iter().map(of_explanation).collect();

@@ -138,7 +138,6 @@ fn a_claim_that_a_real_role_refuses_is_reported_with_its_value_and_the_change() 
         let token = token.claim("user", json!({ "id": "u-9" }));
         let ran = site.job("id-token", EXOSCALE).env("VAULT_ID_TOKEN", &make(token)).run();
         let kind = if code == 77 { "denied" } else { "config" };
-        println!("{name} {value}: {}", ran.stderr);
         refused(ran, (code, kind), &[&["auth/gitlab/login"], change].concat());
     }
 }
