@@ -4,6 +4,7 @@
     ("exoscale", include_str!("ci-creds-exoscale.1")),
     ("aws", include_str!("ci-creds-aws.1")),
     ("exec", include_str!("ci-creds-exec.1")),
+    ("doctor", include_str!("ci-creds-doctor.1")),
     ("revoke", include_str!("ci-creds-revoke.1")),
     ("cache", include_str!("ci-creds-cache.1")),
     ("completions", include_str!("ci-creds-completions.1")),

@@ -23,6 +23,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod surrounding;
 mod survey;
 mod trust;
 
@@ -52,6 +53,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use surrounding::{Concern, Surroundings};
 pub(crate) use survey::{Known, Survey, survey};
 
 /// Decides where the cache lies, for `ci-creds cache`.

@@ -4,6 +4,7 @@
 use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, Plan};
 use super::source::Layers;
+use super::surrounding::{Surroundings, survey_surroundings};
 use super::{connection, file, identity, resolve_wanted, trust};
 use crate::cli;
 use crate::error::{Error, Result};
@@ -23,6 +24,8 @@ pub(crate) struct Survey {
     pub(crate) settings: Vec<SettingRow>,
     /// Everything that ends the run before its first request, the first one first.
     pub(crate) mistakes: Vec<Error>,
+    /// What is around the run.
+    pub(crate) surroundings: Surroundings,
 }
 
 /// How far a run is decided.
@@ -110,6 +113,7 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
         note(resolve_wanted(wanted, true, (login, claims.as_ref()), &layers), &mut mistakes)
     });
     settings.extend(wanted.iter().flat_map(describe_wanted));
+    let surroundings = survey_surroundings(wanted.as_ref(), host);
     let known = match (connection, login.map(|(login, _)| login)) {
         (None, _) => Known::Nothing,
         // Security: nothing is sent to an address that the administrator does not allow.
@@ -120,7 +124,7 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
         },
         (Some(connection), _) => Known::Server(Box::new(connection)),
     };
-    Survey { known, settings, mistakes }
+    Survey { known, settings, mistakes, surroundings }
 }
 
 fn note<T>(result: Result<T>, mistakes: &mut Vec<Error>) -> Option<T> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Check, Topic};
 use crate::auth::{check_wrapping, describe_wrapping};
 use crate::claims::Claims;
-use crate::error::{Error, Kind, sanitized};
+use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::identity::{Identity, Login};
 use crate::secret::Secret;
@@ -39,7 +39,7 @@ pub(crate) async fn examine(login: &Login, vault: Option<&Vault<'_>>, host: &Hos
 }
 
 /// Every claim of an ID token, those first that roles are bound by.
-pub(crate) fn table(claims: &Claims, now: Timestamp) -> Vec<(String, String)> {
+fn table(claims: &Claims, now: Timestamp) -> Vec<(String, String)> {
     const FIRST: [&str; 9] =
         ["iss", "sub", "aud", "project_path", "project_id", "ref", "ref_type", "ref_protected", "environment"];
     const TIMES: [&str; 3] = ["exp", "nbf", "iat"];
@@ -50,12 +50,17 @@ pub(crate) fn table(claims: &Claims, now: Timestamp) -> Vec<(String, String)> {
         "aud" => claims.audiences().join(", "),
         _ => claims.text(name).unwrap_or_else(|| "not a text".to_owned()),
     };
-    let mut rows: Vec<_> = known.chain(others).map(|name| (sanitized(name), sanitized(&text(name)))).collect();
+    let mut rows: Vec<_> = known.chain(others).map(|name| (shortened(name), shortened(&text(name)))).collect();
     for name in TIMES {
         let time = claims.seconds(name).and_then(|seconds| Timestamp::from_second(seconds).ok());
         rows.extend(time.map(|time| (name.to_owned(), describe_time(time, now))));
     }
     rows
+}
+
+/// What a job says of itself, as much of it as helps.
+fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 fn describe_time(time: Timestamp, now: Timestamp) -> String {
