@@ -7,6 +7,7 @@ mod approle;
 mod id_token;
 mod session;
 mod token;
+mod trial;
 mod wrapping;
 
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::vault::refusal::Refusal;
 
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use token::unnamed_approle;
+pub(crate) use trial::{Sign, Trial};
 
 /// Logs in. A plain token needs no request.
 ///
@@ -37,6 +39,34 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         Identity::Token { token, child: false } => token::plain(token),
     };
     Ok(session)
+}
+
+/// The login without its proof. `None` where there is no login.
+#[must_use]
+pub(crate) fn trial(login: &Login) -> Option<Trial<'_>> {
+    match &login.identity {
+        Identity::IdToken { .. } => Some(id_token::trial(login)),
+        Identity::WrappingToken { role_id, .. } => {
+            Some(approle::trial(role_id.as_ref(), Some("it would use up the wrapping token")))
+        }
+        Identity::SecretId { role_id, .. } => {
+            Some(approle::trial(Some(role_id), Some("the secret ID may be single-use")))
+        }
+        Identity::GeneratorToken { role_id, .. } => {
+            Some(approle::trial(Some(role_id), Some("it would make a secret ID")))
+        }
+        Identity::RoleId { role_id } => Some(approle::trial(Some(role_id), None)),
+        Identity::Token { .. } => None,
+    }
+}
+
+/// The session of a token that somebody else got, without a request; a child's is that of its parent.
+#[must_use]
+pub(crate) fn supplied(login: &Login) -> Option<Session> {
+    match &login.identity {
+        Identity::Token { token, .. } => Some(token::plain(token)),
+        _ => None,
+    }
 }
 
 /// What a refused login means, and what to change: the tables of the methods, for a diagnosis. `None` for a token, which

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::auth::Session;
+use crate::auth::{Session, supplied};
 use crate::config::{Known, Survey};
 use crate::diagnosis::text::Look;
 use crate::diagnosis::token::Purse;
@@ -179,7 +179,7 @@ impl Walker<'_> {
         self.begin_step();
         let login::LogIn { check, session } = login::log_in(self.vault, login).await;
         diagnosis.add(check);
-        let session = session.or_else(|| login::supplied(login));
+        let session = session.or_else(|| supplied(login));
         let Some(session) = session else {
             diagnosis.block(&WITH_A_TOKEN, Topic::Login);
             return;
@@ -220,7 +220,7 @@ impl Walker<'_> {
             }
             None => {
                 for topic in [Topic::EngineMount, Topic::EngineRole] {
-                    diagnosis.add(Check::skip(topic, "no credential is asked for: ci-creds doctor aws, or exoscale"));
+                    diagnosis.add(Check::skip(topic, "no credential is asked for: name its provider behind doctor"));
                 }
                 diagnosis.add(policy);
             }

@@ -10,7 +10,7 @@ use crate::cli;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::http::transport::{Connection, Roots};
-use crate::identity::{Identity, Login};
+use crate::identity::Login;
 use crate::origin::WithOrigin;
 use crate::render::format::Format;
 use crate::typo::looks_like_a_token;
@@ -101,10 +101,9 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
     settings.extend(login.iter().flat_map(|(login, _)| describe_login(login)));
     settings.extend(describe_texts(&login_texts(flags, &layers)));
     let is_meant = match (&connection, &login) {
-        (Some(connection), Some((Login { identity: Identity::IdToken { claims, .. }, .. }, _)))
-            if listed != Some(true) && !flags.login.any_audience =>
-        {
-            note(trust::check_audience(connection, claims), &mut mistakes).is_some()
+        (Some(connection), Some((login, _))) if listed != Some(true) && !flags.login.any_audience => {
+            let claims = login.identity.claims();
+            claims.is_none_or(|claims| note(trust::check_audience(connection, claims), &mut mistakes).is_some())
         }
         _ => true,
     };
@@ -218,7 +217,7 @@ fn describe_login(login: &Login) -> Vec<SettingRow> {
     if let Some(companion) = facts.companion {
         rows.push(row("role ID", format!("{} characters", companion.expose().len()), ""));
     }
-    if !matches!(login.identity, Identity::Token { .. }) {
+    if login.identity.facts().companion.is_some() || login.role.is_some() || login.identity.claims().is_some() {
         rows.push(row("auth mount", format!("auth/{}", login.mount), ""));
         rows.extend(login.role.as_ref().map(|role| row("auth role", without_secret(role), &login.role_origin)));
     }

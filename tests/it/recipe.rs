@@ -11,7 +11,7 @@ use ci_creds::render::format::Format;
 use crate::wall;
 
 /// Where else an old one is named, and why no new one has to be.
-const EXCEPTIONS: [(&str, &str, &str); 33] = [
+const EXCEPTIONS: [(&str, &str, &str); 35] = [
     ("aws", "src/cli/exec.rs", "--keep-aws-config, of the endpoint"),
     ("aws", "src/config/serve.rs", "the endpoint is the AWS SDKs' own"),
     ("aws", "src/command/serving.rs", "likewise"),
@@ -41,6 +41,8 @@ const EXCEPTIONS: [(&str, &str, &str); 33] = [
     ("Shell", "src/cli/word.rs", "the default"),
     ("Shell", "src/config/mod.rs", "the default"),
     ("Shell", "src/config/exec.rs", "a command gets the variables that a shell would get"),
+    ("Shell", "src/config/survey.rs", "a diagnosis prints no credential"),
+    ("aws", "src/config/surrounding.rs", "the SDKs of AWS have an order of sources, and two files"),
     ("File", "src/", "--file names a file of the user's"),
     ("Process", "src/", "SDKs call it, keep what it prints and show what it says"),
     ("Github", "src/config/output.rs", "the runner must be there to take the masks out of the log"),
