@@ -37,6 +37,9 @@ _ci__creds() {
             ci__creds,exoscale)
                 cmd="ci__creds__subcmd__exoscale"
                 ;;
+            ci__creds,explain)
+                cmd="ci__creds__subcmd__explain"
+                ;;
             ci__creds,help)
                 cmd="ci__creds__subcmd__help"
                 ;;
@@ -59,7 +62,7 @@ _ci__creds() {
 
     case "${cmd}" in
         ci__creds)
-            opts="-v -q -h -V --verbose --quiet --help --version exoscale aws exec doctor revoke cache completions man help version"
+            opts="-v -q -h -V --verbose --quiet --help --version exoscale aws exec doctor revoke cache explain completions man help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1212,8 +1215,22 @@ _ci__creds() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ci__creds__subcmd__explain)
+            opts="-v -q -h --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ci__creds__subcmd__help)
-            opts="-v -q -h --verbose --quiet --help exoscale aws exec doctor revoke cache completions man help version"
+            opts="-v -q -h --verbose --quiet --help exoscale aws exec doctor revoke cache explain completions man help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1227,7 +1244,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__man)
-            opts="-v -q -h --verbose --quiet --help exoscale aws exec doctor revoke cache completions man help version"
+            opts="-v -q -h --verbose --quiet --help exoscale aws exec doctor revoke cache explain completions man help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -32,6 +32,7 @@ set edit:completion:arg-completer[ci-creds] = {|@words|
             cand doctor 'Find out which step of a run fails, and what to change'
             cand revoke 'Revoke every credential and login of this job'
             cand cache 'List cached credentials: identity, role, expiry'
+            cand explain 'Explain an exit code or an error'
             cand completions 'Print the completion script of a shell'
             cand man 'Print a manual page'
             cand help 'Print the help of a command'
@@ -348,6 +349,14 @@ set edit:completion:arg-completer[ci-creds] = {|@words|
             cand --quiet 'Print nothing on stderr but errors'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ci-creds;explain'= {
+            cand -v 'Print requests, origins of values and causes on stderr'
+            cand --verbose 'Print requests, origins of values and causes on stderr'
+            cand -q 'Print nothing on stderr but errors'
+            cand --quiet 'Print nothing on stderr but errors'
+            cand -h 'Print help'
+            cand --help 'Print help'
         }
         &'ci-creds;completions'= {
             cand -v 'Print requests, origins of values and causes on stderr'

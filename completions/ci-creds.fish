@@ -34,6 +34,7 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exec" -d 'Run a c
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "doctor" -d 'Find out which step of a run fails, and what to change'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "revoke" -d 'Revoke every credential and login of this job'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'List cached credentials: identity, role, expiry'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "explain" -d 'Explain an exit code or an error'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "help" -d 'Print the help of a command'
@@ -334,6 +335,9 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand explain" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand explain" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s h -l help -d 'Print help'
@@ -349,5 +353,5 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s h -l help 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale aws vault"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws exec doctor revoke cache completions man help version"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws exec doctor revoke cache completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws exec doctor revoke cache explain completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws exec doctor revoke cache explain completions man help version"

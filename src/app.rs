@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::{self, CacheAction, Cli, Command, DoctorFormat, Intent, Question, Stop};
 use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, doctor, exec, fetch, take_warnings, write_message, write_stderr};
+use crate::command::{cache, doctor, exec, explain, fetch, take_warnings, write_message, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
@@ -126,6 +126,7 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
         },
+        Command::Explain(words) => explain::run(&words, host)?,
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
         Command::Man(command) => {
             let page =

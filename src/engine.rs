@@ -5,6 +5,8 @@
 
 pub(crate) mod refusal;
 
+pub(crate) use refusal::TABLES;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -6,6 +6,7 @@
 mod approle;
 mod id_token;
 mod session;
+mod setup;
 mod token;
 mod trial;
 mod wrapping;
@@ -13,11 +14,30 @@ mod wrapping;
 use crate::error::{Error, Result};
 use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
-use crate::vault::refusal::Refusal;
+use crate::vault::refusal::{Refusal, RefusalTable};
 
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use token::unnamed_approle;
 pub(crate) use trial::{Sign, Trial};
+
+/// Every table of a login, for the page of an error.
+pub(crate) const TABLES: [RefusalTable; 7] = [
+    RefusalTable { of: "The login with an ID token", rows: &id_token::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "The login with an AppRole", rows: &approle::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "A generator token", rows: &approle::GENERATOR_REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable {
+        of: "The lookup of a wrapping token",
+        rows: &wrapping::LOOKUP_REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable {
+        of: "The unwrapping of a wrapping token",
+        rows: &wrapping::UNWRAP_REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable { of: "The child of a Vault token", rows: &token::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "The set-up of a login, by an operator", rows: &setup::REFUSALS, docs: "docs/vault-setup.md" },
+];
 
 /// Logs in. A plain token needs no request.
 ///

@@ -22,7 +22,9 @@ use crate::vault::outcome::Outcome;
 use crate::vault::refusal::Refusal;
 use crate::vault::step::Step;
 use origin::{of_another_approle, suspicious};
-use refusal::{LOOKUP_REFUSALS, UNWRAP_REFUSALS, describe};
+use refusal::describe;
+
+pub(super) use refusal::{LOOKUP_REFUSALS, UNWRAP_REFUSALS};
 
 /// What lies in the token, by its creation path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,8 @@ pub enum Command {
     Doctor(Box<DoctorFlags>),
     /// `ci-creds cache`.
     Cache(CacheFlags),
+    /// `ci-creds explain`, and the words of the text.
+    Explain(Vec<String>),
     /// `ci-creds completions`.
     Completions(CompletionsFlags),
     /// `ci-creds man`, and the command whose page it prints.
@@ -68,7 +70,7 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 8] = [
+const OTHERS: [CommandRow; 9] = [
     CommandRow {
         name: "exec",
         about: EXEC,
@@ -96,6 +98,16 @@ const OTHERS: [CommandRow; 8] = [
         output: CommandOutput::Text,
         flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
         parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
+    },
+    CommandRow {
+        name: "explain",
+        about: "Explain an exit code or an error",
+        output: CommandOutput::Text,
+        flags: |command| command.arg(words()).after_help(help::EXPLAIN),
+        parse: |_, matches| {
+            let words = matches.get_many("text").into_iter().flatten().cloned();
+            Ok(Command::Explain(words.collect()))
+        },
     },
     CommandRow {
         name: "completions",
@@ -144,6 +156,15 @@ impl CommandRow {
 /// The table.
 pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
     CLOUDS.into_iter().map(fetch).chain(OTHERS)
+}
+
+/// What `explain` takes.
+fn words() -> Arg {
+    Arg::new("text")
+        .value_name("TEXT")
+        .num_args(1..)
+        .required(true)
+        .help("An exit code, a kind, or an error that was printed; - reads it from stdin")
 }
 
 /// What `man` takes.

@@ -52,6 +52,14 @@ Examples:
 VAULT_ADDR and the variables of the login must be those of the calls that
 filled the cache: only the same secret opens an entry.";
 
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  ci-creds explain 77
+  ci-creds explain denied
+
+A whole error line of ci-creds or of Vault finds its cause, and the change.
+It needs no configuration, no login and no network.";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   source <(ci-creds completions bash)

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod doctor;
 mod estate;
 pub(crate) mod exec;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod revoke;
 mod serving;

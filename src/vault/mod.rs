@@ -5,7 +5,7 @@ mod answer;
 pub(crate) mod client;
 mod deadline;
 mod echo;
-mod failure;
+pub(crate) mod failure;
 pub(crate) mod health;
 pub(crate) mod outcome;
 pub mod refusal;

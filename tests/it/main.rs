@@ -47,6 +47,8 @@ mod engine;
 mod example;
 /// A command with credentials: its environment, its signals, its end.
 mod exec;
+/// The pages of errors.
+mod explain;
 /// What goes wrong on the wire, at every step, with the exact code.
 mod fault;
 /// Credentials files: a private one for a job, or one of the user's, edited.

@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 9] = [
+const DESCRIPTIONS: [(&str, &str); 10] = [
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -82,6 +82,12 @@ const DESCRIPTIONS: [(&str, &str); 9] = [
         "The cache holds the credentials of --cache and of --format process, encrypted with a key that is made of the secret \
          of the login. ci-creds cache lists the entries. ci-creds cache clear revokes their leases and removes them: call it \
          with the variables and flags of the calls that made them.",
+    ),
+    (
+        "explain",
+        "ci-creds explain prints the page of an exit code, of a kind of error, or of an error that was printed: what it means, \
+         the usual causes, and the change for each. TEXT can be an error line of ci-creds, several lines of a log, or what \
+         Vault itself prints. It reads no configuration and asks no server.",
     ),
     ("completions", "ci-creds completions prints a script that completes commands, flags, values, files and profiles."),
     ("man", "ci-creds man prints a manual page in roff. Without a command, it prints the page of the program."),
@@ -109,7 +115,7 @@ const DESCRIPTIONS: [(&str, &str); 9] = [
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 20] = [
+const EXAMPLES: [(&str, &str, &str); 22] = [
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
@@ -146,6 +152,8 @@ const EXAMPLES: [(&str, &str, &str); 20] = [
     ("aws", "ci-creds aws --profile deploy --file ~/.aws/credentials", "Write the credentials into a profile."),
     ("cache", "ci-creds cache", "List the entries."),
     ("cache", "ci-creds cache clear", "In after_script: end what the job has cached."),
+    ("explain", "ci-creds explain 77", "What the exit code means, and every cause that a server tells."),
+    ("explain", "ci-creds explain - < job.log", "Find the errors in a log, and the change for each."),
     ("completions", "ci-creds completions bash > /etc/bash_completion.d/ci-creds", "Install the script of bash."),
     ("man", "ci-creds man aws | man -l -", "Read the page of ci-creds aws."),
     (
