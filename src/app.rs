@@ -32,6 +32,10 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
             }
             report(&error, intent.as_ref(), verbose, host);
             let kind = error.kind();
+            let is_of_an_sdk = intent.as_ref().is_some_and(|intent| intent.format == Format::Process);
+            if !quiet && !is_of_an_sdk && doctor::is_wanted_behind(kind, host) {
+                diagnose(arguments, host);
+            }
             match (code, cli::is_exec(arguments)) {
                 // As the command would have ended.
                 (_, true) if kind.is_signal() => end_as(Ending::Signal(kind.code() - 128)),
@@ -40,6 +44,14 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
                 (None, false) => kind.code(),
             }
         }
+    }
+}
+
+/// Examines the run of this line, which has failed.
+fn diagnose(arguments: &[OsString], host: &Host) {
+    let command = cli::parse_arguments(arguments).ok().map(|cli| cli.command);
+    if let Some(flags) = command.and_then(Command::into_doctor_flags) {
+        doctor::follow_a_failure(&config::survey(&flags, host), host);
     }
 }
 

@@ -211,6 +211,8 @@ variables! {
         CLICOLOR,
         /// Colour also where there is no terminal, unless it is `0`.
         CLICOLOR_FORCE,
+        /// `on-failure`: a run that fails is followed by the diagnosis of `ci-creds doctor` on stderr.
+        CI_CREDS_DOCTOR,
         /// The locale. If it is not UTF-8, `ci-creds doctor` prints words in place of its marks.
         LC_ALL,
         /// The same for characters alone. It is read if `LC_ALL` is not set.

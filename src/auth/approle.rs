@@ -1,6 +1,7 @@
 //! AppRole: `auth/<mount>/login` with a role ID and a secret ID, which a generator token may have to make first.
 
 use super::session::{LoginFailure, Session, session, settle};
+use super::trial::{Sign, Trial, is_nowhere};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Login;
 use crate::secret::Secret;
@@ -87,6 +88,26 @@ async fn generate(vault: &Vault<'_>, plan: &Login, token: &Secret) -> Result<Sec
     let (_, envelope) = settle(exchange, |refusal| describe_generator(&refusal, plan))?;
     let secret_id = envelope.data.unwrap_or_default().take_text("secret_id");
     secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer to {path} has no secret_id")))
+}
+
+/// The login without the secret ID: it does not count for the lockout of the role.
+pub(super) fn trial<'a>(role_id: Option<&'a Secret>, untried: Option<&'static str>) -> Trial<'a> {
+    let body = role_id.map(|id| ("role_id", id.expose())).into_iter().collect();
+    Trial { method: "AppRole", body, sign: read_sign, role: "the role ID is that of a role".into(), untried }
+}
+
+/// Vault looks for the role before it looks for a secret ID.
+fn read_sign(refusal: &Refusal) -> Sign {
+    let says = |text: &str| refusal.reason.contains(text);
+    match refusal.reason.as_str() {
+        _ if is_nowhere(refusal) => Sign::WrongMount,
+        _ if says("missing secret_id") => Sign::Both,
+        "missing role_id" => Sign::Mount,
+        // Vault up to 1.9, and what came after it.
+        _ if says("invalid role ID") || says("role or secret ID") => Sign::WrongRole,
+        _ if says("CIDR") || says("failed to determine alias name") => Sign::Mount,
+        _ => Sign::WrongMount,
+    }
 }
 
 pub(super) fn describe(refusal: &Refusal, login: &Login) -> Error {
@@ -189,3 +210,24 @@ pub(super) const GENERATOR_REFUSALS: [Row; 3] = [
         change: "check the role's bind_secret_id, secret_id_num_uses and secret_id_bound_cidrs",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_login_without_its_secret_id_tells() {
+        for (status, reason, sign) in [
+            (400, "missing secret_id", Sign::Both),
+            (400, "missing role_id", Sign::Mount),
+            (500, "missing role_id", Sign::Mount),
+            (400, "invalid role or secret ID", Sign::WrongRole),
+            (400, "invalid role ID", Sign::WrongRole),
+            (400, "missing role", Sign::WrongMount),
+            (400, "missing token", Sign::WrongMount),
+            (403, "permission denied", Sign::WrongMount),
+        ] {
+            assert_eq!(read_sign(&Refusal { status, reason: reason.into() }), sign, "{status} {reason}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::session::{Session, session, settle};
+use super::trial::{Sign, Trial, is_nowhere};
 use crate::aws::runner;
 use crate::aws::sts;
 use crate::error::{Error, Kind, Result};
@@ -48,6 +49,17 @@ pub(super) async fn login(vault: &Vault<'_>, login: &Login, signer: &AwsSigner) 
     let exchange = vault.login_signed(&login.mount, &body, &secrets).await;
     let path = format!("auth/{}/login", login.mount);
     session(settle(exchange, |refusal| describe(&refusal, login, signer))?, &path)
+}
+
+/// The login without the signed request.
+pub(super) fn trial() -> Trial<'static> {
+    let role = "only the login itself tells".into();
+    Trial { method: "AWS", body: Vec::new(), sign: read_sign, role, untried: None }
+}
+
+fn read_sign(refusal: &Refusal) -> Sign {
+    let is_there = !is_nowhere(refusal) && refusal.reason.contains("supply required authentication values");
+    if is_there { Sign::Mount } else { Sign::WrongMount }
 }
 
 /// The headers as Vault takes them: base64 of a JSON object of lists.

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::session::{Session, session, settle};
+use super::trial::{Sign, Trial, is_nowhere};
 use crate::claims::Claims;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
@@ -22,6 +23,16 @@ pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, file
     let exchange = vault.login(Step::Login, &login.mount, &body).await;
     let path = format!("auth/{}/login", login.mount);
     session(settle(exchange, |refusal| describe(&refusal, login, token))?, &path)
+}
+
+/// The login without the token. Vault looks for the token before it looks for the role.
+pub(super) fn trial(login: &Login) -> Trial<'_> {
+    let body = login.role.as_deref().map(|role| ("role", role)).into_iter().collect();
+    Trial { method: "Kubernetes", body, sign: read_sign, role: "only the login itself tells".into(), untried: None }
+}
+
+fn read_sign(refusal: &Refusal) -> Sign {
+    if !is_nowhere(refusal) && refusal.reason.contains("missing jwt") { Sign::Mount } else { Sign::WrongMount }
 }
 
 /// Security: as when the run began, nobody else may choose who this job is.

@@ -13,6 +13,7 @@ mod session;
 mod setup;
 mod standing;
 mod token;
+mod trial;
 mod wrapping;
 
 use crate::error::{Error, Result};
@@ -24,6 +25,7 @@ pub(crate) use replacement::Replacement;
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use standing::{Period, Standing, look_up, renew, set_life, warn_of_its_end};
 pub(crate) use token::{revoke_supplied, unnamed_approle};
+pub(crate) use trial::{Sign, Trial};
 pub(crate) use wrapping::look_up as look_up_wrapping;
 
 /// Every table of a login, for the page of an error.
@@ -88,6 +90,38 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         Identity::Aws(signer) => aws::login(vault, login, signer).await?,
     };
     Ok(session)
+}
+
+/// The login without its proof. `None` where there is no login, or none without its proof.
+#[must_use]
+pub(crate) fn trial(login: &Login) -> Option<Trial<'_>> {
+    match &login.identity {
+        Identity::IdToken { .. } => Some(id_token::trial(login)),
+        Identity::WrappingToken { role_id, .. } => {
+            Some(approle::trial(role_id.as_ref(), Some("it would use up the wrapping token")))
+        }
+        Identity::SecretId { role_id, .. } => {
+            Some(approle::trial(Some(role_id), Some("the secret ID may be single-use")))
+        }
+        Identity::GeneratorToken { role_id, .. } => {
+            Some(approle::trial(Some(role_id), Some("it would make a secret ID")))
+        }
+        Identity::RoleId { role_id } => Some(approle::trial(Some(role_id), None)),
+        Identity::Kubernetes { .. } => Some(kubernetes::trial(login)),
+        Identity::Aws(_) => Some(aws::trial()),
+        // The proof is the connection.
+        Identity::Certificate { .. } => None,
+        Identity::Token { .. } => None,
+    }
+}
+
+/// The session of a token that somebody else got, without a request; a child's is that of its parent.
+#[must_use]
+pub(crate) fn supplied(login: &Login) -> Option<Session> {
+    match &login.identity {
+        Identity::Token { token, .. } => Some(token::plain(token)),
+        _ => None,
+    }
 }
 
 /// What a refused login means, and what to change: the tables of the methods, for a diagnosis. `None` for a token, which

@@ -42,6 +42,22 @@ pub enum Command {
     Man(Option<String>),
 }
 
+impl Command {
+    /// The flags of the diagnosis of a run: a command that fetches a credential, or one that runs another with the first
+    /// credential that it names. `None` of every other command.
+    pub(crate) fn into_doctor_flags(self) -> Option<DoctorFlags> {
+        match self {
+            Self::Fetch(FetchFlags { wanted, login, connection, .. }) => {
+                Some(DoctorFlags::of_run(Some(wanted), login, connection))
+            }
+            Self::Exec(ExecFlags { wanted, login, connection, .. }) => {
+                Some(DoctorFlags::of_run(wanted.into_iter().next(), login, connection))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A command.
 #[derive(Clone, Copy)]
 pub(super) struct CommandRow {

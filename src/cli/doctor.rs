@@ -76,6 +76,11 @@ impl DoctorFlags {
         ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(DOCTOR)
     }
 
+    /// Those of a run with these flags.
+    pub(super) fn of_run(wanted: Option<CredentialFlags>, login: LoginFlags, connection: ConnectionFlags) -> Self {
+        Self { wanted, format: DoctorFormat::Text, report: false, with_names: false, login, connection }
+    }
+
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Provider { provider } = Provider::from_arg_matches(matches)?;
         let DiagnosisFlags { format, report, with_names } = DiagnosisFlags::from_arg_matches(matches)?;

@@ -22,8 +22,8 @@ VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 
 pub(super) const DOCTOR: &str = "\
 Examples:
-  ci-creds doctor aws --role deploy
-  ci-creds doctor exoscale --format json
+  ci-creds doctor exoscale --role deploy
+  ci-creds doctor exoscale --role deploy --format json
 
 Pass the flags and set the variables of the run that fails. doctor creates no
 credential, uses no single-use secret, and revokes what it logs in with. It

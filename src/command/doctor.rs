@@ -5,20 +5,21 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::auth::Session;
+use crate::auth::{Session, supplied};
 use crate::config::{Known, Survey};
 use crate::diagnosis::text::Look;
 use crate::diagnosis::token::Purse;
 use crate::diagnosis::{
-    Check, Diagnosis, Topic, configuration, engine, identity, json, login, markdown, network, text, token,
+    Check, Diagnosis, Topic, configuration, engine, identity, json, login, markdown, network, surrounding, text, token,
 };
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt};
 use crate::secret::Secret;
+use crate::variables::CI_CREDS_DOCTOR;
 use crate::vault::client::Vault;
 use crate::vault::outcome::Outcome;
 
-use super::{start_runtime, take_warnings, write_message};
+use super::{start_runtime, take_warnings, write_message, write_stderr};
 
 /// How the diagnosis is printed.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,11 @@ pub(crate) enum ReportForm {
 /// What a step may take.
 const STEP: Duration = Duration::from_secs(10);
 
+/// What a whole diagnosis may take: longer than its steps would, one after the other.
+const LONGEST: Duration = Duration::from_secs(120);
+/// The same behind a failed run, whose job waits to end.
+const BEHIND_A_FAILURE: Duration = Duration::from_secs(30);
+
 /// The steps behind the network, in their order.
 const BEHIND_HEALTH: [Topic; 3] = [Topic::AuthMount, Topic::AuthRole, Topic::Login];
 /// The steps that need a token.
@@ -47,7 +53,7 @@ const WITH_A_TOKEN: [Topic; 5] = [Topic::Token, Topic::EngineMount, Topic::Engin
 /// # Errors
 /// Why there is no diagnosis: no event queue, a stdout that is closed, a signal.
 pub(crate) fn run(survey: &Survey, form: ReportForm, verbose: bool, host: &Host) -> Result<u8> {
-    let diagnosis = start_runtime(host)?.block_on(diagnose(survey, verbose, host))?;
+    let diagnosis = start_runtime(host)?.block_on(diagnose(survey, verbose, LONGEST, host))?;
     let text = match form {
         ReportForm::Text => {
             text::render(&diagnosis, Look { unicode: host.reads_unicode(), colour: host.has_colour_on_stdout() })
@@ -61,8 +67,31 @@ pub(crate) fn run(survey: &Survey, form: ReportForm, verbose: bool, host: &Host)
     Ok(diagnosis.code())
 }
 
+/// Whether a failed run is to be followed by a diagnosis: `CI_CREDS_DOCTOR=on-failure`. Not of what no request caused.
+pub(crate) fn is_wanted_behind(kind: Kind, host: &Host) -> bool {
+    let is_about_the_chain = !matches!(kind, Kind::Usage | Kind::Create | Kind::Output | Kind::Os | Kind::Internal);
+    let wanted = host.variable(CI_CREDS_DOCTOR).ok().flatten();
+    is_about_the_chain && !kind.is_signal() && wanted.is_some_and(|text| text.trim() == ON_FAILURE)
+}
+
+/// Prints a diagnosis on stderr, behind the message of a failed run. It never fails, and takes half a minute at most.
+pub(crate) fn follow_a_failure(survey: &Survey, host: &Host) {
+    let diagnosis =
+        start_runtime(host).and_then(|runtime| runtime.block_on(diagnose(survey, false, BEHIND_A_FAILURE, host)));
+    let text = match diagnosis {
+        Ok(diagnosis) => text::render(&diagnosis, Look { unicode: host.reads_unicode(), colour: host.has_colour() }),
+        Err(error) => error.render(false),
+    };
+    // What the survey warns of, the run has warned of.
+    let _ = host.take_warnings();
+    write_stderr(format!("\nci-creds doctor ({CI_CREDS_DOCTOR}={ON_FAILURE}):\n{text}"), host);
+}
+
+/// The one value of `CI_CREDS_DOCTOR`.
+const ON_FAILURE: &str = "on-failure";
+
 /// Examines every step. What it logs in with is revoked, also after a signal.
-async fn diagnose(survey: &Survey, verbose: bool, host: &Host) -> Result<Diagnosis> {
+async fn diagnose(survey: &Survey, verbose: bool, limit: Duration, host: &Host) -> Result<Diagnosis> {
     let mut interrupt = Interrupt::listen()?;
     let mut diagnosis = Diagnosis::default();
     diagnosis.add(configuration::examine(survey));
@@ -72,6 +101,7 @@ async fn diagnose(survey: &Survey, verbose: bool, host: &Host) -> Result<Diagnos
         diagnosis.block(&[Topic::Identity], Topic::Configuration);
         diagnosis.block(&BEHIND_HEALTH, Topic::Configuration);
         diagnosis.block(&WITH_A_TOKEN, Topic::Configuration);
+        diagnosis.add(surrounding::examine(&survey.surroundings));
         return Ok(diagnosis);
     };
     let vault = match Vault::new(connection, host) {
@@ -88,15 +118,17 @@ async fn diagnose(survey: &Survey, verbose: bool, host: &Host) -> Result<Diagnos
         host.show_progress();
     }
     let owned = RefCell::new(None);
-    let walk = Walker { vault: &vault, known: &survey.known, owned: &owned, host };
-    let ended = interrupt.race(walk.walk(&mut diagnosis)).await;
+    let job_left = survey.surroundings.job_left;
+    let walk = Walker { vault: &vault, known: &survey.known, job_left, owned: &owned, host };
+    let ended = interrupt.race(tokio::time::timeout(limit, walk.walk(&mut diagnosis))).await;
+    diagnosis.add(surrounding::examine(&survey.surroundings));
     let session = owned.take();
     if let Some(session) = session {
         let check = revoke(&vault, &session).await;
         diagnosis.add(check);
     }
     match ended {
-        Ok(()) => Ok(diagnosis),
+        Ok(_) => Ok(diagnosis),
         Err(kind) => Err(Error::new(kind, "interrupted; what the diagnosis logged in with was revoked")),
     }
 }
@@ -105,6 +137,8 @@ async fn diagnose(survey: &Survey, verbose: bool, host: &Host) -> Result<Diagnos
 struct Walker<'a> {
     vault: &'a Vault<'a>,
     known: &'a Known,
+    /// What is left of the job.
+    job_left: Option<Duration>,
     /// The login that is to be revoked.
     owned: &'a RefCell<Option<Session>>,
     host: &'a Host,
@@ -143,9 +177,9 @@ impl Walker<'_> {
             return;
         }
         self.begin_step();
-        let login::LogIn { check, session } = login::log_in(self.vault, login, self.host).await;
+        let login::LogIn { check, session } = login::log_in(self.vault, login).await;
         diagnosis.add(check);
-        let session = session.or_else(|| login::supplied(login));
+        let session = session.or_else(|| supplied(login));
         let Some(session) = session else {
             diagnosis.block(&WITH_A_TOKEN, Topic::Login);
             return;
@@ -160,7 +194,7 @@ impl Walker<'_> {
         let Some(login) = self.known.login() else { return };
         let plan = self.known.plan();
         self.begin_step();
-        let check = token::examine(self.vault, &mut purse, login, plan).await;
+        let check = token::examine(self.vault, &mut purse, (login, plan), self.job_left).await;
         let fails = check.kind.is_some();
         diagnosis.add(check);
         if fails {
@@ -172,18 +206,21 @@ impl Walker<'_> {
         match plan {
             Some(plan) => {
                 self.begin_step();
-                if diagnosis.add(engine::examine_mount(self.vault, &mut purse, plan).await) {
+                let mount = engine::examine_mount(self.vault, &mut purse, plan).await;
+                let fails = mount.kind.is_some();
+                diagnosis.add(mount);
+                if fails {
+                    // Without the mount, a policy for it says nothing.
+                    diagnosis.block(&[Topic::EngineRole, Topic::Policy], Topic::EngineMount);
+                } else {
                     self.begin_step();
                     diagnosis.add(engine::examine_role(self.vault, &mut purse, plan).await);
                     diagnosis.add(policy);
-                } else {
-                    // Without the mount, a policy for it says nothing.
-                    diagnosis.block(&[Topic::EngineRole, Topic::Policy], Topic::EngineMount);
                 }
             }
             None => {
                 for topic in [Topic::EngineMount, Topic::EngineRole] {
-                    diagnosis.add(Check::skip(topic, "no credential is asked for: ci-creds doctor aws, or exoscale"));
+                    diagnosis.add(Check::skip(topic, "no credential is asked for: name its provider behind doctor"));
                 }
                 diagnosis.add(policy);
             }

@@ -26,6 +26,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod surrounding;
 mod survey;
 mod token;
 mod trust;
@@ -58,6 +59,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use surrounding::{Concern, Surroundings};
 pub(crate) use survey::{Known, Survey, survey};
 pub(crate) use token::{Rotate, resolve_rotate};
 

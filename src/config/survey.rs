@@ -4,12 +4,13 @@
 use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, Plan};
 use super::source::Layers;
+use super::surrounding::{Surroundings, survey_surroundings};
 use super::{connection, file, identity, resolve_wanted, trust};
 use crate::cli;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::http::transport::{Connection, Roots};
-use crate::identity::{Identity, Login};
+use crate::identity::Login;
 use crate::origin::WithOrigin;
 use crate::render::format::Format;
 use crate::typo::looks_like_a_token;
@@ -23,6 +24,8 @@ pub(crate) struct Survey {
     pub(crate) settings: Vec<SettingRow>,
     /// Everything that ends the run before its first request, the first one first.
     pub(crate) mistakes: Vec<Error>,
+    /// What is around the run.
+    pub(crate) surroundings: Surroundings,
 }
 
 /// How far a run is decided.
@@ -98,10 +101,9 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
     settings.extend(login.iter().flat_map(|(login, _)| describe_login(login)));
     settings.extend(describe_texts(&login_texts(flags, &layers)));
     let is_meant = match (&connection, &login) {
-        (Some(connection), Some((Login { identity: Identity::IdToken { claims, .. }, .. }, _)))
-            if listed != Some(true) && !flags.login.any_audience =>
-        {
-            note(trust::check_audience(connection, claims), &mut mistakes).is_some()
+        (Some(connection), Some((login, _))) if listed != Some(true) && !flags.login.any_audience => {
+            let claims = login.identity.claims();
+            claims.is_none_or(|claims| note(trust::check_audience(connection, claims), &mut mistakes).is_some())
         }
         _ => true,
     };
@@ -110,6 +112,7 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
         note(resolve_wanted(wanted, true, (login, claims.as_ref()), &layers), &mut mistakes)
     });
     settings.extend(wanted.iter().flat_map(describe_wanted));
+    let surroundings = survey_surroundings(wanted.as_ref(), host);
     let known = match (connection, login.map(|(login, _)| login)) {
         (None, _) => Known::Nothing,
         // Security: nothing is sent to an address that the administrator does not allow.
@@ -120,7 +123,7 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
         },
         (Some(connection), _) => Known::Server(Box::new(connection)),
     };
-    Survey { known, settings, mistakes }
+    Survey { known, settings, mistakes, surroundings }
 }
 
 fn note<T>(result: Result<T>, mistakes: &mut Vec<Error>) -> Option<T> {
@@ -218,7 +221,7 @@ fn describe_login(login: &Login) -> Vec<SettingRow> {
     if let Some(companion) = facts.companion {
         rows.push(row("role ID", format!("{} characters", companion.expose().len()), ""));
     }
-    if !matches!(login.identity, Identity::Token { .. }) {
+    if login.identity.facts().companion.is_some() || login.role.is_some() || login.identity.claims().is_some() {
         rows.push(row("auth mount", format!("auth/{}", login.mount), ""));
         rows.extend(login.role.as_ref().map(|role| row("auth role", without_secret(role), &login.role_origin)));
     }

@@ -67,7 +67,7 @@ pub(crate) async fn examine_policy(vault: &Vault<'_>, purse: &mut Purse, plan: O
         Reading::Answer(found) => {
             let policy = match plan {
                 Some(plan) => describe_policy(&found, plan),
-                None => Check::skip(Topic::Policy, "no credential is asked for: ci-creds doctor aws, or exoscale"),
+                None => Check::skip(Topic::Policy, "no credential is asked for: name its provider behind doctor"),
             };
             [policy, describe_lease(&found, purse.session.own)]
         }
@@ -124,9 +124,7 @@ fn describe_lease(found: &Capabilities, own: bool) -> Check {
     if lacking(RENEW) {
         check = check.noting(Note {
             mark: Mark::Warning,
-            text: format!(
-                "they do not allow {RENEW}: exec cannot make a lease longer, and --ttl of an Exoscale key is ignored"
-            ),
+            text: format!("they do not allow {RENEW}: exec cannot make a lease longer"),
             change: Some(rule(RENEW)),
         });
     }

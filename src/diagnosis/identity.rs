@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::{Check, Topic};
 use crate::auth::{check_wrapping, describe_wrapping};
 use crate::claims::Claims;
-use crate::error::{Error, Kind, sanitized};
+use crate::error::{Error, Kind};
 use crate::host::Host;
-use crate::identity::{Identity, Login};
+use crate::identity::{Login, Spend};
 use crate::secret::Secret;
 use crate::time::{render_duration, render_time};
 use crate::vault::client::Vault;
@@ -20,32 +20,23 @@ const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Examines the secret. `vault` is where a wrapping token can be looked up.
 pub(crate) async fn examine(login: &Login, vault: Option<&Vault<'_>>, host: &Host) -> Check {
-    let origin = &login.origin;
-    let good = |text: String| Check::good(Topic::Identity, text);
-    match &login.identity {
-        Identity::IdToken { claims, .. } => id_token(claims, login, host.now()),
-        Identity::WrappingToken { token, .. } => match vault {
-            Some(vault) => wrapping_token(vault, login, token, host.now()).await,
-            None => Check::skip(Topic::Identity, format!("the wrapping token (from {origin}) was not looked up")),
-        },
-        Identity::SecretId { .. } => good(format!("a secret ID (from {origin}) and a role ID")),
-        Identity::RoleId { .. } => good(format!("a role ID alone (from {origin})")),
-        Identity::GeneratorToken { .. } => good(format!("a generator token (from {origin}) and a role ID")),
-        Identity::Token { child: true, .. } => {
-            good(format!("a Vault token (from {origin}), of which the run makes a child"))
-        }
-        Identity::Token { .. } => good(format!("a Vault token (from {origin})")),
-        Identity::Kubernetes { token, .. } => {
-            let details = Claims::from_token(token).map(|claims| table(&claims, host.now())).unwrap_or_default();
-            good(format!("the token of a service account (from {origin})")).with(details)
-        }
-        Identity::Certificate { .. } => good(format!("a client certificate (key from {origin})")),
-        Identity::Aws(_) => good(format!("the AWS credentials of the runner (from {origin})")),
+    let (origin, facts) = (&login.origin, login.identity.facts());
+    if let Some(claims) = login.identity.claims() {
+        return id_token(claims, login, host.now());
     }
+    if facts.spends == Spend::WrappingToken {
+        return match vault {
+            Some(vault) => wrapping_token(vault, login, facts.secret, host.now()).await,
+            None => Check::skip(Topic::Identity, format!("the wrapping token (from {origin}) was not looked up")),
+        };
+    }
+    let companion = if facts.companion.is_some() { " and a role ID" } else { "" };
+    let child = if facts.child { ", of which the run makes a child" } else { "" };
+    Check::good(Topic::Identity, format!("a {} (from {origin}){companion}{child}", facts.name))
 }
 
 /// Every claim of an ID token, those first that roles are bound by.
-pub(crate) fn table(claims: &Claims, now: Timestamp) -> Vec<(String, String)> {
+fn table(claims: &Claims, now: Timestamp) -> Vec<(String, String)> {
     const FIRST: [&str; 9] =
         ["iss", "sub", "aud", "project_path", "project_id", "ref", "ref_type", "ref_protected", "environment"];
     const TIMES: [&str; 3] = ["exp", "nbf", "iat"];
@@ -56,12 +47,17 @@ pub(crate) fn table(claims: &Claims, now: Timestamp) -> Vec<(String, String)> {
         "aud" => claims.audiences().join(", "),
         _ => claims.text(name).unwrap_or_else(|| "not a text".to_owned()),
     };
-    let mut rows: Vec<_> = known.chain(others).map(|name| (sanitized(name), sanitized(&text(name)))).collect();
+    let mut rows: Vec<_> = known.chain(others).map(|name| (shortened(name), shortened(&text(name)))).collect();
     for name in TIMES {
         let time = claims.seconds(name).and_then(|seconds| Timestamp::from_second(seconds).ok());
         rows.extend(time.map(|time| (name.to_owned(), describe_time(time, now))));
     }
     rows
+}
+
+/// What a job says of itself, as much of it as helps.
+fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 fn describe_time(time: Timestamp, now: Timestamp) -> String {

@@ -10,6 +10,7 @@ pub(crate) mod json;
 pub(crate) mod login;
 pub(crate) mod markdown;
 pub(crate) mod network;
+pub(crate) mod surrounding;
 pub(crate) mod text;
 pub(crate) mod token;
 
@@ -48,6 +49,8 @@ pub(crate) enum Topic {
     Policy,
     /// Whether it allows renewing and revoking.
     Lease,
+    /// What is around the run: variables, files, the shell.
+    Surroundings,
     /// Revoking what the diagnosis logged in with.
     Logout,
 }
@@ -71,6 +74,7 @@ impl Topic {
             Self::EngineRole => "engine-role",
             Self::Policy => "policy",
             Self::Lease => "lease",
+            Self::Surroundings => "surroundings",
             Self::Logout => "logout",
         }
     }

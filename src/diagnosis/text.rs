@@ -38,15 +38,16 @@ fn render_check(check: &Check, look: Look) -> String {
     let width = if look.unicode { 1 } else { 4 };
     let indent = width + 1 + NAME + 1;
     let mut text = format!("{mark} {:NAME$} ", check.topic.name());
-    wrap(&printable(&check.text), indent, &mut text);
+    wrap(&printable(&check.text), (indent, indent), &mut text);
     for (name, value) in &check.details {
-        text.push_str(&format!("    {:17} ", printable(name)));
-        wrap(&printable(value), 22, &mut text);
+        let name = format!("    {:17} ", printable(name));
+        text.push_str(&name);
+        wrap(&printable(value), (name.len(), 22), &mut text);
     }
     hint(check.change.as_deref(), look, &mut text);
     for note in &check.notes {
         text.push_str(&format!("  {} ", self::mark(note.mark, look)));
-        wrap(&printable(&note.text), 3 + width, &mut text);
+        wrap(&printable(&note.text), (3 + width, 3 + width), &mut text);
         hint(note.change.as_deref(), look, &mut text);
     }
     text
@@ -55,7 +56,7 @@ fn render_check(check: &Check, look: Look) -> String {
 fn hint(change: Option<&str>, look: Look, text: &mut String) {
     let Some(change) = change else { return };
     text.push_str(if look.colour { "  \x1b[1;36mhint:\x1b[0m " } else { "  hint: " });
-    wrap(&printable(change), 8, text);
+    wrap(&printable(change), (8, 8), text);
 }
 
 fn mark(mark: Mark, look: Look) -> String {
@@ -69,21 +70,29 @@ fn mark(mark: Mark, look: Look) -> String {
     if look.colour { format!("\x1b[{colour}m{sign}\x1b[0m") } else { sign }
 }
 
-/// Writes a line that has begun with `indent` characters, broken at blanks. A word that is longer than a line stays whole.
-fn wrap(line: &str, indent: usize, text: &mut String) {
-    let mut column = indent;
+/// Writes a line that has begun with so many characters, broken at blanks, its other lines indented; a word that is longer than a line, anywhere.
+fn wrap(line: &str, (begun, indent): (usize, usize), text: &mut String) {
+    let mut column = begun;
+    let begin_line = |text: &mut String| {
+        text.push('\n');
+        text.push_str(&" ".repeat(indent));
+        indent
+    };
     for (index, word) in line.split(' ').enumerate() {
         let length = word.chars().count();
-        if index > 0 && column + 1 + length > WIDTH {
-            text.push('\n');
-            text.push_str(&" ".repeat(indent));
-            column = indent;
+        if index > 0 && column + 1 + length > WIDTH && column > indent {
+            column = begin_line(text);
         } else if index > 0 {
             text.push(' ');
             column += 1;
         }
-        text.push_str(word);
-        column += length;
+        for letter in word.chars() {
+            if column == WIDTH {
+                column = begin_line(text);
+            }
+            text.push(letter);
+            column += 1;
+        }
     }
     text.push('\n');
 }
@@ -95,7 +104,7 @@ mod tests {
     use crate::error::{Error, Kind};
 
     fn diagnosis() -> Diagnosis {
-        let error = Error::new(Kind::Denied, "a ".repeat(60)).hint("b ".repeat(60));
+        let error = Error::new(Kind::Denied, "a ".repeat(60)).hint("b ".repeat(60) + &"c".repeat(90));
         let mut diagnosis = Diagnosis::default();
         diagnosis.add(Check::good(Topic::Address, "fine").with(vec![("name".into(), "value".into())]));
         diagnosis.add(Check::failure(Topic::Login, &error));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Topic};
+use super::{Check, Mark, Note, Topic};
 use crate::auth::Session;
 use crate::config::Plan;
 use crate::engine::too_few_uses;
@@ -40,7 +40,12 @@ impl Purse {
 }
 
 /// Examines the token. A token with counted uses is not asked for anything more.
-pub(crate) async fn examine(vault: &Vault<'_>, purse: &mut Purse, login: &Login, plan: Option<&Plan>) -> Check {
+pub(crate) async fn examine(
+    vault: &Vault<'_>,
+    purse: &mut Purse,
+    (login, plan): (&Login, Option<&Plan>),
+    job_left: Option<Duration>,
+) -> Check {
     let session = &purse.session;
     if let Some(plan) = plan
         && session.uses != 0
@@ -57,7 +62,7 @@ pub(crate) async fn examine(vault: &Vault<'_>, purse: &mut Purse, login: &Login,
     }
     match vault.read_token(&purse.session.token).await {
         Reading::Answer(info) => {
-            let check = describe(&info, &purse.session, plan);
+            let check = describe(&info, &purse.session, plan, job_left);
             // Whoever supplied it has counted on the uses that are left.
             if !purse.session.own && info.num_uses > 0 {
                 purse.questions = Some(0);
@@ -83,7 +88,7 @@ pub(crate) async fn examine(vault: &Vault<'_>, purse: &mut Purse, login: &Login,
     }
 }
 
-fn describe(info: &TokenInfo, session: &Session, plan: Option<&Plan>) -> Check {
+fn describe(info: &TokenInfo, session: &Session, plan: Option<&Plan>, job_left: Option<Duration>) -> Check {
     let policies: Vec<_> = info.policies.iter().map(|policy| sanitized(policy)).collect();
     let policies = if policies.is_empty() { "none".into() } else { policies.join(", ") };
     let life = match info.ttl {
@@ -113,5 +118,18 @@ fn describe(info: &TokenInfo, session: &Session, plan: Option<&Plan>) -> Check {
     } else {
         Check::good(Topic::Token, text)
     };
-    check.with(details)
+    let check = check.with(details);
+    match job_left {
+        Some(left) if info.ttl > 0 && Duration::from_secs(info.ttl) < left => check.noting(Note {
+            mark: Mark::Warning,
+            text: format!(
+                "the job may run for another {}: the token, and all that it leases, expires before that",
+                render_duration(left)
+            ),
+            change: Some(
+                "raise token_ttl of the login's role, or run the commands by ci-creds exec, which renews".into(),
+            ),
+        }),
+        _ => check,
+    }
 }

@@ -1,5 +1,6 @@
 //! `ci-creds doctor`: which step it names, what it leaves behind, and how it looks.
 
+mod form;
 mod intact;
 mod look;
 mod step;
@@ -31,7 +32,8 @@ pub fn fails_at(run: &Run, step: &str, code: i32) -> Ran {
 
 /// The text of one step, its lines joined.
 pub fn text_of(ran: &Ran, step: &str) -> String {
-    let mut lines = ran.stdout.lines().skip_while(|line| line.split_whitespace().nth(1) != Some(step));
+    let mut lines =
+        ran.stdout.lines().skip_while(|line| line.starts_with(' ') || line.split_whitespace().nth(1) != Some(step));
     let first = lines.next().unwrap_or_else(|| panic!("no step {step}: {}", ran.stdout));
     let rest = lines.take_while(|line| line.starts_with(' '));
     std::iter::once(first).chain(rest).flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")

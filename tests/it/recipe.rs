@@ -51,6 +51,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("Shell", "src/cli/word.rs", "the default"),
     ("Shell", "src/config/mod.rs", "the default"),
     ("Shell", "src/config/exec.rs", "a command gets the variables that a shell would get"),
+    ("Shell", "src/config/survey.rs", "a diagnosis prints no credential"),
+    ("aws", "src/config/surrounding.rs", "the SDKs of AWS have an order of sources, and two files"),
     ("File", "src/", "--file names a file of the user's"),
     ("Process", "src/", "SDKs call it, keep what it prints and show what it says"),
     ("Github", "src/config/output.rs", "the runner must be there to take the masks out of the log"),

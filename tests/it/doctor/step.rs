@@ -73,7 +73,11 @@ fn every_bound_claim_that_does_not_fit_is_named() {
     world.vault.write("auth/gitlab/role/strict", role);
     let ran = fails_at(&world.command_as("id-token", AWS).env("VAULT_AUTH_ROLE", "strict"), "login", 77);
     let text = text_of(&ran, "login");
-    assert!(text.contains("bound_claims of the role strict do not fit") && text.contains("project_id 365"), "{text}");
+    assert!(
+        text.contains("bound_claims of the role strict do not fit")
+            && text_of(&ran, "identity").contains("project_id 365"),
+        "{text}"
+    );
     assert!(text_of(&ran, "token").contains("login comes first"), "{}", ran.stdout);
 }
 
@@ -125,4 +129,22 @@ fn a_server_that_hangs_at_the_login_ends_that_step_in_its_own_time() {
     let run = world.command_as("id-token", &format!("{AWS} --request-timeout 1s --retries 0"));
     let ran = fails_at(&run, "login", 69);
     assert_eq!((mark(&marks(&ran), "auth-role"), mark(&marks(&ran), "token")), ("ok", "skip"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_supplied_token_with_counted_uses_is_asked_once_and_good_for_the_run() {
+    let world = World::start();
+    let made = world.vault.write("auth/token/create", json!({ "policies": ["job"], "ttl": "1h", "num_uses": 3 }));
+    let token = crate::support::text(&made["auth"]["client_token"]);
+    let run = world.command(AWS).env("VAULT_TOKEN", &token);
+    let ran = run.run();
+    assert_eq!((ran.code, mark(&marks(&ran), "token")), (0, "warn"), "{}", ran.stdout);
+    for step in ["engine-mount", "engine-role", "policy", "lease"] {
+        assert!(text_of(&ran, step).contains("the uses of the token are counted"), "{}", ran.stdout);
+    }
+    let left = world.vault.write("auth/token/lookup", json!({ "token": token }))["data"]["num_uses"].clone();
+    assert_eq!(left, json!(2), "{}", ran.stdout);
+    let mut again = run.clone();
+    again.arguments.remove(0);
+    again.run().ok();
 }
