@@ -8,6 +8,8 @@
     ("revoke", include_str!("ci-creds-revoke.1")),
     ("cache", include_str!("ci-creds-cache.1")),
     ("token", include_str!("ci-creds-token.1")),
+    ("whoami", include_str!("ci-creds-whoami.1")),
+    ("policy", include_str!("ci-creds-policy.1")),
     ("explain", include_str!("ci-creds-explain.1")),
     ("completions", include_str!("ci-creds-completions.1")),
     ("man", include_str!("ci-creds-man.1")),

@@ -205,7 +205,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("token", "ci-creds token renew", "Renew the generator token of the job."),
     (
         "token",
-        "ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN --gitlab-token-env ROTATION_TOKEN",
+        "ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN \\\n    --gitlab-token-env ROTATION_TOKEN",
         "Replace the token in the project's variable.",
     ),
 ];
