@@ -203,11 +203,6 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
     ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
     ("token", "ci-creds token renew", "Renew the generator token of the job."),
-    (
-        "token",
-        "ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN \\\n    --gitlab-token-env ROTATION_TOKEN",
-        "Replace the token in the project's variable.",
-    ),
 ];
 
 /// The files that are read or written, and when.
