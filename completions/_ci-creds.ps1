@@ -203,6 +203,8 @@ Register-ArgumentCompleter -Native -CommandName 'ci-creds' -ScriptBlock {
             [CompletionResult]::new('--wait-ready', '--wait-ready', [CompletionResultType]::ParameterName, 'Wait until AWS knows the key of a new IAM user, 30 s at most')
             [CompletionResult]::new('--keep-profile', '--keep-profile', [CompletionResultType]::ParameterName, 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are')
             [CompletionResult]::new('--strict-revoke', '--strict-revoke', [CompletionResultType]::ParameterName, 'Exit with 80 if a revocation failed')
+            [CompletionResult]::new('--keep-state', '--keep-state', [CompletionResultType]::ParameterName, 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]')
+            [CompletionResult]::new('--no-keep-state', '--no-keep-state', [CompletionResultType]::ParameterName, 'Do not note the lease and the login')
             [CompletionResult]::new('--serve', '--serve', [CompletionResultType]::ParameterName, 'Serve the AWS credential on 127.0.0.1, and replace it there')
             [CompletionResult]::new('--keep-aws-config', '--keep-aws-config', [CompletionResultType]::ParameterName, 'Leave AWS_PROFILE and the AWS configuration files to the command; with --serve')
             [CompletionResult]::new('--any-audience', '--any-audience', [CompletionResultType]::ParameterName, 'Send the ID token although its audience is the URL of another host')

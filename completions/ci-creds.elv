@@ -197,6 +197,8 @@ set edit:completion:arg-completer[ci-creds] = {|@words|
             cand --wait-ready 'Wait until AWS knows the key of a new IAM user, 30 s at most'
             cand --keep-profile 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
             cand --strict-revoke 'Exit with 80 if a revocation failed'
+            cand --keep-state 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+            cand --no-keep-state 'Do not note the lease and the login'
             cand --serve 'Serve the AWS credential on 127.0.0.1, and replace it there'
             cand --keep-aws-config 'Leave AWS_PROFILE and the AWS configuration files to the command; with --serve'
             cand --any-audience 'Send the ID token although its audience is the URL of another host'

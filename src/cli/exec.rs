@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, argument};
+use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, StateFlags, argument};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Setting};
 
@@ -29,6 +29,8 @@ pub struct ExecFlags {
     pub leash: Option<String>,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
+    /// Whether what is made is noted for `ci-creds revoke`.
+    pub state: StateFlags,
     /// Whether the AWS credential is served at an endpoint.
     pub serve: bool,
     /// Whether the command's SDKs read AWS's own files beside it.
@@ -63,6 +65,8 @@ struct Lifetime {
     /// Exit with 80 if a revocation failed
     #[arg(long, hide_short_help = true)]
     strict_revoke: bool,
+    #[command(flatten)]
+    state: StateFlags,
 }
 
 #[derive(Args)]
@@ -100,7 +104,7 @@ impl ExecFlags {
 
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
-        let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
+        let Lifetime { ttl, leash, strict_revoke, state } = Lifetime::from_arg_matches(matches)?;
         let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
         let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
         let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
@@ -126,6 +130,7 @@ impl ExecFlags {
             ttl,
             leash,
             strict_revoke,
+            state,
             serve,
             keep_aws_config,
             login: LoginFlags::from_arg_matches(matches)?,

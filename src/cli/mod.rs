@@ -22,7 +22,7 @@ pub use command::Command;
 pub use exec::ExecFlags;
 pub use flag::{
     CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
-    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume,
+    LoginFlags, OutputFlags, RevokeFlags, Shell, StateFlags, Volume,
 };
 pub use question::{Question, parse_question};
 pub use word::is_exec;

@@ -1,6 +1,7 @@
 //! `ci-creds exec`: a command that runs with credentials, which are renewed while it runs and revoked when it has ended.
 
 use crate::auth::Session;
+use crate::cache::JobState;
 use crate::chain;
 use crate::config::{Exec, Serve, Task, removed_variables};
 use crate::credential::Credential;
@@ -15,8 +16,9 @@ use crate::source::{Source, VaultSource};
 use crate::variables as var;
 use crate::vault::client::Vault;
 
+use super::fetch::open_state;
 use super::serving::Serving;
-use super::{fetch, start_runtime, take_warnings, write_message};
+use super::{fetch, start_runtime, take_alarms, take_warnings, write_message};
 
 /// What a policy needs, for a credential that was not revoked.
 const MAY_REVOKE: &str = "a job's policy needs: path \"sys/leases/revoke\" { capabilities = [\"update\"] }; until then, \
@@ -30,8 +32,15 @@ pub(crate) fn run(mut exec: Exec, host: &Host) -> Result<Ending, StartFailure> {
     // Nothing is made for a command that cannot run.
     let program = host.find_program(&exec.command)?;
     prepare(&mut exec, host).map_err(StartFailure::before)?;
+    let place = exec.state.as_ref();
+    let state = open_state(place, (exec.task.connection(), exec.task.login()), host).map_err(StartFailure::before)?;
     let vault = Vault::new(exec.task.connection(), host).map_err(StartFailure::before)?;
-    start_runtime(host).map_err(StartFailure::before)?.block_on(run_with(exec, &program, &vault, host))
+    start_runtime(host).map_err(StartFailure::before)?.block_on(run_with(
+        exec,
+        &program,
+        (&vault, state.as_ref()),
+        host,
+    ))
 }
 
 /// Says, when asked, where each value came from, and reads the certificates to believe.
@@ -46,9 +55,15 @@ fn prepare(exec: &mut Exec, host: &Host) -> Result<()> {
     exec.task.connection_mut().read_roots(host)
 }
 
-async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &Host) -> Result<Ending, StartFailure> {
+async fn run_with(
+    mut exec: Exec,
+    program: &Program,
+    (vault, state): (&Vault<'_>, Option<&JobState>),
+    host: &Host,
+) -> Result<Ending, StartFailure> {
     let signals = Interrupt::listen_unless_ignored().map_err(StartFailure::before)?;
-    let mut custody = Custody::new(vault, None, host, signals);
+    let required = exec.state.as_ref().is_some_and(|place| place.required);
+    let mut custody = Custody::new(vault, None, host, signals).with_state(state, required).while_renewed();
     let (mut session, mut credentials) = match obtain(&mut exec, vault, &mut custody, host).await {
         Ok(made) => made,
         Err(error) => return Err(StartFailure::before(custody.fail(error))),
@@ -66,13 +81,14 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
     let environment = environment(&exec, &session, &credentials, serving.as_ref());
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
-    let signals = custody.hand_on().await.map_err(StartFailure::before)?;
-    write_message(take_warnings(host), host);
+    let (signals, record) = custody.hand_on().await.map_err(StartFailure::before)?;
+    write_message(take_warnings(host) + &take_alarms(host), host);
     vault.keep_silent();
     let ended = match Foreground::start(program, environment, signals, host) {
         Ok(mut command) => match (&serving, &exec.task) {
             (Some(serving), Task::Read(plan, _)) => {
-                let holdings = Holdings { session: &mut session, credentials: &mut credentials };
+                let holdings =
+                    Holdings { session: &mut session, credentials: &mut credentials, record: record.as_ref() };
                 Ok(serving.run(command.wait(), (vault, plan, exec.leash), &mut renewal, holdings).await)
             }
             _ => tokio::select! {
@@ -86,6 +102,10 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
     renewal.note_ends(&mut session, &mut credentials);
     let returned = revocation::revoke_all(vault, &session, &credentials).await;
     let leaks = tell(&returned, &exec, host);
+    // What lives on is for `ci-creds revoke` to try again.
+    if let Some(record) = record.filter(|_| !leaks) {
+        record.forget().await;
+    }
     match ended {
         Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),
         ended => ended,

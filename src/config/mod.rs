@@ -117,7 +117,7 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: 
     let layers = Layers { host, files: &files };
     let output = output::resolve_output(&demand, format, &layers)?;
     let cache = cache::resolve_cache(&demand, format, &layers)?;
-    let state = state::resolve_state(&flags.output, &layers)?;
+    let state = state::resolve_state(flags.output.state, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
     let sets_variables = format.facts().sets_variables;
