@@ -4,15 +4,17 @@ use crate::auth::Session;
 use crate::cache::JobState;
 use crate::chain;
 use crate::config::{Exec, Serve, Task, removed_variables};
-use crate::credential::Credential;
+use crate::credential::{Credential, Life};
 use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
+use crate::lease::{self, Obstacle};
 use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
 use crate::rotation::Holdings;
 use crate::secret::Secret;
 use crate::source::{Source, VaultSource};
+use crate::time::earlier;
 use crate::variables as var;
 use crate::vault::client::Vault;
 
@@ -20,9 +22,8 @@ use super::fetch::open_state;
 use super::serving::Serving;
 use super::{fetch, start_runtime, take_alarms, take_warnings, write_message};
 
-/// What a policy needs, for a credential that was not revoked.
-const MAY_REVOKE: &str = "a job's policy needs: path \"sys/leases/revoke\" { capabilities = [\"update\"] }; until then, \
-                          an operator can end it with vault lease revoke";
+/// What ends a credential that was not revoked.
+const BY_HAND: &str = "an operator can end it with vault lease revoke";
 
 /// Runs the command. Returns how it ended, which is how this process shall end too.
 ///
@@ -74,6 +75,8 @@ async fn run_with(
         Ok(Err(error)) => return Err(StartFailure::before(custody.abandon(error).await)),
         Err(signal) => return Err(StartFailure::before(custody.fail(signal))),
     }
+    renewal.note_ends(&mut session, &mut credentials);
+    warn_of_long_lives(&session, &credentials, host);
     let serving = match open(exec.serve.take(), &mut credentials, host).await {
         Ok(serving) => serving,
         Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
@@ -100,8 +103,8 @@ async fn run_with(
         Err(error) => Err(error),
     };
     renewal.note_ends(&mut session, &mut credentials);
-    let returned = revocation::revoke_all(vault, &session, &credentials).await;
-    let leaks = tell(&returned, &exec, host);
+    let (returned, obstacle) = revocation::revoke_all(vault, &session, &credentials).await;
+    let leaks = tell(&returned, obstacle.as_ref(), &exec, host);
     // What lives on is for `ci-creds revoke` to try again.
     if let Some(record) = record.filter(|_| !leaks) {
         record.forget().await;
@@ -109,6 +112,14 @@ async fn run_with(
     match ended {
         Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),
         ended => ended,
+    }
+}
+
+/// A login that ends sooner, as one on its leash does, takes its leases with it.
+fn warn_of_long_lives(session: &Session, credentials: &[Credential], host: &Host) {
+    for one in credentials {
+        let of_the_token = session.expires_at.filter(|_| one.lease.life == Life::Leased);
+        lease::warn_of_a_long_life(&one.path, earlier(one.lease.granted_until, of_the_token), host);
     }
 }
 
@@ -184,19 +195,35 @@ fn environment(
     Environment { removed, removed_prefixes, set }
 }
 
-/// Tells what became of everything, as far as somebody asked or must act. Returns whether something lives on that could
-/// have been revoked.
-fn tell(returned: &[Revocation], exec: &Exec, host: &Host) -> bool {
-    for one in returned {
+/// Tells what became of everything, as far as somebody asked or must act, and once why. Returns whether something lives on
+/// that could have been revoked.
+fn tell(returned: &[Revocation], obstacle: Option<&Obstacle>, exec: &Exec, host: &Host) -> bool {
+    let last = returned.iter().rposition(Revocation::is_leak);
+    for (number, one) in returned.iter().enumerate() {
         let text = printable(&one.render());
+        let hint = obstacle.filter(|_| last == Some(number)).map(|obstacle| printable(&render_hint(obstacle, exec)));
         if one.is_leak() && exec.strict_revoke {
-            let error = Error::new(Kind::Leak, text).hint(MAY_REVOKE);
+            let error = Error::new(Kind::Leak, text);
+            let error = hint.into_iter().fold(error, Error::hint);
             host.write_stderr(&error.render(exec.verbose));
         } else if one.is_leak() {
-            host.write_stderr(&format!("ci-creds: warning: {text}\n"));
+            let hint = hint.map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
+            write_message(format!("ci-creds: warning: {text}\n{hint}"), host);
         } else if exec.verbose {
             host.write_stderr(&format!("ci-creds: {text}\n"));
         }
     }
-    returned.iter().any(Revocation::is_leak)
+    last.is_some()
+}
+
+/// Why something was not revoked, and what to change.
+fn render_hint(obstacle: &Obstacle, exec: &Exec) -> String {
+    let because = &obstacle.because;
+    match (obstacle.missing, &exec.state) {
+        (Some(path), _) => format!(
+            "{because}: the job's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; until then, {BY_HAND}"
+        ),
+        (None, Some(_)) => format!("{because}; ci-creds revoke tries it again"),
+        (None, None) => format!("{because}; {BY_HAND}"),
+    }
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::identity::Login;
+use crate::lease;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -101,6 +102,7 @@ pub(super) fn open_state(
 
 async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> Result<String> {
     let (credential, mut custody) = chain.obtain(plan).await?;
+    lease::warn_of_a_long_life(&credential.path, credential.lease.expires_at, host);
     match custody.race(delivery::hand_over(&credential, plan, host)).await {
         Ok(Ok(())) => {
             custody.finish();

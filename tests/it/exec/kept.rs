@@ -237,3 +237,24 @@ fn a_token_that_is_handed_over_is_renewed_while_the_command_runs() {
     assert!((1..=3).contains(&asked.len()) && asked.iter().all(|seconds| *seconds == 8), "{asked:?}");
     assert_eq!(world.count("revoke-self"), 1);
 }
+
+#[test]
+fn a_credential_that_lives_for_more_than_a_day_is_told_unless_a_leash_ends_it_sooner() {
+    let world = World::start();
+    role(&world, "48h", "72h");
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_ttl": "60h", "token_max_ttl": "72h" }));
+    let told = "lives for more than a day, until 20";
+    for (line, count) in [
+        (EXOSCALE.to_owned(), 1),
+        (format!("{EXOSCALE} --leash 5m"), 0),
+        (format!("{EXOSCALE} --ttl 20h"), 0),
+        (format!("{EXOSCALE} --ttl 30h"), 1),
+    ] {
+        let ran = shell(&world, &line, "exit 0").run();
+        assert_eq!((ran.code, ran.stderr.matches(told).count()), (0, count), "{line}: {ran:?}");
+    }
+    let ran = world.command_as("secret-id", &format!("exoscale --role {ROLE}")).run();
+    assert!(ran.stderr.contains(told) && ran.stderr.contains("lower ttl of the engine's role"), "{ran:?}");
+    role(&world, "20h", "72h");
+    assert_eq!(world.command_as("secret-id", &format!("exoscale --role {ROLE}")).run().stderr, "");
+}
