@@ -169,6 +169,7 @@ Register-ArgumentCompleter -Native -CommandName 'ci-creds' -ScriptBlock {
             [CompletionResult]::new('--region', '--region', [CompletionResultType]::ParameterName, 'Also export AWS_REGION and AWS_DEFAULT_REGION')
             [CompletionResult]::new('--ttl', '--ttl', [CompletionResultType]::ParameterName, 'How long they must last [default: the rest of the job]')
             [CompletionResult]::new('--leash', '--leash', [CompletionResultType]::ParameterName, 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]')
+            [CompletionResult]::new('--on-expiry', '--on-expiry', [CompletionResultType]::ParameterName, 'What to do before a credential expires: warn, or also send SIGTERM to the command [default: warn]')
             [CompletionResult]::new('--auth', '--auth', [CompletionResultType]::ParameterName, 'The authentication method [default: the first one whose inputs are set, in this order]')
             [CompletionResult]::new('--auth-mount', '--auth-mount', [CompletionResultType]::ParameterName, 'Where the method is mounted [default: approle or jwt]')
             [CompletionResult]::new('--auth-role', '--auth-role', [CompletionResultType]::ParameterName, 'The role of the login: the AppRole''s name, or the JWT role')

@@ -163,6 +163,7 @@ set edit:completion:arg-completer[ci-creds] = {|@words|
             cand --region 'Also export AWS_REGION and AWS_DEFAULT_REGION'
             cand --ttl 'How long they must last [default: the rest of the job]'
             cand --leash 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]'
+            cand --on-expiry 'What to do before a credential expires: warn, or also send SIGTERM to the command [default: warn]'
             cand --auth 'The authentication method [default: the first one whose inputs are set, in this order]'
             cand --auth-mount 'Where the method is mounted [default: approle or jwt]'
             cand --auth-role 'The role of the login: the AppRole''s name, or the JWT role'

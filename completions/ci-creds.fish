@@ -165,6 +165,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l session-name 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ttl -d 'How long they must last [default: the rest of the job]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l leash -d 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l on-expiry -d 'What to do before a credential expires: warn, or also send SIGTERM to the command [default: warn]' -r -f -a "warn\t''
+term\t''"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'

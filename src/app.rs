@@ -87,7 +87,8 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
     match command {
         Command::Exec(flags) => return Ok(exec::run(config::resolve_exec(flags, volume, host)?, host)?),
         Command::Fetch(flags) => {
-            fetch::run(config::resolve_fetch(&flags, volume, host)?, &cli::words_of(arguments), host)?;
+            let words = cli::words_of(arguments);
+            fetch::run(config::resolve_fetch(&flags, volume, &words, host)?, &words, host)?;
         }
         Command::Revoke(flags) => {
             let place = config::resolve_state_place(host)?;

@@ -97,8 +97,10 @@ impl<'a> Revoker<'a> {
     pub(crate) async fn revoke(&self, session: &Session, holdings: &[Holding]) -> SessionFate {
         let leases = holdings.iter().map(|holding| async {
             match (&holding.lease, holding.life) {
-                // A token whose requests are counted has one left for itself.
-                (Some(lease), Life::Leased) if session.uses == 0 => self.revoke_lease(lease, session).await,
+                // A token whose requests are counted has one left for itself, if it is ours.
+                (Some(lease), Life::Leased) if session.uses == 0 || !session.own => {
+                    self.revoke_lease(lease, session).await
+                }
                 (_, Life::Leased) => Err(None),
                 (_, Life::Expiring) => Ok(Fate::Irrevocable(holding.expires)),
                 (_, Life::Static) => Ok(Fate::Irrevocable(None)),

@@ -29,6 +29,8 @@ pub struct ExecFlags {
     pub leash: Option<String>,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
+    /// What happens before a credential expires.
+    pub on_expiry: Option<String>,
     /// Whether what is made is noted for `ci-creds revoke`.
     pub state: StateFlags,
     /// Whether the AWS credential is served at an endpoint.
@@ -62,6 +64,9 @@ struct Lifetime {
     /// How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]
     #[arg(long, value_name = "DURATION")]
     leash: Option<String>,
+    /// What to do before a credential expires: warn, or also send SIGTERM to the command [default: warn]
+    #[arg(long, value_name = "ACTION", value_parser = ["warn", "term"], conflicts_with = "serve", hide_short_help = true)]
+    on_expiry: Option<String>,
     /// Exit with 80 if a revocation failed
     #[arg(long, hide_short_help = true)]
     strict_revoke: bool,
@@ -104,7 +109,7 @@ impl ExecFlags {
 
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
-        let Lifetime { ttl, leash, strict_revoke, state } = Lifetime::from_arg_matches(matches)?;
+        let Lifetime { ttl, leash, on_expiry, strict_revoke, state } = Lifetime::from_arg_matches(matches)?;
         let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
         let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
         let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
@@ -130,6 +135,7 @@ impl ExecFlags {
             ttl,
             leash,
             strict_revoke,
+            on_expiry,
             state,
             serve,
             keep_aws_config,

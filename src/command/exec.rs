@@ -1,5 +1,8 @@
 //! `ci-creds exec`: a command that runs with credentials, which are renewed while it runs and revoked when it has ended.
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
 use crate::auth::Session;
 use crate::cache::JobState;
 use crate::chain;
@@ -8,7 +11,8 @@ use crate::credential::{Credential, Life};
 use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
-use crate::lease::{self, Obstacle};
+use crate::identity::Identity;
+use crate::lease::{self, Obstacle, TokenLife};
 use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
 use crate::rotation::Holdings;
@@ -65,11 +69,21 @@ async fn run_with(
     let signals = Interrupt::listen_unless_ignored().map_err(StartFailure::before)?;
     let required = exec.state.as_ref().is_some_and(|place| place.required);
     let mut custody = Custody::new(vault, None, host, signals).with_state(state, required).while_renewed();
+    let lender = match custody.race(look_up_token(&exec, vault)).await {
+        Ok(Ok(lender)) => lender,
+        Ok(Err(error)) | Err(error) => return Err(StartFailure::before(custody.fail(error))),
+    };
     let (mut session, mut credentials) = match obtain(&mut exec, vault, &mut custody, host).await {
         Ok(made) => made,
         Err(error) => return Err(StartFailure::before(custody.fail(error))),
     };
+    if let Some(life) = lender.as_ref().filter(|_| !session.own) {
+        (session.expires_at, session.uses) = (life.expires_at, life.uses);
+    }
     let mut renewal = Renewal::new(vault, &session, &credentials, exec.want.as_ref(), exec.verbose, host);
+    if let Some(end) = lender.and_then(|life| life.expires_at) {
+        renewal.hold_lender(format!("the token (from {})", exec.task.login().origin), end);
+    }
     match custody.race(renewal.begin(&session, exec.leash)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(StartFailure::before(custody.abandon(error).await)),
@@ -85,6 +99,7 @@ async fn run_with(
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
     let (signals, record) = custody.hand_on().await.map_err(StartFailure::before)?;
+    warn_of_a_printed_environment(&exec.command, host);
     write_message(take_warnings(host) + &take_alarms(host), host);
     vault.keep_silent();
     let ended = match Foreground::start(program, environment, signals, host) {
@@ -94,11 +109,7 @@ async fn run_with(
                     Holdings { session: &mut session, credentials: &mut credentials, record: record.as_ref() };
                 Ok(serving.run(command.wait(), (vault, plan, exec.leash), &mut renewal, holdings).await)
             }
-            _ => tokio::select! {
-                biased;
-                ended = command.wait() => Ok(ended),
-                never = keep(&mut renewal) => match never {},
-            },
+            _ => Ok(wait(&mut command, &mut renewal, exec.ends_on_expiry, host).await),
         },
         Err(error) => Err(error),
     };
@@ -112,6 +123,22 @@ async fn run_with(
     match ended {
         Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),
         ended => ended,
+    }
+}
+
+/// A look at the environment shows the values to whoever reads the screen or the job's log.
+fn warn_of_a_printed_environment(command: &[OsString], host: &Host) {
+    let name = command.first().and_then(|word| Path::new(word).file_name()).and_then(OsStr::to_str);
+    let prints = match name {
+        Some("env") => command.len() == 1,
+        Some("printenv") => true,
+        _ => false,
+    };
+    if prints && (host.stdout().terminal || host.is_uncaptured(&var::JOB)) {
+        host.warn(format!(
+            "{} prints the values of the credential; -- sh -c 'env | cut -d= -f1' prints the names alone",
+            name.unwrap_or_default()
+        ));
     }
 }
 
@@ -129,6 +156,50 @@ async fn open<'a>(serve: Option<Serve>, credentials: &mut [Credential], host: &'
         (Some(serve), Some(credential)) => Serving::open(serve, credential, host).await.map(Some),
         _ => Ok(None),
     }
+}
+
+/// Waits for the end of the command, and renews beside it. With `ends_on_expiry` the command is asked to end while it can
+/// still clean up.
+async fn wait(command: &mut Foreground<'_>, renewal: &mut Renewal<'_>, ends_on_expiry: bool, host: &Host) -> Ending {
+    if ends_on_expiry {
+        let what = tokio::select! {
+            biased;
+            ended = command.wait() => return ended,
+            what = renewal.run_until_expiry() => what,
+        };
+        let text = format!("{what}: sending SIGTERM to the command, as --on-expiry term says");
+        write_message(format!("ci-creds: warning: {}\n", printable(&text)), host);
+        command.terminate();
+    }
+    tokio::select! {
+        biased;
+        ended = command.wait() => ended,
+        never = keep(renewal) => match never {},
+    }
+}
+
+/// What Vault says of a token that the caller supplied. Nobody else says when it expires, and what was made with it expires
+/// with it. `None` for another login, and where the token may not be looked up.
+///
+/// # Errors
+/// [`Kind::Config`] for one that is good for too few requests: Vault revokes what the last one made.
+async fn look_up_token(exec: &Exec, vault: &Vault<'_>) -> Result<Option<TokenLife>> {
+    let login = exec.task.login();
+    let Identity::Token { token, .. } = &login.identity else { return Ok(None) };
+    let Some(life) = lease::look_up(vault, token).await else { return Ok(None) };
+    let reads = match &exec.task {
+        Task::Read(plan, _) => plan.reads,
+        Task::LogIn(_) => 0,
+    };
+    if life.uses != 0 && life.uses <= reads {
+        let text = format!(
+            "the token (from {}) is good for {} more requests, and Vault revokes what it made with the last one",
+            login.origin, life.uses
+        );
+        let hint = "give the job a token without a limit: vault token create -use-limit=0";
+        return Err(Error::new(Kind::Config, text).hint(hint));
+    }
+    Ok(Some(TokenLife { uses: life.uses.saturating_sub(reads), ..life }))
 }
 
 /// Renews for as long as the command runs.

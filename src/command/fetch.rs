@@ -181,10 +181,7 @@ fn tell(claims: &Claims) -> String {
 
 /// What a terminal shows in place of a credential: what the call would do, and how to use it.
 fn preview(plan: &Plan, words: &[String]) -> String {
-    let call = |more: &[&str]| {
-        let words = words.iter().map(String::as_str).chain(more.iter().copied());
-        ["ci-creds"].into_iter().chain(words).map(quote).collect::<Vec<_>>().join(" ")
-    };
+    let call = |more: &[&str]| render::command_line(words, more);
     let rows = origins(plan).into_iter().map(|(name, text)| format!("  {name:6} {}\n", printable(&text)));
     format!(
         "Nothing was fetched: a terminal would show the secret.\nThis call would read an {} credential:\n\n{}\n\
@@ -194,14 +191,6 @@ fn preview(plan: &Plan, words: &[String]) -> String {
         plan.output.format.facts().usage.replace("{}", &call(&[])),
         call(&["--reveal"]),
     )
-}
-
-/// A word as a shell reads it back.
-fn quote(word: &str) -> String {
-    match render::is_plain(word) && !word.is_empty() {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
 }
 
 /// SDKs and Terraform's S3 backend show a helper's stderr: with `--format process` a success says nothing, but what

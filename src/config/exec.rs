@@ -37,6 +37,8 @@ pub(crate) struct Exec {
     pub state: Option<StatePlace>,
     /// How the AWS credential, which is read last, is served. `None`: it is in the environment as the others are.
     pub serve: Option<Serve>,
+    /// Whether the command gets SIGTERM before a credential expires.
+    pub ends_on_expiry: bool,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
     /// Whether to say what is done.
@@ -133,8 +135,21 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         }
         None => Task::LogIn(Box::new(Access { connection, login })),
     };
+    let ends_on_expiry = flags.on_expiry.as_deref() == Some("term");
     let (strict_revoke, verbose, command) = (flags.strict_revoke, volume.verbose, flags.command);
-    Ok(Exec { task, vault, want, leash, state, serve, strict_revoke, verbose, id_token_variable, command })
+    Ok(Exec {
+        task,
+        vault,
+        want,
+        leash,
+        state,
+        serve,
+        ends_on_expiry,
+        strict_revoke,
+        verbose,
+        id_token_variable,
+        command,
+    })
 }
 
 fn check_flags(flags: &cli::ExecFlags) -> Result<()> {

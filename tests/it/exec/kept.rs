@@ -258,3 +258,43 @@ fn a_credential_that_lives_for_more_than_a_day_is_told_unless_a_leash_ends_it_so
     role(&world, "20h", "72h");
     assert_eq!(world.command_as("secret-id", &format!("exoscale --role {ROLE}")).run().stderr, "");
 }
+
+#[test]
+fn the_end_of_a_supplied_token_is_told_in_time_and_ends_its_leases() {
+    for dialect in Dialect::ALL {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        for (ttl, told) in [("50s", 1), ("20m", 0), ("0", 0)] {
+            let answer = world.vault.write("auth/token/create", json!({ "policies": ["job"], "ttl": ttl }));
+            let token = answer["auth"]["client_token"].as_str().expect("a token").to_owned();
+            for flags in ["exec exoscale", "exec vault"] {
+                world.vault.forget_requests();
+                let run = exec(&world, "token", flags, &["sleep", "0.5"]).env("VAULT_TOKEN", &token);
+                let ran = run.env("CI_CREDS_EXOSCALE_ROLE", ROLE).run();
+                let count = ran.stderr.matches("warning: the token (from VAULT_TOKEN) expires at 20").count();
+                assert_eq!((ran.code, count, world.count("lookup-self")), (0, told, 1), "{dialect} {ttl}: {ran:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_supplied_token_for_too_few_requests_reads_nothing_and_one_for_enough_gives_its_lease_back() {
+    let world = World::start();
+    let policy = format!(
+        "path \"exoscale/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}\n\
+         path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
+    );
+    world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+    for (uses, code) in [(2, 125), (3, 0), (4, 0)] {
+        let body = json!({ "policies": ["job"], "ttl": "1h", "num_uses": uses });
+        let answer = world.vault.write("auth/token/create", body);
+        let token = answer["auth"]["client_token"].as_str().expect("a token").to_owned();
+        let ran = exec(&world, "token", EXOSCALE, &["true"]).env("VAULT_TOKEN", &token).run();
+        assert_eq!(ran.code, code, "{uses}: {ran:?}");
+        assert_eq!(ran.stderr.contains("is good for 1 more requests"), code == 125, "{uses}: {ran:?}");
+        assert_eq!(
+            (world.vault.live_leases().len(), minted(&world)),
+            (0, usize::from(uses > 2) + usize::from(uses > 3))
+        );
+    }
+}
