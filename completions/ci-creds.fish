@@ -184,6 +184,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l session-name 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ttl -d 'How long they must last [default: the rest of the job]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l leash -d 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l on-expiry -d 'What to do before a credential expires: warn, or also send SIGTERM to the command [default: warn]' -r -f -a "warn\t''
+term\t''"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -224,6 +226,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sos -d 'For t
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l strict-revoke -d 'Exit with 80 if a revocation failed'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l no-keep-state -d 'Do not note the lease and the login'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l serve -d 'Serve the AWS credential on 127.0.0.1, and replace it there'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-aws-config -d 'Leave AWS_PROFILE and the AWS configuration files to the command; with --serve'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l any-audience -d 'Send the ID token although its audience is the URL of another host'

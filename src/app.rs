@@ -102,7 +102,8 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
     match command {
         Command::Exec(flags) => return Ok(exec::run(config::resolve_exec(flags, volume, host)?, host)?),
         Command::Fetch(flags) => {
-            fetch::run(config::resolve_fetch(&flags, volume, host)?, &cli::words_of(arguments), host)?;
+            let words = cli::words_of(arguments);
+            fetch::run(config::resolve_fetch(&flags, volume, &words, host)?, &words, host)?;
         }
         Command::Doctor(flags) => {
             let survey = config::survey(&flags, host);

@@ -7,8 +7,10 @@
 
 use std::pin::pin;
 
+use jiff::Timestamp;
+
 use crate::auth::{self, Session};
-use crate::cache::{Cache, JobState, Noting};
+use crate::cache::{Cache, JobRecord, JobState, Noting, renewed, renewed_lease};
 use crate::credential::Lease;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt, Lock};
@@ -31,6 +33,8 @@ pub(crate) struct Custody<'a> {
     state: Option<StateLink<'a>>,
     /// The note of what is owed.
     note: Option<String>,
+    /// The notes of what the same session made before.
+    earlier_notes: Vec<String>,
     /// What the same session made before, and the paths that were asked.
     earlier: Vec<(Leftover, String)>,
     /// What a read whose answer was lost may have made, and nobody can take back.
@@ -54,6 +58,8 @@ pub(crate) struct Debt {
 struct StateLink<'a> {
     state: &'a JobState,
     required: bool,
+    /// Since when the run lasts that renews what it makes; `None` for one that hands it over.
+    renewed_since: Option<Timestamp>,
 }
 
 /// A cache, and the lock that lets this run write into it.
@@ -76,6 +82,7 @@ impl<'a> Custody<'a> {
             earlier: Vec::new(),
             state: None,
             note: None,
+            earlier_notes: Vec::new(),
             stray: None,
         }
     }
@@ -83,7 +90,14 @@ impl<'a> Custody<'a> {
     /// From now on, what is made is noted there. `required`: a run fails that cannot.
     #[must_use]
     pub(crate) fn with_state(mut self, state: Option<&'a JobState>, required: bool) -> Self {
-        self.state = state.map(|state| StateLink { state, required });
+        self.state = state.map(|state| StateLink { state, required, renewed_since: None });
+        self
+    }
+
+    /// What is noted is renewed for as long as the run lasts.
+    #[must_use]
+    pub(crate) fn while_renewed(mut self) -> Self {
+        self.state = self.state.map(|link| StateLink { renewed_since: Some(self.host.now()), ..link });
         self
     }
 
@@ -113,14 +127,18 @@ impl<'a> Custody<'a> {
     /// That it cannot be noted, where it must; that the job is over, because `ci-creds revoke` has run meanwhile; what
     /// ends the run after a signal. Nothing is owed any more then.
     pub(crate) async fn note(&mut self, session: &Session, path: &str, made: Option<&Lease>) -> Result<()> {
-        let Some(StateLink { state, required }) = self.state else { return Ok(()) };
+        let Some(StateLink { state, required, renewed_since }) = self.state else { return Ok(()) };
         let (id, host) = match self.note.take().filter(|_| made.is_some()) {
             Some(id) => (id, self.host),
             None if made.is_some() => return Ok(()),
             None => (self.host.draw_word()?, self.host),
         };
         self.note = Some(id.clone());
-        let problem = match self.race(state.note(&id, path, session, made, host)).await? {
+        let (session, made) = match renewed_since {
+            Some(_) => (renewed(session), made.map(renewed_lease)),
+            None => (session.duplicate(), made.cloned()),
+        };
+        let problem = match self.race(state.note(&id, path, &session, made.as_ref(), host)).await? {
             Ok(Noting::Done) => return Ok(()),
             Ok(Noting::Late(when)) => {
                 host.alarm(format!(
@@ -150,6 +168,7 @@ impl<'a> Custody<'a> {
             let leftover = std::mem::replace(&mut debt.leftover, Leftover::Nothing);
             self.earlier.push((leftover, debt.path.clone()));
         }
+        self.earlier_notes.extend(self.note.take());
     }
 
     /// What is owed has left this.
@@ -236,10 +255,17 @@ impl<'a> Custody<'a> {
                 });
             }
         }
-        if let (Ok(()), Some(StateLink { state, .. }), Some(note)) = (&end, &self.state, self.note.take()) {
-            state.forget(&note, !debt.common, self.host).await;
+        if let (Ok(()), Some(StateLink { state, .. })) = (&end, self.state) {
+            let notes = self.take_notes();
+            if !notes.is_empty() {
+                state.forget(&notes, !debt.common, self.host).await;
+            }
         }
         end
+    }
+
+    fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.earlier_notes).into_iter().chain(self.note.take()).collect()
     }
 
     /// Gives back what is owed, and returns what to tell: `error`, or the signal that came meanwhile; that a new run needs
@@ -273,15 +299,20 @@ impl<'a> Custody<'a> {
     ///
     /// # Errors
     /// What ends the run after a signal that came until now; nothing is owed any more.
-    pub(crate) async fn hand_on(mut self) -> Result<Interrupt> {
+    pub(crate) async fn hand_on(mut self) -> Result<(Interrupt, Option<JobRecord<'a>>)> {
         self.interrupt.look().await;
         if let Some(kind) = self.signal() {
             return Err(self.abandon(interruption(kind)).await);
         }
-        if let Some(stray) = self.stray {
+        if let Some(stray) = self.stray.take() {
             stray.warn(self.host);
         }
-        Ok(self.interrupt)
+        let notes = self.take_notes();
+        let record = |link: StateLink<'a>| {
+            Some(JobRecord::new(link.state, link.required, (notes, link.renewed_since?), self.host))
+        };
+        let record = self.state.and_then(record);
+        Ok((self.interrupt, record))
     }
 
     /// Ends a run that failed with nothing owed. Returns the error, with what may live on that no lease ends.

@@ -14,8 +14,8 @@ use crate::credential::{Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::Secret;
-use crate::time::{MARGIN, earlier, expiry, increment_until, render_time};
-use crate::vault::client::Vault;
+use crate::time::{MARGIN, earlier, end_of, expiry, increment_until, render_time};
+use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 
 /// What a read may have left behind.
@@ -119,6 +119,35 @@ pub(crate) fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Time
     }
 }
 
+/// A lease that lives for longer is a key for whoever finds it later.
+const LONG: SignedDuration = SignedDuration::from_hours(24);
+
+/// Many engines grant a month where nobody set a TTL: Vault's own default is 32 days.
+pub(crate) fn warn_of_a_long_life(path: &str, end: Option<Timestamp>, host: &Host) {
+    let Some(end) = end.filter(|end| end.duration_since(host.now()) > LONG) else { return };
+    host.warn(format!(
+        "the credential of {path} lives for more than a day, until {}, unless it is revoked: lower ttl of the engine's role",
+        render_time(end)
+    ));
+}
+
+/// What Vault says of a token that the caller supplied.
+pub(crate) struct TokenLife {
+    /// When it expires; `None` when it does not.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// How many requests it is good for after this one; zero is no limit.
+    pub(crate) uses: u64,
+}
+
+/// Looks up a token that the caller supplied. `None` when it may not be looked up.
+pub(crate) async fn look_up(vault: &Vault<'_>, token: &Secret) -> Option<TokenLife> {
+    let exchange = vault.lookup_self(token).await;
+    let Outcome::Done(envelope) = exchange.outcome else { return None };
+    let data = envelope.data?;
+    let seconds = data.number("ttl").unwrap_or_default();
+    Some(TokenLife { expires_at: end_of(exchange.sent, seconds), uses: data.number("num_uses").unwrap_or_default() })
+}
+
 /// Takes back what a failed run may have left: by the token if it is ours, which ends all its leases, or by the
 /// lease.
 ///
@@ -130,7 +159,7 @@ pub(crate) async fn revoke(vault: &Vault<'_>, session: &Session, leftover: &Left
     }
     match leftover {
         Leftover::Nothing | Leftover::Lease { life: Life::Expiring | Life::Static, .. } => Ok(()),
-        Leftover::Lease { id: Some(id), .. } if revoke_lease(vault, id, session, NO_LIMITS).await.is_some() => Ok(()),
+        Leftover::Lease { id: Some(id), .. } if revoke_lease(vault, id, session, NO_LIMITS).await.is_ok() => Ok(()),
         Leftover::Lease { id: Some(id), .. } => Err(leak(&format!("the lease {id}"), session).hint(format!(
             "vault lease revoke {id}, whose policy needs: path \"sys/leases/revoke/*\" {{ capabilities = [\"update\"] }}; \
              ci-creds needs: path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
@@ -152,22 +181,64 @@ pub(crate) enum Acceptance {
     Queued,
 }
 
-/// Has the engine revoke a lease, or Vault as soon as its engine can. Each has so long. `None` when Vault did neither.
+/// Why Vault did not revoke something.
+#[derive(Clone, Debug)]
+pub(crate) struct Obstacle {
+    /// The path that refused, where the token's policy does not grant it.
+    pub(crate) missing: Option<&'static str>,
+    /// What Vault said, or what happened to its answer.
+    pub(crate) because: String,
+    denied: bool,
+}
+
+impl Obstacle {
+    /// Of a request at this path. An answer that Vault did it is none.
+    pub(crate) fn of(path: &'static str, outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Refused(refusal) => Self {
+                missing: refusal.is_denied_by_policy().then_some(path),
+                because: format!("Vault refused {path} ({})", refusal.because()),
+                denied: refusal.is_denied(),
+            },
+            Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
+                Self { missing: None, because: error.message().to_owned(), denied: false }
+            }
+            Outcome::Done(_) => Self { missing: None, because: String::new(), denied: false },
+        }
+    }
+}
+
+/// The paths of the two requests.
+pub(crate) const REVOKE_LEASE: &str = "sys/leases/revoke";
+pub(crate) const REVOKE_SELF: &str = "auth/token/revoke-self";
+
+/// Has the engine revoke a lease, or Vault as soon as its engine can. Each has so long.
+///
+/// # Errors
+/// Why Vault did neither.
 pub(crate) async fn revoke_lease(
     vault: &Vault<'_>,
     id: &str,
     session: &Session,
     (revoke, queue): (Duration, Duration),
-) -> Option<Acceptance> {
-    let revoked = timeout(revoke, vault.revoke_lease(id, &session.token)).await;
-    match revoked.map(|exchange| exchange.outcome) {
-        Ok(Outcome::Done(_)) => return Some(Acceptance::Revoked),
-        // The policy does not grant it: only the token's end is left.
-        Ok(Outcome::Refused(refusal)) if refusal.is_denied() => return None,
-        _ => {}
+) -> Result<Acceptance, Obstacle> {
+    let obstacle = match timeout(revoke, vault.revoke_lease(id, &session.token)).await {
+        Ok(Exchange { outcome: Outcome::Done(_), .. }) => return Ok(Acceptance::Revoked),
+        Ok(exchange) => Obstacle::of(REVOKE_LEASE, &exchange.outcome),
+        Err(_) => {
+            let because = format!("{REVOKE_LEASE} did not answer within {} s", revoke.as_secs());
+            Obstacle { missing: None, because, denied: false }
+        }
+    };
+    // The policy does not grant it: only the token's end is left.
+    if obstacle.denied {
+        return Err(obstacle);
     }
     let queued = timeout(queue, vault.queue_revocation(id, &session.token)).await;
-    matches!(queued.map(|exchange| exchange.outcome), Ok(Outcome::Done(_))).then_some(Acceptance::Queued)
+    match queued {
+        Ok(Exchange { outcome: Outcome::Done(_), .. }) => Ok(Acceptance::Queued),
+        _ => Err(obstacle),
+    }
 }
 
 /// Nothing but the deadlines of the run.

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::Session;
 use crate::credential::{Credential, Life};
-use crate::lease::{self, Acceptance};
+use crate::lease::{self, Acceptance, Obstacle};
 use crate::time::{earlier, render_time};
 use crate::vault::client::Vault;
 
@@ -42,6 +42,8 @@ pub(crate) struct SessionFate {
     pub fates: Vec<Fate>,
     /// Whether the token is gone. `None` when it is not ours: its owner revokes it.
     pub token: Option<bool>,
+    /// Why something lives on that could be revoked.
+    pub obstacle: Option<Obstacle>,
 }
 
 /// What may be said of a credential.
@@ -95,15 +97,31 @@ impl<'a> Revoker<'a> {
     pub(crate) async fn revoke(&self, session: &Session, holdings: &[Holding]) -> SessionFate {
         let leases = holdings.iter().map(|holding| async {
             match (&holding.lease, holding.life) {
-                // A token whose requests are counted has one left for itself.
-                (Some(lease), Life::Leased) if session.uses == 0 => self.revoke_lease(lease, session).await,
-                (_, Life::Leased) => None,
-                (_, Life::Expiring) => Some(Fate::Irrevocable(holding.expires)),
-                (_, Life::Static) => Some(Fate::Irrevocable(None)),
+                // A token whose requests are counted has one left for itself, if it is ours.
+                (Some(lease), Life::Leased) if session.uses == 0 || !session.own => {
+                    self.revoke_lease(lease, session).await
+                }
+                (_, Life::Leased) => Err(None),
+                (_, Life::Expiring) => Ok(Fate::Irrevocable(holding.expires)),
+                (_, Life::Static) => Ok(Fate::Irrevocable(None)),
             }
         });
-        let leases = join_all(leases).await;
+        let (leases, obstacles): (Vec<_>, Vec<_>) = join_all(leases)
+            .await
+            .into_iter()
+            .map(|end| match end {
+                Ok(fate) => (Some(fate), None),
+                Err(obstacle) => (None, obstacle),
+            })
+            .unzip();
         let token = self.revoke_token(session).await;
+        // A token that is revoked takes its leases with it.
+        let obstacle = match &token {
+            Some(Ok(())) => None,
+            Some(Err(of_the_token @ Some(_))) => of_the_token.clone(),
+            Some(Err(None)) | None => obstacles.into_iter().flatten().next(),
+        };
+        let token = token.map(|end| end.is_ok());
         let settle = |(holding, fate): (&Holding, Option<Fate>)| {
             fate.unwrap_or(match token {
                 Some(true) => Fate::Queued,
@@ -111,26 +129,29 @@ impl<'a> Revoker<'a> {
                 _ => Fate::Lives(holding.expires),
             })
         };
-        SessionFate { fates: holdings.iter().zip(leases).map(settle).collect(), token }
+        SessionFate { fates: holdings.iter().zip(leases).map(settle).collect(), token, obstacle }
     }
 
-    /// Has the engine revoke a lease, or Vault as soon as its engine can. `None` when Vault did neither.
-    async fn revoke_lease(&self, lease: &str, session: &Session) -> Option<Fate> {
+    /// Has the engine revoke a lease, or Vault as soon as its engine can. The error is why Vault did neither.
+    async fn revoke_lease(&self, lease: &str, session: &Session) -> Result<Fate, Option<Obstacle>> {
         let _turn = self.width.acquire().await;
-        let accepted = lease::revoke_lease(self.vault, lease, session, (LEASE, QUEUE)).await?;
-        Some(match accepted {
-            Acceptance::Revoked => Fate::Revoked,
-            Acceptance::Queued => Fate::Queued,
-        })
+        match lease::revoke_lease(self.vault, lease, session, (LEASE, QUEUE)).await {
+            Ok(Acceptance::Revoked) => Ok(Fate::Revoked),
+            Ok(Acceptance::Queued) => Ok(Fate::Queued),
+            Err(obstacle) => Err(Some(obstacle)),
+        }
     }
 
-    async fn revoke_token(&self, session: &Session) -> Option<bool> {
+    /// Revokes the token. `None` when it is not ours; an error without a reason when nobody can.
+    async fn revoke_token(&self, session: &Session) -> Option<Result<(), Option<Obstacle>>> {
         match session {
             Session { own: false, .. } => None,
-            Session { batch: true, .. } => Some(false),
+            Session { batch: true, .. } => Some(Err(None)),
             _ => {
                 let _turn = self.width.acquire().await;
-                Some(lease::is_gone(&self.vault.revoke_self(&session.token).await.outcome))
+                let outcome = self.vault.revoke_self(&session.token).await.outcome;
+                let gone = lease::is_gone(&outcome);
+                Some(if gone { Ok(()) } else { Err(Some(Obstacle::of(lease::REVOKE_SELF, &outcome))) })
             }
         }
     }
@@ -159,8 +180,13 @@ impl Revocation {
 /// What revoking may take in all.
 const ALL: Duration = Duration::from_secs(10);
 
-/// Revokes what a command ran with: each lease, and then the login, if that is ours.
-pub(crate) async fn revoke_all(vault: &Vault<'_>, session: &Session, credentials: &[Credential]) -> Vec<Revocation> {
+/// Revokes what a command ran with: each lease, and then the login, if that is ours. Returns what became of each, and why
+/// something lives on.
+pub(crate) async fn revoke_all(
+    vault: &Vault<'_>,
+    session: &Session,
+    credentials: &[Credential],
+) -> (Vec<Revocation>, Option<Obstacle>) {
     vault.extend(ALL);
     let holding = |one: &Credential| {
         // What cannot be revoked does not end with its token either.
@@ -169,7 +195,7 @@ pub(crate) async fn revoke_all(vault: &Vault<'_>, session: &Session, credentials
         Holding { lease: one.lease.id.clone(), life: one.lease.life, expires }
     };
     let holdings: Vec<_> = credentials.iter().map(holding).collect();
-    let SessionFate { fates, token } = Revoker::new(vault).revoke(session, &holdings).await;
+    let SessionFate { fates, token, obstacle } = Revoker::new(vault).revoke(session, &holdings).await;
     let of_a_credential =
         |(one, fate): (&Credential, Fate)| Revocation { what: format!("the credential of {}", one.path), fate };
     let mut revocations: Vec<_> = credentials.iter().zip(fates).map(of_a_credential).collect();
@@ -178,7 +204,7 @@ pub(crate) async fn revoke_all(vault: &Vault<'_>, session: &Session, credentials
         let fate = if session.batch { Fate::Irrevocable(end) } else { Fate::Lives(end) };
         revocations.push(Revocation { what: "the token of this login".into(), fate });
     }
-    revocations
+    (revocations, obstacle)
 }
 
 #[cfg(test)]

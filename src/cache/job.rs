@@ -192,6 +192,9 @@ impl StateFolder {
 
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
+/// How long to wait for the lock where a run has ended: who has it for longer revokes what the notes tell of.
+const A_MOMENT: Duration = Duration::from_secs(2);
+
 /// Not that of an entry of the cache: a call holds that one while it takes this one.
 fn lock_of_state(name: &str) -> String {
     format!("{LOCK}{JOB}{}", slot(name.strip_prefix(JOB).unwrap_or(name)))
@@ -270,7 +273,7 @@ impl JobState {
             login: session.own.then(|| LoginEntry::of(session)),
         };
         let mut noting = Noting::Done;
-        self.change(host, |content| {
+        self.change(self.patience, host, |content| {
             let place = content.notes.iter_mut().find(|known| known.id == note.id);
             match (place, content.revoked) {
                 (Some(known), _) => *known = note,
@@ -285,21 +288,26 @@ impl JobState {
         Ok(noting)
     }
 
-    /// Drops a note: what it told of is revoked. `with_login` is off where the login serves other calls of the job. That
-    /// one stays which cannot be dropped: it costs `ci-creds revoke` a request.
-    pub(crate) async fn forget(&self, id: &str, with_login: bool, host: &Host) {
-        let dropped = self.change(host, |content| {
+    /// Drops notes: what they told of is revoked. `with_login` is off where the login serves other calls of the job. Those
+    /// stay which cannot be dropped soon: they cost `ci-creds revoke` a request.
+    pub(crate) async fn forget(&self, ids: &[String], with_login: bool, host: &Host) {
+        let dropped = self.change(A_MOMENT, host, |content| {
             if with_login {
-                content.notes.retain(|note| note.id != id);
+                content.notes.retain(|note| !ids.contains(&note.id));
             }
-            content.notes.iter_mut().filter(|note| note.id == id).for_each(|note| note.made = None);
+            content.notes.iter_mut().filter(|note| ids.contains(&note.id)).for_each(|note| note.made = None);
         });
         let _ = dropped.await;
     }
 
-    async fn change(&self, host: &Host, change: impl FnOnce(&mut JobContent)) -> Result<(), String> {
+    async fn change(
+        &self,
+        patience: Duration,
+        host: &Host,
+        change: impl FnOnce(&mut JobContent),
+    ) -> Result<(), String> {
         let told = |problem: String| format!("{} {problem}", self.folder.path_of(&self.name));
-        let until = host.elapsed() + self.patience;
+        let until = host.elapsed() + patience;
         let lock = self.folder.lock(&self.name, until, host).await.map_err(told)?;
         let mut content = self.folder.read(&self.name, &self.keys).map_err(told)?.unwrap_or_default();
         change(&mut content);

@@ -10,6 +10,7 @@ mod folder;
 mod job;
 mod login;
 mod name;
+mod record;
 mod scope;
 mod window;
 
@@ -33,6 +34,7 @@ pub(crate) use folder::{CacheFolder, Contents, is_stale};
 pub(crate) use job::{JobContent, JobState, Noting, StateFolder};
 pub(crate) use login::LoginEnd;
 use name::{DRAFT, lock_of, read, slot};
+pub(crate) use record::{JobRecord, renewed, renewed_lease};
 pub use scope::Keys;
 pub(crate) use scope::{Door, Target};
 pub(crate) use window::{State, state};

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, argument};
+use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, StateFlags, argument};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Setting};
 
@@ -29,6 +29,10 @@ pub struct ExecFlags {
     pub leash: Option<String>,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
+    /// What happens before a credential expires.
+    pub on_expiry: Option<String>,
+    /// Whether what is made is noted for `ci-creds revoke`.
+    pub state: StateFlags,
     /// Whether the AWS credential is served at an endpoint.
     pub serve: bool,
     /// Whether the command's SDKs read AWS's own files beside it.
@@ -60,9 +64,14 @@ struct Lifetime {
     /// How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]
     #[arg(long, value_name = "DURATION")]
     leash: Option<String>,
+    /// What to do before a credential expires: warn, or also send SIGTERM to the command [default: warn]
+    #[arg(long, value_name = "ACTION", value_parser = ["warn", "term"], conflicts_with = "serve", hide_short_help = true)]
+    on_expiry: Option<String>,
     /// Exit with 80 if a revocation failed
     #[arg(long, hide_short_help = true)]
     strict_revoke: bool,
+    #[command(flatten)]
+    state: StateFlags,
 }
 
 #[derive(Args)]
@@ -130,7 +139,7 @@ impl ExecFlags {
 
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
-        let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
+        let Lifetime { ttl, leash, on_expiry, strict_revoke, state } = Lifetime::from_arg_matches(matches)?;
         let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
         let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         Ok(Self {
@@ -140,6 +149,8 @@ impl ExecFlags {
             ttl,
             leash,
             strict_revoke,
+            on_expiry,
+            state,
             serve,
             keep_aws_config,
             login: LoginFlags::from_arg_matches(matches)?,

@@ -200,6 +200,17 @@ pub struct EngineFlags {
     pub mount: Option<String>,
 }
 
+/// Whether what is made is noted for `ci-creds revoke`.
+#[derive(Args, Clone, Copy)]
+pub struct StateFlags {
+    /// Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]
+    #[arg(long, conflicts_with = "no_keep_state", hide_short_help = true)]
+    pub keep_state: bool,
+    /// Do not note the lease and the login
+    #[arg(long, hide_short_help = true)]
+    pub no_keep_state: bool,
+}
+
 /// How it is delivered.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
@@ -216,12 +227,9 @@ pub struct OutputFlags {
     /// Neither read nor write the cache [default: only --format process has one]
     #[arg(long, hide_short_help = true)]
     pub no_cache: bool,
-    /// Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]
-    #[arg(long, conflicts_with = "no_keep_state", hide_short_help = true)]
-    pub keep_state: bool,
-    /// Do not note the lease and the login
-    #[arg(long, hide_short_help = true)]
-    pub no_keep_state: bool,
+    /// See [`StateFlags`].
+    #[command(flatten)]
+    pub state: StateFlags,
     /// Write the credential into this credentials file
     ///
     /// It is edited in place: other profiles stay. Implies --format file.

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 
+use clap::ValueEnum;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::command::{CommandOutput, CommandRow, rows};
+use super::flag::Shell;
 use crate::error::{Error, Kind};
 use crate::provider::CLOUDS;
 use crate::typo::{is_repeatable, nearest, quoted};
@@ -27,8 +29,16 @@ pub(super) fn describe(error: &clap::Error, arguments: &[OsString]) -> Error {
         }
         ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => finding.no_value(),
         ErrorKind::MissingRequiredArgument => {
-            usage(format!("an argument is missing: {}", finding.text(ContextKind::InvalidArg)))
-                .hint(format!("{} --help", finding.command_line()))
+            let missing = finding.text(ContextKind::InvalidArg);
+            let hint = match missing.as_str() {
+                "<SHELL>" => {
+                    let shells = Shell::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+                    let calls = shells.map(|shell| format!("{} {}", finding.command_line(), shell.get_name()));
+                    calls.collect::<Vec<_>>().join(", ")
+                }
+                _ => format!("{} --help", finding.command_line()),
+            };
+            usage(format!("an argument is missing: {missing}")).hint(hint)
         }
         ErrorKind::InvalidUtf8 => usage("an argument is not valid UTF-8").hint("write it in ASCII letters"),
         _ => usage("the arguments cannot be used").hint("ci-creds --help"),

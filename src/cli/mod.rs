@@ -26,7 +26,7 @@ pub use doctor::{DoctorFlags, DoctorFormat};
 pub use exec::ExecFlags;
 pub use flag::{
     CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
-    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume, WhoamiFlags, WhoamiFormat,
+    LoginFlags, OutputFlags, RevokeFlags, Shell, StateFlags, Volume, WhoamiFlags, WhoamiFormat,
 };
 pub use policy::PolicyFlags;
 pub use question::{Question, parse_question};

@@ -1,26 +1,33 @@
 //! `ci-creds exec`: a command that runs with credentials, which are renewed while it runs and revoked when it has ended.
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
 use crate::auth::Session;
+use crate::cache::JobState;
 use crate::chain;
 use crate::config::{Exec, Serve, Task, removed_variables};
-use crate::credential::Credential;
+use crate::credential::{Credential, Life};
 use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
+use crate::identity::Identity;
+use crate::lease::{self, Obstacle, TokenLife};
 use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
 use crate::rotation::Holdings;
 use crate::secret::Secret;
 use crate::source::{Source, VaultSource};
+use crate::time::earlier;
 use crate::variables as var;
 use crate::vault::client::Vault;
 
+use super::fetch::open_state;
 use super::serving::Serving;
-use super::{fetch, start_runtime, take_warnings, write_message};
+use super::{fetch, start_runtime, take_alarms, take_warnings, write_message};
 
-/// What a policy needs, for a credential that was not revoked.
-const MAY_REVOKE: &str = "a job's policy needs: path \"sys/leases/revoke\" { capabilities = [\"update\"] }; until then, \
-                          an operator can end it with vault lease revoke";
+/// What ends a credential that was not revoked.
+const BY_HAND: &str = "an operator can end it with vault lease revoke";
 
 /// Runs the command. Returns how it ended, which is how this process shall end too.
 ///
@@ -30,8 +37,15 @@ pub(crate) fn run(mut exec: Exec, host: &Host) -> Result<Ending, StartFailure> {
     // Nothing is made for a command that cannot run.
     let program = host.find_program(&exec.command)?;
     prepare(&mut exec, host).map_err(StartFailure::before)?;
+    let place = exec.state.as_ref();
+    let state = open_state(place, (exec.task.connection(), exec.task.login()), host).map_err(StartFailure::before)?;
     let vault = Vault::new(exec.task.connection(), host).map_err(StartFailure::before)?;
-    start_runtime(host).map_err(StartFailure::before)?.block_on(run_with(exec, &program, &vault, host))
+    start_runtime(host).map_err(StartFailure::before)?.block_on(run_with(
+        exec,
+        &program,
+        (&vault, state.as_ref()),
+        host,
+    ))
 }
 
 /// Says, when asked, where each value came from, and reads the certificates to believe.
@@ -46,19 +60,37 @@ fn prepare(exec: &mut Exec, host: &Host) -> Result<()> {
     exec.task.connection_mut().read_roots(host)
 }
 
-async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &Host) -> Result<Ending, StartFailure> {
+async fn run_with(
+    mut exec: Exec,
+    program: &Program,
+    (vault, state): (&Vault<'_>, Option<&JobState>),
+    host: &Host,
+) -> Result<Ending, StartFailure> {
     let signals = Interrupt::listen_unless_ignored().map_err(StartFailure::before)?;
-    let mut custody = Custody::new(vault, None, host, signals);
+    let required = exec.state.as_ref().is_some_and(|place| place.required);
+    let mut custody = Custody::new(vault, None, host, signals).with_state(state, required).while_renewed();
+    let lender = match custody.race(look_up_token(&exec, vault)).await {
+        Ok(Ok(lender)) => lender,
+        Ok(Err(error)) | Err(error) => return Err(StartFailure::before(custody.fail(error))),
+    };
     let (mut session, mut credentials) = match obtain(&mut exec, vault, &mut custody, host).await {
         Ok(made) => made,
         Err(error) => return Err(StartFailure::before(custody.fail(error))),
     };
+    if let Some(life) = lender.as_ref().filter(|_| !session.own) {
+        (session.expires_at, session.uses) = (life.expires_at, life.uses);
+    }
     let mut renewal = Renewal::new(vault, &session, &credentials, exec.want.as_ref(), exec.verbose, host);
+    if let Some(end) = lender.and_then(|life| life.expires_at) {
+        renewal.hold_lender(format!("the token (from {})", exec.task.login().origin), end);
+    }
     match custody.race(renewal.begin(&session, exec.leash)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(StartFailure::before(custody.abandon(error).await)),
         Err(signal) => return Err(StartFailure::before(custody.fail(signal))),
     }
+    renewal.note_ends(&mut session, &mut credentials);
+    warn_of_long_lives(&session, &credentials, host);
     let serving = match open(exec.serve.take(), &mut credentials, host).await {
         Ok(serving) => serving,
         Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
@@ -66,29 +98,55 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
     let environment = environment(&exec, &session, &credentials, serving.as_ref());
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
-    let signals = custody.hand_on().await.map_err(StartFailure::before)?;
-    write_message(take_warnings(host), host);
+    let (signals, record) = custody.hand_on().await.map_err(StartFailure::before)?;
+    warn_of_a_printed_environment(&exec.command, host);
+    write_message(take_warnings(host) + &take_alarms(host), host);
     vault.keep_silent();
     let ended = match Foreground::start(program, environment, signals, host) {
         Ok(mut command) => match (&serving, &exec.task) {
             (Some(serving), Task::Read(plan, _)) => {
-                let holdings = Holdings { session: &mut session, credentials: &mut credentials };
+                let holdings =
+                    Holdings { session: &mut session, credentials: &mut credentials, record: record.as_ref() };
                 Ok(serving.run(command.wait(), (vault, plan, exec.leash), &mut renewal, holdings).await)
             }
-            _ => tokio::select! {
-                biased;
-                ended = command.wait() => Ok(ended),
-                never = keep(&mut renewal) => match never {},
-            },
+            _ => Ok(wait(&mut command, &mut renewal, exec.ends_on_expiry, host).await),
         },
         Err(error) => Err(error),
     };
     renewal.note_ends(&mut session, &mut credentials);
-    let returned = revocation::revoke_all(vault, &session, &credentials).await;
-    let leaks = tell(&returned, &exec, host);
+    let (returned, obstacle) = revocation::revoke_all(vault, &session, &credentials).await;
+    let leaks = tell(&returned, obstacle.as_ref(), &exec, host);
+    // What lives on is for `ci-creds revoke` to try again.
+    if let Some(record) = record.filter(|_| !leaks) {
+        record.forget().await;
+    }
     match ended {
         Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),
         ended => ended,
+    }
+}
+
+/// A look at the environment shows the values to whoever reads the screen or the job's log.
+fn warn_of_a_printed_environment(command: &[OsString], host: &Host) {
+    let name = command.first().and_then(|word| Path::new(word).file_name()).and_then(OsStr::to_str);
+    let prints = match name {
+        Some("env") => command.len() == 1,
+        Some("printenv") => true,
+        _ => false,
+    };
+    if prints && (host.stdout().terminal || host.is_uncaptured(&var::JOB)) {
+        host.warn(format!(
+            "{} prints the values of the credential; -- sh -c 'env | cut -d= -f1' prints the names alone",
+            name.unwrap_or_default()
+        ));
+    }
+}
+
+/// A login that ends sooner, as one on its leash does, takes its leases with it.
+fn warn_of_long_lives(session: &Session, credentials: &[Credential], host: &Host) {
+    for one in credentials {
+        let of_the_token = session.expires_at.filter(|_| one.lease.life == Life::Leased);
+        lease::warn_of_a_long_life(&one.path, earlier(one.lease.granted_until, of_the_token), host);
     }
 }
 
@@ -98,6 +156,50 @@ async fn open<'a>(serve: Option<Serve>, credentials: &mut [Credential], host: &'
         (Some(serve), Some(credential)) => Serving::open(serve, credential, host).await.map(Some),
         _ => Ok(None),
     }
+}
+
+/// Waits for the end of the command, and renews beside it. With `ends_on_expiry` the command is asked to end while it can
+/// still clean up.
+async fn wait(command: &mut Foreground<'_>, renewal: &mut Renewal<'_>, ends_on_expiry: bool, host: &Host) -> Ending {
+    if ends_on_expiry {
+        let what = tokio::select! {
+            biased;
+            ended = command.wait() => return ended,
+            what = renewal.run_until_expiry() => what,
+        };
+        let text = format!("{what}: sending SIGTERM to the command, as --on-expiry term says");
+        write_message(format!("ci-creds: warning: {}\n", printable(&text)), host);
+        command.terminate();
+    }
+    tokio::select! {
+        biased;
+        ended = command.wait() => ended,
+        never = keep(renewal) => match never {},
+    }
+}
+
+/// What Vault says of a token that the caller supplied. Nobody else says when it expires, and what was made with it expires
+/// with it. `None` for another login, and where the token may not be looked up.
+///
+/// # Errors
+/// [`Kind::Config`] for one that is good for too few requests: Vault revokes what the last one made.
+async fn look_up_token(exec: &Exec, vault: &Vault<'_>) -> Result<Option<TokenLife>> {
+    let login = exec.task.login();
+    let Identity::Token { token, .. } = &login.identity else { return Ok(None) };
+    let Some(life) = lease::look_up(vault, token).await else { return Ok(None) };
+    let reads = match &exec.task {
+        Task::Read(plan, _) => plan.reads,
+        Task::LogIn(_) => 0,
+    };
+    if life.uses != 0 && life.uses <= reads {
+        let text = format!(
+            "the token (from {}) is good for {} more requests, and Vault revokes what it made with the last one",
+            login.origin, life.uses
+        );
+        let hint = "give the job a token without a limit: vault token create -use-limit=0";
+        return Err(Error::new(Kind::Config, text).hint(hint));
+    }
+    Ok(Some(TokenLife { uses: life.uses.saturating_sub(reads), ..life }))
 }
 
 /// Renews for as long as the command runs.
@@ -164,19 +266,35 @@ fn environment(
     Environment { removed, removed_prefixes, set }
 }
 
-/// Tells what became of everything, as far as somebody asked or must act. Returns whether something lives on that could
-/// have been revoked.
-fn tell(returned: &[Revocation], exec: &Exec, host: &Host) -> bool {
-    for one in returned {
+/// Tells what became of everything, as far as somebody asked or must act, and once why. Returns whether something lives on
+/// that could have been revoked.
+fn tell(returned: &[Revocation], obstacle: Option<&Obstacle>, exec: &Exec, host: &Host) -> bool {
+    let last = returned.iter().rposition(Revocation::is_leak);
+    for (number, one) in returned.iter().enumerate() {
         let text = printable(&one.render());
+        let hint = obstacle.filter(|_| last == Some(number)).map(|obstacle| printable(&render_hint(obstacle, exec)));
         if one.is_leak() && exec.strict_revoke {
-            let error = Error::new(Kind::Leak, text).hint(MAY_REVOKE);
+            let error = Error::new(Kind::Leak, text);
+            let error = hint.into_iter().fold(error, Error::hint);
             host.write_stderr(&error.render(exec.verbose));
         } else if one.is_leak() {
-            host.write_stderr(&format!("ci-creds: warning: {text}\n"));
+            let hint = hint.map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
+            write_message(format!("ci-creds: warning: {text}\n{hint}"), host);
         } else if exec.verbose {
             host.write_stderr(&format!("ci-creds: {text}\n"));
         }
     }
-    returned.iter().any(Revocation::is_leak)
+    last.is_some()
+}
+
+/// Why something was not revoked, and what to change.
+fn render_hint(obstacle: &Obstacle, exec: &Exec) -> String {
+    let because = &obstacle.because;
+    match (obstacle.missing, &exec.state) {
+        (Some(path), _) => format!(
+            "{because}: the job's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; until then, {BY_HAND}"
+        ),
+        (None, Some(_)) => format!("{because}; ci-creds revoke tries it again"),
+        (None, None) => format!("{because}; {BY_HAND}"),
+    }
 }

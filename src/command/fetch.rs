@@ -10,6 +10,8 @@ use crate::delivery;
 use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
+use crate::identity::Login;
+use crate::lease;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -17,7 +19,7 @@ use crate::source::{Source, VaultSource};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
-use super::{complete_login, lines, start_runtime, take_warnings, write_stderr};
+use super::{complete_login, start_runtime, take_alarms, take_warnings, write_stderr};
 
 /// Hands a credential over: the one that is kept, or a new one. `words` are the call, without the program, for who only
 /// looks.
@@ -52,7 +54,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
 
 /// Asks Vault, and delivers. A signal that comes in between ends the run with its code, after the lease was revoked.
 fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<String> {
-    let state = open_state(plan, host)?;
+    let state = open_state(plan.state.as_ref(), (&plan.connection, &plan.login), host)?;
     let vault = Vault::new(&plan.connection, host)?;
     let is_silent = plan.output.quiet || plan.output.format == Format::Process && !plan.output.verbose;
     if is_silent {
@@ -79,10 +81,14 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<Stri
 ///
 /// # Errors
 /// [`Kind::Create`] when it cannot be kept and the user asked for it.
-fn open_state(plan: &Plan, host: &Host) -> Result<Option<JobState>> {
-    let Some(StatePlace { beside, cache, required }) = &plan.state else { return Ok(None) };
-    let door = Door::new(&plan.connection, &plan.login, cache.job.as_deref());
-    match JobState::open((beside.as_deref(), &cache.folders), door, &plan.login.identity, host) {
+pub(super) fn open_state(
+    place: Option<&StatePlace>,
+    (connection, login): (&Connection, &Login),
+    host: &Host,
+) -> Result<Option<JobState>> {
+    let Some(StatePlace { beside, cache, required }) = place else { return Ok(None) };
+    let door = Door::new(connection, login, cache.job.as_deref());
+    match JobState::open((beside.as_deref(), &cache.folders), door, &login.identity, host) {
         Ok(state) => Ok(Some(state)),
         Err(problem) if *required => {
             Err(Error::new(Kind::Create, format!("the state of the job is refused: {problem}"))
@@ -97,6 +103,7 @@ fn open_state(plan: &Plan, host: &Host) -> Result<Option<JobState>> {
 
 async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> Result<String> {
     let (credential, mut custody) = chain.obtain(plan).await?;
+    lease::warn_of_a_long_life(&credential.path, credential.lease.expires_at, host);
     match custody.race(delivery::hand_over(&credential, plan, host)).await {
         Ok(Ok(())) => {
             custody.finish();
@@ -175,10 +182,7 @@ fn tell(claims: &Claims) -> String {
 
 /// What a terminal shows in place of a credential: what the call would do, and how to use it.
 fn preview(plan: &Plan, words: &[String]) -> String {
-    let call = |more: &[&str]| {
-        let words = words.iter().map(String::as_str).chain(more.iter().copied());
-        ["ci-creds"].into_iter().chain(words).map(quote).collect::<Vec<_>>().join(" ")
-    };
+    let call = |more: &[&str]| render::command_line(words, more);
     let rows = origins(plan).into_iter().map(|(name, text)| format!("  {name:6} {}\n", printable(&text)));
     format!(
         "Nothing was fetched: a terminal would show the secret.\nThis call would read an {} credential:\n\n{}\n\
@@ -190,18 +194,10 @@ fn preview(plan: &Plan, words: &[String]) -> String {
     )
 }
 
-/// A word as a shell reads it back.
-fn quote(word: &str) -> String {
-    match render::is_plain(word) && !word.is_empty() {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
-}
-
 /// SDKs and Terraform's S3 backend show a helper's stderr: with `--format process` a success says nothing, but what
 /// somebody must look after.
 fn tell_warnings(plan: &Plan, host: &Host) {
-    let (mut text, alarms) = (take_warnings(host), lines(&host.take_alarms()));
+    let (mut text, alarms) = (take_warnings(host), take_alarms(host));
     if plan.output.quiet || plan.output.format == Format::Process && !plan.output.verbose {
         text.clear();
     }

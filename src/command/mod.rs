@@ -43,6 +43,11 @@ pub(crate) fn take_warnings(host: &Host) -> String {
     lines(&host.take_warnings())
 }
 
+/// What must be told also where warnings are not.
+pub(crate) fn take_alarms(host: &Host) -> String {
+    lines(&host.take_alarms())
+}
+
 /// Ends a command that prints a text to read.
 fn finish(text: String, host: &Host) -> Result<()> {
     host.write_stdout(&Secret::new(text))?;

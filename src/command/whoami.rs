@@ -102,7 +102,7 @@ async fn ask(server: &Vault<'_>, vault: &Vault<'_>, access: &Access, host: &Host
             match found {
                 Ok(facts) => {
                     let _signals = custody.hand_on().await?;
-                    let left = revocation::revoke_all(vault, &session, &[]).await.pop();
+                    let left = revocation::revoke_all(vault, &session, &[]).await.0.pop();
                     let gone = Revocation { what: "the token of this login".into(), fate: Fate::Revoked };
                     return Ok(Portrait {
                         server,

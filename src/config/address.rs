@@ -28,6 +28,10 @@ pub(super) fn parse_address(text: &WithOrigin<String>) -> Result<Address> {
     };
     let is_socket = text.value.trim_start().starts_with(SOCKET);
     let example = if is_socket { "unix:///run/vault/agent.sock" } else { "https://vault.example.com:8200" };
+    let development = match is_localhost(&text.value) {
+        true => ", or http://127.0.0.1:8200 for a server in dev mode",
+        false => "",
+    };
     let meant = propose(&text.value).map_or_else(
         || example.to_owned(),
         |address| match &text.origin {
@@ -36,7 +40,12 @@ pub(super) fn parse_address(text: &WithOrigin<String>) -> Result<Address> {
             Origin::File(_) | Origin::Service(_) | Origin::Default => format!("address = \"{address}\""),
         },
     );
-    Err(Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(meant))
+    Err(Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(meant + development))
+}
+
+/// The one name without a dot that no secret is. Vault listens at a port of its own there.
+fn is_localhost(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case("localhost")
 }
 
 const QUOTES: [char; 2] = ['"', '\''];
@@ -53,6 +62,9 @@ fn own_path(prefix: &str) -> &str {
 /// The address that was meant, when there is one that cannot be another server's: without quotes, blanks and Vault's own
 /// paths, and with a scheme.
 fn propose(text: &str) -> Option<String> {
+    if is_localhost(text) {
+        return Some("https://localhost:8200".to_owned());
+    }
     let bare: String = text.chars().filter(|letter| !letter.is_whitespace() && !QUOTES.contains(letter)).collect();
     let has_scheme = bare.contains("://");
     // Security: what is no address at all may be a token, set in the wrong place.

@@ -10,5 +10,7 @@ pub(super) struct Demand<'a> {
     pub(super) shape: Cow<'static, Shape>,
     pub(super) output: &'a cli::OutputFlags,
     pub(super) volume: cli::Volume,
+    /// The call, without the program: what a hint repeats.
+    pub(super) words: &'a [String],
     pub(super) keep_profile: bool,
 }

@@ -8,12 +8,14 @@ use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
 use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
+use super::state::{StatePlace, resolve_state};
 use super::{file, resolve_access_by, resolve_wanted};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::Address;
 use crate::http::transport::Connection;
+use crate::identity::Login;
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::provider::cloud::{Cloud, Setting};
@@ -32,8 +34,12 @@ pub(crate) struct Exec {
     pub want: Option<WithOrigin<Duration>>,
     /// How long the login lives when nobody renews it, and whether the user insists on that.
     pub leash: Option<Leash>,
+    /// Where what is made is noted for `ci-creds revoke`, when it is.
+    pub state: Option<StatePlace>,
     /// How the AWS credential, which is read last, is served. `None`: it is in the environment as the others are.
     pub serve: Option<Serve>,
+    /// Whether the command gets SIGTERM before a credential expires.
+    pub ends_on_expiry: bool,
     /// Whether the exit code tells of what was not revoked.
     pub strict_revoke: bool,
     /// Whether to say what is done.
@@ -70,6 +76,15 @@ impl Task {
             Self::LogIn(access) => &access.connection,
         }
     }
+
+    /// The job's identity.
+    #[must_use]
+    pub(crate) fn login(&self) -> &Login {
+        match self {
+            Self::Read(plan, _) => &plan.login,
+            Self::LogIn(access) => &access.login,
+        }
+    }
 }
 
 /// The leash: how long a login lives that nobody renews.
@@ -98,6 +113,7 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     let leash = resolve_leash(&flags, &layers)?;
     let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
     let serve = resolve_serve(&mut flags, &layers)?;
+    let state = resolve_state(flags.state, &layers)?;
     let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
@@ -120,8 +136,21 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         }
         None => Task::LogIn(Box::new(Access { connection, login })),
     };
+    let ends_on_expiry = flags.on_expiry.as_deref() == Some("term");
     let (strict_revoke, verbose, command) = (flags.strict_revoke, volume.verbose, flags.command);
-    Ok(Exec { task, vault, want, leash, serve, strict_revoke, verbose, id_token_variable, command })
+    Ok(Exec {
+        task,
+        vault,
+        want,
+        leash,
+        state,
+        serve,
+        ends_on_expiry,
+        strict_revoke,
+        verbose,
+        id_token_variable,
+        command,
+    })
 }
 
 /// Checks the flags of several clouds' credentials.

@@ -109,11 +109,16 @@ fn resolve_access_by(
     Ok((Access { connection, login }, claims))
 }
 
-/// Decides everything about a command that fetches a cloud's credential.
+/// Decides everything about a command that fetches a cloud's credential. `words` are the call, without the program.
 ///
 /// # Errors
 /// Whatever is wrong before the first request: [`Kind::Usage`], [`Kind::Config`], [`Kind::Input`].
-pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: &Host) -> Result<Plan> {
+pub(crate) fn resolve_fetch(
+    flags: &cli::FetchFlags,
+    volume: cli::Volume,
+    words: &[String],
+    host: &Host,
+) -> Result<Plan> {
     let cloud = flags.wanted.cloud;
     let is_said = |setting: &'static Setting| flags.wanted.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
@@ -121,6 +126,7 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: 
         shape: Cow::Borrowed(shape),
         output: &flags.output,
         volume,
+        words,
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
     let format = format_of(demand.output);
@@ -128,7 +134,7 @@ pub(crate) fn resolve_fetch(flags: &cli::FetchFlags, volume: cli::Volume, host: 
     let layers = Layers { host, files: &files };
     let output = output::resolve_output(&demand, format, &layers)?;
     let cache = cache::resolve_cache(&demand, format, &layers)?;
-    let state = state::resolve_state(&flags.output, &layers)?;
+    let state = state::resolve_state(flags.output.state, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
     let sets_variables = format.facts().sets_variables;

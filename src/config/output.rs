@@ -146,7 +146,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
     }
     if stdout.null {
         return Err(Error::new(Kind::Output, "stdout is closed or /dev/null: the credential would be lost")
-            .hint(format!("capture it: eval $(ci-creds {name})")));
+            .hint(format!("capture it: eval $({} || echo false)", render::command_line(demand.words, &[]))));
     }
     if format == Format::Github {
         check_github(demand, layers)?;

@@ -20,7 +20,7 @@ pub(crate) struct StatePlace {
 }
 
 /// Decides by the flags; without any, a job of GitLab has a state: only GitLab gives each job another ID.
-pub(super) fn resolve_state(flags: &cli::OutputFlags, layers: &Layers<'_>) -> Result<Option<StatePlace>> {
+pub(super) fn resolve_state(flags: cli::StateFlags, layers: &Layers<'_>) -> Result<Option<StatePlace>> {
     if flags.no_keep_state || !(flags.keep_state || layers.variable(var::CI_JOB_ID)?.is_some()) {
         return Ok(None);
     }

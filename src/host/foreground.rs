@@ -80,6 +80,11 @@ impl<'a> Foreground<'a> {
         }
     }
 
+    /// Asks the command to end.
+    pub(crate) fn terminate(&self) {
+        let _ = kill_process(self.command, Signal::TERM);
+    }
+
     /// Takes what the system has to tell of our children. As process 1 we have other people's too, and nobody else ends
     /// them for good.
     async fn reap(&mut self) -> Option<Ending> {

@@ -242,6 +242,20 @@ pub(crate) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+/=.:@%,-".contains(&byte))
 }
 
+/// A call of this program with these words, as a shell reads it back.
+#[must_use]
+pub(crate) fn command_line(words: &[String], more: &[&str]) -> String {
+    let words = words.iter().map(String::as_str).chain(more.iter().copied());
+    ["ci-creds"].into_iter().chain(words).map(quote).collect::<Vec<_>>().join(" ")
+}
+
+fn quote(word: &str) -> String {
+    match is_plain(word) && !word.is_empty() {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::borrow::Cow;

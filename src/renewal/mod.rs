@@ -60,6 +60,8 @@ enum What {
     Lease(String, String),
     /// A credential that no lease ends: its path.
     Unleased(String),
+    /// The token that the caller supplied, with which all of that ends: what it is.
+    Lender(String),
 }
 
 /// What one renewal came to.
@@ -90,6 +92,11 @@ impl<'a> Renewal<'a> {
         Self { vault, host, token: session.token.duplicate(), held, demanded, verbose }
     }
 
+    /// A token that the caller supplied expires then, and all that was made with it. Nobody here renews it.
+    pub(crate) fn hold_lender(&mut self, what: String, end: Timestamp) {
+        self.held.push(Held { what: What::Lender(what), term: Term::fixed(end, self.host.now()) });
+    }
+
     /// Renews each lease, before the command starts, for as long as it must last, and puts the login on its leash.
     ///
     /// # Errors
@@ -113,6 +120,26 @@ impl<'a> Renewal<'a> {
     /// Renews whatever needs it, and tells of what ends. Returns when nothing is left to do.
     pub(crate) async fn run(&mut self) {
         while self.step().await {}
+    }
+
+    /// Renews until something is about to expire that no renewal makes longer. Returns what it is, and when it expires. Where
+    /// nothing is, it never returns.
+    pub(crate) async fn run_until_expiry(&mut self) -> String {
+        let mut idle = false;
+        loop {
+            let now = self.host.now();
+            let near = |held: &&Held| held.term.stop_at().is_some_and(|when| when <= now);
+            if let Some(Held { what, term }) = self.held.iter().find(near) {
+                return format!("{} expires at {}", what.name(), render_time(term.end));
+            }
+            let pause = self.held.iter().filter_map(|held| held.term.stop_at()).min().map(|when| left_until(when, now));
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                more = self.step(), if !idle => idle = !more,
+                else => std::future::pending().await,
+            }
+        }
     }
 
     /// Waits until something is to be done, and does it. Returns whether there was anything. Dropping the future loses
@@ -140,7 +167,7 @@ impl<'a> Renewal<'a> {
                     let own = |one: &&mut Credential| one.lease.id.as_ref() == Some(id);
                     credentials.iter_mut().filter(own).for_each(|one| one.lease.granted_until = Some(term.end));
                 }
-                What::Unleased(_) => {}
+                What::Unleased(_) | What::Lender(_) => {}
             }
         }
     }
@@ -155,7 +182,7 @@ impl<'a> Renewal<'a> {
                 let login = |envelope: &Envelope| envelope.auth.as_ref().map_or(0, |auth| auth.lease_duration);
                 read_answer(self.vault.keep_login(&self.token, increment).await, login)
             }
-            What::Unleased(_) => return,
+            What::Unleased(_) | What::Lender(_) => return,
         };
         let (now, jitter) = (self.host.now(), fastrand::f64());
         let term = &mut self.held[index].term;
@@ -224,6 +251,9 @@ impl<'a> Renewal<'a> {
         let why = match (&term.fate, &*what) {
             (Some(TermLimit::Reached), _) => "that is as long as it was asked to last: --ttl asks for more".to_owned(),
             (Some(TermLimit::Fixed), What::Login) => "nobody can renew that token".to_owned(),
+            (_, What::Lender(_)) => {
+                "what was made with it ends with it, and ci-creds does not renew a token that you supply".to_owned()
+            }
             (Some(TermLimit::Fixed), _) => "nobody can renew it: --ttl asks for a longer one".to_owned(),
             (Some(TermLimit::Capped), What::Login) => {
                 "raise token_max_ttl or token_explicit_max_ttl of the login's role".to_owned()
@@ -254,6 +284,7 @@ impl What {
         match self {
             Self::Login => "the token of this login".into(),
             Self::Lease(_, path) | Self::Unleased(path) => format!("the credential of {path}"),
+            Self::Lender(what) => what.clone(),
         }
     }
 }

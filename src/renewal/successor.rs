@@ -25,6 +25,7 @@ impl Renewal<'_> {
             term.told |= match what {
                 What::Login => login,
                 What::Lease(_, of) | What::Unleased(of) => of == path,
+                What::Lender(_) => false,
             };
         }
     }
@@ -41,7 +42,7 @@ impl Renewal<'_> {
     pub(crate) async fn change_login(&mut self, session: &Session, leash: Option<Leash>) {
         let now = self.host.now();
         self.token = session.token.duplicate();
-        self.held.retain(|held| matches!(held.what, What::Unleased(_)));
+        self.held.retain(|held| matches!(held.what, What::Unleased(_) | What::Lender(_)));
         self.held.extend(hold_login(session, None, now));
         for held in self.held.iter_mut().filter(|held| matches!(held.what, What::Login)) {
             held.term.told = true;

@@ -119,6 +119,14 @@ impl Term {
         (is_final && !self.told).then(|| self.end.saturating_sub(before).unwrap_or(Timestamp::MIN))
     }
 
+    /// When a command that needs it must be told to end, so that it can still clean up with it: a sixth of its life before,
+    /// and a minute at most.
+    pub(super) fn stop_at(&self) -> Option<Timestamp> {
+        let before = (self.end.duration_since(self.renewed) / 6).min(LATEST);
+        let is_final = self.fate.is_some() || self.failures > 0;
+        is_final.then(|| self.end.saturating_sub(before).unwrap_or(Timestamp::MIN))
+    }
+
     fn settle(&mut self, now: Timestamp, jitter: f64) {
         let left = self.end.duration_since(now);
         let pause = match self.goal {
@@ -221,6 +229,14 @@ mod tests {
         assert_eq!(due(&term), None);
         term.renew(at(890), at(1790), false, 0.0);
         assert_eq!((term.warn_at(), term.failures), (None, 0));
+    }
+
+    #[test]
+    fn a_command_is_to_end_a_minute_before_a_final_end_and_not_before_one_that_may_move() {
+        assert_eq!(Term::new(Goal::For(seconds(900)), at(900), at(0), 0.0).stop_at(), None);
+        for (end, stop) in [(12, 10), (360, 300), (36_000, 35_940)] {
+            assert_eq!(Term::fixed(at(end), at(0)).stop_at(), Some(at(stop)), "{end}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::auth::{self, Session};
+use crate::cache::JobRecord;
 use crate::chain;
 use crate::config::{Leash, Plan};
 use crate::credential::{Credential, Life};
@@ -35,6 +36,8 @@ pub(crate) struct Holdings<'a> {
     pub(crate) session: &'a mut Session,
     /// The credentials, the one that is served last.
     pub(crate) credentials: &'a mut Vec<Credential>,
+    /// Where they are noted for `ci-creds revoke`.
+    pub(crate) record: Option<&'a JobRecord<'a>>,
 }
 
 /// The schedule of one credential, and how its successors are read.
@@ -142,14 +145,19 @@ impl<'a> Rotation<'a> {
     }
 
     async fn read(&self, renewal: &mut Renewal<'_>, holdings: &mut Holdings<'_>) -> Result<Credential> {
+        self.note(holdings).await?;
         self.vault.extend(REQUEST);
         let mut made = engine::obtain(self.vault, holdings.session, self.plan, self.host).await;
         if made.as_ref().is_err_and(|failure| failure.token_gone) && self.can_log_in_again() {
             self.log_in_again(renewal, holdings).await?;
+            self.note(holdings).await?;
             made = engine::obtain(self.vault, holdings.session, self.plan, self.host).await;
         }
         let failure = match made {
-            Ok(credential) => return self.wait_until_known(credential, holdings).await,
+            Ok(credential) => {
+                let credential = self.note_made(credential, holdings).await?;
+                return self.wait_until_known(credential, holdings).await;
+            }
             Err(failure) => failure,
         };
         // Whatever else it left ends with our own token, at the end.
@@ -157,6 +165,29 @@ impl<'a> Rotation<'a> {
             lease::revoke(self.vault, holdings.session, &failure.leftover, &self.plan.mint.path).await?;
         }
         Err(failure.error)
+    }
+
+    /// Notes that the session is about to make a credential.
+    async fn note(&self, holdings: &Holdings<'_>) -> Result<()> {
+        let Some(record) = holdings.record else {
+            return Ok(());
+        };
+        if let Some(problem) = record.begin(&self.plan.mint.path, holdings.session).await? {
+            self.say(&format!("warning: {problem}"));
+        }
+        Ok(())
+    }
+
+    /// Notes what was made. Of a job that is over it is not served, and is revoked with all else.
+    async fn note_made(&self, made: Credential, holdings: &mut Holdings<'_>) -> Result<Credential> {
+        let Some(record) = holdings.record else { return Ok(made) };
+        match record.complete(&made.path, holdings.session, &made.lease).await {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                set_aside(made, holdings);
+                Err(error)
+            }
+        }
     }
 
     async fn log_in_again(&self, renewal: &mut Renewal<'_>, holdings: &mut Holdings<'_>) -> Result<()> {
@@ -176,9 +207,7 @@ impl<'a> Rotation<'a> {
         match chain::wait_until_known(&made, self.plan, deadline, self.host).await {
             Ok(()) => Ok(made),
             Err(error) => {
-                let mut made = made;
-                made.values.clear();
-                holdings.credentials.push(made);
+                set_aside(made, holdings);
                 Err(error)
             }
         }
@@ -187,4 +216,10 @@ impl<'a> Rotation<'a> {
     fn say(&self, text: &str) {
         self.host.write_stderr(&format!("ci-creds: {}\n", printable(text)));
     }
+}
+
+/// Keeps what is not served, to revoke it at the end.
+fn set_aside(mut made: Credential, holdings: &mut Holdings<'_>) {
+    made.values.clear();
+    holdings.credentials.push(made);
 }

@@ -70,6 +70,10 @@ impl VaultSource<'_> {
             common: false,
             spends: login.identity.facts().spends,
         });
+        // A token that the caller supplied is not ours to revoke.
+        if session.own {
+            custody.note(&session, "exec vault", None).await?;
+        }
         Ok(session)
     }
 

@@ -65,3 +65,15 @@ fn completions_holds_nothing_else() {
         assert!(files().iter().any(|(known, ..)| name == **known), "completions/{} is not ours", name.display());
     }
 }
+
+#[test]
+fn completions_without_a_shell_name_each_call_that_works() {
+    let world = crate::support::World::start();
+    let ran = world.command("completions").run().failed(64, "usage");
+    let hint = ran.stderr.lines().find_map(|line| line.strip_prefix("  hint: ")).expect("a hint").to_owned();
+    let calls: Vec<_> = hint.split(", ").collect();
+    assert_eq!(calls.len(), 5, "{hint}");
+    for call in calls {
+        world.command(call.strip_prefix("ci-creds ").expect(call)).run().ok();
+    }
+}

@@ -90,6 +90,8 @@ fn a_stdout_that_is_closed_or_null_is_refused_before_anything_is_asked() {
         command.args(["-c", &redirect]).env_clear().envs(run.variables()).stdin(Stdio::null());
         let ran = Ran::of(command).failed(74, "output");
         assert!(ran.stderr.contains("closed or /dev/null") && ran.stderr.contains("hint: "), "{ran:?}");
+        // The call as it was, ready to be copied.
+        assert!(ran.stderr.contains(&format!("eval $(ci-creds {EXOSCALE} || echo false)")), "{ran:?}");
     }
     assert_eq!(world.vault.requests().len(), 0);
 }

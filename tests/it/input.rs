@@ -195,6 +195,11 @@ fn a_mistyped_address_is_blamed_and_the_right_one_proposed() {
         ("https://vault.corp:8200/ui/vault/secrets", "ends in /ui/vault/secrets", "https://vault.corp:8200"),
         ("\"https://vault.corp:8200\"", "has quotes in it", "https://vault.corp:8200"),
         ("vault.corp:8200", "does not begin with https://", "https://vault.corp:8200"),
+        (
+            "localhost",
+            "does not begin with https://",
+            "https://localhost:8200, or http://127.0.0.1:8200 for a server in dev mode",
+        ),
         ("10.1.2.3:8200", "does not begin with https://", "https://10.1.2.3:8200"),
         ("https://vault.corp :8200", "has a blank in it", "https://vault.corp:8200"),
     ] {

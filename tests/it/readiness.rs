@@ -527,3 +527,18 @@ fn sts_is_where_botocore_finds_it_in_every_region() {
         assert_eq!(sts::endpoint(Some(region)), (url.to_owned(), region.to_owned()));
     }
 }
+
+#[test]
+fn a_command_starts_when_aws_knows_its_key_and_not_at_all_in_vain() {
+    let world = World::start();
+    let sts_knows = sts([vec![unknown(); 3], vec![known(); 5]].concat());
+    let words = |run: Run| ["--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID"].iter().fold(run, |run, word| run.arg(word));
+    let key = words(command(&world, &sts_knows, &format!("exec {WAIT}"))).run().ok();
+    assert!(key.starts_with("AKIA"), "{key}");
+    assert_eq!(sts_knows.requests().len(), 8);
+    world.assert_nothing_left(&key);
+    let never = sts(vec![unknown()]);
+    let ran = words(command(&world, &never, &format!("exec {IN_VAIN}"))).run().failed(125, "temporary");
+    assert_eq!(ran.stdout, "", "{ran:?}");
+    world.assert_nothing_left(&ran);
+}

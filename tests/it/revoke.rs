@@ -1,5 +1,6 @@
 //! `ci-creds revoke`: what a job's calls made is revoked from another shell, in another container.
 
+mod command;
 mod state;
 
 use std::fs;

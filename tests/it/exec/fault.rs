@@ -5,13 +5,14 @@
 //! |---|---|---|
 //! | gruntwork-io/terragrunt#2120, #4839; jdx/fnox#339 | Ctrl+C came twice, and terraform left its state locked | `what_a_terminal_sends_…` |
 //! | DopplerHQ/cli#142 | a signal to the wrapper at a terminal reached nothing | `what_a_terminal_sends_…` |
-//! | hashicorp/envconsul#31, #63, #90, #182, #254 | signals of the wrapper's own went out, HUP and TERM did not | `a_signal_reaches_…` |
+//! | hashicorp/envconsul#31, #63, #90, #182 | HUP and TERM did not go out | `a_signal_reaches_…` |
 //! | 99designs/aws-vault#453, #420, #629 | Ctrl+C was lost, Ctrl+Z stopped for days, each failure was 255 | `ctrl_z_stops_…`, `a_command_ends_…` |
 //! | Infisical/cli | each failure was 1 | `a_command_ends_with_its_own_code` |
 //! | Yelp/dumb-init#25, #51, #60 | no job control, and a death by signal was 0 | `a_shell_as_the_command_…`, `a_commands_death_…` |
 //! | krallin/tini#138, #172 | zombies, and children that survive | `as_process_1_…`, `a_kill_of_the_group_…` |
 //! | hashicorp/vault#17873, #20940, #20950 | hangups crashed it, and restarted the command | `a_storm_of_hangups_…` |
-//! | bank-vaults/bank-vaults#836, #1239 | a command ran on with dead keys | `a_lease_at_its_max_…` |
+//! | bank-vaults/bank-vaults#836, #1239 | a command ran on with dead keys | `a_lease_at_its_max_…`, and below |
+//! | gitlab-org/gitlab-runner#2486, #4843, gitlab-org/gitlab#456252 | no clean-up at a cancel, or beside a running script | `a_run_that_is_still_running_…` of `revoke` |
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -19,7 +20,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::json;
 
+use super::signalled::COUNTER;
 use super::{EXOSCALE, shell};
 use crate::support::{World, tool};
 
@@ -117,4 +120,49 @@ fn one_that_stays_beside_the_command_revokes_what_an_exec_could_not() {
     kill_process(process(&line), Signal::KILL).expect("sent");
     assert_eq!(child.wait().expect("its end").signal(), Some(9));
     world.assert_nothing_left(&line);
+}
+
+// hashicorp/envconsul#254
+#[test]
+fn signals_that_end_no_process_are_not_handed_on() {
+    let Some(python) = tool::find("python3") else { return };
+    let world = World::start();
+    let counted = ["SIGURG", "SIGIO", "SIGPROF", "SIGWINCH", "SIGUSR1"];
+    let words: Vec<_> = [python.to_str().expect("a path"), "-c", COUNTER].into_iter().chain(counted).collect();
+    let mut command = super::exec(&world, "secret-id", EXOSCALE, &words).to_command();
+    let (mut child, mut stdout, _) = tell(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let ours = Pid::from_child(&child);
+    for _ in 0..50 {
+        kill_process(ours, Signal::URG).expect("sent");
+        kill_process(ours, Signal::WINCH).expect("sent");
+    }
+    kill_process(ours, Signal::USR1).expect("sent");
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("a line");
+    drop(child.stdin.take());
+    assert_eq!((line.as_str(), rest(stdout).as_str()), ("got SIGUSR1\n", "counts SIGUSR1\n"));
+    assert_eq!(child.wait().expect("its end").code(), Some(0));
+}
+
+// bank-vaults/bank-vaults#836, #1239
+#[test]
+fn on_expiry_term_ends_the_command_while_its_credential_still_works() {
+    let world = World::start();
+    world.vault.write(&format!("exoscale/role/{}", crate::support::ROLE), json!({ "ttl": "9s", "renewable": false }));
+    let script = "trap 'echo cleaned; exit 9' TERM; echo ready; while :; do sleep 0.1; done";
+    let mut command = shell(&world, &format!("{EXOSCALE} --on-expiry term"), script).to_command();
+    let (mut child, stdout, _) = tell(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let (begun, mut told) = (Instant::now(), String::new());
+    // A sixth of its life before the end, which is after seven and a half seconds.
+    assert_eq!(rest(stdout), "cleaned\n");
+    child.stderr.take().expect("a pipe").read_to_string(&mut told).expect("a text");
+    assert_eq!(child.wait().expect("its end").code(), Some(9));
+    assert!((3..9).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert_eq!(told.matches("sending SIGTERM to the command, as --on-expiry term says").count(), 1, "{told}");
+    world.assert_nothing_left(&told);
+    // One that ends in time is not disturbed.
+    let ran = shell(&world, &format!("{EXOSCALE} --on-expiry term"), "sleep 1; exit 4").run();
+    assert!(ran.code == 4 && !ran.stderr.contains("SIGTERM"), "{ran:?}");
+    let ran = shell(&world, "exec aws --role 365-dev --serve --on-expiry term", "exit 0").run();
+    ran.failed(125, "usage");
 }

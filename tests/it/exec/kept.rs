@@ -237,3 +237,64 @@ fn a_token_that_is_handed_over_is_renewed_while_the_command_runs() {
     assert!((1..=3).contains(&asked.len()) && asked.iter().all(|seconds| *seconds == 8), "{asked:?}");
     assert_eq!(world.count("revoke-self"), 1);
 }
+
+#[test]
+fn a_credential_that_lives_for_more_than_a_day_is_told_unless_a_leash_ends_it_sooner() {
+    let world = World::start();
+    role(&world, "48h", "72h");
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_ttl": "60h", "token_max_ttl": "72h" }));
+    let told = "lives for more than a day, until 20";
+    for (line, count) in [
+        (EXOSCALE.to_owned(), 1),
+        (format!("{EXOSCALE} --leash 5m"), 0),
+        (format!("{EXOSCALE} --ttl 20h"), 0),
+        (format!("{EXOSCALE} --ttl 30h"), 1),
+    ] {
+        let ran = shell(&world, &line, "exit 0").run();
+        assert_eq!((ran.code, ran.stderr.matches(told).count()), (0, count), "{line}: {ran:?}");
+    }
+    let ran = world.command_as("secret-id", &format!("exoscale --role {ROLE}")).run();
+    assert!(ran.stderr.contains(told) && ran.stderr.contains("lower ttl of the engine's role"), "{ran:?}");
+    role(&world, "20h", "72h");
+    assert_eq!(world.command_as("secret-id", &format!("exoscale --role {ROLE}")).run().stderr, "");
+}
+
+#[test]
+fn the_end_of_a_supplied_token_is_told_in_time_and_ends_its_leases() {
+    for dialect in Dialect::ALL {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        for (ttl, told) in [("50s", 1), ("20m", 0), ("0", 0)] {
+            let answer = world.vault.write("auth/token/create", json!({ "policies": ["job"], "ttl": ttl }));
+            let token = answer["auth"]["client_token"].as_str().expect("a token").to_owned();
+            for flags in ["exec exoscale", "exec vault"] {
+                world.vault.forget_requests();
+                let run = exec(&world, "token", flags, &["sleep", "0.5"]).env("VAULT_TOKEN", &token);
+                let ran = run.env("CI_CREDS_EXOSCALE_ROLE", ROLE).run();
+                let count = ran.stderr.matches("warning: the token (from VAULT_TOKEN) expires at 20").count();
+                assert_eq!((ran.code, count, world.count("lookup-self")), (0, told, 1), "{dialect} {ttl}: {ran:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_supplied_token_for_too_few_requests_reads_nothing_and_one_for_enough_gives_its_lease_back() {
+    let world = World::start();
+    let policy = format!(
+        "path \"exoscale/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}\n\
+         path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
+    );
+    world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+    for (uses, code) in [(2, 125), (3, 0), (4, 0)] {
+        let body = json!({ "policies": ["job"], "ttl": "1h", "num_uses": uses });
+        let answer = world.vault.write("auth/token/create", body);
+        let token = answer["auth"]["client_token"].as_str().expect("a token").to_owned();
+        let ran = exec(&world, "token", EXOSCALE, &["true"]).env("VAULT_TOKEN", &token).run();
+        assert_eq!(ran.code, code, "{uses}: {ran:?}");
+        assert_eq!(ran.stderr.contains("is good for 1 more requests"), code == 125, "{uses}: {ran:?}");
+        assert_eq!(
+            (world.vault.live_leases().len(), minted(&world)),
+            (0, usize::from(uses > 2) + usize::from(uses > 3))
+        );
+    }
+}

@@ -120,3 +120,54 @@ fn a_vault_that_hangs_at_the_end_costs_ten_seconds_and_no_more() {
     // Beside the ten, the start on a busy machine.
     assert!(started.elapsed() < Duration::from_secs(14), "{:?}", started.elapsed());
 }
+
+#[test]
+fn why_a_credential_was_not_revoked_is_told_with_the_line_that_its_policy_needs() {
+    let world = World::start();
+    let line = "path \"sys/leases/revoke\" { capabilities = [\"update\"] }";
+    for flags in ["", "--strict-revoke"] {
+        let run = exec(&world, "token", &format!("{EXOSCALE} {flags}"), &["true"]);
+        let ran = run.run();
+        let hint = ran.stderr.lines().find(|text| text.starts_with("  hint: ")).unwrap_or_else(|| panic!("{ran:?}"));
+        assert!(hint.contains("Vault refused sys/leases/revoke (403: permission denied)"), "{ran:?}");
+        assert!(hint.contains(line), "{ran:?}");
+    }
+    // Of a login of ours, what kept its token alive is the reason.
+    let unclear = || Fault::answer(Reply::error(500, "broken"));
+    world.vault.inject(On::path("revoke-self").every(), unclear());
+    let ran = shell(&world, "exec exoscale aws", "exit 3");
+    let ran = ran.env("CI_CREDS_AWS_ROLE", "365-dev").env("CI_CREDS_EXOSCALE_ROLE", ROLE).run();
+    assert_eq!((ran.code, ran.stderr.matches("  hint: ").count()), (3, 1), "{ran:?}");
+    assert!(ran.stderr.contains("auth/token/revoke-self") && ran.stderr.contains("vault lease revoke"), "{ran:?}");
+    world.vault.clear_faults();
+    let denied = Reply::error(403, "1 error occurred:\n\t* permission denied\n\n");
+    world.vault.inject(On::path("revoke-self").every(), Fault::answer(denied));
+    let ran = shell(&world, EXOSCALE, "exit 3").run();
+    assert!(ran.stderr.contains("path \"auth/token/revoke-self\" { capabilities = [\"update\"] }"), "{ran:?}");
+}
+
+#[test]
+fn a_child_token_makes_what_a_supplied_token_made_revocable() {
+    for dialect in Dialect::ALL {
+        let world = World::with(DevVault::builder().dialect(dialect));
+        let policy = format!(
+            "path \"exoscale/apikey/{ROLE}\" {{ capabilities = [\"read\"] }}\n\
+             path \"auth/token/create\" {{ capabilities = [\"update\"] }}"
+        );
+        world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+        let script = "test -z \"$VAULT_TOKEN\" && test -n \"$EXOSCALE_API_KEY\" && exit 3";
+        for (flags, renewals) in [("--leash 30s", 2), ("", 1)] {
+            world.vault.forget_requests();
+            let run = exec(&world, "token", &format!("{EXOSCALE} --child-token -v {flags}"), &["sh", "-c", script]);
+            let ran = run.run();
+            assert!(ran.code == 3 && ran.stderr.contains("queued: the credential of exoscale"), "{dialect}: {ran:?}");
+            assert_eq!((world.count("token/create"), world.count("renew-self")), (1, renewals), "{dialect} {flags}");
+            assert_eq!((world.count("revoke-self"), world.vault.live_leases().len()), (1, 0), "{dialect} {flags}");
+        }
+        let run = exec(&world, "token", "exec vault --child-token", &["sh", "-c", "echo $VAULT_TOKEN"]);
+        let supplied = run.variables()["VAULT_TOKEN"].clone();
+        let child = run.run().ok();
+        assert!(child.trim() != supplied && child.starts_with("hvs.") || child.starts_with("s."), "{dialect}");
+        assert_eq!(world.count("revoke-self"), 2, "{dialect}: the child, and not its parent");
+    }
+}

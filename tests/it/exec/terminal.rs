@@ -33,7 +33,7 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).expect("its name");
         let slave = || File::options().read(true).write(true).open(name.to_str().expect("a path")).expect("its slave");
         let mut command = Command::new(setsid);
-        command.args(["--ctty", "--wait"]).args(words).env_clear().envs(run.variables()).env("TERM", "dumb");
+        command.args(["--ctty", "--wait"]).args(words).env_clear().env("TERM", "dumb").envs(run.variables());
         let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("a child");
         let keyboard = File::from(master);
         let mut reader = keyboard.try_clone().expect("a second handle");
@@ -262,4 +262,43 @@ fn a_prompt_for_a_password_works_as_without_us() {
     let shown = terminal.expect("got 6");
     assert!(!shown.contains("sesame"), "{shown}");
     assert_eq!(terminal.child.wait().expect("its end").code(), Some(0));
+}
+
+#[test]
+fn a_look_at_the_environment_at_a_terminal_says_that_it_shows_the_values() {
+    let world = World::start();
+    for (command, told) in [(&["env"][..], true), (&["printenv", "HOME"], true), (&["env", "true"], false)] {
+        let run = exec(&world, "secret-id", EXOSCALE, command).arg_before("-v");
+        let Some(mut terminal) = Terminal::run(&words(&run), &run) else { return };
+        let shown = terminal.expect("queued: the credential");
+        assert_eq!(shown.contains(&format!("{} prints the values of the credential", command[0])), told, "{shown}");
+    }
+    assert!(exec(&world, "secret-id", EXOSCALE, &["env"]).run().stderr.is_empty(), "nobody reads it but a program");
+}
+
+#[test]
+fn an_editor_and_a_hidden_password_work_as_without_us() {
+    let world = World::start();
+    if let Some(editor) = tool::find("vi") {
+        let file = world.file("text", "before\n");
+        let path = file.to_str().expect("a path");
+        let run = exec(&world, "secret-id", EXOSCALE, &[editor.to_str().expect("a path"), "-u", "NONE", "-n", path]);
+        let run = run.env("TERM", "xterm");
+        let Some(mut terminal) = Terminal::run(&words(&run), &run) else { return };
+        terminal.expect("before");
+        terminal.press("ityped \x1b:wq\r");
+        assert_eq!(terminal.child.wait().expect("its end").code(), Some(0));
+        assert_eq!(std::fs::read_to_string(&file).expect("the file"), "typed before\n");
+    }
+    if let Some(bash) = tool::find("bash") {
+        let script = "read -rsp 'Password: ' word; echo; echo got ${#word}; exit 3";
+        let run = exec(&world, "secret-id", EXOSCALE, &[bash.to_str().expect("a path"), "-c", script]);
+        let Some(mut terminal) = Terminal::run(&words(&run), &run) else { return };
+        terminal.expect("Password: ");
+        terminal.press("sesame\n");
+        let shown = terminal.expect("got 6");
+        assert!(!shown.contains("sesame"), "{shown}");
+        assert_eq!(terminal.child.wait().expect("its end").code(), Some(3));
+    }
+    world.assert_nothing_left(&"editor");
 }

@@ -1,8 +1,9 @@
 //! `ci-creds revoke` on a real server over a real cloud: what a job leaves opens nothing any more.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use serde_json::json;
@@ -118,5 +119,33 @@ fn a_call_that_is_killed_with_a_key_in_its_hand_leaves_none_on_a_real_server() {
             engine.wait_until_revoked(&role);
             assert_eq!(engine.users(&role), [""; 0], "{method}");
         }
+    }
+}
+
+// check: 5, 6
+#[test]
+fn the_key_of_a_killed_command_is_dead_when_revoke_says_so_from_a_new_container() {
+    let Some(engine) = Engine::start("aftercommand", true) else { return };
+    for method in METHODS {
+        let role = format!("command{}", method.replace('-', ""));
+        let job = Job::start(&engine, method, &role);
+        let mut run = job.run.clone();
+        run.arguments.insert(0, "exec".into());
+        let script = "echo $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY; exec sleep 60";
+        let mut command = ["--", "sh", "-c", script].iter().fold(run, |run, word| run.arg(word)).to_command();
+        let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().expect("a child");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let (user, password) = line.trim().split_once(' ').unwrap_or_else(|| panic!("{line:?}"));
+        // ci-creds, its second process and the command.
+        let group = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).expect("sent");
+        child.wait().expect("its end");
+        assert!(engine.lets_in(user, password), "{method}");
+        let ran = job.after_script();
+        assert!(!engine.lets_in(user, password), "{method}");
+        let expected = format!("revoked: the credential of aftercommand/creds/{role}\n");
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, expected.as_str(), ""), "{method}");
+        assert_eq!((engine.leases(&role), engine.users(&role)), (vec![], vec![]), "{method}");
     }
 }
