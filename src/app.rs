@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, DoctorFormat, Intent, Question, Stop};
+use crate::cli::{self, CacheAction, Cli, Command, DoctorFormat, Intent, Question, Stop, TokenAction};
 use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, doctor, exec, explain, fetch, take_warnings, write_message, write_stderr};
+use crate::command::{cache, doctor, exec, explain, fetch, rotate, take_warnings, token, write_message, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
@@ -124,6 +124,19 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
                 let access = config::resolve_access(&flags.login, &flags.connection, host);
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
+            }
+        },
+        Command::Token(call) => match call.action {
+            Some(TokenAction::Renew(flags)) => {
+                token::run(config::resolve_access(&flags.login, &flags.connection, host)?, volume.verbose, host)?;
+            }
+            Some(TokenAction::Rotate(flags)) => {
+                rotate::run(config::resolve_rotate(&flags, host)?, volume.verbose, host)?;
+            }
+            None => {
+                return Err(Error::new(Kind::Usage, "ci-creds token needs an action: renew or rotate")
+                    .hint("ci-creds token renew, or ci-creds token --help")
+                    .into());
             }
         },
         Command::Explain(words) => explain::run(&words, host)?,

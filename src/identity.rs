@@ -22,6 +22,8 @@ pub struct Login {
     pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
+    /// Whether the generator token is renewed before it is used.
+    pub renew: bool,
     /// A plain token beside which a role ID is set: it may be a generator token without the name of its AppRole.
     pub perhaps_generator: bool,
 }
@@ -340,6 +342,15 @@ impl Identity {
     pub fn claims(&self) -> Option<&Claims> {
         match self {
             Self::IdToken { claims, .. } => Some(claims),
+            _ => None,
+        }
+    }
+
+    /// The Vault token that somebody else made for the job, where one is the proof: to be renewed, or replaced.
+    #[must_use]
+    pub fn supplied_token(&self) -> Option<&Secret> {
+        match self {
+            Self::GeneratorToken { token, .. } | Self::Token { token, .. } => Some(token),
             _ => None,
         }
     }

@@ -227,6 +227,8 @@ pub struct LoginFlags {
     pub child_token: bool,
     /// The creation path that a wrapping token must have.
     pub creation_path: Option<String>,
+    /// Whether the generator token is renewed before it is used.
+    pub renew: bool,
     files: Vec<(Input, PathBuf)>,
 }
 
@@ -272,6 +274,9 @@ struct TokenFlags {
     /// The creation path that a wrapping token must have [default: the AppRole's secret-id]
     #[arg(long, value_name = "PATH", hide_short_help = true)]
     creation_path: Option<String>,
+    /// Renew the generator token before the login, so that it never expires while jobs run
+    #[arg(long, hide_short_help = true)]
+    renew: bool,
 }
 
 /// What `derive(Args)` would write, with the table of [`Input`] in between.
@@ -296,10 +301,10 @@ impl FromArgMatches for LoginFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let MethodFlags { auth, auth_mount, auth_role, id_token_env } = MethodFlags::from_arg_matches(matches)?;
         let AudienceFlags { any_audience } = AudienceFlags::from_arg_matches(matches)?;
-        let TokenFlags { child_token, creation_path } = TokenFlags::from_arg_matches(matches)?;
+        let TokenFlags { child_token, creation_path, renew } = TokenFlags::from_arg_matches(matches)?;
         let file = |input: Input| Some((input, matches.get_one::<PathBuf>(input.key())?.clone()));
         let files = Input::ALL.into_iter().filter_map(file).collect();
-        Ok(Self { auth, auth_mount, auth_role, id_token_env, any_audience, child_token, creation_path, files })
+        Ok(Self { auth, auth_mount, auth_role, id_token_env, any_audience, child_token, creation_path, renew, files })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -8,6 +8,7 @@ mod connection;
 mod demand;
 mod exec;
 mod file;
+mod gitlab;
 mod identity;
 mod input;
 mod job;
@@ -25,6 +26,7 @@ mod state;
 mod stored;
 mod surrounding;
 mod survey;
+mod token;
 mod trust;
 
 use crate::claims::Claims;
@@ -43,6 +45,7 @@ use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
 use demand::Demand;
 pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
+pub(crate) use gitlab::{Owner, VariablePlan};
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
 pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan};
@@ -55,6 +58,7 @@ use source::Layers;
 pub(crate) use state::StatePlace;
 pub(crate) use surrounding::{Concern, Surroundings};
 pub(crate) use survey::{Known, Survey, survey};
+pub(crate) use token::{Rotate, resolve_rotate};
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///

@@ -35,6 +35,7 @@ pub(super) struct Settings {
     pub auth_role: Option<String>,
     pub creation_path: Option<String>,
     pub id_token_env: Option<String>,
+    pub renew_generator: Option<bool>,
     /// Where the files of the secrets are.
     #[serde(skip)]
     inputs: Vec<(Input, PathBuf)>,
