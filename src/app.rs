@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop};
+use crate::cli::{self, CacheAction, Cli, Command, ConnectionFlags, Intent, LoginFlags, Question, Stop};
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, exec, fetch, take_warnings, write_message, write_stderr};
+use crate::command::{cache, exec, fetch, request_id_token, take_warnings, write_message, write_stderr};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
@@ -85,21 +85,27 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
     };
     let Cli { volume, command } = cli;
     match command {
-        Command::Exec(flags) => return Ok(exec::run(config::resolve_exec(flags, volume, host)?, host)?),
-        Command::Fetch(flags) => {
+        Command::Exec(mut flags) => {
+            find_id_token(&mut flags.login, &flags.connection, host)?;
+            return Ok(exec::run(config::resolve_exec(flags, volume, host)?, host)?);
+        }
+        Command::Fetch(mut flags) => {
+            find_id_token(&mut flags.login, &flags.connection, host)?;
             fetch::run(config::resolve_fetch(&flags, volume, host)?, &cli::words_of(arguments), host)?;
         }
-        Command::Revoke(flags) => {
+        Command::Revoke(mut flags) => {
             let place = config::resolve_state_place(host)?;
-            let access = config::resolve_access(&flags.login, &flags.connection, host);
+            let access = find_id_token(&mut flags.login, &flags.connection, host)
+                .and_then(|()| config::resolve_access(&flags.login, &flags.connection, host));
             let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
             revoke::run(&place, access, breadth, true, volume.verbose, host)?;
         }
         Command::Cache(flags) => match flags.action {
             None => cache::show(&config::resolve_place(host)?, host)?,
-            Some(CacheAction::Clear(flags)) => {
+            Some(CacheAction::Clear(mut flags)) => {
                 let place = config::resolve_state_place(host)?;
-                let access = config::resolve_access(&flags.login, &flags.connection, host);
+                let access = find_id_token(&mut flags.login, &flags.connection, host)
+                    .and_then(|()| config::resolve_access(&flags.login, &flags.connection, host));
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
@@ -112,6 +118,15 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
         }
     }
     Ok(Ending::Code(0))
+}
+
+/// Requests the ID token of the job where the login needs one and the CI system gives it by request only. It is put with
+/// the flags: a role can have its claims in it, so all else is decided afterwards.
+fn find_id_token(login: &mut LoginFlags, connection: &ConnectionFlags, host: &Host) -> Result<()> {
+    if let Some(request) = config::resolve_token_request(login, connection, host)? {
+        login.job_token = Some(request_id_token(request, host)?);
+    }
+    Ok(())
 }
 
 /// What a completion script reads. No answer is an empty one: whoever presses Tab waits for no error.

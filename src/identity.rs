@@ -67,7 +67,7 @@ impl Input {
                 name: "ID token",
                 variable: var::VAULT_ID_TOKEN,
                 flag: "--id-token-file",
-                help: "The file that holds the GitLab ID token",
+                help: "The file that holds the ID token",
             },
             Self::RoleId => InputFacts {
                 name: "role ID",
@@ -124,7 +124,7 @@ pub enum AuthMethod {
     SecretId,
     /// A token that may only create one-time secret IDs.
     GeneratorToken,
-    /// A GitLab ID token.
+    /// An ID token of the CI system.
     IdToken,
     /// A Vault token.
     Token,
@@ -169,6 +169,8 @@ pub struct Circumstances {
     pub role_id: Option<Secret>,
     /// What the ID token says.
     pub claims: Option<Claims>,
+    /// What the ID token was requested with.
+    pub key: Option<Secret>,
     /// The creation path that a wrapping token must have.
     pub creation_path: Option<String>,
     /// Whether to work on a child of the token.
@@ -210,7 +212,7 @@ impl AuthMethod {
             },
             Self::IdToken => Needs {
                 name: "id-token",
-                help: "A GitLab ID token",
+                help: "The ID token of the CI job",
                 secret: Input::IdToken,
                 companion: Companion::None,
                 role: Some(var::VAULT_AUTH_ROLE),
@@ -232,7 +234,7 @@ impl AuthMethod {
     /// The proof. `None` where something is missing that the method needs.
     #[must_use]
     pub fn identity(self, secret: Secret, beside: Circumstances) -> Option<Identity> {
-        let Circumstances { role_id, claims, creation_path, child } = beside;
+        let Circumstances { role_id, claims, key, creation_path, child } = beside;
         Some(match self {
             Self::WrappingToken => Identity::WrappingToken { token: secret, role_id, creation_path },
             Self::SecretId => match role_id {
@@ -241,7 +243,7 @@ impl AuthMethod {
                 None => Identity::RoleId { role_id: secret },
             },
             Self::GeneratorToken => Identity::GeneratorToken { token: secret, role_id: role_id? },
-            Self::IdToken => Identity::IdToken { token: secret, claims: claims? },
+            Self::IdToken => Identity::IdToken { token: secret, claims: claims?, key },
             Self::Token => Identity::Token { token: secret, child },
         })
     }
@@ -278,12 +280,15 @@ pub enum Identity {
         /// The role ID, which the runner knows.
         role_id: Secret,
     },
-    /// A GitLab ID token.
+    /// An ID token of the CI system.
     IdToken {
         /// The token.
         token: Secret,
         /// What it says, for hints.
         claims: Claims,
+        /// What a token of this run alone was requested with. The other calls of the job have it too, so it encrypts what
+        /// they share.
+        key: Option<Secret>,
     },
     /// A Vault token that somebody else got.
     Token {
@@ -299,7 +304,7 @@ pub enum Identity {
 pub struct Facts<'a> {
     /// The name, for messages and for the cache.
     pub name: &'static str,
-    /// The secret that proves it.
+    /// The secret that proves it, in every call of the job.
     pub secret: &'a Secret,
     /// What belongs to the secret and is only known to the job: the role ID.
     pub companion: Option<&'a Secret>,
@@ -330,7 +335,9 @@ impl Identity {
             Self::GeneratorToken { token, role_id } => {
                 facts("generator token", token, Some(role_id), Spend::Nothing, true)
             }
-            Self::IdToken { token, .. } => facts("ID token", token, None, Spend::Nothing, true),
+            Self::IdToken { token, key, .. } => {
+                facts("ID token", key.as_ref().unwrap_or(token), None, Spend::Nothing, true)
+            }
             Self::Token { token, child } => facts("token", token, None, Spend::Nothing, *child),
         }
     }

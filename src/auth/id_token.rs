@@ -39,7 +39,7 @@ fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
 
 /// The claims that Vault's text names, with the job's own values.
 fn told(reason: &str, says: &dyn Fn(&str) -> String) -> String {
-    let known = PLACEHOLDERS.iter().map(|(name, _)| *name).chain(["ref_type", "environment_protected", "sub"]);
+    let known = PLACEHOLDERS.iter().map(|(name, _)| *name).chain(["environment_protected", "sub"]);
     let is_named =
         |name: &&str| reason.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == *name);
     let told: Vec<_> = known.filter(is_named).map(|name| format!("{name} is {}", says(name))).collect();
@@ -170,7 +170,7 @@ mod tests {
                 .unwrap()
         };
         let login = Login {
-            identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims() },
+            identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims(), key: None },
             mount: "gitlab".into(),
             role: Some("deploy".into()),
             role_origin: Origin::Default,

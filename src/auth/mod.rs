@@ -31,7 +31,7 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await?,
         Identity::RoleId { role_id } => approle::login_unbound(vault, login, role_id).await?,
         Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await?,
-        Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
+        Identity::IdToken { token, claims, .. } => id_token::login(vault, login, token, claims).await?,
         Identity::Token { token, child: true } => token::child(vault, login, token).await?,
         Identity::Token { token, child: false } => token::plain(token),
     };

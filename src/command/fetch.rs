@@ -10,6 +10,7 @@ use crate::delivery;
 use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
+use crate::identity::Identity;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -27,6 +28,12 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     }
     explain(&plan, host);
     outlive_limits(host)?;
+    if let (Delivery::Masked, Identity::IdToken { token, key: Some(_), .. }) =
+        (&plan.output.delivery, &plan.login.identity)
+    {
+        // It was requested for this run, so nobody has masked it.
+        host.write_masks(&render::mask(token))?;
+    }
     let cache = Cache::open(&plan, host);
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
     if let (Some(credential), true) = (&kept, plan.output.verbose) {

@@ -7,8 +7,11 @@ pub(crate) mod fetch;
 pub(crate) mod revoke;
 mod serving;
 
+use crate::ci::JobToken;
+use crate::config::TokenRequest;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::job_token;
 use crate::secret::Secret;
 
 /// As many files as a run opens beside those that it was given, and some to spare.
@@ -21,6 +24,11 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .map_err(|cause| Error::new(Kind::Os, "the system refused an event queue").cause(cause))
+}
+
+/// Requests the ID token of the job, before anything else is decided.
+pub(crate) fn request_id_token(mut request: TokenRequest, host: &Host) -> Result<JobToken> {
+    start_runtime(host)?.block_on(job_token::request(&mut request, host))
 }
 
 pub(crate) fn take_warnings(host: &Host) -> String {

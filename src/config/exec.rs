@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use super::id_token::{named_variable, private_variables};
 use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
 use super::serve::{Serve, resolve_serve};
@@ -14,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::Address;
 use crate::http::transport::Connection;
+use crate::identity::Identity;
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::render::format::Format;
@@ -37,8 +39,8 @@ pub(crate) struct Exec {
     pub strict_revoke: bool,
     /// Whether to say what is done.
     pub verbose: bool,
-    /// A variable that this job's own flags call a secret.
-    pub id_token_variable: Option<String>,
+    /// The variables of this job's ID token, which the command does not get.
+    pub id_token_variables: Vec<String>,
     /// The command, its arguments behind it.
     pub command: Vec<OsString>,
 }
@@ -100,9 +102,10 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
-    let id_token_variable = layers
-        .text(("", flags.login.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?
-        .map(|name| name.value);
+    let id_token_variables = match &login.identity {
+        Identity::IdToken { .. } => private_variables(&flags.login, &layers)?,
+        _ => named_variable(&flags.login, &layers)?.map(|name| name.value).into_iter().collect(),
+    };
     let task = match wanted.next() {
         Some(first) => {
             let output = Output {
@@ -120,7 +123,7 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         None => Task::LogIn(Box::new(Access { connection, login })),
     };
     let (strict_revoke, verbose, command) = (flags.strict_revoke, volume.verbose, flags.command);
-    Ok(Exec { task, vault, want, leash, serve, strict_revoke, verbose, id_token_variable, command })
+    Ok(Exec { task, vault, want, leash, serve, strict_revoke, verbose, id_token_variables, command })
 }
 
 fn check_flags(flags: &cli::ExecFlags) -> Result<()> {
@@ -198,7 +201,7 @@ fn vault_variables(
 /// The variables of ours that no command gets: what proves who the job is, and what only we read. Their names, and how the
 /// others begin.
 #[must_use]
-pub(crate) fn removed_variables(id_token: Option<&str>) -> (Vec<String>, Vec<&'static str>) {
+pub(crate) fn removed_variables<'a>(id_token: impl IntoIterator<Item = &'a str>) -> (Vec<String>, Vec<&'static str>) {
     let mut names = Vec::new();
     for name in var::SECRETS.into_iter().chain(id_token).map(Cow::Borrowed) {
         let twin = name.strip_prefix(var::VAULT).map(|rest| format!("{}{rest}", var::BAO));

@@ -8,6 +8,7 @@ mod connection;
 mod demand;
 mod exec;
 mod file;
+mod id_token;
 mod identity;
 mod input;
 mod job;
@@ -23,6 +24,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod token_request;
 mod trust;
 
 use crate::claims::Claims;
@@ -51,6 +53,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use token_request::{ANSWER, TokenRequest, TokenTarget, resolve_token_request};
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
