@@ -53,12 +53,14 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l profile -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -114,12 +116,14 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l profile -d 'Th
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -168,12 +172,14 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l leash -d 'How
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -209,12 +215,14 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s h -l help -d 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -249,12 +257,14 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F

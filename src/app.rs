@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::{self, CacheAction, Cli, Command, ConnectionFlags, Intent, LoginFlags, Question, Stop};
 use crate::command::revoke::{self, Breadth};
 use crate::command::{cache, exec, fetch, request_id_token, take_warnings, write_message, write_stderr};
-use crate::config;
+use crate::config::{self, TokenRequest};
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
 use crate::render;
@@ -86,8 +86,10 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
     let Cli { volume, command } = cli;
     match command {
         Command::Exec(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, host)?;
-            return Ok(exec::run(config::resolve_exec(flags, volume, host)?, host)?);
+            let request = find_id_token(&mut flags.login, &flags.connection, host)?;
+            let mut exec = config::resolve_exec(flags, volume, host)?;
+            exec.repeat_later(request);
+            return Ok(exec::run(exec, host)?);
         }
         Command::Fetch(mut flags) => {
             find_id_token(&mut flags.login, &flags.connection, host)?;
@@ -96,7 +98,7 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
         Command::Revoke(mut flags) => {
             let place = config::resolve_state_place(host)?;
             let access = find_id_token(&mut flags.login, &flags.connection, host)
-                .and_then(|()| config::resolve_access(&flags.login, &flags.connection, host));
+                .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
             let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
             revoke::run(&place, access, breadth, true, volume.verbose, host)?;
         }
@@ -105,7 +107,7 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
             Some(CacheAction::Clear(mut flags)) => {
                 let place = config::resolve_state_place(host)?;
                 let access = find_id_token(&mut flags.login, &flags.connection, host)
-                    .and_then(|()| config::resolve_access(&flags.login, &flags.connection, host));
+                    .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
@@ -122,11 +124,10 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
 
 /// Requests the ID token of the job where the login needs one and the CI system gives it by request only. It is put with
 /// the flags: a role can have its claims in it, so all else is decided afterwards.
-fn find_id_token(login: &mut LoginFlags, connection: &ConnectionFlags, host: &Host) -> Result<()> {
-    if let Some(request) = config::resolve_token_request(login, connection, host)? {
-        login.job_token = Some(request_id_token(request, host)?);
-    }
-    Ok(())
+fn find_id_token(login: &mut LoginFlags, connection: &ConnectionFlags, host: &Host) -> Result<Option<TokenRequest>> {
+    let mut request = config::resolve_token_request(login, connection, host)?;
+    login.job_token = request.as_mut().map(|request| request_id_token(request, host)).transpose()?;
+    Ok(request)
 }
 
 /// What a completion script reads. No answer is an empty one: whoever presses Tab waits for no error.

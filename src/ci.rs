@@ -2,7 +2,7 @@
 //!
 //! Sources: the manuals of each system; for GitHub and Forgejo also what `@actions/core` sends.
 
-use crate::origin::WithOrigin;
+use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::variables as var;
 
@@ -50,8 +50,8 @@ pub struct CiFacts {
     pub request: Option<TokenSource>,
     /// What a job needs to have a token. Completes "give the job …".
     pub setup: &'static str,
-    /// Where the audience is set, for hints.
-    pub audience: &'static str,
+    /// What sets the audience, for hints. `None`: the system signs one audience only.
+    pub audience: Option<&'static str>,
 }
 
 /// How a job requests a token.
@@ -141,7 +141,7 @@ impl CiSystem {
             variable: None,
             request: Some(request),
             setup,
-            audience: "pass --id-token-audience",
+            audience: Some("set --id-token-audience"),
         };
         match self {
             Self::Gitlab => CiFacts {
@@ -151,7 +151,7 @@ impl CiSystem {
                 variable: None,
                 request: None,
                 setup: "`id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`",
-                audience: "set `aud:` of this ID token in .gitlab-ci.yml",
+                audience: Some("set `aud:` of this ID token in .gitlab-ci.yml"),
             },
             Self::Forgejo => of_request(
                 "forgejo",
@@ -167,7 +167,7 @@ impl CiSystem {
                 variable: None,
                 request: None,
                 setup: "another identity: Gitea signs no ID token",
-                audience: "Gitea signs no ID token",
+                audience: None,
             },
             Self::Github => of_request(
                 "github",
@@ -182,7 +182,7 @@ impl CiSystem {
                 var::BITBUCKET_COMMIT,
                 var::BITBUCKET_STEP_OIDC_TOKEN,
                 "`oidc: true` in its step",
-                "set `oidc: {audiences: […]}` of the step in bitbucket-pipelines.yml",
+                Some("set `oidc: {audiences: [...]}` of the step"),
             ),
             Self::Buildkite => of_request(
                 "buildkite",
@@ -206,10 +206,10 @@ impl CiSystem {
                     token: var::CIRCLE_OIDC_TOKEN_V2,
                 })),
                 setup: "an OIDC token: CircleCI makes one for every job",
-                audience: "pass --id-token-audience",
+                audience: Some("set --id-token-audience"),
             },
             Self::Azure => CiFacts {
-                audience: "Azure DevOps signs one audience only: it is what bound_audiences must name",
+                audience: None,
                 ..of_request(
                     "azure",
                     "Azure DevOps",
@@ -246,7 +246,7 @@ impl CiSystem {
                 var::SEMAPHORE,
                 var::SEMAPHORE_OIDC_TOKEN,
                 "an OIDC token: Semaphore makes one for every job of a plan with OpenID Connect",
-                "name a token of its own in `oidc_tokens:` of the job",
+                Some("name a token of its own in `oidc_tokens:` of the job, and set its audience"),
             ),
             Self::Spacelift => of_variable(
                 "spacelift",
@@ -254,7 +254,7 @@ impl CiSystem {
                 var::SPACELIFT_OIDC_TOKEN,
                 var::SPACELIFT_OIDC_TOKEN,
                 "a paid plan of Spacelift, which sets SPACELIFT_OIDC_TOKEN",
-                "Spacelift signs one audience only: it is what bound_audiences must name",
+                None,
             ),
             Self::Terraform => of_variable(
                 "terraform",
@@ -262,7 +262,7 @@ impl CiSystem {
                 var::TFC_WORKLOAD_IDENTITY_TOKEN,
                 var::TFC_WORKLOAD_IDENTITY_TOKEN,
                 "TFC_WORKLOAD_IDENTITY_AUDIENCE as a variable of its workspace",
-                "set TFC_WORKLOAD_IDENTITY_AUDIENCE of the workspace",
+                Some("set TFC_WORKLOAD_IDENTITY_AUDIENCE of the workspace"),
             ),
         }
     }
@@ -271,6 +271,14 @@ impl CiSystem {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|system| system.facts().name == name)
+    }
+
+    /// The system whose token comes from there: from one of its variables, or from a request of ours.
+    #[must_use]
+    pub fn of_origin(origin: &Origin) -> Option<Self> {
+        let Origin::Variable(name) = origin else { return None };
+        let is_its_own = |facts: CiFacts| facts.title == name || facts.variable == Some(name.as_str());
+        Self::ALL.into_iter().find(|system| is_its_own(system.facts()))
     }
 
     /// The variables that only serve to get the token, and those that hold it.

@@ -351,6 +351,15 @@ impl Identity {
         }
     }
 
+    /// The ID token, where it was requested for this run alone.
+    #[must_use]
+    pub fn requested_token(&self) -> Option<&Secret> {
+        match self {
+            Self::IdToken { token, key: Some(_), .. } => Some(token),
+            _ => None,
+        }
+    }
+
     /// Overwrites what the login was made with, once no other one will be: the read can take a minute.
     pub fn forget(&mut self) {
         match self {
@@ -365,6 +374,19 @@ impl Identity {
 }
 
 impl Login {
+    /// The same login with another ID token.
+    #[must_use]
+    pub fn with_id_token(&self, token: Secret, claims: Claims) -> Self {
+        Self {
+            identity: Identity::IdToken { token, claims, key: None },
+            mount: self.mount.clone(),
+            role: self.role.clone(),
+            role_origin: self.role_origin.clone(),
+            origin: self.origin.clone(),
+            perhaps_generator: self.perhaps_generator,
+        }
+    }
+
     /// The login in words: `ID token at auth/gitlab`.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -23,22 +23,26 @@ use crate::vault::retry::parse_retry_after;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Requests the token. It is a secret of this run, and is kept nowhere.
+/// Reads the roots that the CI system is checked against.
+///
+/// # Errors
+/// [`Kind::Config`] when this system has none.
+pub(crate) fn read_roots(request: &mut TokenRequest, host: &Host) -> Result<()> {
+    let TokenTarget::Http { connection, .. } = &mut request.target else { return Ok(()) };
+    connection.read_roots(host).map_err(|error| {
+        error.hint("install ca-certificates in the image: the CA that is set for Vault does not cover the CI system")
+    })
+}
+
+/// Requests the token, for so long. It is a secret of this run, and is kept nowhere.
 ///
 /// # Errors
 /// [`Kind::Denied`] when the CI system refuses, [`Kind::Unavailable`] when it does not answer in the time of the run,
 /// [`Kind::Protocol`] for an answer without a token, [`Kind::Input`] when a program does not give one.
-pub(crate) async fn request(request: &mut TokenRequest, host: &Host) -> Result<JobToken> {
-    let token = match &mut request.target {
+pub(crate) async fn request(request: &TokenRequest, patience: Duration, host: &Host) -> Result<JobToken> {
+    let token = match &request.target {
         TokenTarget::Program { path, arguments } => host.ask_tool(path, arguments)?,
-        TokenTarget::Http { connection, .. } => {
-            connection.read_roots(host).map_err(|error| {
-                error.hint(
-                    "install ca-certificates in the image: the CA that is set for Vault does not cover the CI system",
-                )
-            })?;
-            by_http(request, host).await?
-        }
+        TokenTarget::Http { .. } => by_http(request, host.elapsed() + patience, host).await?,
     };
     let title = request.system.facts().title;
     let wrong = |what: &str| Error::new(Kind::Protocol, format!("the ID token of {title} {what}"));
@@ -54,13 +58,17 @@ pub(crate) async fn request(request: &mut TokenRequest, host: &Host) -> Result<J
         )));
     }
     let origin = Origin::Variable(title.to_owned());
-    Ok(JobToken { token: WithOrigin { value: token, origin }, key: request.key.take(), system: request.system })
+    Ok(JobToken {
+        token: WithOrigin { value: token, origin },
+        key: request.key.as_ref().map(Secret::duplicate),
+        system: request.system,
+    })
 }
 
 /// As for a token from a variable.
 const LONGEST_TOKEN: usize = 64 << 10;
 
-async fn by_http(request: &TokenRequest, host: &Host) -> Result<Secret> {
+async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Result<Secret> {
     let TokenTarget::Http { endpoint, connection, url, token } = &request.target else {
         return Err(Error::new(Kind::Internal, "a program has no URL"));
     };
@@ -69,13 +77,13 @@ async fn by_http(request: &TokenRequest, host: &Host) -> Result<Secret> {
     let method = if endpoint.post { Method::Post } else { Method::Get };
     let mut bound = FIRST_PAUSE;
     loop {
-        let left = request.timeout.saturating_sub(host.elapsed());
+        let left = deadline.saturating_sub(host.elapsed());
         let answer = client.send(method, url, &authorization, ANSWER.min(left)).await;
         let (error, asked) = match answer {
             Ok(answer) => match judge(&answer, request.system, endpoint, &client.peer.host, request.pull_request) {
-                Verdict::Token(token) => return Ok(token),
-                Verdict::Refusal(error) => return Err(error),
-                Verdict::Busy(error) => {
+                TokenAnswer::Token(token) => return Ok(token),
+                TokenAnswer::Refusal(error) => return Err(error),
+                TokenAnswer::Busy(error) => {
                     (error, answer.retry_after.and_then(|text| parse_retry_after(&text, host.now())))
                 }
             },
@@ -89,7 +97,7 @@ async fn by_http(request: &TokenRequest, host: &Host) -> Result<Secret> {
             Err(broken) => return Err(broken.error),
         };
         let pause = asked.unwrap_or_default().saturating_add(bound.mul_f64(fastrand::f64()));
-        let left = request.timeout.saturating_sub(host.elapsed());
+        let left = deadline.saturating_sub(host.elapsed());
         if !request.repeats || pause >= left {
             return Err(error);
         }
@@ -99,7 +107,7 @@ async fn by_http(request: &TokenRequest, host: &Host) -> Result<Secret> {
 }
 
 /// What an answer comes to.
-enum Verdict {
+enum TokenAnswer {
     Token(Secret),
     /// The same request would get it again.
     Refusal(Error),
@@ -107,7 +115,13 @@ enum Verdict {
     Busy(Error),
 }
 
-fn judge(answer: &IssuerReply, system: CiSystem, endpoint: &TokenEndpoint, peer: &str, pull_request: bool) -> Verdict {
+fn judge(
+    answer: &IssuerReply,
+    system: CiSystem,
+    endpoint: &TokenEndpoint,
+    peer: &str,
+    pull_request: bool,
+) -> TokenAnswer {
     let facts = system.facts();
     let status = answer.status;
     let error = |kind, what: &str| Error::new(kind, format!("{} {what} ({peer}, {status})", facts.title));
@@ -117,24 +131,24 @@ fn judge(answer: &IssuerReply, system: CiSystem, endpoint: &TokenEndpoint, peer:
     };
     match status {
         200 => match field(&answer.body, endpoint.field) {
-            Some(token) => Verdict::Token(token),
-            None => Verdict::Refusal(error(
+            Some(token) => TokenAnswer::Token(token),
+            None => TokenAnswer::Refusal(error(
                 Kind::Protocol,
                 &format!("answered without `{}`: there is no ID token in it", endpoint.field),
             )),
         },
-        401 | 403 => Verdict::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(setup())),
+        401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(setup())),
         429 | 502..=504 => {
-            Verdict::Busy(error(Kind::Unavailable, "did not sign an ID token").hint("run the job again later"))
+            TokenAnswer::Busy(error(Kind::Unavailable, "did not sign an ID token").hint("run the job again later"))
         }
-        300..=399 => Verdict::Refusal(
+        300..=399 => TokenAnswer::Refusal(
             error(Kind::Protocol, "redirects the request for an ID token, which is not followed")
                 .hint(format!("leave {} as {} sets it", endpoint.url, facts.title)),
         ),
         500..=599 => {
-            Verdict::Refusal(error(Kind::Unavailable, "failed to sign an ID token").hint("run the job again later"))
+            TokenAnswer::Refusal(error(Kind::Unavailable, "failed to sign an ID token").hint("run the job again later"))
         }
-        _ => Verdict::Refusal(error(Kind::Protocol, "did not sign an ID token").hint(setup())),
+        _ => TokenAnswer::Refusal(error(Kind::Protocol, "did not sign an ID token").hint(setup())),
     }
 }
 

@@ -1,9 +1,10 @@
-//! GitLab's ID token: `auth/<mount>/login` of Vault's JWT method.
+//! The ID token of a CI job: `auth/<mount>/login` of Vault's JWT method.
 //!
 //! Vault names the claim that does not fit and never its value; the job holds its own token, so the value can be
 //! told from here. Claims say who the job is, not a secret.
 
 use super::session::{Session, session, settle};
+use crate::ci::CiSystem;
 use crate::claims::{Claims, PLACEHOLDERS};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::identity::Login;
@@ -31,6 +32,13 @@ fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
         "role" => login.role.clone().unwrap_or_else(|| "NAME".into()),
         "aud" => {
             Some(sanitized(&claims.audiences().join(", "))).filter(|aud| !aud.is_empty()).unwrap_or("nothing".into())
+        }
+        "where" => {
+            let (system, role) = (CiSystem::of_origin(&login.origin), login.role.as_deref().unwrap_or("NAME"));
+            match system.unwrap_or(CiSystem::Gitlab).facts().audience {
+                Some(change) => format!("{change} to the bound_audiences of the role {role}, exactly"),
+                None => format!("its CI system signs no other one: set bound_audiences of the role {role} to it"),
+            }
         }
         "claims" => told(&refusal.reason, &says),
         claim => says(claim),
@@ -76,11 +84,7 @@ const REFUSALS: [Row; 26] = [
         Says::Text(&["no audiences bound"]),
         "set bound_audiences of the role {role} to the token's aud, which is {aud}",
     ),
-    refused(
-        Says::Text(&["audience"]),
-        "the token's aud is {aud}: set `aud:` of this ID token in .gitlab-ci.yml to the bound_audiences of the role \
-        {role}, exactly",
-    ),
+    refused(Says::Text(&["audience"]), "the token's aud is {aud}: {where}"),
     refused(
         Says::Text(&["issuer"]),
         "the token's iss is {iss}: bound_issuer of auth/{mount}/config must be the same, exactly",

@@ -10,7 +10,6 @@ use crate::delivery;
 use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
-use crate::identity::Identity;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -28,9 +27,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     }
     explain(&plan, host);
     outlive_limits(host)?;
-    if let (Delivery::Masked, Identity::IdToken { token, key: Some(_), .. }) =
-        (&plan.output.delivery, &plan.login.identity)
-    {
+    if let (Delivery::Masked, Some(token)) = (&plan.output.delivery, plan.login.identity.requested_token()) {
         // It was requested for this run, so nobody has masked it.
         host.write_masks(&render::mask(token))?;
     }

@@ -27,8 +27,10 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
 }
 
 /// Requests the ID token of the job, before anything else is decided.
-pub(crate) fn request_id_token(mut request: TokenRequest, host: &Host) -> Result<JobToken> {
-    start_runtime(host)?.block_on(job_token::request(&mut request, host))
+pub(crate) fn request_id_token(request: &mut TokenRequest, host: &Host) -> Result<JobToken> {
+    job_token::read_roots(request, host)?;
+    let patience = request.timeout.saturating_sub(host.elapsed());
+    start_runtime(host)?.block_on(job_token::request(request, patience, host))
 }
 
 pub(crate) fn take_warnings(host: &Host) -> String {

@@ -9,13 +9,13 @@ use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
 use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
+use super::token_request::TokenRequest;
 use super::{file, resolve_access_by, resolve_wanted};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::Address;
 use crate::http::transport::Connection;
-use crate::identity::Identity;
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::render::format::Format;
@@ -52,6 +52,15 @@ pub(crate) enum Task {
     Read(Box<Plan>, Vec<CredentialPlan>),
     /// The login alone.
     LogIn(Box<Access>),
+}
+
+impl Exec {
+    /// Keeps the request of the ID token for a later login: the token lasts for minutes, and the command may run for hours.
+    pub(crate) fn repeat_later(&mut self, request: Option<TokenRequest>) {
+        if let (Task::Read(plan, _), Some(_)) = (&mut self.task, &self.serve) {
+            plan.token_request = request;
+        }
+    }
 }
 
 impl Task {
@@ -102,9 +111,9 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
-    let id_token_variables = match &login.identity {
-        Identity::IdToken { .. } => private_variables(&flags.login, &layers)?,
-        _ => named_variable(&flags.login, &layers)?.map(|name| name.value).into_iter().collect(),
+    let id_token_variables = match login.identity.claims() {
+        Some(_) => private_variables(&flags.login, &layers)?,
+        None => named_variable(&flags.login, &layers)?.map(|name| name.value).into_iter().collect(),
     };
     let task = match wanted.next() {
         Some(first) => {

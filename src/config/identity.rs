@@ -77,7 +77,7 @@ pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
         return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
             .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
     }
-    if let (true, Some(claims)) = (is_offer, &claims) {
+    if let (AuthMethod::IdToken, Some(claims)) = (method, &claims) {
         check_named_audience(claims, &proof.secret.origin, flags, layers)?;
     }
     let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
