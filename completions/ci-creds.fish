@@ -31,8 +31,10 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -s V -l version -d 'Prin
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exoscale" -d 'Fetch an Exoscale API key and print it for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "aws" -d 'Fetch AWS credentials and print them for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exec" -d 'Run a command with credentials that expire with it'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "doctor" -d 'Find out which step of a run fails, and what to change'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "revoke" -d 'Revoke every credential and login of this job'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'List cached credentials: identity, role, expiry'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "explain" -d 'Explain an exit code or an error'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "help" -d 'Print the help of a command'
@@ -212,6 +214,59 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l child-token -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s f -l format -d 'How to print the diagnosis' -r -f -a "text\t'A line for each step'
+json\t'One JSON document, as docs/doctor.schema.json describes it'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the storage\'s zone' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l via -d 'The engine\'s path: sts for temporary credentials, creds for an IAM user [default: sts]' -r -f -a "sts\t'Temporary credentials'
+creds\t'The role\'s own type: an IAM user'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l ttl -d 'Lifetime of STS credentials, 15m at least: 20m, 1h, 1d' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l session-name -d 'The session\'s name in CloudTrail' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
+id-token\t'The ID token of the CI job'
+token\t'A Vault token'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-mount -d 'Where the method is mounted [default: approle or jwt]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-role -d 'The role of the login: the AppRole\'s name, or the JWT role' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-file -d 'The file that holds the ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l secret-id-file -d 'The file that holds the secret ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l token-file -d 'The file that holds the Vault token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s n -l namespace -d 'The namespace' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l client-cert -d 'The PEM file of the client certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l client-key -d 'The PEM file of its key' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l report -d 'Print Markdown for a ticket, without host names and addresses'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l with-names -d 'Leave host names and addresses in the report'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sos -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -292,6 +347,9 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand explain" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand explain" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -s h -l help -d 'Print help'
@@ -305,6 +363,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s v -l verbo
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale aws vault"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws exec revoke cache completions man help version"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws exec revoke cache completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws exec doctor revoke cache explain completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws exec doctor revoke cache explain completions man help version"

@@ -3,9 +3,12 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, ConnectionFlags, Intent, LoginFlags, Question, Stop};
+use crate::cli::{self, CacheAction, Cli, Command, ConnectionFlags, DoctorFormat, Intent, LoginFlags, Question, Stop};
+use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, exec, fetch, request_id_token, take_warnings, write_message, write_stderr};
+use crate::command::{
+    cache, doctor, exec, explain, fetch, request_id_token, take_warnings, write_message, write_stderr,
+};
 use crate::config::{self, TokenRequest};
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
@@ -95,6 +98,16 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
             find_id_token(&mut flags.login, &flags.connection, host)?;
             fetch::run(config::resolve_fetch(&flags, volume, host)?, &cli::words_of(arguments), host)?;
         }
+        Command::Doctor(mut flags) => {
+            let refusal = find_id_token(&mut flags.login, &flags.connection, host).err();
+            let survey = config::survey(&flags, refusal, host);
+            let form = match (flags.report, flags.format) {
+                (true, _) => ReportForm::Ticket { with_names: flags.with_names },
+                (false, DoctorFormat::Text) => ReportForm::Text,
+                (false, DoctorFormat::Json) => ReportForm::Json,
+            };
+            return Ok(Ending::Code(doctor::run(&survey, form, volume.verbose, host)?));
+        }
         Command::Revoke(mut flags) => {
             let place = config::resolve_state_place(host)?;
             let access = find_id_token(&mut flags.login, &flags.connection, host)
@@ -112,6 +125,7 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
         },
+        Command::Explain(words) => explain::run(&words, host)?,
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
         Command::Man(command) => {
             let page =

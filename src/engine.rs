@@ -3,7 +3,9 @@
 //! The read that makes a credential is never repeated blindly: after an unclear answer, what it may have made is
 //! revoked first, with the token that asked for it. A key that Vault does not know of is a [`Stray`].
 
-mod refusal;
+pub(crate) mod refusal;
+
+pub(crate) use refusal::TABLES;
 
 use std::time::Duration;
 
@@ -82,7 +84,7 @@ pub(crate) async fn obtain(
 }
 
 /// A credential that is made with the last use of its token comes back revoked.
-fn too_few_uses(session: &Session, plan: &Plan) -> Error {
+pub(crate) fn too_few_uses(session: &Session, plan: &Plan) -> Error {
     let text = match (session.uses, plan.reads) {
         (uses, ENDLESS) => {
             let text = format!(

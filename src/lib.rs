@@ -12,7 +12,7 @@
 //! or has its `source` make one: `auth` logs in and `engine` asks. `custody` holds what is owed until the delivery, `lease`
 //! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
 //! `render` are pure. While a command runs with a credential, `renewal` renews it, and `revocation` revokes it, or all that
-//! a job made; `rotation` reads the next one, and `endpoint` serves it. `delivery` hands the text over. `host` is the only
+//! a job made; `rotation` reads the next one, and `endpoint` serves it. `diagnosis` examines each step of a run by itself. `delivery` hands the text over. `host` is the only
 //! door to the process. [`run`] is all that `main` calls.
 
 mod app;
@@ -28,6 +28,7 @@ pub mod config;
 pub mod credential;
 mod custody;
 mod delivery;
+mod diagnosis;
 mod endpoint;
 mod engine;
 pub mod error;

@@ -222,6 +222,12 @@ variables! {
         CLICOLOR,
         /// Colour also where there is no terminal, unless it is `0`.
         CLICOLOR_FORCE,
+        /// The locale. If it is not UTF-8, `ci-creds doctor` prints words in place of its marks.
+        LC_ALL,
+        /// The same for characters alone. It is read if `LC_ALL` is not set.
+        LC_CTYPE,
+        /// The same for everything. It is read if neither of the two is set.
+        LANG,
         /// The kind of the terminal: no colour and no progress at one that is `dumb`.
         TERM,
     }

@@ -6,15 +6,36 @@
 mod approle;
 mod id_token;
 mod session;
+mod setup;
 mod token;
 mod wrapping;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
+use crate::vault::refusal::{Refusal, RefusalTable};
 
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use token::unnamed_approle;
+
+/// Every table of a login, for the page of an error.
+pub(crate) const TABLES: [RefusalTable; 7] = [
+    RefusalTable { of: "The login with an ID token", rows: &id_token::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "The login with an AppRole", rows: &approle::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "A generator token", rows: &approle::GENERATOR_REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable {
+        of: "The lookup of a wrapping token",
+        rows: &wrapping::LOOKUP_REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable {
+        of: "The unwrapping of a wrapping token",
+        rows: &wrapping::UNWRAP_REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable { of: "The child of a Vault token", rows: &token::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "The set-up of a login, by an operator", rows: &setup::REFUSALS, docs: "docs/vault-setup.md" },
+];
 
 /// Logs in. A plain token needs no request.
 ///
@@ -36,4 +57,32 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         Identity::Token { token, child: false } => token::plain(token),
     };
     Ok(session)
+}
+
+/// What a refused login means, and what to change: the tables of the methods, for a diagnosis. `None` for a token, which
+/// needs no login.
+#[must_use]
+pub(crate) fn describe_refusal(login: &Login, refusal: &Refusal) -> Option<Error> {
+    match &login.identity {
+        Identity::IdToken { claims, .. } => Some(id_token::describe(refusal, login, claims)),
+        Identity::WrappingToken { .. }
+        | Identity::SecretId { .. }
+        | Identity::RoleId { .. }
+        | Identity::GeneratorToken { .. } => Some(approle::describe(refusal, login)),
+        Identity::Token { .. } => None,
+    }
+}
+
+/// The same of a wrapping token that was looked up.
+#[must_use]
+pub(crate) fn describe_wrapping(login: &Login, refusal: &Refusal) -> Error {
+    wrapping::describe_lookup(refusal, login)
+}
+
+/// Whether a run would unwrap a token that this path made.
+///
+/// # Errors
+/// Why it would not.
+pub(crate) fn check_wrapping(vault: &Vault<'_>, creation_path: &str, login: &Login) -> Result<()> {
+    wrapping::check_origin(vault, login, creation_path)
 }

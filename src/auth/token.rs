@@ -55,26 +55,30 @@ pub(super) async fn child(vault: &Vault<'_>, login: &Login, token: &Secret) -> R
 }
 
 /// Of `auth/token/create`.
-const REFUSALS: [Row; 4] = [
+pub(super) const REFUSALS: [Row; 4] = [
     Row {
+        id: "child-of-batch",
         says: Says::Text(&["batch tokens cannot create"]),
         kind: Kind::Config,
         cause: "the token (from {origin}) is a batch token, which cannot have a child ({because})",
         change: "drop --child-token, or give the job a service token: vault token create -type=service",
     },
     Row {
+        id: "child-of-limited",
         says: Says::Text(&["restricted use token"]),
         kind: Kind::Config,
         cause: "the token (from {origin}) has a limited number of uses, and cannot have a child ({because})",
         change: "drop --child-token, or give the job a token without a limit: vault token create -use-limit=0",
     },
     Row {
+        id: "child-token-gone",
         says: Says::TokenGone,
         kind: Kind::Denied,
         cause: "the token (from {origin}) is not valid for auth/token/create ({because})",
         change: "the token has expired, was revoked, or is of another namespace",
     },
     Row {
+        id: "child-policy",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "the token (from {origin}) may not create a child token ({because})",

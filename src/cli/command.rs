@@ -5,6 +5,7 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
+use super::doctor::{DOCTOR, DoctorFlags};
 use super::exec::{EXEC, ExecFlags};
 use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use super::help;
@@ -19,8 +20,12 @@ pub enum Command {
     Revoke(RevokeFlags),
     /// `ci-creds exec`.
     Exec(ExecFlags),
+    /// `ci-creds doctor`.
+    Doctor(Box<DoctorFlags>),
     /// `ci-creds cache`.
     Cache(CacheFlags),
+    /// `ci-creds explain`, and the words of the text.
+    Explain(Vec<String>),
     /// `ci-creds completions`.
     Completions(CompletionsFlags),
     /// `ci-creds man`, and the command whose page it prints.
@@ -49,13 +54,20 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 7] = [
+const OTHERS: [CommandRow; 9] = [
     CommandRow {
         name: "exec",
         about: EXEC,
         output: CommandOutput::Command,
         flags: |command| ExecFlags::augment_args(command).after_help(help::EXEC),
         parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
+    },
+    CommandRow {
+        name: "doctor",
+        about: DOCTOR,
+        output: CommandOutput::Text,
+        flags: |command| DoctorFlags::augment_args(command).after_help(help::DOCTOR),
+        parse: |_, matches| DoctorFlags::from_arg_matches(matches).map(|flags| Command::Doctor(Box::new(flags))),
     },
     CommandRow {
         name: "revoke",
@@ -70,6 +82,16 @@ const OTHERS: [CommandRow; 7] = [
         output: CommandOutput::Text,
         flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
         parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
+    },
+    CommandRow {
+        name: "explain",
+        about: "Explain an exit code or an error",
+        output: CommandOutput::Text,
+        flags: |command| command.arg(words()).after_help(help::EXPLAIN),
+        parse: |_, matches| {
+            let words = matches.get_many("text").into_iter().flatten().cloned();
+            Ok(Command::Explain(words.collect()))
+        },
     },
     CommandRow {
         name: "completions",
@@ -118,6 +140,15 @@ impl CommandRow {
 /// The table.
 pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
     CLOUDS.into_iter().map(fetch).chain(OTHERS)
+}
+
+/// What `explain` takes.
+fn words() -> Arg {
+    Arg::new("text")
+        .value_name("TEXT")
+        .num_args(1..)
+        .required(true)
+        .help("An exit code, a kind, or an error that was printed; - reads it from stdin")
 }
 
 /// What `man` takes.

@@ -20,6 +20,15 @@ Examples:
 
 VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 
+pub(super) const DOCTOR: &str = "\
+Examples:
+  ci-creds doctor aws --role deploy
+  ci-creds doctor exoscale --format json
+
+Pass the flags and set the variables of the run that fails. doctor creates no
+credential, uses no single-use secret, and revokes what it logs in with. It
+exits with the code of the first step that fails, or with 0.";
+
 pub(super) const REVOKE: &str = "\
 Examples:
   ci-creds revoke    # in after_script
@@ -42,6 +51,14 @@ Examples:
 
 VAULT_ADDR and the variables of the login must be those of the calls that
 filled the cache: only the same secret opens an entry.";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  ci-creds explain 77
+  ci-creds explain denied
+
+A whole error line of ci-creds or of Vault finds its cause, and the change.
+It needs no configuration, no login and no network.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -4,6 +4,7 @@
 //! that was typed, so that [`crate::config`] can say where each of them came from.
 
 mod command;
+mod doctor;
 mod exec;
 mod flag;
 mod help;
@@ -19,6 +20,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::error::{Error, Result};
 
 pub use command::Command;
+pub use doctor::{DoctorFlags, DoctorFormat};
 pub use exec::ExecFlags;
 pub use flag::{
     CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
@@ -172,7 +174,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, exec, revoke, cache, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, exec, doctor, revoke, cache, explain, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),

@@ -1,8 +1,10 @@
 //! The commands, a flow each; and what they share: the runtime, and what is said on stderr.
 
 pub(crate) mod cache;
+pub(crate) mod doctor;
 mod estate;
 pub(crate) mod exec;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod revoke;
 mod serving;

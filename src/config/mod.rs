@@ -24,6 +24,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod survey;
 mod token_request;
 mod trust;
 
@@ -53,6 +54,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use survey::{Known, Survey, survey};
 pub(crate) use token_request::{ANSWER, TokenRequest, TokenTarget, resolve_token_request};
 
 /// Decides where the cache lies, for `ci-creds cache`.

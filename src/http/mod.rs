@@ -10,6 +10,7 @@ mod certificate;
 pub(crate) mod cloud;
 mod fault;
 mod index;
+pub(crate) mod inspection;
 pub(crate) mod issuer;
 mod keepalive;
 pub(crate) mod no_proxy;
@@ -19,6 +20,7 @@ mod resolver;
 mod setup;
 mod tls;
 pub(crate) mod transport;
+mod validity;
 mod verifier;
 
 use std::time::Duration;
@@ -32,7 +34,7 @@ use address::{Address, Server};
 use transport::Connection;
 
 use fault::Peer;
-pub(crate) use fault::{Stage, TransportError};
+pub(crate) use fault::{Reach, Stage, TransportError};
 use index::Index;
 use keepalive::Connections;
 use setup::builder;

@@ -2,6 +2,7 @@
 //! it. The requests themselves are in `request`.
 
 mod budget;
+pub(crate) mod reading;
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
@@ -14,7 +15,9 @@ use tokio::time::timeout;
 use super::answer::classify;
 use super::deadline::Deadline;
 use super::echo::Secrets;
+use super::failure::NAMESPACES;
 use super::outcome::{Outcome, Patience};
+use super::refusal::{explain, find};
 use super::retry::{self, Tries};
 use super::step::Step;
 use super::wire::{Auth, Envelope};
@@ -219,10 +222,11 @@ impl<'a> Vault<'a> {
     /// A namespace that is not there is no wrong mount or role: it is told by its name.
     fn name_namespace(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Refused(refusal) if refusal.is_namespace_unknown() => {
-                let name = self.namespace.as_deref().unwrap_or("of that name");
-                let text = format!("{} has no namespace {name} ({})", self.name(), refusal.because());
-                Outcome::Final(Error::new(Kind::Config, text).hint("check VAULT_NAMESPACE or --namespace"))
+            Outcome::Refused(refusal) if find(&NAMESPACES, &refusal).is_some() => {
+                Outcome::Final(explain(&NAMESPACES, &refusal, &|name| match name {
+                    "host" => self.name().to_owned(),
+                    _ => self.namespace.clone().unwrap_or_else(|| "of that name".into()),
+                }))
             }
             other => other,
         }

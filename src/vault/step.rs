@@ -30,6 +30,8 @@ pub(crate) enum Step {
     Mint,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
     LookupSelf,
+    /// A question of the diagnosis: it makes nothing, and is asked once.
+    Diagnose,
     /// `auth/token/revoke-self`.
     RevokeSelf,
     /// `sys/leases/revoke`, answered when the engine has revoked it.
@@ -66,6 +68,7 @@ impl Step {
             Self::RenewLease => "renew the lease",
             Self::Mint => "read the credential",
             Self::LookupSelf => "look up the token",
+            Self::Diagnose => "diagnose",
             Self::RevokeSelf => "revoke the token",
             Self::RevokeLease => "revoke the lease",
             Self::QueueRevocation => "queue the revocation of the lease",
@@ -102,13 +105,13 @@ impl Step {
             | Self::QueueRevocation => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
             Self::Mint => Again::AfterCleanUp,
-            Self::LoginOnce | Self::LookupSelf | Self::RevokeLease => Again::No,
+            Self::LoginOnce | Self::LookupSelf | Self::Diagnose | Self::RevokeLease => Again::No,
         }
     }
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 15] = [
+pub(super) const STEPS: [Step; 16] = [
     Step::LookupWrapping,
     Step::LookupNamespace,
     Step::Unwrap,
@@ -121,6 +124,7 @@ pub(super) const STEPS: [Step; 15] = [
     Step::RenewLease,
     Step::Mint,
     Step::LookupSelf,
+    Step::Diagnose,
     Step::RevokeSelf,
     Step::RevokeLease,
     Step::QueueRevocation,
@@ -145,6 +149,7 @@ mod tests {
             Again::Yes,
             Again::Yes,
             Again::AfterCleanUp,
+            Again::No,
             Again::No,
             Again::Yes,
             Again::No,

@@ -37,6 +37,8 @@ mod consumer;
 mod corpus;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
+/// `ci-creds doctor`: which step it names, and what it leaves behind.
+mod doctor;
 /// README, docs/ and CHANGELOG against the program.
 mod document;
 /// What the engines are asked, and how long what they give lives.
@@ -45,6 +47,8 @@ mod engine;
 mod example;
 /// A command with credentials: its environment, its signals, its end.
 mod exec;
+/// The pages of errors.
+mod explain;
 /// What goes wrong on the wire, at every step, with the exact code.
 mod fault;
 /// Credentials files: a private one for a job, or one of the user's, edited.

@@ -265,6 +265,12 @@ fn no_room_looks_into_one_above_it() {
         ("revocation", "command"),
         ("custody", "revocation"),
         ("delivery", "custody"),
+        ("diagnosis", "cli"),
+        ("diagnosis", "custody"),
+        ("diagnosis", "command"),
+        ("auth", "diagnosis"),
+        ("engine", "diagnosis"),
+        ("vault", "diagnosis"),
         ("command", "cli"),
         ("command", "app"),
     ] {

@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 8] = [
+const DESCRIPTIONS: [(&str, &str); 10] = [
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -83,6 +83,12 @@ const DESCRIPTIONS: [(&str, &str); 8] = [
          of the login. ci-creds cache lists the entries. ci-creds cache clear revokes their leases and removes them: call it \
          with the variables and flags of the calls that made them.",
     ),
+    (
+        "explain",
+        "ci-creds explain prints the page of an exit code, of a kind of error, or of an error that was printed: what it means, \
+         the usual causes, and the change for each. TEXT can be an error line of ci-creds, several lines of a log, or what \
+         Vault itself prints. It reads no configuration and asks no server.",
+    ),
     ("completions", "ci-creds completions prints a script that completes commands, flags, values, files and profiles."),
     ("man", "ci-creds man prints a manual page in roff. Without a command, it prints the page of the program."),
     (
@@ -94,6 +100,13 @@ const DESCRIPTIONS: [(&str, &str); 8] = [
          setting of ci-creds.",
     ),
     (
+        "doctor",
+        "ci-creds doctor examines each step of a run with these flags and variables, and prints what it found: the values and \
+         where they come from, the server, the identity, the login, the token, the engine and the policy. Under a step that fails \
+         it prints what to change. It creates no credential, uses no single-use secret, and revokes what it logs in with. The \
+         exit code is that of the first step that fails, or 0.",
+    ),
+    (
         "revoke",
         "ci-creds revoke revokes every credential and every login that the calls of this job noted or cached: in after_script, in \
          another shell or another container. It never revokes a Vault token that you supply. It prints nothing if there is \
@@ -102,7 +115,7 @@ const DESCRIPTIONS: [(&str, &str); 8] = [
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 18] = [
+const EXAMPLES: [(&str, &str, &str); 22] = [
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
@@ -139,6 +152,8 @@ const EXAMPLES: [(&str, &str, &str); 18] = [
     ("aws", "ci-creds aws --profile deploy --file ~/.aws/credentials", "Write the credentials into a profile."),
     ("cache", "ci-creds cache", "List the entries."),
     ("cache", "ci-creds cache clear", "In after_script: end what the job has cached."),
+    ("explain", "ci-creds explain 77", "What the exit code means, and every cause that a server tells."),
+    ("explain", "ci-creds explain - < job.log", "Find the errors in a log, and the change for each."),
     ("completions", "ci-creds completions bash > /etc/bash_completion.d/ci-creds", "Install the script of bash."),
     ("man", "ci-creds man aws | man -l -", "Read the page of ci-creds aws."),
     (
@@ -147,6 +162,8 @@ const EXAMPLES: [(&str, &str, &str); 18] = [
         "Run a command with an API key that is revoked when it ends.",
     ),
     ("exec", "ci-creds exec vault -- vault kv get secret/app", "Run a command with the Vault token of the login."),
+    ("doctor", "ci-creds doctor aws --role deploy", "Find out why ci-creds aws --role deploy fails."),
+    ("doctor", "ci-creds doctor exoscale --role deploy --report", "Print the same as Markdown for a ticket."),
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
     ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
 ];
