@@ -7,6 +7,7 @@
     ("doctor", include_str!("ci-creds-doctor.1")),
     ("revoke", include_str!("ci-creds-revoke.1")),
     ("cache", include_str!("ci-creds-cache.1")),
+    ("token", include_str!("ci-creds-token.1")),
     ("explain", include_str!("ci-creds-explain.1")),
     ("completions", include_str!("ci-creds-completions.1")),
     ("man", include_str!("ci-creds-man.1")),

@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, ConnectionFlags, DoctorFormat, Intent, LoginFlags, Question, Stop};
+use crate::cli::{
+    self, CacheAction, Cli, Command, ConnectionFlags, DoctorFormat, Intent, LoginFlags, Question, Stop, TokenAction,
+};
 use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
 use crate::command::{
-    cache, doctor, exec, explain, fetch, request_id_token, take_warnings, write_message, write_stderr,
+    cache, doctor, exec, explain, fetch, request_id_token, rotate, take_warnings, token, write_message, write_stderr,
 };
 use crate::config::{self, TokenRequest};
 use crate::error::{Error, Kind, Result};
@@ -123,6 +125,19 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
                     .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
+            }
+        },
+        Command::Token(call) => match call.action {
+            Some(TokenAction::Renew(flags)) => {
+                token::run(config::resolve_access(&flags.login, &flags.connection, host)?, volume.verbose, host)?;
+            }
+            Some(TokenAction::Rotate(flags)) => {
+                rotate::run(config::resolve_rotate(&flags, host)?, volume.verbose, host)?;
+            }
+            None => {
+                return Err(Error::new(Kind::Usage, "ci-creds token needs an action: renew or rotate")
+                    .hint("ci-creds token renew, or ci-creds token --help")
+                    .into());
             }
         },
         Command::Explain(words) => explain::run(&words, host)?,

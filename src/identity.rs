@@ -22,6 +22,8 @@ pub struct Login {
     pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
+    /// Whether the generator token is renewed before it is used.
+    pub renew: bool,
     /// A plain token beside which a role ID is set: it may be a generator token without the name of its AppRole.
     pub perhaps_generator: bool,
 }
@@ -360,6 +362,15 @@ impl Identity {
         }
     }
 
+    /// The Vault token that somebody else made for the job, where one is the proof: to be renewed, or replaced.
+    #[must_use]
+    pub fn supplied_token(&self) -> Option<&Secret> {
+        match self {
+            Self::GeneratorToken { token, .. } | Self::Token { token, .. } => Some(token),
+            _ => None,
+        }
+    }
+
     /// Overwrites what the login was made with, once no other one will be: the read can take a minute.
     pub fn forget(&mut self) {
         match self {
@@ -383,6 +394,7 @@ impl Login {
             role: self.role.clone(),
             role_origin: self.role_origin.clone(),
             origin: self.origin.clone(),
+            renew: self.renew,
             perhaps_generator: self.perhaps_generator,
         }
     }

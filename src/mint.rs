@@ -36,8 +36,12 @@ pub enum Datum {
     Text(Secret),
     /// A whole number that is not negative.
     Number(u64),
+    /// A truth value.
+    Flag(bool),
+    /// A list of texts.
+    List(Vec<Secret>),
     /// `null`.
     Null,
-    /// Anything else: a list, an object, a fraction, a truth value.
+    /// Anything else: an object, a fraction, a list of something else.
     Other,
 }

@@ -97,6 +97,8 @@ variables! {
         CI_CREDS_ID_TOKEN_FROM,
         /// The audience that is requested for the ID token.
         CI_CREDS_ID_TOKEN_AUDIENCE,
+        /// `true`: a generator token is renewed before each login with it.
+        CI_CREDS_RENEW,
         /// GitLab's ID token before version 17. It is used with a warning.
         CI_JOB_JWT,
         /// GitLab's ID token before version 17. It is used with a warning.
@@ -207,6 +209,12 @@ variables! {
         CI_JOB_STARTED_AT,
         /// How long GitLab lets the job run, in seconds.
         CI_JOB_TIMEOUT,
+        /// GitLab's API, for `ci-creds token rotate`: `https://gitlab.example.com/api/v4`.
+        CI_API_V4_URL,
+        /// The project whose variable `ci-creds token rotate` replaces.
+        CI_PROJECT_ID,
+        /// The PEM file of the CA that signed GitLab's certificate, as GitLab's runner names it in a job.
+        CI_SERVER_TLS_CA_FILE,
     }
 
     "System": {
@@ -234,7 +242,7 @@ variables! {
 }
 
 /// The variables that say the same as a flag, which wins over them. The first one that is set counts.
-pub const OF_FLAGS: [(&str, &[&str]); 19] = [
+pub const OF_FLAGS: [(&str, &[&str]); 20] = [
     ("--role", &[CI_CREDS_ROLE]),
     ("--auth", &[CI_CREDS_AUTH]),
     ("--auth-mount", &[CI_CREDS_AUTH_MOUNT]),
@@ -242,6 +250,7 @@ pub const OF_FLAGS: [(&str, &[&str]); 19] = [
     ("--creation-path", &[CI_CREDS_CREATION_PATH]),
     ("--id-token-from", &[CI_CREDS_ID_TOKEN_FROM]),
     ("--id-token-audience", &[CI_CREDS_ID_TOKEN_AUDIENCE]),
+    ("--renew", &[CI_CREDS_RENEW]),
     ("--address", &[VAULT_ADDR, VAULT_SERVER_URL]),
     ("--namespace", &[VAULT_NAMESPACE]),
     ("--ca-file", &[VAULT_CACERT, VAULT_CACERT_BYTES]),

@@ -5,8 +5,10 @@
 
 mod approle;
 mod id_token;
+mod replacement;
 mod session;
 mod setup;
+mod standing;
 mod token;
 mod wrapping;
 
@@ -15,11 +17,13 @@ use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
 use crate::vault::refusal::{Refusal, RefusalTable};
 
+pub(crate) use replacement::Replacement;
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
-pub(crate) use token::unnamed_approle;
+pub(crate) use standing::{Period, Standing, look_up, renew, set_life, warn_of_its_end};
+pub(crate) use token::{revoke_supplied, unnamed_approle};
 
 /// Every table of a login, for the page of an error.
-pub(crate) const TABLES: [RefusalTable; 7] = [
+pub(crate) const TABLES: [RefusalTable; 10] = [
     RefusalTable { of: "The login with an ID token", rows: &id_token::REFUSALS, docs: "docs/authentication.md" },
     RefusalTable { of: "The login with an AppRole", rows: &approle::REFUSALS, docs: "docs/authentication.md" },
     RefusalTable { of: "A generator token", rows: &approle::GENERATOR_REFUSALS, docs: "docs/authentication.md" },
@@ -34,6 +38,9 @@ pub(crate) const TABLES: [RefusalTable; 7] = [
         docs: "docs/authentication.md",
     },
     RefusalTable { of: "The child of a Vault token", rows: &token::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "The lookup of a stored token", rows: &standing::LOOKUP_REFUSALS, docs: "docs/token.md" },
+    RefusalTable { of: "The renewal of a stored token", rows: &standing::RENEWAL_REFUSALS, docs: "docs/token.md" },
+    RefusalTable { of: "The successor of a stored token", rows: &replacement::REFUSALS, docs: "docs/token.md" },
     RefusalTable { of: "The set-up of a login, by an operator", rows: &setup::REFUSALS, docs: "docs/vault-setup.md" },
 ];
 
@@ -51,7 +58,13 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         }
         Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await?,
         Identity::RoleId { role_id } => approle::login_unbound(vault, login, role_id).await?,
-        Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await?,
+        Identity::GeneratorToken { token, role_id } => {
+            // First, while nothing is owed yet that a signal would leave behind.
+            if login.renew {
+                standing::keep(vault, &login.origin.to_string(), token).await;
+            }
+            approle::login_generated(vault, login, token, role_id).await?
+        }
         Identity::IdToken { token, claims, .. } => id_token::login(vault, login, token, claims).await?,
         Identity::Token { token, child: true } => token::child(vault, login, token).await?,
         Identity::Token { token, child: false } => token::plain(token),

@@ -6,6 +6,7 @@ use crate::identity::Login;
 use crate::secret::Secret;
 use crate::time::render_time;
 use crate::vault::client::Vault;
+use crate::vault::outcome::Outcome;
 use crate::vault::refusal::{Refusal, Row, Says, explain};
 
 /// The token itself, which is not ours to revoke. No request.
@@ -29,6 +30,15 @@ pub(crate) fn unnamed_approle(login: &Login, path: &str, because: &str) -> Error
         "if the token makes secret IDs, set VAULT_APPROLE_ROLE to the AppRole's name; if it is a plain token, unset \
         VAULT_ROLE_ID or pass --auth token",
     )
+}
+
+/// Revokes a token that the user supplied, because the user asked for it. Returns whether it is gone.
+pub(crate) async fn revoke_supplied(vault: &Vault<'_>, token: &Secret) -> bool {
+    match vault.revoke_self(token).await.outcome {
+        Outcome::Done(_) => true,
+        Outcome::Refused(refusal) => refusal.is_token_gone(),
+        _ => false,
+    }
 }
 
 const CREATE: &str = "auth/token/create";

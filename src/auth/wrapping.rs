@@ -289,6 +289,7 @@ mod tests {
             role: role.map(str::to_owned),
             role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_WRAPPING_TOKEN".into()),
+            renew: false,
             perhaps_generator: false,
         }
     }

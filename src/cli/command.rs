@@ -9,6 +9,7 @@ use super::doctor::{DOCTOR, DoctorFlags};
 use super::exec::{EXEC, ExecFlags};
 use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use super::help;
+use super::token::{TOKEN, TokenCall};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -24,6 +25,8 @@ pub enum Command {
     Doctor(Box<DoctorFlags>),
     /// `ci-creds cache`.
     Cache(CacheFlags),
+    /// `ci-creds token`.
+    Token(TokenCall),
     /// `ci-creds explain`, and the words of the text.
     Explain(Vec<String>),
     /// `ci-creds completions`.
@@ -54,7 +57,7 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 9] = [
+const OTHERS: [CommandRow; 10] = [
     CommandRow {
         name: "exec",
         about: EXEC,
@@ -82,6 +85,13 @@ const OTHERS: [CommandRow; 9] = [
         output: CommandOutput::Text,
         flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
         parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
+    },
+    CommandRow {
+        name: "token",
+        about: TOKEN,
+        output: CommandOutput::Text,
+        flags: |command| TokenCall::augment_args(command).after_help(help::TOKEN),
+        parse: |_, matches| TokenCall::from_arg_matches(matches).map(Command::Token),
     },
     CommandRow {
         name: "explain",

@@ -235,6 +235,8 @@ pub struct LoginFlags {
     pub child_token: bool,
     /// The creation path that a wrapping token must have.
     pub creation_path: Option<String>,
+    /// Whether the generator token is renewed before it is used.
+    pub renew: bool,
     files: Vec<(Input, PathBuf)>,
 }
 
@@ -286,6 +288,9 @@ struct TokenFlags {
     /// The creation path that a wrapping token must have [default: the AppRole's secret-id]
     #[arg(long, value_name = "PATH", hide_short_help = true)]
     creation_path: Option<String>,
+    /// Renew the generator token before the login, so that it never expires while jobs run
+    #[arg(long, hide_short_help = true)]
+    renew: bool,
 }
 
 /// What `derive(Args)` would write, with the table of [`Input`] in between.
@@ -311,7 +316,7 @@ impl FromArgMatches for LoginFlags {
         let MethodFlags { auth, auth_mount, auth_role, id_token_env, id_token_from, id_token_audience } =
             MethodFlags::from_arg_matches(matches)?;
         let AudienceFlags { any_audience } = AudienceFlags::from_arg_matches(matches)?;
-        let TokenFlags { child_token, creation_path } = TokenFlags::from_arg_matches(matches)?;
+        let TokenFlags { child_token, creation_path, renew } = TokenFlags::from_arg_matches(matches)?;
         let file = |input: Input| Some((input, matches.get_one::<PathBuf>(input.key())?.clone()));
         let files = Input::ALL.into_iter().filter_map(file).collect();
         Ok(Self {
@@ -325,6 +330,7 @@ impl FromArgMatches for LoginFlags {
             any_audience,
             child_token,
             creation_path,
+            renew,
             files,
         })
     }

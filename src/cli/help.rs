@@ -52,6 +52,29 @@ Examples:
 VAULT_ADDR and the variables of the login must be those of the calls that
 filled the cache: only the same secret opens an entry.";
 
+pub(super) const TOKEN: &str = "\
+Examples:
+  ci-creds token renew
+  ci-creds help token rotate
+
+VAULT_ADDR is Vault's address, and VAULT_TOKEN the token.";
+
+pub(super) const TOKEN_RENEW: &str = "\
+Examples:
+  ci-creds token renew
+  ci-creds token renew --token-file /run/secrets/vault-token
+
+VAULT_ADDR is Vault's address, and VAULT_TOKEN the token.";
+
+pub(super) const TOKEN_ROTATE: &str = "\
+Examples:
+  ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN \\
+      --gitlab-token-env ROTATION_TOKEN
+  ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN \\
+      --gitlab-token-file /run/secrets/gitlab-token --grace 30m
+
+CI_API_V4_URL and CI_PROJECT_ID, which GitLab sets in a job, name the variable.";
+
 pub(super) const EXPLAIN: &str = "\
 Examples:
   ci-creds explain 77

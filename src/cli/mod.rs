@@ -10,6 +10,7 @@ mod flag;
 mod help;
 mod mistake;
 mod question;
+mod token;
 mod word;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ pub use flag::{
     LoginFlags, OutputFlags, RevokeFlags, Shell, Volume,
 };
 pub use question::{Question, parse_question};
+pub use token::{RenewFlags, RotateFlags, TokenAction, TokenCall, VariableFlags};
 pub use word::is_exec;
 pub(crate) use word::{Intent, guess_intent, own_words, words_of};
 

@@ -7,7 +7,9 @@ pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod revoke;
+pub(crate) mod rotate;
 mod serving;
+pub(crate) mod token;
 
 use crate::ci::JobToken;
 use crate::config::TokenRequest;

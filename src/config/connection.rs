@@ -293,7 +293,7 @@ fn read_folder(folder: &WithOrigin<PathBuf>, layers: &Layers<'_>) -> Result<Root
     Ok(Roots::Pem { text: texts.collect::<Vec<_>>().join("\n"), origin: place })
 }
 
-fn read_pem(path: &WithOrigin<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
+pub(super) fn read_pem(path: &WithOrigin<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
     let place = shown(path, layers.host);
     let wrong = |problem: &str| {
         Error::new(Kind::Config, format!("the {what} file {place} {problem}")).hint(format!(

@@ -93,7 +93,8 @@ pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
     let mount = login_mount(method, flags, layers)?;
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
     let role = role.map(|role| role.value);
-    Ok((Login { identity, mount, role, role_origin, origin, perhaps_generator }, claims))
+    let renew = layers.switch(flags.renew, var::of_flag("--renew"), |file| file.renew_generator)?;
+    Ok((Login { identity, mount, role, role_origin, origin, renew, perhaps_generator }, claims))
 }
 
 /// Reads what the chosen way needs.
@@ -122,7 +123,8 @@ impl Reader<'_> {
             (OfferWay::Source(source), _) => self.read(source, Input::IdToken),
             (OfferWay::Request, Some(requested)) => Ok(requested.duplicate().token),
             (OfferWay::Request, None) => {
-                Err(Error::new(Kind::Internal, "the ID token was not requested before it was needed"))
+                Err(Error::new(Kind::Input, "this command requests no ID token from the CI system")
+                    .hint("set the identity that it needs, such as VAULT_TOKEN"))
             }
         }
     }

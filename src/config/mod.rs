@@ -8,6 +8,7 @@ mod connection;
 mod demand;
 mod exec;
 mod file;
+mod gitlab;
 mod id_token;
 mod identity;
 mod input;
@@ -25,6 +26,7 @@ mod source;
 mod state;
 mod stored;
 mod survey;
+mod token;
 mod token_request;
 mod trust;
 
@@ -44,6 +46,7 @@ use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
 use demand::Demand;
 pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
+pub(crate) use gitlab::{Owner, VariablePlan};
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
 pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan};
@@ -55,6 +58,7 @@ pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
 pub(crate) use survey::{Known, Survey, survey};
+pub(crate) use token::{Rotate, resolve_rotate};
 pub(crate) use token_request::{ANSWER, TokenRequest, TokenTarget, resolve_token_request};
 
 /// Decides where the cache lies, for `ci-creds cache`.

@@ -37,6 +37,7 @@ pub(super) struct Settings {
     pub id_token_env: Option<String>,
     pub id_token_from: Option<String>,
     pub id_token_audience: Option<String>,
+    pub renew_generator: Option<bool>,
     /// Where the files of the secrets are.
     #[serde(skip)]
     inputs: Vec<(Input, PathBuf)>,

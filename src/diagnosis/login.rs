@@ -214,6 +214,7 @@ mod tests {
             role: None,
             role_origin: Origin::Default,
             origin: Origin::Variable("X".into()),
+            renew: false,
             perhaps_generator: false,
         }
     }

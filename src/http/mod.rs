@@ -9,6 +9,7 @@ pub mod address;
 mod certificate;
 pub(crate) mod cloud;
 mod fault;
+pub(crate) mod gitlab;
 mod index;
 pub(crate) mod inspection;
 pub(crate) mod issuer;

@@ -130,6 +130,17 @@ impl<'a> Vault<'a> {
         self.silent.set(true);
     }
 
+    /// Warns whoever reads stderr.
+    pub(crate) fn warn(&self, text: String) {
+        self.host.warn(text);
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.host.now()
+    }
+
     /// Each request is told: its step, path, status and time; and what a login brought. Nothing of it is secret.
     pub(crate) fn tell_requests(&self) {
         self.verbose.set(true);

@@ -58,6 +58,19 @@ impl Vault<'_> {
         self.renew_token(Step::KeepLogin, token, increment).await
     }
 
+    /// `POST auth/token/create/<role>`, with nothing asked for: the role says what the token is.
+    pub(crate) async fn create_by_role(&self, role: &str, token: &Secret) -> Exchange {
+        let path = format!("auth/token/create/{role}");
+        let call = Call::new(Step::CreateByRole, Method::Post, &path);
+        self.exchange(Call { token: Some(token), body: Some(object(&[])), ..call }).await
+    }
+
+    /// `POST sys/capabilities-self {paths}`: what the token may do at this path. The default policy grants it.
+    pub(crate) async fn capabilities_self(&self, path: &str, token: &Secret) -> Exchange {
+        let call = Call::new(Step::Capabilities, Method::Post, "sys/capabilities-self");
+        self.exchange(Call { token: Some(token), body: Some(object(&[("paths", path)])), ..call }).await
+    }
+
     async fn renew_token(&self, step: Step, token: &Secret, increment: Duration) -> Exchange {
         let call = Call::new(step, Method::Post, "auth/token/renew-self");
         let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);

@@ -20,6 +20,10 @@ pub(crate) enum Step {
     Login,
     /// `auth/token/create`: a child of a token that is not ours, which ends with it.
     CreateChild,
+    /// `auth/token/create/<role>`: a token that nothing ends but its own time. One whose answer was lost is nobody's.
+    CreateByRole,
+    /// `sys/capabilities-self`: reads.
+    Capabilities,
     /// `auth/token/renew-self`, with the increment that the token shall live for.
     RenewSelf,
     /// `auth/token/renew-self` while a command runs: who asks has a rule of his own for sending it again.
@@ -64,6 +68,8 @@ impl Step {
             Self::Prepare => "make a secret ID",
             Self::LoginOnce | Self::Login => "log in",
             Self::CreateChild => "create a child token",
+            Self::CreateByRole => "create a token",
+            Self::Capabilities => "ask what the token may do",
             Self::RenewSelf | Self::KeepLogin => "renew the token",
             Self::RenewLease => "renew the lease",
             Self::Mint => "read the credential",
@@ -97,6 +103,7 @@ impl Step {
             | Self::LookupNamespace
             | Self::Prepare
             | Self::CreateChild
+            | Self::Capabilities
             | Self::RenewSelf
             | Self::KeepLogin
             | Self::RenewLease
@@ -105,13 +112,13 @@ impl Step {
             | Self::QueueRevocation => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
             Self::Mint => Again::AfterCleanUp,
-            Self::LoginOnce | Self::LookupSelf | Self::Diagnose | Self::RevokeLease => Again::No,
+            Self::LoginOnce | Self::CreateByRole | Self::LookupSelf | Self::Diagnose | Self::RevokeLease => Again::No,
         }
     }
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 16] = [
+pub(super) const STEPS: [Step; 18] = [
     Step::LookupWrapping,
     Step::LookupNamespace,
     Step::Unwrap,
@@ -119,6 +126,8 @@ pub(super) const STEPS: [Step; 16] = [
     Step::LoginOnce,
     Step::Login,
     Step::CreateChild,
+    Step::CreateByRole,
+    Step::Capabilities,
     Step::RenewSelf,
     Step::KeepLogin,
     Step::RenewLease,
@@ -144,6 +153,8 @@ mod tests {
             Again::Yes,
             Again::No,
             Again::Yes,
+            Again::Yes,
+            Again::No,
             Again::Yes,
             Again::Yes,
             Again::Yes,

@@ -53,6 +53,9 @@ pub struct WrapInfo {
 pub struct Auth {
     /// Empty when a second factor is asked for.
     pub client_token: Option<Secret>,
+    /// By it the token can be named without being shown.
+    #[serde(deserialize_with = "null_is_default")]
+    pub accessor: String,
     /// Seconds; zero means no end.
     #[serde(deserialize_with = "null_is_default")]
     pub lease_duration: u64,
@@ -101,6 +104,31 @@ impl Data {
         }
     }
 
+    /// A text that is not secret; empty if there is none.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, datum)| match datum {
+            Datum::Text(text) => text.expose(),
+            _ => "",
+        })
+    }
+
+    /// A truth value; false if there is none.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, datum)| key == name && matches!(datum, Datum::Flag(true)))
+    }
+
+    /// A list of texts that are not secret; empty if there is none.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let found = self.0.iter().find_map(|(key, datum)| match datum {
+            Datum::List(texts) if key == name => Some(texts),
+            _ => None,
+        });
+        found.into_iter().flatten().map(|text| text.expose().to_owned()).collect()
+    }
+
     /// A whole number.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
@@ -136,7 +164,7 @@ impl<'de> Deserialize<'de> for Data {
     }
 }
 
-/// One value of `data`, its structure below the first level passed over.
+/// One value of `data`. Of its structure below the first level, only a list of texts is kept.
 struct DataValue(Datum);
 
 impl<'de> Deserialize<'de> for DataValue {
@@ -162,8 +190,8 @@ impl<'de> Deserialize<'de> for DataValue {
             fn visit_f64<E>(self, _: f64) -> Result<Datum, E> {
                 Ok(Datum::Other)
             }
-            fn visit_bool<E>(self, _: bool) -> Result<Datum, E> {
-                Ok(Datum::Other)
+            fn visit_bool<E>(self, flag: bool) -> Result<Datum, E> {
+                Ok(Datum::Flag(flag))
             }
             fn visit_unit<E>(self) -> Result<Datum, E> {
                 Ok(Datum::Null)
@@ -173,8 +201,14 @@ impl<'de> Deserialize<'de> for DataValue {
                 Ok(Datum::Other)
             }
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Datum, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Datum::Other)
+                let mut texts = Some(Vec::new());
+                while let Some(DataValue(datum)) = list.next_element()? {
+                    match (datum, &mut texts) {
+                        (Datum::Text(text), Some(texts)) => texts.push(text),
+                        _ => texts = None,
+                    }
+                }
+                Ok(texts.map_or(Datum::Other, Datum::List))
             }
         }
         deserializer.deserialize_any(DatumVisitor).map(Self)

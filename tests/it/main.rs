@@ -121,6 +121,8 @@ mod sweep;
 mod syscall;
 /// What a person at a terminal sees.
 mod terminal;
+/// The stored Vault token: renewed, and replaced in GitLab's variable.
+mod token;
 /// Callers that print each command: the credential is not in the log.
 mod trace;
 /// Values of every kind through every format's real reader.

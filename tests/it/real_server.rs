@@ -18,6 +18,7 @@ pub mod site;
 mod slow;
 mod standby;
 mod state;
+mod token;
 mod wrapping;
 
 use dev_vault::{DevVault, Dialect};

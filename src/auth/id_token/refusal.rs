@@ -242,6 +242,7 @@ mod tests {
             role: Some("deploy".into()),
             role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_ID_TOKEN".into()),
+            renew: false,
             perhaps_generator: false,
         };
         let cases = [

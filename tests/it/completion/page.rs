@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 10] = [
+const DESCRIPTIONS: [(&str, &str); 11] = [
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -112,10 +112,18 @@ const DESCRIPTIONS: [(&str, &str); 10] = [
          another shell or another container. It never revokes a Vault token that you supply. It prints nothing if there is \
          nothing to do.",
     ),
+    (
+        "token",
+        "ci-creds token renew renews the Vault token that the job logs in with, and prints when it expires. ci-creds token rotate \
+         makes a new token with a token role, checks it, and stores it in a CI/CD variable of GitLab in place of the old \
+         one. At every moment the variable holds a token that works.\n\
+         Exit code 80 says that a token may be left, or that it is not known which one is stored. The message names the \
+         accessors.",
+    ),
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 22] = [
+const EXAMPLES: [(&str, &str, &str); 24] = [
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
@@ -166,6 +174,12 @@ const EXAMPLES: [(&str, &str, &str); 22] = [
     ("doctor", "ci-creds doctor exoscale --role deploy --report", "Print the same as Markdown for a ticket."),
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
     ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
+    ("token", "ci-creds token renew", "Renew the generator token of the job."),
+    (
+        "token",
+        "ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN --gitlab-token-env ROTATION_TOKEN",
+        "Replace the token in the project's variable.",
+    ),
 ];
 
 /// The files that are read or written, and when.

@@ -53,11 +53,14 @@ error. These keys have no flag:
 ";
 
 /// Keys that no flag has.
-const KEYS: [(&str, &str); 1] = [(
-    "allowed-origins",
-    "A list of URLs. ci-creds sends secrets to these servers and to this machine, and to no other server, whatever `VAULT_ADDR` \
+const KEYS: [(&str, &str); 2] = [
+    ("renew-generator", "Renew a generator token before each login with it, as `--renew` does."),
+    (
+        "allowed-origins",
+        "A list of URLs. ci-creds sends secrets to these servers and to this machine, and to no other server, whatever `VAULT_ADDR` \
      says.",
-)];
+    ),
+];
 
 fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")
