@@ -247,7 +247,7 @@ fn environment(
     credentials: &[Credential],
     serving: Option<&Serving<'_>>,
 ) -> Environment {
-    let (mut removed, removed_prefixes) = removed_variables(exec.id_token_variable.as_deref());
+    let (mut removed, removed_prefixes) = removed_variables(exec.id_token_variables.iter().map(String::as_str));
     let mut set = Vec::new();
     for one in credentials {
         removed.extend(one.stale_variables().into_iter().map(str::to_owned));
