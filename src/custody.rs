@@ -33,6 +33,8 @@ pub(crate) struct Custody<'a> {
     note: Option<String>,
     /// What the same session made before, and the paths that were asked.
     earlier: Vec<(Leftover, String)>,
+    /// The notes of that.
+    earlier_notes: Vec<String>,
     /// What a read whose answer was lost may have made, and nobody can take back.
     stray: Option<Box<Stray>>,
 }
@@ -74,6 +76,7 @@ impl<'a> Custody<'a> {
             lock: None,
             debt: None,
             earlier: Vec::new(),
+            earlier_notes: Vec::new(),
             state: None,
             note: None,
             stray: None,
@@ -150,6 +153,7 @@ impl<'a> Custody<'a> {
             let leftover = std::mem::replace(&mut debt.leftover, Leftover::Nothing);
             self.earlier.push((leftover, debt.path.clone()));
         }
+        self.earlier_notes.extend(self.note.take());
     }
 
     /// What is owed has left this.
@@ -236,8 +240,10 @@ impl<'a> Custody<'a> {
                 });
             }
         }
-        if let (Ok(()), Some(StateLink { state, .. }), Some(note)) = (&end, &self.state, self.note.take()) {
-            state.forget(&note, !debt.common, self.host).await;
+        if let (Ok(()), Some(StateLink { state, .. })) = (&end, self.state) {
+            for note in self.earlier_notes.drain(..).chain(self.note.take()) {
+                state.forget(&note, !debt.common, self.host).await;
+            }
         }
         end
     }

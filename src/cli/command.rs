@@ -8,6 +8,7 @@ use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 use super::exec::{EXEC, ExecFlags};
 use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use super::help;
+use super::secret::{SECRET, SecretFlags};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -15,6 +16,8 @@ use crate::provider::cloud::Cloud;
 pub enum Command {
     /// `ci-creds exoscale`, `ci-creds aws`.
     Fetch(FetchFlags),
+    /// `ci-creds secret`.
+    Secret(SecretFlags),
     /// `ci-creds revoke`.
     Revoke(RevokeFlags),
     /// `ci-creds exec`.
@@ -42,6 +45,8 @@ pub(super) struct CommandRow {
 pub(super) enum CommandOutput {
     /// This cloud's credential: a shell may evaluate it, and must fail when we do.
     Credential(&'static Cloud),
+    /// Secrets of other engines, likewise.
+    Secret,
     /// A text to read.
     Text,
     /// What another command prints, which runs with the credential.
@@ -49,7 +54,14 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 7] = [
+const OTHERS: [CommandRow; 8] = [
+    CommandRow {
+        name: super::secret::NAME,
+        about: SECRET,
+        output: CommandOutput::Secret,
+        flags: |command| SecretFlags::augment_args(command).after_help(help::SECRET),
+        parse: |_, matches| SecretFlags::from_arg_matches(matches).map(Command::Secret),
+    },
     CommandRow {
         name: "exec",
         about: EXEC,
@@ -143,7 +155,7 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
         },
         parse: |row, matches| match row.output {
             CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches(cloud, matches).map(Command::Fetch),
-            CommandOutput::Text | CommandOutput::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+            CommandOutput::Secret | CommandOutput::Text | CommandOutput::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
         },
     }
 }

@@ -20,6 +20,14 @@ Examples:
 
 VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 
+pub(super) const SECRET: &str = "\
+Examples:
+  eval $(ci-creds secret db || echo false)
+  ci-creds secret --path secret/data/ci --env NPM_TOKEN=token --format json
+
+A name is a section of the configuration file: [secret.db] with path and env.
+VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
+
 pub(super) const REVOKE: &str = "\
 Examples:
   ci-creds revoke    # in after_script

@@ -9,6 +9,7 @@ mod flag;
 mod help;
 mod mistake;
 mod question;
+mod secret;
 mod word;
 
 use std::ffi::OsString;
@@ -25,6 +26,7 @@ pub use flag::{
     LoginFlags, OutputFlags, RevokeFlags, Shell, Volume,
 };
 pub use question::{Question, parse_question};
+pub use secret::{SecretFlags, SecretSelection};
 pub use word::is_exec;
 pub(crate) use word::{Intent, guess_intent, own_words, words_of};
 

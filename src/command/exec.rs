@@ -5,6 +5,7 @@ use crate::chain;
 use crate::config::{Exec, Serve, Task, removed_variables};
 use crate::credential::Credential;
 use crate::custody::Custody;
+use crate::delivery::ValueFiles;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::renewal::Renewal;
@@ -63,10 +64,20 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
         Ok(serving) => serving,
         Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
     };
+    let files = match write_files(&exec.task, &mut credentials, host) {
+        Ok(files) => files,
+        Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
+    };
     let environment = environment(&exec, &session, &credentials, serving.as_ref());
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
-    let signals = custody.hand_on().await.map_err(StartFailure::before)?;
+    let signals = match custody.hand_on().await {
+        Ok(signals) => signals,
+        Err(error) => {
+            files.iter().for_each(|files| files.remove(host));
+            return Err(StartFailure::before(error));
+        }
+    };
     write_message(take_warnings(host), host);
     vault.keep_silent();
     let ended = match Foreground::start(program, environment, signals, host) {
@@ -83,6 +94,7 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
         },
         Err(error) => Err(error),
     };
+    files.iter().for_each(|files| files.remove(host));
     renewal.note_ends(&mut session, &mut credentials);
     let returned = revocation::revoke_all(vault, &session, &credentials).await;
     let leaks = tell(&returned, &exec, host);
@@ -90,6 +102,27 @@ async fn run_with(mut exec: Exec, program: &Program, vault: &Vault<'_>, host: &H
         Ok(_) if leaks && exec.strict_revoke => Ok(Ending::Code(Kind::Leak.code())),
         ended => ended,
     }
+}
+
+/// Writes the private files of secrets, and puts their paths in the place of the values.
+fn write_files(task: &Task, credentials: &mut [Credential], host: &Host) -> Result<Vec<ValueFiles>> {
+    let Task::Read(plan, _) = task else { return Ok(Vec::new()) };
+    let mut written: Vec<ValueFiles> = Vec::new();
+    for one in credentials.iter_mut() {
+        match ValueFiles::write(one, plan.output.folder.as_deref(), host) {
+            Ok(mut files) => {
+                if let Some(shown) = files.credential.take() {
+                    *one = shown;
+                }
+                written.push(files);
+            }
+            Err(error) => {
+                written.iter().for_each(|files| files.remove(host));
+                return Err(error);
+            }
+        }
+    }
+    Ok(written)
 }
 
 /// Opens the endpoint of the credential that was read last, if one is asked for.

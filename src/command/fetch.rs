@@ -10,6 +10,8 @@ use crate::delivery;
 use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
+use crate::origin::Origin;
+use crate::provider::shape::Shape;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -127,7 +129,8 @@ fn receipt(credential: &Credential, plan: &Plan, host: &Host) -> String {
     if !is_told || host.stdout().shared_with_stderr {
         return String::new();
     }
-    format!("ci-creds: {}\n", printable(&render::receipt(credential, host.now())))
+    let all = std::iter::once(credential).chain(&credential.others);
+    all.map(|one| format!("ci-creds: {}\n", printable(&render::receipt(one, host.now())))).collect()
 }
 
 /// Says, when asked, where each value came from.
@@ -151,8 +154,9 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("vault", format!("{vault}{namespace}{proxy}")),
         ("login", plan.login.describe()),
-        ("path", format!("{} (role from {})", plan.mint.path, plan.role_origin)),
+        ("path", tell_path(&plan.shape, &plan.mint.path, &plan.role_origin)),
     ];
+    rows.extend(plan.others.iter().map(|one| ("path", tell_path(&one.shape, &one.mint.path, &one.role_origin))));
     if let Some(claims) = plan.login.identity.claims() {
         rows.insert(2, ("claims", tell(claims)));
     }
@@ -161,6 +165,11 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
         rows.push(("wait", format!("until {sts} knows a new key{proxy}")));
     }
     rows
+}
+
+fn tell_path(shape: &Shape, path: &str, origin: &Origin) -> String {
+    let what = if shape.mapping.is_some() { "" } else { "role " };
+    format!("{path} ({what}from {origin})")
 }
 
 /// The claims that roles of Vault are bound by, as far as the token has them.
@@ -180,9 +189,13 @@ fn preview(plan: &Plan, words: &[String]) -> String {
     };
     let rows = origins(plan).into_iter().map(|(name, text)| format!("  {name:6} {}\n", printable(&text)));
     format!(
-        "Nothing was fetched: a terminal would show the secret.\nThis call would read an {} credential:\n\n{}\n\
+        "Nothing was fetched: a terminal would show the secret.\nThis call would read {}:\n\n{}\n\
         To use it:   {}\nTo see it:   {}\n",
-        plan.shape.title,
+        match (&plan.shape.mapping, plan.others.len()) {
+            (None, _) => format!("an {} credential", plan.shape.title),
+            (Some(_), 0) => "a secret".to_owned(),
+            (Some(_), _) => "secrets".to_owned(),
+        },
         rows.collect::<String>(),
         plan.output.format.facts().usage.replace("{}", &call(&[])),
         call(&["--reveal"]),

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::output::{Delivery, Output};
+use super::output::{Delivery, Output, private_folder};
 use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
+use super::secret::{find_sections, resolve_sections};
 use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
 use super::{file, resolve_access_by, resolve_wanted};
@@ -99,7 +100,16 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     let serve = resolve_serve(&mut flags, &layers)?;
     let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
-    let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
+    let clouds = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?;
+    let secrets = match flags.secrets.is_empty() {
+        true => Vec::new(),
+        false => resolve_sections(find_sections(&flags.secrets, &layers)?, claims.as_ref(), &layers)?,
+    };
+    let has_files = secrets.iter().any(|one| one.shape.fields.iter().any(|field| field.file));
+    let folder = has_files.then(|| private_folder(&layers)).transpose()?;
+    let reads = clouds.len() + secrets.len();
+    // What is served is read last.
+    let mut wanted = secrets.into_iter().chain(clouds);
     let id_token_variable = layers
         .text(("", flags.login.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?
         .map(|name| name.value);
@@ -112,9 +122,10 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
                 quiet: volume.quiet,
                 in_a_job: false,
                 keep_profile: first.keep_profile,
+                folder,
             };
             let mut plan = Plan::new(connection, login, first, None, output);
-            plan.reads = if serve.is_some() { ENDLESS } else { flags.wanted.len() as u64 };
+            plan.reads = if serve.is_some() { ENDLESS } else { reads as u64 };
             Task::Read(Box::new(plan), wanted.collect())
         }
         None => Task::LogIn(Box::new(Access { connection, login })),

@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub readiness: Option<Readiness>,
     /// How it is delivered.
     pub output: Output,
+    /// What is read by the same login after it, and handed over with it.
+    pub others: Vec<CredentialPlan>,
     /// How many credentials the login must be good for; [`ENDLESS`] when nobody knows.
     pub reads: u64,
     /// When the job ends at the latest, where the credential shall last until then and nobody renews it later.
@@ -89,6 +91,7 @@ impl Plan {
             state: None,
             readiness,
             output,
+            others: Vec::new(),
             reads: 1,
             job_end: None,
         }

@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod cloud;
 pub mod exoscale;
+pub mod secret;
 pub mod shape;
 
 use cloud::Cloud;

@@ -42,7 +42,7 @@ pub fn render(format: Format, credential: &Credential, delimiter: &str) -> Resul
         Format::Fish => Ok(fish::exports(credential)),
         Format::Powershell => Ok(powershell::assignments(credential)),
         Format::Json => json::object(credential),
-        Format::Dotenv => Ok(dotenv::lines(credential)),
+        Format::Dotenv => dotenv::lines(credential),
         Format::Process => process::object(credential),
         Format::File => match &credential.shape.file {
             Some(file) => Ok(document(credential, file, PROFILE)),
@@ -236,6 +236,12 @@ pub(crate) fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret 
     }
 }
 
+/// Whether each value is [plain](is_plain), so that it can stand in an unquoted eval.
+#[must_use]
+pub(crate) fn is_all_plain(credential: &Credential) -> bool {
+    credential.variables().all(|(_, value)| is_plain(value))
+}
+
 /// Characters that no shell acts on, quoted or not: what a path must be made of to stand in an unquoted eval.
 #[must_use]
 pub(crate) fn is_plain(text: &str) -> bool {
@@ -291,6 +297,7 @@ pub(crate) mod tests {
                 life: Life::Leased,
             },
             keep_profile: false,
+            others: Vec::new(),
         }
     }
 

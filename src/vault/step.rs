@@ -28,6 +28,8 @@ pub(crate) enum Step {
     RenewLease,
     /// The read that makes a credential.
     Mint,
+    /// The read of a secret that is stored: it makes nothing.
+    ReadSecret,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
     LookupSelf,
     /// `auth/token/revoke-self`.
@@ -65,6 +67,7 @@ impl Step {
             Self::RenewSelf | Self::KeepLogin => "renew the token",
             Self::RenewLease => "renew the lease",
             Self::Mint => "read the credential",
+            Self::ReadSecret => "read the secret",
             Self::LookupSelf => "look up the token",
             Self::RevokeSelf => "revoke the token",
             Self::RevokeLease => "revoke the lease",
@@ -98,6 +101,7 @@ impl Step {
             | Self::KeepLogin
             | Self::RenewLease
             | Self::Login
+            | Self::ReadSecret
             | Self::RevokeSelf
             | Self::QueueRevocation => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
@@ -108,7 +112,7 @@ impl Step {
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 15] = [
+pub(super) const STEPS: [Step; 16] = [
     Step::LookupWrapping,
     Step::LookupNamespace,
     Step::Unwrap,
@@ -120,6 +124,7 @@ pub(super) const STEPS: [Step; 15] = [
     Step::KeepLogin,
     Step::RenewLease,
     Step::Mint,
+    Step::ReadSecret,
     Step::LookupSelf,
     Step::RevokeSelf,
     Step::RevokeLease,
@@ -145,6 +150,7 @@ mod tests {
             Again::Yes,
             Again::Yes,
             Again::AfterCleanUp,
+            Again::Yes,
             Again::No,
             Again::Yes,
             Again::No,

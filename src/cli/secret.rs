@@ -1,0 +1,116 @@
+//! The flags of `ci-creds secret`: the names of sections, or a path and where its fields go.
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use super::flag::{ConnectionFlags, LoginFlags, OutputFlags};
+use crate::render::format::Format;
+
+/// What `secret` is for, in the list of commands and at the head of its own help.
+pub(super) const SECRET: &str = "Fetch secrets of any other engine and print them for the shell";
+
+/// Its name.
+pub(super) const NAME: &str = "secret";
+
+/// `ci-creds secret`.
+pub struct SecretFlags {
+    /// Which secrets.
+    pub wanted: SecretSelection,
+    /// How they are delivered.
+    pub output: OutputFlags,
+    /// The job's identity.
+    pub login: LoginFlags,
+    /// How Vault is reached.
+    pub connection: ConnectionFlags,
+}
+
+/// Which secrets.
+#[derive(Args, Default)]
+#[command(next_help_heading = "Secret")]
+pub struct SecretSelection {
+    /// Sections of the configuration file: db for [secret.db]
+    #[arg(value_name = "NAME", conflicts_with = "path")]
+    pub names: Vec<String>,
+    /// The path to read, without a section: database/creds/app
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// A variable, and the field that it gets: PGUSER=username
+    #[arg(long, value_name = "VAR=FIELD", requires = "path")]
+    pub env: Vec<String>,
+    /// A variable with the path of a private file, which gets the field
+    #[arg(long, value_name = "VAR=FIELD", requires = "path")]
+    pub file: Vec<String>,
+    /// A parameter of the engine; makes the request a write
+    #[arg(long, value_name = "NAME=VALUE", requires = "path")]
+    pub set: Vec<String>,
+    /// Write, without a parameter
+    #[arg(long, requires = "path", hide_short_help = true)]
+    pub write: bool,
+    /// The version of the KV engine: 1 or 2
+    #[arg(long, value_name = "N", value_parser = ["1", "2"], requires = "path", hide_short_help = true)]
+    pub kv: Option<String>,
+    /// A variable to unset
+    #[arg(long, value_name = "VAR", requires = "path", hide_short_help = true)]
+    pub unset: Vec<String>,
+    /// The field that says when the secret expires
+    #[arg(long, value_name = "FIELD", requires = "path", hide_short_help = true)]
+    pub expires: Option<String>,
+}
+
+/// Those of [`OutputFlags`] that are not for a cloud's credentials file.
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+struct SecretOutput {
+    /// What to print [default: shell]
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Print only a line that sources a private file, which removes itself
+    #[arg(long, hide_short_help = true)]
+    via_file: bool,
+    /// Cache the secret, if it expires, and the login of a single-use secret, for the next calls of this job
+    #[arg(long, conflicts_with = "no_cache", hide_short_help = true)]
+    cache: bool,
+    /// Neither read nor write the cache [default]
+    #[arg(long, hide_short_help = true)]
+    no_cache: bool,
+    /// Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]
+    #[arg(long, conflicts_with = "no_keep_state", hide_short_help = true)]
+    keep_state: bool,
+    /// Do not note the lease and the login
+    #[arg(long, hide_short_help = true)]
+    no_keep_state: bool,
+    /// Print it even on a terminal or into a job's log
+    #[arg(long)]
+    reveal: bool,
+}
+
+impl SecretFlags {
+    /// The flags, in the order of the help.
+    pub(super) fn augment_args(command: Command) -> Command {
+        let command = SecretOutput::augment_args(SecretSelection::augment_args(command));
+        // Each of these would put its own description in the command's place.
+        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(SECRET)
+    }
+
+    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let SecretOutput { format, via_file, cache, no_cache, keep_state, no_keep_state, reveal } =
+            SecretOutput::from_arg_matches(matches)?;
+        let (file, profile, replace_profile) = (None, None, false);
+        Ok(Self {
+            wanted: SecretSelection::from_arg_matches(matches)?,
+            output: OutputFlags {
+                format,
+                via_file,
+                cache,
+                no_cache,
+                keep_state,
+                no_keep_state,
+                file,
+                profile,
+                replace_profile,
+                reveal,
+            },
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
+        })
+    }
+}
