@@ -98,6 +98,9 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
             }
             fetch::run(plan, &cli::words_of(arguments), host)?;
         }
+        Command::Token(flags) => {
+            fetch::run(config::resolve_token(flags, volume, host)?, &cli::words_of(arguments), host)?;
+        }
         Command::Revoke(flags) => {
             let place = config::resolve_state_place(host)?;
             let access = config::resolve_access(&flags.login, &flags.connection, host);

@@ -5,6 +5,7 @@
 
 mod refusal;
 mod secret;
+mod token;
 
 use std::time::Duration;
 
@@ -56,6 +57,9 @@ pub(crate) async fn obtain(
 ) -> Result<Credential, Failure> {
     if session.uses != 0 && session.uses <= plan.reads {
         return Err(Failure::clean(too_few_uses(session, plan)));
+    }
+    if let Some(wish) = plan.token {
+        return token::obtain(vault, session, plan, wish, host).await;
     }
     let exchange = ask(vault, session, plan).await;
     let path = &plan.mint.path;

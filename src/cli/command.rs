@@ -9,6 +9,7 @@ use super::exec::{EXEC, ExecFlags};
 use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use super::help;
 use super::secret::{SECRET, SecretFlags};
+use super::token::{TOKEN, TokenFlags};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -18,6 +19,8 @@ pub enum Command {
     Fetch(FetchFlags),
     /// `ci-creds secret`.
     Secret(SecretFlags),
+    /// `ci-creds token`.
+    Token(TokenFlags),
     /// `ci-creds revoke`.
     Revoke(RevokeFlags),
     /// `ci-creds exec`.
@@ -47,6 +50,8 @@ pub(super) enum CommandOutput {
     Credential(&'static Cloud),
     /// Secrets of other engines, likewise.
     Secret,
+    /// A Vault token, likewise.
+    Token,
     /// A text to read.
     Text,
     /// What another command prints, which runs with the credential.
@@ -54,13 +59,20 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 8] = [
+const OTHERS: [CommandRow; 9] = [
     CommandRow {
         name: super::secret::NAME,
         about: SECRET,
         output: CommandOutput::Secret,
         flags: |command| SecretFlags::augment_args(command).after_help(help::SECRET),
         parse: |_, matches| SecretFlags::from_arg_matches(matches).map(Command::Secret),
+    },
+    CommandRow {
+        name: crate::provider::token::NAME,
+        about: TOKEN,
+        output: CommandOutput::Token,
+        flags: |command| TokenFlags::augment_args(command).after_help(help::TOKEN),
+        parse: |_, matches| TokenFlags::from_arg_matches(matches).map(Command::Token),
     },
     CommandRow {
         name: "exec",
@@ -155,7 +167,9 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
         },
         parse: |row, matches| match row.output {
             CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches(cloud, matches).map(Command::Fetch),
-            CommandOutput::Secret | CommandOutput::Text | CommandOutput::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+            CommandOutput::Secret | CommandOutput::Token | CommandOutput::Text | CommandOutput::Command => {
+                Err(clap::Error::new(ErrorKind::MissingSubcommand))
+            }
         },
     }
 }

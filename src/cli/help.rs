@@ -28,6 +28,14 @@ Examples:
 A name is a section of the configuration file: [secret.db] with path and env.
 VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 
+pub(super) const TOKEN: &str = "\
+Examples:
+  eval $(ci-creds token --ttl 15m || echo false)
+  ci-creds token --uses 20 --format json
+
+It sets VAULT_TOKEN, VAULT_ADDR and VAULT_NAMESPACE. For one command,
+ci-creds exec vault is safer: the token ends with the command.";
+
 pub(super) const REVOKE: &str = "\
 Examples:
   ci-creds revoke    # in after_script

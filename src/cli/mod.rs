@@ -10,6 +10,7 @@ mod help;
 mod mistake;
 mod question;
 mod secret;
+mod token;
 mod word;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ pub use flag::{
 };
 pub use question::{Question, parse_question};
 pub use secret::{SecretFlags, SecretSelection};
+pub use token::TokenFlags;
 pub use word::is_exec;
 pub(crate) use word::{Intent, guess_intent, own_words, words_of};
 

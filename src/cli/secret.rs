@@ -56,22 +56,16 @@ pub struct SecretSelection {
     pub expires: Option<String>,
 }
 
-/// Those of [`OutputFlags`] that are not for a cloud's credentials file.
+/// Those of [`OutputFlags`] that are not for a cloud's credentials file, and not for the cache.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
-struct SecretOutput {
+pub(super) struct PlainOutput {
     /// What to print [default: shell]
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
     /// Print only a line that sources a private file, which removes itself
     #[arg(long, hide_short_help = true)]
     via_file: bool,
-    /// Cache the secret, if it expires, and the login of a single-use secret, for the next calls of this job
-    #[arg(long, conflicts_with = "no_cache", hide_short_help = true)]
-    cache: bool,
-    /// Neither read nor write the cache [default]
-    #[arg(long, hide_short_help = true)]
-    no_cache: bool,
     /// Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]
     #[arg(long, conflicts_with = "no_keep_state", hide_short_help = true)]
     keep_state: bool,
@@ -83,32 +77,49 @@ struct SecretOutput {
     reveal: bool,
 }
 
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+struct CacheChoice {
+    /// Cache the secret, if it expires, and the login of a single-use secret, for the next calls of this job
+    #[arg(long, conflicts_with = "no_cache", hide_short_help = true)]
+    cache: bool,
+    /// Neither read nor write the cache [default]
+    #[arg(long, hide_short_help = true)]
+    no_cache: bool,
+}
+
+impl PlainOutput {
+    pub(super) fn into_output(self, cache: bool, no_cache: bool) -> OutputFlags {
+        let Self { format, via_file, keep_state, no_keep_state, reveal } = self;
+        let (file, profile, replace_profile) = (None, None, false);
+        OutputFlags {
+            format,
+            via_file,
+            cache,
+            no_cache,
+            keep_state,
+            no_keep_state,
+            file,
+            profile,
+            replace_profile,
+            reveal,
+        }
+    }
+}
+
 impl SecretFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
-        let command = SecretOutput::augment_args(SecretSelection::augment_args(command));
+        let command = CacheChoice::augment_args(PlainOutput::augment_args(SecretSelection::augment_args(command)));
         // Each of these would put its own description in the command's place.
         ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(SECRET)
     }
 
     pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let SecretOutput { format, via_file, cache, no_cache, keep_state, no_keep_state, reveal } =
-            SecretOutput::from_arg_matches(matches)?;
-        let (file, profile, replace_profile) = (None, None, false);
+        let CacheChoice { cache, no_cache } = CacheChoice::from_arg_matches(matches)?;
         Ok(Self {
             wanted: SecretSelection::from_arg_matches(matches)?,
-            output: OutputFlags {
-                format,
-                via_file,
-                cache,
-                no_cache,
-                keep_state,
-                no_keep_state,
-                file,
-                profile,
-                replace_profile,
-                reveal,
-            },
+            output: PlainOutput::from_arg_matches(matches)?.into_output(cache, no_cache),
             login: LoginFlags::from_arg_matches(matches)?,
             connection: ConnectionFlags::from_arg_matches(matches)?,
         })

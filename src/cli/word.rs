@@ -12,6 +12,7 @@ use crate::error::{Error, Kind};
 use crate::provider::cloud::Setting;
 use crate::provider::secret::{Section, find_problem};
 use crate::provider::shape::Shape;
+use crate::provider::token;
 use crate::render::format::Format;
 use crate::typo::looks_like_a_token;
 
@@ -106,7 +107,7 @@ pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     let cloud = match rows().find(|row| row.name == command).map(|row| row.output) {
         Some(CommandOutput::Text | CommandOutput::Command) => return None,
         Some(CommandOutput::Credential(cloud)) => Some(cloud),
-        Some(CommandOutput::Secret) | None => None,
+        Some(CommandOutput::Secret | CommandOutput::Token) | None => None,
     };
     let is_secret = command == super::secret::NAME;
     let value = words.iter().enumerate().rev().find_map(|(index, word)| match word.as_ref() {
@@ -117,9 +118,10 @@ pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
             .map(|rest| rest.trim_start_matches('=').to_owned()),
     });
     Some(Intent {
-        shape: match is_secret {
-            true => guess_secret(&words).map(Cow::Owned),
-            false => cloud.and_then(|cloud| cloud.shape(said)).map(Cow::Borrowed),
+        shape: match command {
+            super::secret::NAME => guess_secret(&words).map(Cow::Owned),
+            token::NAME => Some(Cow::Borrowed(&token::TOKEN)),
+            _ => cloud.and_then(|cloud| cloud.shape(said)).map(Cow::Borrowed),
         },
         format: value.and_then(|value| Format::from_str(&value, false).ok()).unwrap_or_else(|| {
             let named = words.iter().any(|word| word == "--file" || word.starts_with("--file="));

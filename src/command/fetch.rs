@@ -167,9 +167,13 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// A path, and where it came from: for a cloud, its role.
 fn tell_path(shape: &Shape, path: &str, origin: &Origin) -> String {
-    let what = if shape.mapping.is_some() { "" } else { "role " };
-    format!("{path} ({what}from {origin})")
+    match (&shape.mapping, origin) {
+        (Some(_), _) => format!("{path} (from {origin})"),
+        (None, Origin::Default) => path.to_owned(),
+        (None, _) => format!("{path} (role from {origin})"),
+    }
 }
 
 /// The claims that roles of Vault are bound by, as far as the token has them.
@@ -192,6 +196,7 @@ fn preview(plan: &Plan, words: &[String]) -> String {
         "Nothing was fetched: a terminal would show the secret.\nThis call would read {}:\n\n{}\n\
         To use it:   {}\nTo see it:   {}\n",
         match (&plan.shape.mapping, plan.others.len()) {
+            (None, _) if plan.token.is_some() => "a Vault token".to_owned(),
             (None, _) => format!("an {} credential", plan.shape.title),
             (Some(_), 0) => "a secret".to_owned(),
             (Some(_), _) => "secrets".to_owned(),

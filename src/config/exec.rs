@@ -98,7 +98,7 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     let leash = resolve_leash(&flags, &layers)?;
     let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
     let serve = resolve_serve(&mut flags, &layers)?;
-    let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
+    let vault = flags.vault.then(|| vault_variables(&connection, &flags.connection, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let clouds = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?;
     let secrets = match flags.secrets.is_empty() {
@@ -176,9 +176,9 @@ fn resolve_leash(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<L
 }
 
 /// By what the command finds the Vault that its token is for.
-fn vault_variables(
+pub(super) fn vault_variables(
     connection: &Connection,
-    flags: &cli::ExecFlags,
+    flag: &cli::ConnectionFlags,
     layers: &Layers<'_>,
 ) -> Result<Vec<(&'static str, String)>> {
     let address = match &connection.address {
@@ -188,7 +188,6 @@ fn vault_variables(
     let mut variables = vec![(var::VAULT_ADDR, address)];
     variables.extend(connection.namespace.clone().map(|name| (var::VAULT_NAMESPACE, name)));
     variables.extend(connection.server_name.clone().map(|name| (var::VAULT_TLS_SERVER_NAME, name)));
-    let flag = &flags.connection;
     for (name, path) in [
         (
             var::VAULT_CACERT,

@@ -25,6 +25,7 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod token;
 mod trust;
 
 use crate::claims::Claims;
@@ -45,7 +46,7 @@ use demand::Demand;
 pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
-pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan};
+pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan, TokenWish};
 pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
 pub(crate) use readiness::Readiness;
@@ -54,6 +55,7 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
+pub(crate) use token::resolve_token;
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///

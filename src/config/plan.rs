@@ -1,6 +1,7 @@
 //! What a run does, fully decided: nothing optional is left open in a plan.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -44,10 +45,21 @@ pub(crate) struct Plan {
     pub output: Output,
     /// What is read by the same login after it, and handed over with it.
     pub others: Vec<CredentialPlan>,
+    /// What is asked of the token, where the credential is a Vault token.
+    pub token: Option<TokenWish>,
     /// How many credentials the login must be good for; [`ENDLESS`] when nobody knows.
     pub reads: u64,
     /// When the job ends at the latest, where the credential shall last until then and nobody renews it later.
     pub job_end: Option<Timestamp>,
+}
+
+/// What is asked of a Vault token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenWish {
+    /// How long it lives.
+    pub life: Duration,
+    /// For how many requests it is good, where there is a limit.
+    pub uses: Option<u64>,
 }
 
 /// Which credential is read.
@@ -92,6 +104,7 @@ impl Plan {
             readiness,
             output,
             others: Vec::new(),
+            token: None,
             reads: 1,
             job_end: None,
         }

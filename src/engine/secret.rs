@@ -10,7 +10,8 @@ pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     let error = explain(&REFUSALS, refusal, &|name| match name {
         "login" => plan.login.describe(),
         "path" => plan.mint.path.clone(),
-        "origin" => plan.role_origin.to_string(),
+        "origin" if plan.role.is_empty() => plan.role_origin.to_string(),
+        "origin" => format!("[secret.{}] of {}", plan.role, plan.role_origin),
         "capability" => if writes { "update" } else { "read" }.to_owned(),
         "form" => if writes { "a write" } else { "a read" }.to_owned(),
         _ => match writes {

@@ -8,6 +8,7 @@ pub mod cloud;
 pub mod exoscale;
 pub mod secret;
 pub mod shape;
+pub mod token;
 
 use cloud::Cloud;
 use shape::Shape;

@@ -10,6 +10,7 @@ use crate::core::policy::{DEFAULT, Policy, RESPONSE_WRAPPING};
 use crate::core::response::Failure;
 use crate::engine::kv::{KvV1, KvV2, SYSTEM_TTL};
 use crate::engine::{Backend, approle::AppRole, aws::Aws, exoscale::Exoscale, jwt::Jwt};
+use crate::engine::table::Table;
 use crate::random;
 
 /// What answers below a mount's path.
@@ -66,6 +67,7 @@ impl Mount {
             (false, "aws") => Box::new(Aws::default()),
             (false, name) if name.contains("exoscale") => Box::new(Exoscale::default()),
             (false, name) if name.ends_with("aws") => Box::new(Aws::default()),
+            (false, name) if Table::of(name).is_some() => Box::new(Table::of(name).expect("in the table")),
             (_, name) => return Err(Failure::bad_request(format!("plugin not found in the catalog: {name}"))),
         };
         let mut mount = Self::new(&kind, Handler::Backend(handler));
