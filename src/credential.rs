@@ -137,7 +137,12 @@ impl Credential {
         let names: usize = self.owned_variables().map(|name| name.len() * 4 + 64).sum();
         let names = if self.shape.mapping.is_some() { names } else { 0 };
         let others: usize = self.others.iter().map(Self::capacity).sum();
-        2048 + self.role.len() + self.path.len() + self.lease.id.as_ref().map_or(0, String::len) + values + names + others
+        2048 + self.role.len()
+            + self.path.len()
+            + self.lease.id.as_ref().map_or(0, String::len)
+            + values
+            + names
+            + others
     }
 
     /// The text of one field, by its name in `--format json`.

@@ -72,7 +72,7 @@ fn print(credential: &Credential, shown: &Credential, plan: &Plan, host: &Host) 
         }
         Delivery::Stdout => match &plan.output.folder {
             // An unquoted eval would split such a value, or put the names of files in its place.
-            Some(folder) if format == Format::Shell && !render::is_all_plain(shown) => source(folder),
+            Some(folder) if render::is_sourced(format) && render::find_rough(shown).is_some() => source(folder),
             _ => text().and_then(print),
         },
         Delivery::Masked => host.write_masks(&render::masks(credential)).and_then(|()| text()).and_then(print),

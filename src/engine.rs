@@ -4,6 +4,7 @@
 //! revoked first, with the token that asked for it. A key that Vault does not know of is a [`Stray`].
 
 mod refusal;
+mod result;
 mod secret;
 mod token;
 
@@ -19,9 +20,7 @@ use crate::host::Host;
 use crate::lease::{A_MOMENT, Leftover, warn_of_a_short_token};
 use crate::mint::Data;
 use crate::provider::secret::parse_data as parse_secret;
-use crate::provider::shape::{EngineData, Field};
-use crate::render::format::Format;
-use crate::secret::Secret;
+use crate::provider::shape::EngineData;
 use crate::stray::Stray;
 use crate::time::{earlier, end_of, expiry, render_duration, render_time};
 use crate::vault::client::{Exchange, Vault};
@@ -29,24 +28,7 @@ use crate::vault::outcome::Outcome;
 use crate::vault::request::Form;
 use crate::vault::wire::Envelope;
 
-/// A read that brought no credential, and what it may have left.
-pub(crate) struct Failure {
-    pub(crate) error: Error,
-    pub(crate) leftover: Leftover,
-    /// Whether a new read could go better, once the leftover is gone.
-    pub(crate) transient: bool,
-    /// Whether Vault does not know the token, or not any more.
-    pub(crate) token_gone: bool,
-    /// What may live on in the cloud, and no lease ends.
-    pub(crate) stray: Option<Box<Stray>>,
-}
-
-impl Failure {
-    /// Nothing was made.
-    pub(crate) fn clean(error: Error) -> Self {
-        Self { error, leftover: Leftover::Nothing, transient: false, token_gone: false, stray: None }
-    }
-}
+pub(crate) use result::{Failure, assemble};
 
 /// Asks the engine once.
 pub(crate) async fn obtain(
@@ -184,8 +166,7 @@ fn build(
     if !renewed && plan.job_end.is_none() {
         warn_of_a_short_token(of_the_lease, of_the_token, host);
     }
-    let granted_until =
-        earlier(end_of(sent, leased), parsed.seconds.and_then(|seconds| end_of(sent, seconds)));
+    let granted_until = earlier(end_of(sent, leased), parsed.seconds.and_then(|seconds| end_of(sent, seconds)));
     let lease = Lease { id: lease_id, renewable: envelope.renewable, expires_at, granted_until, life };
     Ok(assemble(plan, parsed.values, lease))
 }
@@ -194,26 +175,8 @@ fn build(
 fn parse(data: Data, plan: &Plan) -> Result<EngineData> {
     let Data(mut data) = data;
     let Some(mapping) = &plan.shape.mapping else { return plan.shape.parse_data(&plan.mint.path, &mut data) };
-    let lines = plan.output.format == Format::Json && plan.output.delivery != Delivery::Environment;
+    let lines = plan.output.format.facts().takes_lines && plan.output.delivery != Delivery::Environment;
     parse_secret(&plan.shape, mapping, &plan.mint.path, data, lines)
-}
-
-/// The credential that the plan asked for, of these values.
-pub(crate) fn assemble(plan: &Plan, values: Vec<(Field, Secret)>, lease: Lease) -> Credential {
-    let mut companions = plan.companions.clone();
-    if let (Life::Expiring, Some(variable), Some(end)) = (lease.life, plan.shape.expiration, lease.expires_at) {
-        companions.push((variable, render_time(end)));
-    }
-    Credential {
-        shape: plan.shape.clone(),
-        role: plan.role.clone(),
-        path: plan.mint.path.clone(),
-        values,
-        companions,
-        lease,
-        keep_profile: plan.output.keep_profile,
-        others: Vec::new(),
-    }
 }
 
 /// How Vault says that a TTL is longer than the engine or the mount allows.

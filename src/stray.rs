@@ -36,7 +36,9 @@ impl Stray {
         let time = render_time(sent);
         if plan.shape.mapping.is_some() {
             return Self {
-                text: format!("the answer to {path} was lost: {what} may remain that no lease revokes, made after {time}"),
+                text: format!(
+                    "the answer to {path} was lost: {what} may remain that no lease revokes, made after {time}"
+                ),
                 hint: "look for it where that engine makes its credentials, and delete it there".to_owned(),
                 temporary,
             };

@@ -9,7 +9,7 @@ use super::exec::{EXEC, ExecFlags};
 use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
 use super::help;
 use super::secret::{SECRET, SecretFlags};
-use super::token::{TOKEN, TokenFlags};
+use super::token::{TOKEN, VaultTokenFlags};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -20,7 +20,7 @@ pub enum Command {
     /// `ci-creds secret`.
     Secret(SecretFlags),
     /// `ci-creds token`.
-    Token(TokenFlags),
+    Token(VaultTokenFlags),
     /// `ci-creds revoke`.
     Revoke(RevokeFlags),
     /// `ci-creds exec`.
@@ -71,8 +71,8 @@ const OTHERS: [CommandRow; 9] = [
         name: crate::provider::token::NAME,
         about: TOKEN,
         output: CommandOutput::Token,
-        flags: |command| TokenFlags::augment_args(command).after_help(help::TOKEN),
-        parse: |_, matches| TokenFlags::from_arg_matches(matches).map(Command::Token),
+        flags: |command| VaultTokenFlags::augment_args(command).after_help(help::TOKEN),
+        parse: |_, matches| VaultTokenFlags::from_arg_matches(matches).map(Command::Token),
     },
     CommandRow {
         name: "exec",

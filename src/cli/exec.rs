@@ -45,7 +45,7 @@ pub struct ExecFlags {
 
 #[derive(Args)]
 struct Providers {
-    /// Whose credentials the command gets
+    /// Whose credentials the command gets; also secret:NAME
     #[arg(value_name = "PROVIDER", required = true, num_args = 1.., value_parser = providers())]
     providers: Vec<String>,
     /// The command and its arguments
@@ -103,8 +103,7 @@ impl TypedValueParser for ProviderParser {
 fn providers() -> ProviderParser {
     let cloud = |cloud: &'static Cloud| PossibleValue::new(cloud.command);
     let vault = PossibleValue::new(VAULT).help("The Vault token itself, as VAULT_TOKEN");
-    let secret = PossibleValue::new("secret:NAME").help("A secret, by its section of the configuration file");
-    ProviderParser(PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([secret, vault])))
+    ProviderParser(PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([vault])))
 }
 
 impl ExecFlags {

@@ -206,7 +206,9 @@ impl Finding<'_> {
                 error.hint(format!("if it is the role: ci-creds {} --role {typed}", row.name))
             }
             CommandOutput::Credential(_) => error.hint(format!("if it is the role: ci-creds {} --role NAME", row.name)),
-            CommandOutput::Secret | CommandOutput::Token | CommandOutput::Text => error.hint(format!("{} --help", self.command_line())),
+            CommandOutput::Secret | CommandOutput::Token | CommandOutput::Text => {
+                error.hint(format!("{} --help", self.command_line()))
+            }
             CommandOutput::Command => error.hint("put the command after --: ci-creds exec PROVIDER -- COMMAND"),
         }
     }

@@ -28,7 +28,7 @@ pub use flag::{
 };
 pub use question::{Question, parse_question};
 pub use secret::{SecretFlags, SecretSelection};
-pub use token::TokenFlags;
+pub use token::VaultTokenFlags;
 pub use word::is_exec;
 pub(crate) use word::{Intent, guess_intent, own_words, words_of};
 
@@ -176,7 +176,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, exec, revoke, cache, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, secret, token, exec, revoke, cache, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),

@@ -9,7 +9,7 @@ use super::secret::PlainOutput;
 pub(super) const TOKEN: &str = "Print a short-lived Vault token for tools that speak to Vault";
 
 /// `ci-creds token`.
-pub struct TokenFlags {
+pub struct VaultTokenFlags {
     /// How long the token lives.
     pub ttl: Option<String>,
     /// For how many requests it is good.
@@ -33,7 +33,7 @@ struct TokenLimits {
     uses: Option<String>,
 }
 
-impl TokenFlags {
+impl VaultTokenFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
         let command = PlainOutput::augment_args(TokenLimits::augment_args(command));

@@ -10,7 +10,7 @@ use clap::{ArgAction, ValueEnum};
 use super::command::{CommandOutput, rows};
 use crate::error::{Error, Kind};
 use crate::provider::cloud::Setting;
-use crate::provider::secret::{Section, find_problem};
+use crate::provider::secret::{SecretSection, find_problem};
 use crate::provider::shape::Shape;
 use crate::provider::token;
 use crate::render::format::Format;
@@ -138,8 +138,9 @@ fn guess_secret(words: &[Cow<'_, str>]) -> Option<Shape> {
         word => ["--env=", "--file=", "--unset="].iter().find_map(|flag| word.strip_prefix(flag)),
     });
     let names = pairs.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
-    let names: Vec<_> = names.filter(|name| find_problem(name).is_none()).map(|name| (name.to_owned(), String::new())).collect();
-    (!names.is_empty()).then(|| Section { variables: names, ..Section::default() }.shape())
+    let names: Vec<_> =
+        names.filter(|name| find_problem(name).is_none()).map(|name| (name.to_owned(), String::new())).collect();
+    (!names.is_empty()).then(|| SecretSection { variables: names, ..SecretSection::default() }.shape())
 }
 
 /// The words of ours: what stands behind `--` is another program's command line.

@@ -12,6 +12,7 @@ use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::origin::Origin;
 use crate::provider::shape::Shape;
+use crate::provider::token;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -169,10 +170,10 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
 
 /// A path, and where it came from: for a cloud, its role.
 fn tell_path(shape: &Shape, path: &str, origin: &Origin) -> String {
-    match (&shape.mapping, origin) {
-        (Some(_), _) => format!("{path} (from {origin})"),
-        (None, Origin::Default) => path.to_owned(),
-        (None, _) => format!("{path} (role from {origin})"),
+    match &shape.mapping {
+        Some(_) => format!("{path} (from {origin})"),
+        None if shape.command == token::NAME => path.to_owned(),
+        None => format!("{path} (role from {origin})"),
     }
 }
 

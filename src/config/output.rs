@@ -76,9 +76,9 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
             Kind::Usage,
             format!("--format process is for AWS: the SDKs cannot take {} credentials", demand.shape.title),
         )
-        .hint(match demand.shape.mapping {
-            Some(_) => "--format shell, or --format json",
-            None => "--sos for the object storage, --format shell, or --format json",
+        .hint(match demand.shape.file {
+            None => "--format shell, or --format json",
+            Some(_) => "--sos for the object storage, --format shell, or --format json",
         }));
     }
     check_flags(demand, format)?;
@@ -97,9 +97,9 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
 /// Where the values of a secret are written that no variable can hold, and those that no unquoted eval can, should there
 /// be such a value.
 fn resolve_folder(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Option<PathBuf>> {
-    let is_evaluated = demand.shape.mapping.is_some() && format == Format::Shell && !demand.output.reveal;
+    let is_sourced = demand.shape.mapping.is_some() && render::is_sourced(format) && !demand.output.reveal;
     let has_files = demand.shape.fields.iter().any(|field| field.file);
-    (is_evaluated || has_files).then(|| private_folder(layers)).transpose()
+    (is_sourced || has_files).then(|| private_folder(layers)).transpose()
 }
 
 /// The flags of `--format file`, and those that contradict the format: one that was passed over without a word could be

@@ -14,7 +14,7 @@ use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::{Origin, WithOrigin};
-use crate::provider::secret::{Section, find_problem, join};
+use crate::provider::secret::{SecretSection, find_problem, join};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::typo::{nearest, quoted};
@@ -42,9 +42,8 @@ pub(crate) fn resolve_secret(flags: &cli::SecretFlags, volume: cli::Volume, host
     let state = state::resolve_state(&flags.output, &layers)?;
     let (Access { connection, login }, claims) =
         resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
-    let asks_for_a_life = sections.iter().any(|section| {
-        section.value.body.as_ref().is_some_and(|body| body.contains("\"ttl\""))
-    });
+    let asks_for_a_life =
+        sections.iter().any(|section| section.value.body.as_ref().is_some_and(|body| body.contains("\"ttl\"")));
     let reads = sections.len() as u64;
     let mut wanted = resolve_sections(sections, claims.as_ref(), &layers)?.into_iter();
     let first = wanted.next().ok_or_else(|| Error::new(Kind::Internal, "no secret is asked for"))?;
@@ -61,16 +60,20 @@ pub(crate) fn resolve_secret(flags: &cli::SecretFlags, volume: cli::Volume, host
 ///
 /// # Errors
 /// [`Kind::Usage`] without a name; [`Kind::Config`] for one that no file has.
-pub(super) fn find_sections(names: &[String], layers: &Layers<'_>) -> Result<Vec<WithOrigin<Section>>> {
+pub(super) fn find_sections(names: &[String], layers: &Layers<'_>) -> Result<Vec<WithOrigin<SecretSection>>> {
     let known: Vec<&str> = layers.files.all(|file| file.secrets().collect::<Vec<_>>()).flatten().collect();
     if names.is_empty() {
         let error = Error::new(Kind::Usage, "no secret is named");
         return Err(match known.first() {
-            Some(first) => error.hint(format!("ci-creds secret {first}; the configuration file has {}", known.join(", "))),
-            None => error.hint("ci-creds secret --path PATH --env VAR=FIELD, or a [secret.NAME] in the configuration file"),
+            Some(first) => {
+                error.hint(format!("ci-creds secret {first}; the configuration file has {}", known.join(", ")))
+            }
+            None => {
+                error.hint("ci-creds secret --path PATH --env VAR=FIELD, or a [secret.NAME] in the configuration file")
+            }
         });
     }
-    let mut sections: Vec<WithOrigin<Section>> = Vec::new();
+    let mut sections: Vec<WithOrigin<SecretSection>> = Vec::new();
     for name in names {
         if sections.iter().any(|section| section.value.name == *name) {
             return Err(Error::new(Kind::Usage, format!("the secret {} is named twice", quoted(name, "of that name")))
@@ -94,14 +97,17 @@ pub(super) fn find_sections(names: &[String], layers: &Layers<'_>) -> Result<Vec
 }
 
 /// A variable that two secrets set would hold the one or the other.
-fn check_distinct(sections: &[WithOrigin<Section>]) -> Result<()> {
+fn check_distinct(sections: &[WithOrigin<SecretSection>]) -> Result<()> {
     let mut known: Vec<&str> = Vec::new();
     for section in sections {
-        let Section { variables, files, .. } = &section.value;
+        let SecretSection { variables, files, .. } = &section.value;
         for (variable, _) in variables.iter().chain(files) {
             if known.contains(&variable.as_str()) {
-                return Err(Error::new(Kind::Config, format!("{} is set twice by these secrets", quoted_name(variable)))
-                    .hint("give each field a variable of its own"));
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("{} is set twice by these secrets", quoted_name(variable)),
+                )
+                .hint("give each field a variable of its own"));
             }
             known.push(variable);
         }
@@ -111,7 +117,7 @@ fn check_distinct(sections: &[WithOrigin<Section>]) -> Result<()> {
 
 /// The requests of these sections, their placeholders filled.
 pub(super) fn resolve_sections(
-    sections: Vec<WithOrigin<Section>>,
+    sections: Vec<WithOrigin<SecretSection>>,
     claims: Option<&Claims>,
     layers: &Layers<'_>,
 ) -> Result<Vec<CredentialPlan>> {
@@ -119,7 +125,7 @@ pub(super) fn resolve_sections(
 }
 
 fn resolve_section(
-    section: WithOrigin<Section>,
+    section: WithOrigin<SecretSection>,
     claims: Option<&Claims>,
     layers: &Layers<'_>,
 ) -> Result<CredentialPlan> {
@@ -129,7 +135,8 @@ fn resolve_section(
     let path = name::parse_path(path, "path of the secret")?.value;
     let (mount, rest) = path.split_once('/').unwrap_or((&path, ""));
     if ["sys", "auth"].contains(&mount) || rest.is_empty() {
-        let problem = if rest.is_empty() { "names a mount and nothing in it" } else { "is of Vault itself, and no engine" };
+        let problem =
+            if rest.is_empty() { "names a mount and nothing in it" } else { "is of Vault itself, and no engine" };
         return Err(Error::new(Kind::Usage, format!("the path of the secret (from {origin}) {problem}"))
             .hint("a path is the mount of an engine and what it serves there: database/creds/app"));
     }
@@ -155,7 +162,7 @@ fn of_a_path(error: Error) -> Error {
 }
 
 /// The section that the flags say.
-fn parse_flags(wanted: &cli::SecretSelection, path: &str) -> Result<Section> {
+fn parse_flags(wanted: &cli::SecretSelection, path: &str) -> Result<SecretSection> {
     let variables = parse_pairs("--env", &wanted.env, "PGUSER=username")?;
     let files = parse_pairs("--file", &wanted.file, "TLS_KEY=private_key")?;
     if variables.is_empty() && files.is_empty() {
@@ -171,7 +178,7 @@ fn parse_flags(wanted: &cli::SecretSelection, path: &str) -> Result<Section> {
         return Err(Error::new(Kind::Usage, "a secret of a KV engine is read, not written")
             .hint("drop --kv, or --set and --write"));
     }
-    let section = Section {
+    let section = SecretSection {
         name: String::new(),
         path: path.to_owned(),
         variables,
@@ -214,7 +221,9 @@ fn resolve_body(wanted: &cli::SecretSelection) -> Result<Option<String>> {
     let mut body = Map::new();
     for text in &wanted.set {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(Error::new(Kind::Usage, "--set takes a name and a value").hint("--set common_name=ci.example.com"));
+            return Err(
+                Error::new(Kind::Usage, "--set takes a name and a value").hint("--set common_name=ci.example.com")
+            );
         };
         if body.insert(name.to_owned(), Value::String(value.to_owned())).is_some() {
             return Err(Error::new(Kind::Usage, format!("--set: {} is given twice", quoted(name, "a parameter")))

@@ -4,7 +4,7 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::provider::secret::{Section, find_problem};
+use crate::provider::secret::{SecretSection, find_problem};
 use crate::typo::{is_repeatable, nearest, quoted};
 
 /// The keys of a section, in the order of the documentation.
@@ -31,13 +31,13 @@ impl SectionMistake {
     }
 }
 
-type Parsed<T> = Result<T, SectionMistake>;
+type SectionResult<T> = Result<T, SectionMistake>;
 
 /// Reads the table `secret`.
 ///
 /// # Errors
 /// What is wrong, and where. It repeats no value.
-pub(super) fn parse_sections(table: &Spanned<DeValue<'_>>) -> Parsed<Vec<Section>> {
+pub(super) fn parse_sections(table: &Spanned<DeValue<'_>>) -> SectionResult<Vec<SecretSection>> {
     let entries = as_table(table, "a table for each secret, such as [secret.db]")?;
     let mut sections = Vec::new();
     for (name, value) in entries {
@@ -61,8 +61,8 @@ pub(super) fn is_section_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.bytes().all(sound) && !name.starts_with('-')
 }
 
-fn parse_section(name: &str, place: usize, value: &Spanned<DeValue<'_>>) -> Parsed<Section> {
-    let mut section = Section { name: name.to_owned(), ..Section::default() };
+fn parse_section(name: &str, place: usize, value: &Spanned<DeValue<'_>>) -> SectionResult<SecretSection> {
+    let mut section = SecretSection { name: name.to_owned(), ..SecretSection::default() };
     let mut writes = None;
     for (key, value) in as_table(value, "a table")? {
         match key.get_ref().as_ref() {
@@ -96,7 +96,10 @@ fn parse_section(name: &str, place: usize, value: &Spanned<DeValue<'_>>) -> Pars
     let problem = if section.path.is_empty() {
         Some(("the secret has no path", "path = \"database/creds/NAME\""))
     } else if section.variables.is_empty() && section.files.is_empty() {
-        Some(("the secret sets no variable", "env = { PGUSER = \"username\" }: the variable stands left, the field right"))
+        Some((
+            "the secret sets no variable",
+            "env = { PGUSER = \"username\" }: the variable stands left, the field right",
+        ))
     } else if section.version.is_some() && section.kv != Some(2) {
         Some(("`version` is for kv = 2", "add kv = 2, or drop `version`"))
     } else if section.kv.is_some() && section.body.is_some() {
@@ -122,21 +125,21 @@ fn unknown(name: &str, place: usize) -> SectionMistake {
     SectionMistake::new(place, words).hint(hint)
 }
 
-fn as_table<'a>(value: &'a Spanned<DeValue<'a>>, expected: &str) -> Parsed<&'a DeTable<'a>> {
+fn as_table<'a>(value: &'a Spanned<DeValue<'a>>, expected: &str) -> SectionResult<&'a DeTable<'a>> {
     value.get_ref().as_table().ok_or_else(|| SectionMistake::of_type(value, expected))
 }
 
-fn as_text(value: &Spanned<DeValue<'_>>) -> Parsed<String> {
+fn as_text(value: &Spanned<DeValue<'_>>) -> SectionResult<String> {
     let text = value.get_ref().as_str().map(str::trim).filter(|text| !text.is_empty());
     text.map(str::to_owned).ok_or_else(|| SectionMistake::of_type(value, "a text"))
 }
 
-fn as_number(value: &Spanned<DeValue<'_>>) -> Parsed<u64> {
+fn as_number(value: &Spanned<DeValue<'_>>) -> SectionResult<u64> {
     let number = value.get_ref().as_integer().filter(|number| number.radix() == 10);
     number.and_then(|number| number.as_str().parse().ok()).ok_or_else(|| SectionMistake::of_type(value, "a number"))
 }
 
-fn parse_pairs(value: &Spanned<DeValue<'_>>) -> Parsed<Vec<(String, String)>> {
+fn parse_pairs(value: &Spanned<DeValue<'_>>) -> SectionResult<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     for (name, field) in as_table(value, "a table of variables and fields")? {
         check_variable(name.get_ref(), name.span().start)?;
@@ -145,7 +148,7 @@ fn parse_pairs(value: &Spanned<DeValue<'_>>) -> Parsed<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-fn parse_names(value: &Spanned<DeValue<'_>>) -> Parsed<Vec<String>> {
+fn parse_names(value: &Spanned<DeValue<'_>>) -> SectionResult<Vec<String>> {
     let list = value.get_ref().as_array().ok_or_else(|| SectionMistake::of_type(value, "a list of variables"))?;
     let mut names = Vec::new();
     for item in list {
@@ -156,7 +159,7 @@ fn parse_names(value: &Spanned<DeValue<'_>>) -> Parsed<Vec<String>> {
     Ok(names)
 }
 
-fn check_variable(name: &str, place: usize) -> Parsed<()> {
+fn check_variable(name: &str, place: usize) -> SectionResult<()> {
     match find_problem(name) {
         Some(problem) => {
             let words = format!("{} {problem}", quoted_name(name));
@@ -174,12 +177,12 @@ pub(super) fn quoted_name(name: &str) -> String {
     }
 }
 
-fn parse_body(value: &Spanned<DeValue<'_>>) -> Parsed<String> {
+fn parse_body(value: &Spanned<DeValue<'_>>) -> SectionResult<String> {
     as_table(value, "a table of parameters")?;
     json_of(value).map(|body| body.to_string())
 }
 
-fn json_of(value: &Spanned<DeValue<'_>>) -> Parsed<Value> {
+fn json_of(value: &Spanned<DeValue<'_>>) -> SectionResult<Value> {
     Ok(match value.get_ref() {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(on) => Value::Bool(*on),
@@ -192,10 +195,10 @@ fn json_of(value: &Spanned<DeValue<'_>>) -> Parsed<Value> {
             Value::Number(parsed.ok_or_else(|| SectionMistake::of_type(value, "a number that JSON can write"))?)
         }
         DeValue::Datetime(time) => Value::String(time.to_string()),
-        DeValue::Array(list) => Value::Array(list.iter().map(json_of).collect::<Parsed<_>>()?),
+        DeValue::Array(list) => Value::Array(list.iter().map(json_of).collect::<SectionResult<_>>()?),
         DeValue::Table(table) => {
             let member = |(name, value): (&Spanned<_>, &_)| Ok((name_of(name), json_of(value)?));
-            Value::Object(table.iter().map(member).collect::<Parsed<Map<_, _>>>()?)
+            Value::Object(table.iter().map(member).collect::<SectionResult<Map<_, _>>>()?)
         }
     })
 }

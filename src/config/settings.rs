@@ -12,7 +12,7 @@ use super::section::{KEYS as SECRET_KEYS, SectionMistake, parse_sections};
 use crate::identity::Input;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Value};
-use crate::provider::secret::Section;
+use crate::provider::secret::SecretSection;
 use crate::typo::{is_repeatable, nearest};
 
 /// One file's settings.
@@ -45,7 +45,7 @@ pub(super) struct Settings {
     clouds: Vec<Table>,
     /// The secrets of other engines, and the variables that they are mapped to.
     #[serde(skip)]
-    secrets: Vec<Section>,
+    secrets: Vec<SecretSection>,
     /// The servers that may have this runner's secrets; like a downgrade, it is read from root's files only.
     pub allowed_origins: Option<Vec<String>>,
     /// Downgrade: counts only where an environment variable cannot have chosen the file.
@@ -71,7 +71,7 @@ impl Settings {
     }
 
     /// The section of a secret.
-    pub(super) fn secret(&self, name: &str) -> Option<&Section> {
+    pub(super) fn secret(&self, name: &str) -> Option<&SecretSection> {
         self.secrets.iter().find(|section| section.name == name)
     }
 

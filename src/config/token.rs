@@ -16,7 +16,6 @@ use crate::host::Host;
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
 use crate::provider::token::TOKEN;
-use crate::render::format::Format;
 use crate::time::parse_duration;
 
 /// Longer than a plan of Terraform takes, and short enough for a log that shows the token.
@@ -26,17 +25,13 @@ const LIFE: Duration = Duration::from_secs(1800);
 ///
 /// # Errors
 /// As [`super::resolve_fetch`].
-pub(crate) fn resolve_token(mut flags: cli::TokenFlags, volume: cli::Volume, host: &Host) -> Result<Plan> {
+pub(crate) fn resolve_token(mut flags: cli::VaultTokenFlags, volume: cli::Volume, host: &Host) -> Result<Plan> {
     // A token that the user supplies is not ours to revoke. A child of it is.
     flags.login.child_token = true;
     let files = file::read_files(host, flags.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let demand = Demand { shape: Cow::Borrowed(&TOKEN), output: &flags.output, volume, keep_profile: false };
     let format = format_of(demand.output);
-    if format == Format::Process {
-        return Err(Error::new(Kind::Usage, "--format process is for AWS, and not for a Vault token")
-            .hint("--format shell, or --format json"));
-    }
     let output = output::resolve_output(&demand, format, &layers)?;
     let state = state::resolve_state(&flags.output, &layers)?;
     let wish = TokenWish { life: resolve_life(&flags, &layers)?, uses: resolve_uses(&flags)? };
@@ -75,17 +70,18 @@ fn mint(wish: TokenWish) -> Mint {
     }
 }
 
-fn resolve_life(flags: &cli::TokenFlags, layers: &Layers<'_>) -> Result<Duration> {
+fn resolve_life(flags: &cli::VaultTokenFlags, layers: &Layers<'_>) -> Result<Duration> {
     match &flags.ttl {
         Some(text) => parse_duration(&WithOrigin { value: text.clone(), origin: Origin::Flag("--ttl") }),
         None => Ok(layers.job().left()?.map_or(LIFE, |left| left.value)),
     }
 }
 
-fn resolve_uses(flags: &cli::TokenFlags) -> Result<Option<u64>> {
+fn resolve_uses(flags: &cli::VaultTokenFlags) -> Result<Option<u64>> {
     let Some(text) = flags.uses.as_deref() else { return Ok(None) };
     let uses = text.trim().parse().ok().filter(|uses| (1..=1_000_000).contains(uses));
     uses.map(Some).ok_or_else(|| {
-        Error::new(Kind::Usage, "--uses takes a number of requests, 1 at least").hint("--uses 100; without it, there is no limit")
+        Error::new(Kind::Usage, "--uses takes a number of requests, 1 at least")
+            .hint("--uses 100; without it, there is no limit")
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, assemble};
+use super::result::{Failure, assemble};
 use crate::auth::Session;
 use crate::config::{Plan, TokenWish};
 use crate::credential::{Credential, Lease, Life};
@@ -90,7 +90,9 @@ fn describe(refusal: &Refusal, wish: TokenWish) -> Error {
     let error = Error::new(Kind::Denied, format!("no child of the login's token was made ({})", refusal.because()));
     let policy = "path \"auth/token/create\" { capabilities = [\"update\"] }";
     match wish.uses {
-        Some(_) if is_without_child(refusal) => error.hint(format!("--uses needs a child: add {policy}, or drop --uses")),
+        Some(_) if is_without_child(refusal) => {
+            error.hint(format!("--uses needs a child: add {policy}, or drop --uses"))
+        }
         _ => error.hint(format!("add to the policy: {policy}")),
     }
 }

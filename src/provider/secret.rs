@@ -15,7 +15,7 @@ use crate::typo::{is_repeatable, nearest};
 
 /// One request, and where the fields of its answer go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Section {
+pub struct SecretSection {
     /// Its name in the configuration file. Empty where flags say all of it.
     pub name: String,
     /// The path that is read, placeholders in it.
@@ -96,7 +96,7 @@ pub fn find_problem(variable: &str) -> Option<&'static str> {
     dangerous.then_some("changes how the programs of the job run, or what ci-creds reads")
 }
 
-impl Section {
+impl SecretSection {
     /// The secret, as messages call it.
     #[must_use]
     pub fn title(&self) -> String {
@@ -200,7 +200,12 @@ pub fn parse_data(
             (Datum::Text(text), _) => text,
             (Datum::Other(json), false) if json.expose().starts_with(['{', '[']) => {
                 return Err(unfit(path, &field.key, "is a list or an object, and a variable holds one text").hint(
-                    format!("name a part of it, {}/NAME, or put it into a file: --file {}={}", pointer(&field.key), field.name, field.key),
+                    format!(
+                        "name a part of it, {}/NAME, or put it into a file: --file {}={}",
+                        pointer(&field.key),
+                        field.name,
+                        field.key
+                    ),
                 ));
             }
             (Datum::Other(json), _) => json,
@@ -320,14 +325,14 @@ mod tests {
         serde_json::from_str::<Data>(json).unwrap().0
     }
 
-    fn parse(section: &Section, json: &str, lines: bool) -> Result<EngineData> {
+    fn parse(section: &SecretSection, json: &str, lines: bool) -> Result<EngineData> {
         let shape = section.shape();
         let mapping = shape.mapping.clone().unwrap();
         parse_data(&shape, &mapping, "x/creds/r", data(json), lines)
     }
 
     fn one(key: &str, json: &str) -> Result<String> {
-        let section = Section { variables: vec![("A".into(), key.into())], ..Section::default() };
+        let section = SecretSection { variables: vec![("A".into(), key.into())], ..SecretSection::default() };
         parse(&section, json, false).map(|parsed| parsed.values[0].1.expose().to_owned())
     }
 
@@ -369,7 +374,10 @@ mod tests {
             let text = error.render(true);
             assert!(text.contains(words) && !text.contains("Sw0rd"), "{key}: {text}");
         }
-        let section = Section { files: vec![("A".into(), "o".into()), ("B".into(), "m".into())], ..Section::default() };
+        let section = SecretSection {
+            files: vec![("A".into(), "o".into()), ("B".into(), "m".into())],
+            ..SecretSection::default()
+        };
         let values = parse(&section, json, false).unwrap().values;
         assert_eq!((values[0].1.expose(), values[1].1.expose()), (r#"{"a":"Sw0rdfish"}"#, "Sw0rdfish\nx"));
     }
@@ -381,7 +389,8 @@ mod tests {
         assert_eq!(one("k", two).unwrap(), "v");
         assert_eq!(one("k", lookalike).unwrap(), "outer");
         let of = |kv, json| {
-            let section = Section { variables: vec![("A".into(), "k".into())], kv: Some(kv), ..Section::default() };
+            let section =
+                SecretSection { variables: vec![("A".into(), "k".into())], kv: Some(kv), ..SecretSection::default() };
             parse(&section, json, false).map(|parsed| parsed.values[0].1.expose().to_owned()).ok()
         };
         assert_eq!((of(2, two), of(1, two)), (Some("v".into()), None));
@@ -391,18 +400,18 @@ mod tests {
     #[test]
     fn an_end_is_a_time_or_the_seconds_left() {
         let end = |value: &str| {
-            let section = Section {
+            let section = SecretSection {
                 variables: vec![("A".into(), "k".into())],
                 expires: Some("e".into()),
-                ..Section::default()
+                ..SecretSection::default()
             };
             parse(&section, &format!(r#"{{"k":"v","e":{value}}}"#), false).map(|parsed| (parsed.seconds, parsed.end))
         };
         let at = |text: &str| (None, Some(text.parse().unwrap()));
         assert_eq!(end("3600").unwrap(), (Some(3600), None));
         assert_eq!(end("\"3600\"").unwrap(), (Some(3600), None));
-        assert_eq!(end("1795500000").unwrap(), at("2026-11-24T04:00:00Z"));
-        assert_eq!(end("\"2026-11-24T04:00:00Z\"").unwrap(), at("2026-11-24T04:00:00Z"));
+        assert_eq!(end("1795500000").unwrap(), at("2026-11-24T06:00:00Z"));
+        assert_eq!(end("\"2026-11-24T06:00:00Z\"").unwrap(), at("2026-11-24T06:00:00Z"));
         for bad in ["\"soon\"", "true", "null", "1.5"] {
             assert_eq!(end(bad).unwrap_err().kind(), Kind::Data, "{bad}");
         }
@@ -413,9 +422,17 @@ mod tests {
         for name in ["PGPASSWORD", "TLS_KEY", "_x", "npm_config_token", "SSH_KEY"] {
             assert_eq!(find_problem(name), None, "{name}");
         }
-        for name in
-            ["PATH", "LD_PRELOAD", "path", "BASH_ENV", "GIT_SSH_COMMAND", "PYTHONPATH", "VAULT_TOKEN", "BAO_ADDR", "IFS"]
-        {
+        for name in [
+            "PATH",
+            "LD_PRELOAD",
+            "path",
+            "BASH_ENV",
+            "GIT_SSH_COMMAND",
+            "PYTHONPATH",
+            "VAULT_TOKEN",
+            "BAO_ADDR",
+            "IFS",
+        ] {
             assert!(find_problem(name).is_some_and(|problem| problem.contains("changes")), "{name}");
         }
         for name in ["", "1A", "A-B", "A B", "A=B", "\u{e9}"] {

@@ -13,6 +13,7 @@ mod lease;
 mod login;
 mod namespace;
 pub mod operator;
+mod section;
 pub mod server;
 pub mod site;
 mod slow;

@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 8] = [
+const DESCRIPTIONS: [(&str, &str); 10] = [
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -94,6 +94,18 @@ const DESCRIPTIONS: [(&str, &str); 8] = [
          setting of ci-creds.",
     ),
     (
+        "secret",
+        "ci-creds secret reads a path of any engine, and puts fields of the answer into variables, or into private files whose \
+         paths are in variables. Each NAME is a section [secret.NAME] of the configuration file; --path, --env and --file say \
+         the same without a section. Several names are one login: if one fails, the others are revoked.\n\
+         A field is a key of the answer, or a JSON pointer, which begins with a slash.",
+    ),
+    (
+        "token",
+        "ci-creds token makes a child of the login's Vault token, and prints it as VAULT_TOKEN beside VAULT_ADDR. If the \
+         policy allows no child, it prints the login's own token. It never prints a token that you supply.",
+    ),
+    (
         "revoke",
         "ci-creds revoke revokes every credential and every login that the calls of this job noted or cached: in after_script, in \
          another shell or another container. It never revokes a Vault token that you supply. It prints nothing if there is \
@@ -102,7 +114,7 @@ const DESCRIPTIONS: [(&str, &str); 8] = [
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 18] = [
+const EXAMPLES: [(&str, &str, &str); 22] = [
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
@@ -147,6 +159,18 @@ const EXAMPLES: [(&str, &str, &str); 18] = [
         "Run a command with an API key that is revoked when it ends.",
     ),
     ("exec", "ci-creds exec vault -- vault kv get secret/app", "Run a command with the Vault token of the login."),
+    (
+        "secret",
+        "eval $(ci-creds secret db || echo false)",
+        "Set the variables of [secret.db] of the configuration file.",
+    ),
+    (
+        "secret",
+        "ci-creds secret --path pki/issue/ci --set common_name=x --file K=private_key",
+        "Write to an engine, and put a field into a private file.",
+    ),
+    ("token", "eval $(ci-creds token --ttl 15m || echo false)", "Set VAULT_TOKEN and VAULT_ADDR for Terraform."),
+    ("token", "ci-creds token --uses 20 --format json", "Get a token for 20 requests."),
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
     ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
 ];

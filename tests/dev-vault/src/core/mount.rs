@@ -9,8 +9,8 @@ use crate::core::fields::Fields;
 use crate::core::policy::{DEFAULT, Policy, RESPONSE_WRAPPING};
 use crate::core::response::Failure;
 use crate::engine::kv::{KvV1, KvV2, SYSTEM_TTL};
-use crate::engine::{Backend, approle::AppRole, aws::Aws, exoscale::Exoscale, jwt::Jwt};
 use crate::engine::table::Table;
+use crate::engine::{Backend, approle::AppRole, aws::Aws, exoscale::Exoscale, jwt::Jwt};
 use crate::random;
 
 /// What answers below a mount's path.

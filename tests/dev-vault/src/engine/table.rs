@@ -48,7 +48,11 @@ const ROWS: [Row; 14] = [
     Row {
         renewable: false,
         needs: "kubernetes_namespace",
-        ..lent("kubernetes", Asked::Write, &["service_account_name", "service_account_namespace", "service_account_token"])
+        ..lent(
+            "kubernetes",
+            Asked::Write,
+            &["service_account_name", "service_account_namespace", "service_account_token"],
+        )
     },
     lent("consul", Asked::Read, &["token", "accessor", "local"]),
     lent("nomad", Asked::Read, &["secret_id", "accessor_id"]),
@@ -69,9 +73,18 @@ const ROWS: [Row; 14] = [
         path: "issue/",
         needs: "common_name",
         leased: false,
-        ..lent("pki", Asked::Write, &["certificate", "issuing_ca", "private_key", "serial_number", "expiration", "ca_chain"])
+        ..lent(
+            "pki",
+            Asked::Write,
+            &["certificate", "issuing_ca", "private_key", "serial_number", "expiration", "ca_chain"],
+        )
     },
-    Row { path: "sign/", needs: "public_key", leased: false, ..lent("ssh", Asked::Write, &["signed_key", "serial_number"]) },
+    Row {
+        path: "sign/",
+        needs: "public_key",
+        leased: false,
+        ..lent("ssh", Asked::Write, &["signed_key", "serial_number"])
+    },
     Row { needs: "ip", renewable: false, ..lent("ssh", Asked::Write, &["key", "key_type", "username", "ip", "port"]) },
     Row { path: "code/", leased: false, ..lent("totp", Asked::Read, &["code"]) },
 ];
