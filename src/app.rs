@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, Intent, Question, Stop};
+use crate::cli::{self, CacheAction, Cli, Command, DoctorFormat, Intent, Question, Stop, TokenAction, WhoamiFormat};
+use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
-use crate::command::{cache, exec, fetch, take_warnings, write_message, write_stderr};
+use crate::command::{
+    cache, doctor, exec, explain, fetch, policy, rotate, take_warnings, token, whoami, write_message, write_stderr,
+};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
@@ -30,6 +33,10 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
             }
             report(&error, intent.as_ref(), verbose, host);
             let kind = error.kind();
+            let is_of_an_sdk = intent.as_ref().is_some_and(|intent| intent.format == Format::Process);
+            if !quiet && !is_of_an_sdk && doctor::is_wanted_behind(kind, host) {
+                diagnose(arguments, host);
+            }
             match (code, cli::is_exec(arguments)) {
                 // As the command would have ended.
                 (_, true) if kind.is_signal() => end_as(Ending::Signal(kind.code() - 128)),
@@ -38,6 +45,14 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
                 (None, false) => kind.code(),
             }
         }
+    }
+}
+
+/// Examines the run of this line, which has failed.
+fn diagnose(arguments: &[OsString], host: &Host) {
+    let command = cli::parse_arguments(arguments).ok().map(|cli| cli.command);
+    if let Some(flags) = command.and_then(Command::into_doctor_flags) {
+        doctor::follow_a_failure(&config::survey(&flags, host), host);
     }
 }
 
@@ -98,8 +113,17 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
             }
             fetch::run(plan, &cli::words_of(arguments), host)?;
         }
-        Command::Token(flags) => {
-            fetch::run(config::resolve_token(flags, volume, host)?, &cli::words_of(arguments), host)?;
+        Command::VaultToken(flags) => {
+            fetch::run(config::resolve_token(*flags, volume, host)?, &cli::words_of(arguments), host)?;
+        }
+        Command::Doctor(flags) => {
+            let survey = config::survey(&flags, host);
+            let form = match (flags.report, flags.format) {
+                (true, _) => ReportForm::Ticket { with_names: flags.with_names },
+                (false, DoctorFormat::Text) => ReportForm::Text,
+                (false, DoctorFormat::Json) => ReportForm::Json,
+            };
+            return Ok(Ending::Code(doctor::run(&survey, form, volume.verbose, host)?));
         }
         Command::Revoke(flags) => {
             let place = config::resolve_state_place(host)?;
@@ -116,6 +140,27 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
         },
+        Command::Token(call) => match call.action {
+            Some(TokenAction::Renew(flags)) => {
+                token::run(config::resolve_access(&flags.login, &flags.connection, host)?, volume.verbose, host)?;
+            }
+            Some(TokenAction::Rotate(flags)) => {
+                rotate::run(config::resolve_rotate(&flags, host)?, volume.verbose, host)?;
+            }
+            None => {
+                return Err(Error::new(Kind::Usage, "ci-creds token needs an action: renew or rotate")
+                    .hint("ci-creds token renew, or ci-creds token --help")
+                    .into());
+            }
+        },
+        Command::Whoami(flags) => {
+            let access = config::resolve_access(&flags.login, &flags.connection, host)?;
+            whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)?;
+        }
+        Command::Policy(flags) => {
+            policy::run(&config::resolve_policy(&flags, host)?, flags.format, volume.quiet, host)?;
+        }
+        Command::Explain(words) => explain::run(&words, host)?,
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
         Command::Man(command) => {
             let page =

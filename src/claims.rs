@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::error::sanitized;
 use crate::secret::Secret;
 
 /// The claims of an ID token.
@@ -34,6 +35,24 @@ impl Claims {
             Value::Bool(truth) => Some(truth.to_string()),
             _ => None,
         }
+    }
+
+    /// A claim by the name that a role binds it by: a key, or a JSON pointer if it begins with a slash. A name from a
+    /// message of Vault's is found too, without the characters that no message repeats.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Value> {
+        if let Some(pointer) = name.strip_prefix('/') {
+            let (first, rest) =
+                pointer.split_once('/').map_or((pointer, ""), |(first, _)| (first, &pointer[first.len()..]));
+            return self.0.get(first)?.pointer(rest);
+        }
+        self.0.get(name).or_else(|| self.0.iter().find(|(key, _)| sanitized(key) == name).map(|(_, value)| value))
+    }
+
+    /// The names of all claims, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
     }
 
     /// The audiences: a text, or a list of texts.

@@ -3,10 +3,16 @@
 //! The read that makes a credential is never repeated blindly: after an unclear answer, what it may have made is
 //! revoked first, with the token that asked for it. A key that Vault does not know of is a [`Stray`].
 
-mod refusal;
+pub(crate) mod refusal;
 mod result;
 mod secret;
 mod token;
+
+/// The tables of refusals, for `ci-creds explain`.
+pub(crate) const TABLES: [RefusalTable; 4] = {
+    let [token, login, others] = refusal::TABLES;
+    [token, login, others, secret::TABLE]
+};
 
 use std::time::Duration;
 
@@ -25,6 +31,7 @@ use crate::stray::Stray;
 use crate::time::{earlier, end_of, expiry, render_duration, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
+use crate::vault::refusal::RefusalTable;
 use crate::vault::request::Form;
 use crate::vault::wire::Envelope;
 
@@ -77,7 +84,7 @@ pub(crate) async fn obtain(
 }
 
 /// A credential that is made with the last use of its token comes back revoked.
-fn too_few_uses(session: &Session, plan: &Plan) -> Error {
+pub(crate) fn too_few_uses(session: &Session, plan: &Plan) -> Error {
     let text = match (session.uses, plan.reads) {
         (uses, ENDLESS) => {
             let text = format!(

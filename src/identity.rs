@@ -4,6 +4,10 @@
 //! [`Identity::facts`], what every room has to know of the proof. [`crate::cli`] and [`crate::config`] read the first two,
 //! [`crate::auth`] logs in with the proof.
 
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
 use crate::claims::Claims;
 use crate::origin::Origin;
 use crate::secret::Secret;
@@ -22,6 +26,8 @@ pub struct Login {
     pub role_origin: Origin,
     /// Where the secret came from, for messages.
     pub origin: Origin,
+    /// Whether the generator token is renewed before it is used.
+    pub renew: bool,
     /// A plain token beside which a role ID is set: it may be a generator token without the name of its AppRole.
     pub perhaps_generator: bool,
 }
@@ -39,6 +45,8 @@ pub enum Input {
     WrappingToken,
     /// A Vault token.
     Token,
+    /// The token of a Kubernetes service account.
+    ServiceAccountToken,
 }
 
 /// Where a secret comes from: a variable, or a file that a flag, a key of the configuration file or the variable's `_FILE`
@@ -57,7 +65,8 @@ pub struct InputFacts {
 
 impl Input {
     /// Every secret, in the order of the help.
-    pub const ALL: [Self; 5] = [Self::IdToken, Self::RoleId, Self::SecretId, Self::WrappingToken, Self::Token];
+    pub const ALL: [Self; 6] =
+        [Self::IdToken, Self::RoleId, Self::SecretId, Self::WrappingToken, Self::Token, Self::ServiceAccountToken];
 
     /// The table.
     #[must_use]
@@ -92,6 +101,12 @@ impl Input {
                 variable: var::VAULT_TOKEN,
                 flag: "--token-file",
                 help: "The file that holds the Vault token",
+            },
+            Self::ServiceAccountToken => InputFacts {
+                name: "service account token",
+                variable: var::VAULT_SERVICE_ACCOUNT_TOKEN,
+                flag: "--service-account-token-file",
+                help: "The file that holds the Kubernetes service account token [default: the pod's own]",
             },
         }
     }
@@ -128,6 +143,12 @@ pub enum AuthMethod {
     IdToken,
     /// A Vault token.
     Token,
+    /// The token of a Kubernetes service account.
+    Kubernetes,
+    /// The client certificate of the connection.
+    Certificate,
+    /// The runner's own AWS credentials.
+    Aws,
 }
 
 /// What a method takes, and where its login is: the row of a new one.
@@ -137,8 +158,11 @@ pub struct Needs {
     pub name: &'static str,
     /// Its line in the help.
     pub help: &'static str,
-    /// The secret that proves who the job is.
-    pub secret: Input,
+    /// The secret that proves who the job is. `None`: it is the connection's client certificate, or the runner's own.
+    pub secret: Option<Input>,
+    /// Whether it is used if its inputs are set and nobody names it. A pod has a token and a machine has credentials
+    /// whatever the job is for.
+    pub by_itself: bool,
     /// What belongs to it.
     pub companion: Companion,
     /// The variable that names the role of the login.
@@ -149,6 +173,30 @@ pub struct Needs {
     pub mount: &'static str,
     /// Another variable than the common one that names the mount.
     pub mount_variable: Option<&'static str>,
+    /// What an operator makes for it in Vault; `None` where `ci-creds policy` does not know it.
+    pub set_up: Option<SetUp>,
+}
+
+/// What an operator makes in Vault for a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// A JWT role.
+    JwtRole,
+    /// An AppRole, and whoever makes its secret IDs.
+    AppRole(SecretIdMaker),
+    /// A token.
+    Token,
+}
+
+/// Who makes the secret IDs of an AppRole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretIdMaker {
+    /// The operator, or a tool of the operator's.
+    Operator,
+    /// Whoever starts the job, and hands each of them out in a wrapping token.
+    Wrapper,
+    /// The job, with a generator token.
+    Generator,
 }
 
 /// Whether a role ID belongs to the secret.
@@ -173,11 +221,24 @@ pub struct Circumstances {
     pub creation_path: Option<String>,
     /// Whether to work on a child of the token.
     pub child: bool,
+    /// The file of the service account token, which is read again at each login.
+    pub file: Option<PathBuf>,
+    /// What signs the AWS login.
+    pub signer: Option<AwsSigner>,
 }
 
 impl AuthMethod {
     /// Every method, in the order in which they are looked for.
-    pub const ALL: [Self; 5] = [Self::WrappingToken, Self::SecretId, Self::GeneratorToken, Self::IdToken, Self::Token];
+    pub const ALL: [Self; 8] = [
+        Self::WrappingToken,
+        Self::SecretId,
+        Self::GeneratorToken,
+        Self::IdToken,
+        Self::Token,
+        Self::Kubernetes,
+        Self::Certificate,
+        Self::Aws,
+    ];
 
     /// The table.
     #[must_use]
@@ -185,45 +246,86 @@ impl AuthMethod {
         let approle = Needs {
             name: "",
             help: "",
-            secret: Input::SecretId,
+            secret: Some(Input::SecretId),
+            by_itself: true,
             companion: Companion::RoleId,
             role: Some(var::VAULT_APPROLE_ROLE),
             role_required: false,
             mount: "approle",
             mount_variable: None,
+            set_up: Some(SetUp::AppRole(SecretIdMaker::Operator)),
         };
         match self {
             Self::WrappingToken => Needs {
                 name: "wrapping-token",
                 help: "A wrapping token that holds a secret ID, and the role ID",
-                secret: Input::WrappingToken,
+                secret: Some(Input::WrappingToken),
                 companion: Companion::RoleIdIfPresent,
+                set_up: Some(SetUp::AppRole(SecretIdMaker::Wrapper)),
                 ..approle
             },
             Self::SecretId => Needs { name: "secret-id", help: "A secret ID and the role ID", ..approle },
             Self::GeneratorToken => Needs {
                 name: "generator-token",
                 help: "A token that may only create one-time secret IDs, and the role ID",
-                secret: Input::Token,
+                secret: Some(Input::Token),
                 role_required: true,
+                set_up: Some(SetUp::AppRole(SecretIdMaker::Generator)),
                 ..approle
             },
             Self::IdToken => Needs {
                 name: "id-token",
                 help: "A GitLab ID token",
-                secret: Input::IdToken,
+                secret: Some(Input::IdToken),
                 companion: Companion::None,
                 role: Some(var::VAULT_AUTH_ROLE),
                 mount: "jwt",
                 mount_variable: Some(var::VAULT_AUTH_PATH),
+                set_up: Some(SetUp::JwtRole),
                 ..approle
             },
             Self::Token => Needs {
                 name: "token",
                 help: "A Vault token",
-                secret: Input::Token,
+                secret: Some(Input::Token),
                 companion: Companion::None,
                 role: None,
+                set_up: Some(SetUp::Token),
+                ..approle
+            },
+            Self::Kubernetes => Needs {
+                name: "kubernetes",
+                help: "The token of a Kubernetes service account",
+                secret: Some(Input::ServiceAccountToken),
+                by_itself: false,
+                companion: Companion::None,
+                role: None,
+                role_required: true,
+                mount: "kubernetes",
+                set_up: None,
+                ..approle
+            },
+            Self::Certificate => Needs {
+                name: "cert",
+                help: "The client certificate of the connection",
+                secret: None,
+                by_itself: false,
+                companion: Companion::None,
+                role: None,
+                role_required: true,
+                mount: "cert",
+                set_up: None,
+                ..approle
+            },
+            Self::Aws => Needs {
+                name: "aws",
+                help: "The runner's own AWS credentials, by a signed request that Vault sends to STS",
+                secret: None,
+                by_itself: false,
+                companion: Companion::None,
+                role: None,
+                mount: "aws",
+                set_up: None,
                 ..approle
             },
         }
@@ -232,7 +334,7 @@ impl AuthMethod {
     /// The proof. `None` where something is missing that the method needs.
     #[must_use]
     pub fn identity(self, secret: Secret, beside: Circumstances) -> Option<Identity> {
-        let Circumstances { role_id, claims, creation_path, child } = beside;
+        let Circumstances { role_id, claims, creation_path, child, file, signer } = beside;
         Some(match self {
             Self::WrappingToken => Identity::WrappingToken { token: secret, role_id, creation_path },
             Self::SecretId => match role_id {
@@ -243,6 +345,9 @@ impl AuthMethod {
             Self::GeneratorToken => Identity::GeneratorToken { token: secret, role_id: role_id? },
             Self::IdToken => Identity::IdToken { token: secret, claims: claims? },
             Self::Token => Identity::Token { token: secret, child },
+            Self::Kubernetes => Identity::Kubernetes { token: secret, file },
+            Self::Certificate => Identity::Certificate { key: secret },
+            Self::Aws => Identity::Aws(Box::new(signer?)),
         })
     }
 }
@@ -292,6 +397,73 @@ pub enum Identity {
         /// Whether to work on a child of it.
         child: bool,
     },
+    /// The token of a Kubernetes service account.
+    Kubernetes {
+        /// The token, as it was when the run began.
+        token: Secret,
+        /// Its file: the kubelet writes a new token into it before the old one expires.
+        file: Option<PathBuf>,
+    },
+    /// The client certificate of the connection.
+    Certificate {
+        /// Its key. TLS proves it; it is never sent.
+        key: Secret,
+    },
+    /// The runner's own AWS credentials.
+    Aws(Box<AwsSigner>),
+}
+
+/// What signs the request by which STS tells Vault who the runner is.
+#[derive(Debug)]
+pub struct AwsSigner {
+    /// Where the credentials come from.
+    pub source: AwsSource,
+    /// The credentials. Blank until they are fetched, where they are not in the environment.
+    pub keys: AwsKeys,
+    /// The value of `X-Vault-AWS-IAM-Server-ID`, which binds the request to one Vault.
+    pub server_id: Option<String>,
+    /// The region of STS that Vault asks; the global one without it.
+    pub region: Option<String>,
+}
+
+/// Where the runner's AWS credentials come from.
+#[derive(Debug)]
+pub enum AwsSource {
+    /// The environment.
+    Environment,
+    /// The endpoint of a container: ECS, or EKS Pod Identity.
+    Container {
+        /// Its URL.
+        url: String,
+        /// What it wants in `Authorization`.
+        authorization: Option<Secret>,
+    },
+    /// The instance metadata service, version 2.
+    Instance {
+        /// Its URL, without a path.
+        url: String,
+    },
+}
+
+/// AWS credentials.
+#[derive(Debug)]
+pub struct AwsKeys {
+    /// The access key's ID, which is no secret.
+    pub id: String,
+    /// The secret access key.
+    pub secret: Secret,
+    /// The session token, of temporary ones.
+    pub session: Option<Secret>,
+    /// When they expire, where that is known.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl AwsKeys {
+    /// None yet.
+    #[must_use]
+    pub fn blank() -> Self {
+        Self { id: String::new(), secret: Secret::new(String::new()), session: None, expires_at: None }
+    }
 }
 
 /// What distinguishes one kind of identity from another: the row of a new one.
@@ -332,6 +504,9 @@ impl Identity {
             }
             Self::IdToken { token, .. } => facts("ID token", token, None, Spend::Nothing, true),
             Self::Token { token, child } => facts("token", token, None, Spend::Nothing, *child),
+            Self::Kubernetes { token, .. } => facts("service account token", token, None, Spend::Nothing, true),
+            Self::Certificate { key } => facts("client certificate", key, None, Spend::Nothing, true),
+            Self::Aws(signer) => facts("AWS credentials", &signer.keys.secret, None, Spend::Nothing, true),
         }
     }
 
@@ -344,6 +519,15 @@ impl Identity {
         }
     }
 
+    /// The Vault token that somebody else made for the job, where one is the proof: to be renewed, or replaced.
+    #[must_use]
+    pub fn supplied_token(&self) -> Option<&Secret> {
+        match self {
+            Self::GeneratorToken { token, .. } | Self::Token { token, .. } => Some(token),
+            _ => None,
+        }
+    }
+
     /// Overwrites what the login was made with, once no other one will be: the read can take a minute.
     pub fn forget(&mut self) {
         match self {
@@ -352,7 +536,10 @@ impl Identity {
             | Self::RoleId { role_id: secret }
             | Self::GeneratorToken { token: secret, .. }
             | Self::IdToken { token: secret, .. }
-            | Self::Token { token: secret, .. } => *secret = Secret::new(String::new()),
+            | Self::Token { token: secret, .. }
+            | Self::Kubernetes { token: secret, .. }
+            | Self::Certificate { key: secret } => *secret = Secret::new(String::new()),
+            Self::Aws(signer) => signer.keys = AwsKeys::blank(),
         }
     }
 }

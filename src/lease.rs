@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use tokio::time::timeout;
 
-use crate::auth::Session;
+use crate::auth::{self, Session};
 use crate::credential::{Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -89,14 +89,15 @@ fn renewed(outcome: Outcome) -> Result<u64> {
 
 /// Ends a lease with the token that asked for it and is not ours, as Vault would. A token that may not be looked up
 /// is taken for one that lives on.
-pub(crate) async fn end_with(vault: &Vault<'_>, token: &Secret, lease: &mut Lease, host: &Host) {
+pub(crate) async fn end_with(vault: &Vault<'_>, (token, origin): (&Secret, &str), lease: &mut Lease, host: &Host) {
     if lease.life != Life::Leased {
         return;
     }
     let exchange = vault.lookup_self(token).await;
     let Outcome::Done(envelope) = exchange.outcome else { return };
-    let seconds = envelope.data.and_then(|data| data.number("ttl")).unwrap_or_default();
-    let end = expiry(exchange.sent, seconds);
+    let data = envelope.data.unwrap_or_default();
+    auth::warn_of_its_end(vault, &data, origin, exchange.sent);
+    let end = expiry(exchange.sent, data.number("ttl").unwrap_or_default());
     warn_of_a_short_token(lease.expires_at, end, host);
     lease.expires_at = earlier(lease.expires_at, end);
 }

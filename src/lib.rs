@@ -10,10 +10,11 @@
 //!
 //! `config` decides everything before the first request. A `command` is one flow. `chain` finds a credential in the `cache`,
 //! or has its `source` make one: `auth` logs in and `engine` asks. `custody` holds what is owed until the delivery, `lease`
-//! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key. `provider` and
-//! `render` are pure. While a command runs with a credential, `renewal` renews it, and `revocation` revokes it, or all that
-//! a job made; `rotation` reads the next one, and `endpoint` serves it. `delivery` hands the text over. `host` is the only
-//! door to the process. [`run`] is all that `main` calls.
+//! revokes it. `vault` speaks to the server, `http` carries it, `aws` waits until AWS knows a new key, `gitlab` reads
+//! and writes the variable that holds a Vault token. `provider` and `render` are pure. While a command runs with a
+//! credential, `renewal` renews it, and `revocation` revokes it, or all that a job made; `rotation` reads the next one, and
+//! `endpoint` serves it. `diagnosis` examines each step of a run by itself. `delivery` hands the text over. `host` is the
+//! only door to the process. [`run`] is all that `main` calls.
 
 mod app;
 mod auth;
@@ -27,15 +28,18 @@ pub mod config;
 pub mod credential;
 mod custody;
 mod delivery;
+mod diagnosis;
 mod endpoint;
 mod engine;
 pub mod error;
+mod gitlab;
 pub mod host;
 pub mod http;
 pub mod identity;
 mod lease;
 mod mint;
 mod origin;
+mod policy;
 pub mod provider;
 pub mod render;
 mod renewal;

@@ -46,9 +46,13 @@ pub enum Datum {
     Text(Secret),
     /// A whole number that is not negative.
     Number(u64),
+    /// A truth value.
+    Flag(bool),
+    /// A list of texts.
+    List(Vec<Secret>),
     /// `null`.
     Null,
-    /// Anything else, as JSON: a list, an object, a fraction, a truth value.
+    /// Anything else, as JSON: an object, a fraction, a list of something else.
     Other(Secret),
 }
 
@@ -68,6 +72,7 @@ impl Datum {
     #[must_use]
     pub fn elements(&self) -> Option<Vec<Self>> {
         match self {
+            Self::List(texts) => Some(texts.iter().map(|text| Self::Text(text.duplicate())).collect()),
             Self::Other(json) if json.expose().starts_with('[') => {
                 let list: Vec<&RawValue> = serde_json::from_str(json.expose()).ok()?;
                 list.into_iter().map(Self::of).collect()
@@ -82,6 +87,12 @@ impl Datum {
         match text.as_bytes().first()? {
             b'"' => serde_json::from_str(text).ok().map(Self::Text),
             b'n' => Some(Self::Null),
+            b't' => Some(Self::Flag(true)),
+            b'f' => Some(Self::Flag(false)),
+            b'[' => Some(match serde_json::from_str::<Vec<Secret>>(text) {
+                Ok(texts) => Self::List(texts),
+                Err(_) => Self::Other(Secret::new(text.to_owned())),
+            }),
             _ => Some(text.parse().map_or_else(|_| Self::Other(Secret::new(text.to_owned())), Self::Number)),
         }
     }
@@ -99,6 +110,49 @@ impl Data {
             Datum::Text(text) if !text.expose().is_empty() => Some(text),
             _ => None,
         }
+    }
+
+    /// A text that is not secret; empty if there is none.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, datum)| match datum {
+            Datum::Text(text) => text.expose(),
+            _ => "",
+        })
+    }
+
+    /// A truth value; false if there is none.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, datum)| key == name && matches!(datum, Datum::Flag(true)))
+    }
+
+    /// A list of texts that are not secret; empty if there is none.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let found = self.0.iter().find_map(|(key, datum)| match datum {
+            Datum::List(texts) if key == name => Some(texts),
+            _ => None,
+        });
+        found.into_iter().flatten().map(|text| text.expose().to_owned()).collect()
+    }
+
+    /// Takes a list of texts out; empty where there is none.
+    pub fn take_texts(&mut self, name: &str) -> Vec<Secret> {
+        let Some(index) = self.0.iter().position(|(key, _)| key == name) else { return Vec::new() };
+        match self.0.swap_remove(index).1 {
+            Datum::List(texts) => texts,
+            _ => Vec::new(),
+        }
+    }
+
+    /// A truth value.
+    #[must_use]
+    pub fn truth(&self, name: &str) -> Option<bool> {
+        self.0.iter().find_map(|(key, datum)| match datum {
+            Datum::Flag(truth) if key == name => Some(*truth),
+            _ => None,
+        })
     }
 
     /// A whole number.

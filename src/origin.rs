@@ -12,6 +12,8 @@ pub enum Origin {
     Variable(String),
     /// A configuration file.
     File(PathBuf),
+    /// A service of the machine.
+    Service(&'static str),
     /// Nobody said anything.
     Default,
 }
@@ -19,7 +21,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flag(name) => formatter.write_str(name),
+            Self::Flag(name) | Self::Service(name) => formatter.write_str(name),
             Self::Variable(name) => formatter.write_str(name),
             Self::File(path) => path.display().fmt(formatter),
             Self::Default => formatter.write_str("the default"),

@@ -79,13 +79,16 @@ variables! {
         /// A Vault token. With `VAULT_ROLE_ID` and `VAULT_APPROLE_ROLE` it is a generator token, which can only create
         /// secret IDs.
         VAULT_TOKEN,
+        /// The token of a Kubernetes service account, for `--auth kubernetes`.
+        VAULT_SERVICE_ACCOUNT_TOKEN,
         /// The role of the JWT login, by GitLab's name.
         VAULT_AUTH_ROLE,
         /// The mount of the JWT login, by GitLab's name.
         VAULT_AUTH_PATH,
         /// The file that holds the token of `bao login`.
         BAO_TOKEN_PATH,
-        /// The authentication method: `wrapping-token`, `secret-id`, `generator-token`, `id-token` or `token`.
+        /// The authentication method: `wrapping-token`, `secret-id`, `generator-token`, `id-token`, `token`,
+        /// `kubernetes`, `cert` or `aws`.
         CI_CREDS_AUTH,
         /// The mount of the authentication method.
         CI_CREDS_AUTH_MOUNT,
@@ -93,6 +96,32 @@ variables! {
         CI_CREDS_AUTH_ROLE,
         /// The creation path that a wrapping token must have, if it is not the AppRole's own.
         CI_CREDS_CREATION_PATH,
+        /// `true`: a generator token is renewed before each login with it.
+        CI_CREDS_RENEW,
+        /// The value of the header `X-Vault-AWS-IAM-Server-ID`, which binds an AWS login to one Vault.
+        CI_CREDS_IAM_SERVER_ID,
+        /// The region of STS by which Vault checks an AWS login.
+        CI_CREDS_STS_REGION,
+        /// The ID of the AWS access key of `--auth aws`.
+        AWS_ACCESS_KEY_ID,
+        /// The secret of this key.
+        AWS_SECRET_ACCESS_KEY,
+        /// The session token of temporary keys.
+        AWS_SESSION_TOKEN,
+        /// The path of the credentials of an ECS task at `169.254.170.2`.
+        AWS_CONTAINER_CREDENTIALS_RELATIVE_URI,
+        /// The URL of a container's credentials.
+        AWS_CONTAINER_CREDENTIALS_FULL_URI,
+        /// What is sent to this URL in `Authorization`.
+        AWS_CONTAINER_AUTHORIZATION_TOKEN,
+        /// The file that holds it. It is read first.
+        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE,
+        /// `true`: the instance metadata service is not asked.
+        AWS_EC2_METADATA_DISABLED,
+        /// The URL of the instance metadata service, if it is not AWS's own.
+        AWS_EC2_METADATA_SERVICE_ENDPOINT,
+        /// `IPv6`: the instance metadata service is asked at its IPv6 address.
+        AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE,
         /// GitLab's ID token before version 17. It is used with a warning.
         CI_JOB_JWT,
         /// GitLab's ID token before version 17. It is used with a warning.
@@ -161,6 +190,12 @@ variables! {
         CI_JOB_STARTED_AT,
         /// How long GitLab lets the job run, in seconds.
         CI_JOB_TIMEOUT,
+        /// GitLab's API, for `ci-creds token rotate`: `https://gitlab.example.com/api/v4`.
+        CI_API_V4_URL,
+        /// The project whose variable `ci-creds token rotate` replaces.
+        CI_PROJECT_ID,
+        /// The PEM file of the CA that signed GitLab's certificate, as GitLab's runner names it in a job.
+        CI_SERVER_TLS_CA_FILE,
     }
 
     "System": {
@@ -176,18 +211,29 @@ variables! {
         CLICOLOR,
         /// Colour also where there is no terminal, unless it is `0`.
         CLICOLOR_FORCE,
+        /// `on-failure`: a run that fails is followed by the diagnosis of `ci-creds doctor` on stderr.
+        CI_CREDS_DOCTOR,
+        /// The locale. If it is not UTF-8, `ci-creds doctor` prints words in place of its marks.
+        LC_ALL,
+        /// The same for characters alone. It is read if `LC_ALL` is not set.
+        LC_CTYPE,
+        /// The same for everything. It is read if neither of the two is set.
+        LANG,
         /// The kind of the terminal: no colour and no progress at one that is `dumb`.
         TERM,
     }
 }
 
 /// The variables that say the same as a flag, which wins over them. The first one that is set counts.
-pub const OF_FLAGS: [(&str, &[&str]); 17] = [
+pub const OF_FLAGS: &[(&str, &[&str])] = &[
     ("--role", &[CI_CREDS_ROLE]),
     ("--auth", &[CI_CREDS_AUTH]),
     ("--auth-mount", &[CI_CREDS_AUTH_MOUNT]),
     ("--auth-role", &[CI_CREDS_AUTH_ROLE]),
     ("--creation-path", &[CI_CREDS_CREATION_PATH]),
+    ("--renew", &[CI_CREDS_RENEW]),
+    ("--iam-server-id", &[CI_CREDS_IAM_SERVER_ID]),
+    ("--sts-region", &[CI_CREDS_STS_REGION]),
     ("--address", &[VAULT_ADDR, VAULT_SERVER_URL]),
     ("--namespace", &[VAULT_NAMESPACE]),
     ("--ca-file", &[VAULT_CACERT, VAULT_CACERT_BYTES]),
@@ -214,13 +260,14 @@ pub const VAULT: &str = "VAULT_";
 pub(crate) const BAO: &str = "BAO_";
 
 /// The variables whose values are secrets: what no child of ours inherits.
-pub const SECRETS: [&str; 9] = [
+pub const SECRETS: [&str; 10] = [
     VAULT_SECRET_ID,
     VAULT_WRAPPING_TOKEN,
     VAULT_ID_TOKEN,
     VAULT_TOKEN,
     "BAO_TOKEN",
     VAULT_ROLE_ID,
+    VAULT_SERVICE_ACCOUNT_TOKEN,
     CI_JOB_JWT,
     CI_JOB_JWT_V1,
     CI_JOB_JWT_V2,

@@ -1,6 +1,7 @@
 //! AppRole: `auth/<mount>/login` with a role ID and a secret ID, which a generator token may have to make first.
 
 use super::session::{LoginFailure, Session, session, settle};
+use super::trial::{Sign, Trial, is_nowhere};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Login;
 use crate::secret::Secret;
@@ -89,7 +90,27 @@ async fn generate(vault: &Vault<'_>, plan: &Login, token: &Secret) -> Result<Sec
     secret_id.ok_or_else(|| Error::new(Kind::Data, format!("the answer to {path} has no secret_id")))
 }
 
-fn describe(refusal: &Refusal, login: &Login) -> Error {
+/// The login without the secret ID: it does not count for the lockout of the role.
+pub(super) fn trial<'a>(role_id: Option<&'a Secret>, untried: Option<&'static str>) -> Trial<'a> {
+    let body = role_id.map(|id| ("role_id", id.expose())).into_iter().collect();
+    Trial { method: "AppRole", body, sign: read_sign, role: "the role ID is that of a role".into(), untried }
+}
+
+/// Vault looks for the role before it looks for a secret ID.
+fn read_sign(refusal: &Refusal) -> Sign {
+    let says = |text: &str| refusal.reason.contains(text);
+    match refusal.reason.as_str() {
+        _ if is_nowhere(refusal) => Sign::WrongMount,
+        _ if says("missing secret_id") => Sign::Both,
+        "missing role_id" => Sign::Mount,
+        // Vault up to 1.9, and what came after it.
+        _ if says("invalid role ID") || says("role or secret ID") => Sign::WrongRole,
+        _ if says("CIDR") || says("failed to determine alias name") => Sign::Mount,
+        _ => Sign::WrongMount,
+    }
+}
+
+pub(super) fn describe(refusal: &Refusal, login: &Login) -> Error {
     explain(&REFUSALS, refusal, &|name| value(name, login))
 }
 
@@ -106,52 +127,68 @@ fn value(name: &str, login: &Login) -> String {
 }
 
 /// Of `auth/<mount>/login`.
-const REFUSALS: [Row; 10] = [
+pub(super) const REFUSALS: [Row; 10] = [
     refused(
+        "approle-no-mount",
         Says::NoSuchLogin,
         "AppRole is not mounted at auth/{mount}: set its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
     ),
     refused(
+        "approle-forbidden",
         Says::Status(&[403]),
         "check that AppRole is mounted at auth/{mount} (--auth-mount); Vault also locks a role ID after five wrong secret IDs, for 15 \
         minutes",
     ),
     refused(
+        "approle-address",
         Says::Text(&["CIDR"]),
         "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; HashiCorp Vault has spent the \
         secret ID anyway, OpenBao has not",
     ),
-    other_method(Says::Whole("missing role")),
-    other_method(Says::Whole("missing token")),
-    other_method(Says::Text(&["missing jwt", "no client certificate", "client certificate must be supplied"])),
+    other_method("approle-at-jwt", Says::Whole("missing role")),
+    other_method("approle-at-jwt-default", Says::Whole("missing token")),
+    other_method(
+        "approle-at-other",
+        Says::Text(&["missing jwt", "no client certificate", "client certificate must be supplied"]),
+    ),
     refused(
+        "approle-no-secret-id",
         Says::Text(&["missing secret_id"]),
         "set VAULT_SECRET_ID or VAULT_SECRET_ID_FILE: the role ID alone logs in only where the role has bind_secret_id=false",
     ),
     refused(
+        "approle-secret-id",
         Says::Text(&["secret id", "secret ID", "secret_id"]),
         "the secret ID (from {origin}) or VAULT_ROLE_ID is wrong, expired or used up: make a new one with vault write -f \
         auth/{mount}/role/{role}/secret-id",
     ),
     refused(
+        "approle-role-id",
         Says::Text(&["role ID", "role_id", "alias name"]),
         "VAULT_ROLE_ID is not a role ID of auth/{mount}: vault read auth/{mount}/role/{role}/role-id",
     ),
-    refused(Says::Anything, "check VAULT_ROLE_ID, the secret ID and --auth-mount"),
+    refused("approle-other", Says::Anything, "check VAULT_ROLE_ID, the secret ID and --auth-mount"),
 ];
 
-const fn refused(says: Says, change: &'static str) -> Row {
-    Row { says, kind: Kind::Denied, cause: "the AppRole login at auth/{mount}/login was refused ({because})", change }
+const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
+    Row {
+        id,
+        says,
+        kind: Kind::Denied,
+        cause: "the AppRole login at auth/{mount}/login was refused ({because})",
+        change,
+    }
 }
 
-const fn other_method(says: Says) -> Row {
+const fn other_method(id: &'static str, says: Says) -> Row {
     let change = "auth/{mount} is not an AppRole mount: set the right one with --auth-mount or CI_CREDS_AUTH_MOUNT";
-    Row { kind: Kind::Config, ..refused(says, change) }
+    Row { kind: Kind::Config, ..refused(id, says, change) }
 }
 
 /// Of `auth/<mount>/role/<role>/secret-id`, asked with a generator token.
-const GENERATOR_REFUSALS: [Row; 3] = [
+pub(super) const GENERATOR_REFUSALS: [Row; 3] = [
     Row {
+        id: "generator-policy",
         says: Says::Status(&[403]),
         kind: Kind::Denied,
         cause: "the token (from {origin}) may not make a secret ID at auth/{mount}/role/{role}/secret-id ({because})",
@@ -159,15 +196,38 @@ const GENERATOR_REFUSALS: [Row; 3] = [
             token has expired",
     },
     Row {
+        id: "generator-no-role",
         says: Says::Status(&[404]),
         kind: Kind::Config,
         cause: "there is no AppRole {role} at auth/{mount} ({because})",
         change: "set VAULT_APPROLE_ROLE to its name, or --auth-mount to its mount",
     },
     Row {
+        id: "generator-other",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "no secret ID was made at auth/{mount}/role/{role}/secret-id ({because})",
         change: "check the role's bind_secret_id, secret_id_num_uses and secret_id_bound_cidrs",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_login_without_its_secret_id_tells() {
+        for (status, reason, sign) in [
+            (400, "missing secret_id", Sign::Both),
+            (400, "missing role_id", Sign::Mount),
+            (500, "missing role_id", Sign::Mount),
+            (400, "invalid role or secret ID", Sign::WrongRole),
+            (400, "invalid role ID", Sign::WrongRole),
+            (400, "missing role", Sign::WrongMount),
+            (400, "missing token", Sign::WrongMount),
+            (403, "permission denied", Sign::WrongMount),
+        ] {
+            assert_eq!(read_sign(&Refusal { status, reason: reason.into() }), sign, "{status} {reason}");
+        }
+    }
+}

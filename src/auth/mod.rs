@@ -4,17 +4,62 @@
 //! that is decided in [`crate::vault`].
 
 mod approle;
+mod aws;
+mod certificate;
 mod id_token;
+mod kubernetes;
+mod replacement;
 mod session;
+mod setup;
+mod standing;
 mod token;
+mod trial;
 mod wrapping;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
+use crate::vault::refusal::{Refusal, RefusalTable};
 
+pub(crate) use replacement::Replacement;
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
-pub(crate) use token::unnamed_approle;
+pub(crate) use standing::{Period, Standing, look_up, renew, set_life, warn_of_its_end};
+pub(crate) use token::{revoke_supplied, unnamed_approle};
+pub(crate) use trial::{Sign, Trial};
+pub(crate) use wrapping::look_up as look_up_wrapping;
+
+/// Every table of a login, for the page of an error.
+pub(crate) const TABLES: &[RefusalTable] = &[
+    RefusalTable { of: "The login with an ID token", rows: &id_token::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "The login with an AppRole", rows: &approle::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "A generator token", rows: &approle::GENERATOR_REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable {
+        of: "The lookup of a wrapping token",
+        rows: &wrapping::LOOKUP_REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable {
+        of: "The unwrapping of a wrapping token",
+        rows: &wrapping::UNWRAP_REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable { of: "The child of a Vault token", rows: &token::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "The lookup of a stored token", rows: &standing::LOOKUP_REFUSALS, docs: "docs/token.md" },
+    RefusalTable { of: "The renewal of a stored token", rows: &standing::RENEWAL_REFUSALS, docs: "docs/token.md" },
+    RefusalTable { of: "The successor of a stored token", rows: &replacement::REFUSALS, docs: "docs/token.md" },
+    RefusalTable {
+        of: "The login with a Kubernetes service account",
+        rows: &kubernetes::REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable {
+        of: "The login with a client certificate",
+        rows: &certificate::REFUSALS,
+        docs: "docs/authentication.md",
+    },
+    RefusalTable { of: "The login with AWS credentials", rows: &aws::REFUSALS, docs: "docs/authentication.md" },
+    RefusalTable { of: "The set-up of a login, by an operator", rows: &setup::REFUSALS, docs: "docs/vault-setup.md" },
+];
 
 /// Logs in. A plain token needs no request.
 ///
@@ -30,10 +75,82 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         }
         Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await?,
         Identity::RoleId { role_id } => approle::login_unbound(vault, login, role_id).await?,
-        Identity::GeneratorToken { token, role_id } => approle::login_generated(vault, login, token, role_id).await?,
+        Identity::GeneratorToken { token, role_id } => {
+            // First, while nothing is owed yet that a signal would leave behind.
+            if login.renew {
+                standing::keep(vault, &login.origin.to_string(), token).await;
+            }
+            approle::login_generated(vault, login, token, role_id).await?
+        }
         Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
         Identity::Token { token, child: true } => token::child(vault, login, token).await?,
         Identity::Token { token, child: false } => token::plain(token),
+        Identity::Kubernetes { token, file } => kubernetes::login(vault, login, token, file.as_deref()).await?,
+        Identity::Certificate { .. } => certificate::login(vault, login).await?,
+        Identity::Aws(signer) => aws::login(vault, login, signer).await?,
     };
     Ok(session)
+}
+
+/// The login without its proof. `None` where there is no login, or none without its proof.
+#[must_use]
+pub(crate) fn trial(login: &Login) -> Option<Trial<'_>> {
+    match &login.identity {
+        Identity::IdToken { .. } => Some(id_token::trial(login)),
+        Identity::WrappingToken { role_id, .. } => {
+            Some(approle::trial(role_id.as_ref(), Some("it would use up the wrapping token")))
+        }
+        Identity::SecretId { role_id, .. } => {
+            Some(approle::trial(Some(role_id), Some("the secret ID may be single-use")))
+        }
+        Identity::GeneratorToken { role_id, .. } => {
+            Some(approle::trial(Some(role_id), Some("it would make a secret ID")))
+        }
+        Identity::RoleId { role_id } => Some(approle::trial(Some(role_id), None)),
+        Identity::Kubernetes { .. } => Some(kubernetes::trial(login)),
+        Identity::Aws(_) => Some(aws::trial()),
+        // The proof is the connection.
+        Identity::Certificate { .. } => None,
+        Identity::Token { .. } => None,
+    }
+}
+
+/// The session of a token that somebody else got, without a request; a child's is that of its parent.
+#[must_use]
+pub(crate) fn supplied(login: &Login) -> Option<Session> {
+    match &login.identity {
+        Identity::Token { token, .. } => Some(token::plain(token)),
+        _ => None,
+    }
+}
+
+/// What a refused login means, and what to change: the tables of the methods, for a diagnosis. `None` for a token, which
+/// needs no login.
+#[must_use]
+pub(crate) fn describe_refusal(login: &Login, refusal: &Refusal) -> Option<Error> {
+    match &login.identity {
+        Identity::IdToken { claims, .. } => Some(id_token::describe(refusal, login, claims)),
+        Identity::WrappingToken { .. }
+        | Identity::SecretId { .. }
+        | Identity::RoleId { .. }
+        | Identity::GeneratorToken { .. } => Some(approle::describe(refusal, login)),
+        Identity::Kubernetes { token, .. } => Some(kubernetes::describe(refusal, login, token)),
+        Identity::Certificate { .. } => Some(certificate::describe(refusal, login)),
+        Identity::Aws(signer) => Some(aws::describe(refusal, login, signer)),
+        Identity::Token { .. } => None,
+    }
+}
+
+/// The same of a wrapping token that was looked up.
+#[must_use]
+pub(crate) fn describe_wrapping(login: &Login, refusal: &Refusal) -> Error {
+    wrapping::describe_lookup(refusal, login)
+}
+
+/// Whether a run would unwrap a token that this path made.
+///
+/// # Errors
+/// Why it would not.
+pub(crate) fn check_wrapping(vault: &Vault<'_>, creation_path: &str, login: &Login) -> Result<()> {
+    wrapping::check_origin(vault, login, creation_path)
 }

@@ -6,6 +6,7 @@ use crate::identity::Login;
 use crate::secret::Secret;
 use crate::time::render_time;
 use crate::vault::client::Vault;
+use crate::vault::outcome::Outcome;
 use crate::vault::refusal::{Refusal, Row, Says, explain};
 
 /// The token itself, which is not ours to revoke. No request.
@@ -29,6 +30,15 @@ pub(crate) fn unnamed_approle(login: &Login, path: &str, because: &str) -> Error
         "if the token makes secret IDs, set VAULT_APPROLE_ROLE to the AppRole's name; if it is a plain token, unset \
         VAULT_ROLE_ID or pass --auth token",
     )
+}
+
+/// Revokes a token that the user supplied, because the user asked for it. Returns whether it is gone.
+pub(crate) async fn revoke_supplied(vault: &Vault<'_>, token: &Secret) -> bool {
+    match vault.revoke_self(token).await.outcome {
+        Outcome::Done(_) => true,
+        Outcome::Refused(refusal) => refusal.is_token_gone(),
+        _ => false,
+    }
 }
 
 const CREATE: &str = "auth/token/create";
@@ -55,26 +65,30 @@ pub(super) async fn child(vault: &Vault<'_>, login: &Login, token: &Secret) -> R
 }
 
 /// Of `auth/token/create`.
-const REFUSALS: [Row; 4] = [
+pub(super) const REFUSALS: [Row; 4] = [
     Row {
+        id: "child-of-batch",
         says: Says::Text(&["batch tokens cannot create"]),
         kind: Kind::Config,
         cause: "the token (from {origin}) is a batch token, which cannot have a child ({because})",
         change: "drop --child-token, or give the job a service token: vault token create -type=service",
     },
     Row {
+        id: "child-of-limited",
         says: Says::Text(&["restricted use token"]),
         kind: Kind::Config,
         cause: "the token (from {origin}) has a limited number of uses, and cannot have a child ({because})",
         change: "drop --child-token, or give the job a token without a limit: vault token create -use-limit=0",
     },
     Row {
+        id: "child-token-gone",
         says: Says::TokenGone,
         kind: Kind::Denied,
         cause: "the token (from {origin}) is not valid for auth/token/create ({because})",
         change: "the token has expired, was revoked, or is of another namespace",
     },
     Row {
+        id: "child-policy",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "the token (from {origin}) may not create a child token ({because})",

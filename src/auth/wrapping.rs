@@ -15,14 +15,16 @@ use jiff::Timestamp;
 use super::approle;
 use super::session::{LoginFailure, Session, after_spending, revoke, session, settle};
 use crate::error::{Error, Kind, Result};
-use crate::identity::{Login, Spend};
+use crate::identity::{Identity, Login, Spend};
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 use crate::vault::refusal::Refusal;
 use crate::vault::step::Step;
 use origin::{of_another_approle, suspicious};
-use refusal::{LOOKUP_REFUSALS, UNWRAP_REFUSALS, describe};
+use refusal::describe;
+
+pub(super) use refusal::{LOOKUP_REFUSALS, UNWRAP_REFUSALS};
 
 /// What lies in the token, by its creation path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,22 +45,11 @@ pub(super) async fn login(
     role_id: Option<&Secret>,
     expected: Option<&str>,
 ) -> Result<Session, LoginFailure> {
-    let WrappingInfo { creation_path, made } = lookup(vault, login, token).await?;
+    let WrappingInfo { creation_path, made, .. } = lookup(vault, login, token).await?;
     namespace::check(vault, login, token).await?;
-    let content = check_creation_path(&creation_path, login, role_id.is_some(), expected).map_err(|path| {
-        if expected.is_none() && is_of_an_approle(&creation_path) {
-            of_another_approle(&vault.quote(&creation_path), &path, login)
-        } else {
-            suspicious(&vault.quote(&creation_path), &path, &login_path(login), login)
-        }
-    })?;
+    let content = check(vault, login, &creation_path, role_id.is_some(), expected)?;
     if content == Content::SecretId && role_id.is_none() {
-        return Err(Error::new(
-            Kind::Input,
-            "the wrapping token holds a secret ID, and VAULT_ROLE_ID is not set; it was not unwrapped",
-        )
-        .hint("set VAULT_ROLE_ID, or VAULT_ROLE_ID_FILE, for this job")
-        .into());
+        return Err(without_role_id().into());
     }
     let exchange = unwrap(vault, login, token).await?;
     let path = "sys/wrapping/unwrap";
@@ -87,12 +78,45 @@ pub(super) async fn login(
         .map_err(|failed| LoginFailure::after_spending(after_spending(failed.error, Spend::WrappingToken)))
 }
 
+/// What lies in the token, by the path that made it, or why it must not be unwrapped.
+fn check(
+    vault: &Vault<'_>,
+    login: &Login,
+    creation_path: &str,
+    has_role_id: bool,
+    expected: Option<&str>,
+) -> Result<Content> {
+    check_creation_path(creation_path, login, has_role_id, expected).map_err(|path| {
+        if expected.is_none() && is_of_an_approle(creation_path) {
+            of_another_approle(&vault.quote(creation_path), &path, login)
+        } else {
+            suspicious(&vault.quote(creation_path), &path, &login_path(login), login)
+        }
+    })
+}
+
+/// Whether a run with this login would unwrap a token that this path made.
+pub(super) fn check_origin(vault: &Vault<'_>, login: &Login, creation_path: &str) -> Result<()> {
+    let Identity::WrappingToken { role_id, creation_path: expected, .. } = &login.identity else { return Ok(()) };
+    match check(vault, login, creation_path, role_id.is_some(), expected.as_deref())? {
+        Content::SecretId if role_id.is_none() => Err(without_role_id()),
+        _ => Ok(()),
+    }
+}
+
+fn without_role_id() -> Error {
+    Error::new(Kind::Input, "the wrapping token holds a secret ID, and VAULT_ROLE_ID is not set; it was not unwrapped")
+        .hint("set VAULT_ROLE_ID, or VAULT_ROLE_ID_FILE, for this job")
+}
+
 /// What a lookup tells of a wrapping token.
 struct WrappingInfo {
     /// The server's words: quoted before they stand in a message.
     creation_path: String,
     /// When it was made, and the login in it, whose life began then and not when it is unwrapped.
     made: Timestamp,
+    /// How long it lives, at most.
+    life: Duration,
 }
 
 /// `sys/wrapping/lookup`: which path made the token, and when. Spends nothing.
@@ -106,7 +130,21 @@ async fn lookup(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<Wrap
         Error::new(Kind::Data, "the answer to sys/wrapping/lookup has no creation_path; the token was not unwrapped")
     })?;
     let creation_path = path.expose().to_owned();
-    Ok(WrappingInfo { creation_path, made: creation(made, life, sent) })
+    Ok(WrappingInfo { creation_path, made: creation(made, life, sent), life })
+}
+
+/// Which path made the token, as messages quote it, and when it expires. Spends nothing.
+///
+/// # Errors
+/// As those of a login, before it unwraps.
+pub(crate) async fn look_up(vault: &Vault<'_>, login: &Login, token: &Secret) -> Result<(String, Option<Timestamp>)> {
+    let WrappingInfo { creation_path, made, life } = lookup(vault, login, token).await?;
+    Ok((vault.quote(&creation_path), made.checked_add(life).ok().filter(|_| !life.is_zero())))
+}
+
+/// What a refused lookup means.
+pub(super) fn describe_lookup(refusal: &Refusal, login: &Login) -> Error {
+    describe(&LOOKUP_REFUSALS, refusal, login)
 }
 
 /// When a token was made that lived for `life` at most, and still did at `sent`. Vault's clock says `made`; what that one
@@ -253,7 +291,6 @@ fn is_spent(refusal: &Refusal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Identity;
     use crate::origin::Origin;
 
     fn login(role: Option<&str>) -> Login {
@@ -263,6 +300,7 @@ mod tests {
             role: role.map(str::to_owned),
             role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_WRAPPING_TOKEN".into()),
+            renew: false,
             perhaps_generator: false,
         }
     }

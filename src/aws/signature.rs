@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, as far as one request needs it: in a header, over a whole body, without a session token.
+//! AWS Signature Version 4, as far as a request to STS needs it: in a header, over a whole body.
 //!
 //! Pure: it reads no clock and sends nothing. AWS's own crate would bring 34 others. Source of the rules: "Create a
 //! signed AWS API request" in AWS's IAM User Guide; AWS's published vectors are the tests.
@@ -25,8 +25,8 @@ pub(super) struct CanonicalRequest<'a> {
     pub path: &'a str,
     /// The query, without its question mark.
     pub query: &'a str,
-    /// `Content-Type`, the one other header that has to be signed where it is sent.
-    pub content_type: Option<&'a str>,
+    /// The other headers that are signed, in small letters. `Content-Type` has to be among them where it is sent.
+    pub headers: &'a [(&'a str, &'a str)],
     /// The body; usually a form.
     pub body: &'a str,
 }
@@ -53,14 +53,14 @@ pub(super) fn sign(
 ) -> [(&'static str, String); 2] {
     let time = render_time(scope.time).replace(['-', ':'], "");
     let date = time.split('T').next().unwrap_or_default();
-    let CanonicalRequest { method, host, path, query, content_type, body } = request;
-    // In the order of their names, as they must be signed.
-    let (form, names) = match content_type {
-        Some(form) => (format!("content-type:{form}\n"), "content-type;host;x-amz-date"),
-        None => (String::new(), "host;x-amz-date"),
-    };
-    let headers = format!("{form}host:{host}\nx-amz-date:{time}\n");
-    let canonical = format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{}", sha256(body));
+    let CanonicalRequest { method, host, path, query, headers, body } = request;
+    let mut all = [*headers, &[("host", *host), ("x-amz-date", time.as_str())]].concat();
+    all.sort_unstable();
+    // Security: the session token is among them.
+    let headers = Zeroizing::new(all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect::<String>());
+    let names = all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+    let canonical =
+        Zeroizing::new(format!("{method}\n{path}\n{query}\n{}\n{names}\n{}", headers.as_str(), sha256(body)));
     let credential = format!("{date}/{}/{}/aws4_request", scope.region, scope.service);
     let text = format!("{ALGORITHM}\n{time}\n{credential}\n{}", sha256(&canonical));
     // Security: the key that signs is good for one day, region and service; the secret key itself is overwritten.
@@ -102,14 +102,8 @@ mod tests {
         value
     }
 
-    const VANILLA: CanonicalRequest<'_> = CanonicalRequest {
-        method: "GET",
-        host: "example.amazonaws.com",
-        path: "/",
-        query: "",
-        content_type: None,
-        body: "",
-    };
+    const VANILLA: CanonicalRequest<'_> =
+        CanonicalRequest { method: "GET", host: "example.amazonaws.com", path: "/", query: "", headers: &[], body: "" };
 
     #[test]
     fn the_vectors_that_aws_publishes_are_signed_as_published() {
@@ -120,7 +114,7 @@ mod tests {
             (
                 CanonicalRequest {
                     method: "POST",
-                    content_type: Some("application/x-www-form-urlencoded"),
+                    headers: &[("content-type", "application/x-www-form-urlencoded")],
                     body: "Param1=value1",
                     ..VANILLA
                 },
@@ -133,7 +127,7 @@ mod tests {
                 CanonicalRequest {
                     host: "iam.amazonaws.com",
                     query: "Action=ListUsers&Version=2010-05-08",
-                    content_type: Some("application/x-www-form-urlencoded; charset=utf-8"),
+                    headers: &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")],
                     ..VANILLA
                 },
                 "iam",

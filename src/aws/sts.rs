@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 
 use super::signature::{CanonicalRequest, Scope, sign};
+use crate::identity::AwsKeys;
 use crate::secret::Secret;
 
 /// The form that is posted.
@@ -41,9 +42,30 @@ pub fn endpoint(region: Option<&str>) -> (String, String) {
 /// The headers of the request, as a `POST` of [`BODY`] to `/`.
 #[must_use]
 pub fn headers(host: &str, region: &str, time: Timestamp, key: &str, secret: &Secret) -> Vec<(&'static str, String)> {
-    let request = CanonicalRequest { method: "POST", host, path: "/", query: "", content_type: Some(FORM), body: BODY };
+    let form = [("content-type", FORM)];
+    let request = CanonicalRequest { method: "POST", host, path: "/", query: "", headers: &form, body: BODY };
     let [date, authorization] = sign(&request, &Scope { region, service: "sts", time }, key, secret);
     vec![("content-type", FORM.into()), ("host", host.into()), date, authorization]
+}
+
+/// The headers of the same request as Vault's AWS method takes them: `host` is that of [`endpoint`], and a server ID binds
+/// the request to one Vault.
+#[must_use]
+pub fn login_headers(
+    host: &str,
+    region: &str,
+    time: Timestamp,
+    keys: &AwsKeys,
+    server_id: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    let length = BODY.len().to_string();
+    let mut own = vec![("content-length", length.as_str()), ("content-type", FORM)];
+    own.extend(keys.session.as_ref().map(|token| ("x-amz-security-token", token.expose())));
+    own.extend(server_id.map(|id| ("x-vault-aws-iam-server-id", id)));
+    let request = CanonicalRequest { method: "POST", host, path: "/", query: "", headers: &own, body: BODY };
+    let signed = sign(&request, &Scope { region, service: "sts", time }, &keys.id, &keys.secret);
+    let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    own.chain([("host", host.to_owned())]).chain(signed).collect()
 }
 
 /// What an answer says of the key.

@@ -5,11 +5,16 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
+use super::doctor::{DOCTOR, DoctorFlags};
 use super::exec::{EXEC, ExecFlags};
-use super::flag::{CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags};
+use super::flag::{
+    CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags, WHOAMI, WhoamiFlags,
+};
 use super::help;
+use super::policy::{POLICY, PolicyFlags};
 use super::secret::{SECRET, SecretFlags};
-use super::token::{TOKEN, VaultTokenFlags};
+use super::token::{TOKEN, TokenCall};
+use super::vault_token::VaultTokenFlags;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -19,21 +24,48 @@ pub enum Command {
     Fetch(FetchFlags),
     /// `ci-creds secret`.
     Secret(SecretFlags),
-    /// `ci-creds token`.
-    Token(VaultTokenFlags),
+    /// `ci-creds token` alone.
+    VaultToken(Box<VaultTokenFlags>),
     /// `ci-creds revoke`.
     Revoke(RevokeFlags),
     /// `ci-creds exec`.
     Exec(ExecFlags),
+    /// `ci-creds doctor`.
+    Doctor(Box<DoctorFlags>),
     /// `ci-creds cache`.
     Cache(CacheFlags),
+    /// `ci-creds token`.
+    Token(TokenCall),
+    /// `ci-creds whoami`.
+    Whoami(WhoamiFlags),
+    /// `ci-creds policy`.
+    Policy(PolicyFlags),
+    /// `ci-creds explain`, and the words of the text.
+    Explain(Vec<String>),
     /// `ci-creds completions`.
     Completions(CompletionsFlags),
     /// `ci-creds man`, and the command whose page it prints.
     Man(Option<String>),
 }
 
+impl Command {
+    /// The flags of the diagnosis of a run: a command that fetches a credential, or one that runs another with the first
+    /// credential that it names. `None` of every other command.
+    pub(crate) fn into_doctor_flags(self) -> Option<DoctorFlags> {
+        match self {
+            Self::Fetch(FetchFlags { wanted, login, connection, .. }) => {
+                Some(DoctorFlags::of_run(Some(wanted), login, connection))
+            }
+            Self::Exec(ExecFlags { wanted, login, connection, .. }) => {
+                Some(DoctorFlags::of_run(wanted.into_iter().next(), login, connection))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A command.
+#[derive(Clone, Copy)]
 pub(super) struct CommandRow {
     pub(super) name: &'static str,
     /// What it is for: in the list of commands, and at the head of its own help.
@@ -45,6 +77,7 @@ pub(super) struct CommandRow {
 }
 
 /// What a command prints.
+#[derive(Clone, Copy)]
 pub(super) enum CommandOutput {
     /// This cloud's credential: a shell may evaluate it, and must fail when we do.
     Credential(&'static Cloud),
@@ -59,7 +92,7 @@ pub(super) enum CommandOutput {
 }
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
-const OTHERS: [CommandRow; 9] = [
+const OTHERS: &[CommandRow] = &[
     CommandRow {
         name: super::secret::NAME,
         about: SECRET,
@@ -68,18 +101,18 @@ const OTHERS: [CommandRow; 9] = [
         parse: |_, matches| SecretFlags::from_arg_matches(matches).map(Command::Secret),
     },
     CommandRow {
-        name: crate::provider::token::NAME,
-        about: TOKEN,
-        output: CommandOutput::Token,
-        flags: |command| VaultTokenFlags::augment_args(command).after_help(help::TOKEN),
-        parse: |_, matches| VaultTokenFlags::from_arg_matches(matches).map(Command::Token),
-    },
-    CommandRow {
         name: "exec",
         about: EXEC,
         output: CommandOutput::Command,
         flags: |command| ExecFlags::augment_args(command).after_help(help::EXEC),
         parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
+    },
+    CommandRow {
+        name: "doctor",
+        about: DOCTOR,
+        output: CommandOutput::Text,
+        flags: |command| DoctorFlags::augment_args(command).after_help(help::DOCTOR),
+        parse: |_, matches| DoctorFlags::from_arg_matches(matches).map(|flags| Command::Doctor(Box::new(flags))),
     },
     CommandRow {
         name: "revoke",
@@ -94,6 +127,42 @@ const OTHERS: [CommandRow; 9] = [
         output: CommandOutput::Text,
         flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
         parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
+    },
+    CommandRow {
+        name: "token",
+        about: TOKEN,
+        output: CommandOutput::Token,
+        flags: |command| VaultTokenFlags::augment_args(TokenCall::augment_args(command)).after_help(help::TOKEN),
+        parse: |_, matches| match TokenCall::from_arg_matches(matches)? {
+            TokenCall { action: None } => {
+                VaultTokenFlags::from_arg_matches(matches).map(Box::new).map(Command::VaultToken)
+            }
+            call => Ok(Command::Token(call)),
+        },
+    },
+    CommandRow {
+        name: "whoami",
+        about: WHOAMI,
+        output: CommandOutput::Text,
+        flags: |command| WhoamiFlags::augment_args(command).after_help(help::WHOAMI),
+        parse: |_, matches| WhoamiFlags::from_arg_matches(matches).map(Command::Whoami),
+    },
+    CommandRow {
+        name: "policy",
+        about: POLICY,
+        output: CommandOutput::Text,
+        flags: |command| PolicyFlags::augment_args(command).after_help(help::POLICY),
+        parse: |_, matches| PolicyFlags::from_arg_matches(matches).map(Command::Policy),
+    },
+    CommandRow {
+        name: "explain",
+        about: "Explain an exit code or an error",
+        output: CommandOutput::Text,
+        flags: |command| command.arg(words()).after_help(help::EXPLAIN),
+        parse: |_, matches| {
+            let words = matches.get_many("text").into_iter().flatten().cloned();
+            Ok(Command::Explain(words.collect()))
+        },
     },
     CommandRow {
         name: "completions",
@@ -141,7 +210,16 @@ impl CommandRow {
 
 /// The table.
 pub(super) fn rows() -> impl Iterator<Item = CommandRow> {
-    CLOUDS.into_iter().map(fetch).chain(OTHERS)
+    CLOUDS.into_iter().map(fetch).chain(OTHERS.iter().copied())
+}
+
+/// What `explain` takes.
+fn words() -> Arg {
+    Arg::new("text")
+        .value_name("TEXT")
+        .num_args(1..)
+        .required(true)
+        .help("An exit code, a kind, or an error that was printed; - reads it from stdin")
 }
 
 /// What `man` takes.

@@ -106,6 +106,36 @@ fn providers() -> ProviderParser {
     ProviderParser(PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([vault])))
 }
 
+/// The credentials of the clouds that are named, in the order of their names.
+pub(super) struct CloudFlags {
+    pub(super) wanted: Vec<CredentialFlags>,
+    /// A cloud's setting that was given for none of them.
+    pub(super) stray_setting: Option<(&'static Setting, &'static Cloud)>,
+}
+
+impl CloudFlags {
+    pub(super) fn from_arg_matches(providers: &[String], matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
+        let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
+        clouds.sort_by_key(|cloud| place(cloud));
+        let wanted: Vec<_> = clouds
+            .into_iter()
+            .map(|cloud| CredentialFlags::from_arg_matches(cloud, matches))
+            .collect::<Result<_, _>>()?;
+        let is_known = |setting: &Setting| {
+            setting.key() == "ttl"
+                || wanted.iter().any(|one| one.cloud.settings.iter().any(|own| own.key() == setting.key()))
+        };
+        let mut strays = Vec::new();
+        for cloud in others {
+            let CredentialFlags { settings, .. } = CredentialFlags::from_arg_matches(cloud, matches)?;
+            let given = settings.into_iter().map(|(setting, _)| setting);
+            strays.extend(given.filter(|setting| !is_known(setting)).map(|setting| (setting, cloud)));
+        }
+        Ok(Self { wanted, stray_setting: strays.into_iter().next() })
+    }
+}
+
 impl ExecFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
@@ -126,25 +156,9 @@ impl ExecFlags {
         let Providers { providers, command } = Providers::from_arg_matches(matches)?;
         let Lifetime { ttl, leash, strict_revoke } = Lifetime::from_arg_matches(matches)?;
         let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
-        let place = |cloud: &Cloud| providers.iter().position(|provider| provider == cloud.command);
-        let (mut clouds, others): (Vec<_>, Vec<_>) = CLOUDS.into_iter().partition(|cloud| place(cloud).is_some());
-        clouds.sort_by_key(|cloud| place(cloud));
-        let wanted: Vec<_> = clouds
-            .into_iter()
-            .map(|cloud| CredentialFlags::from_arg_matches(cloud, matches))
-            .collect::<Result<_, _>>()?;
-        let is_known = |setting: &Setting| {
-            setting.key() == "ttl"
-                || wanted.iter().any(|one| one.cloud.settings.iter().any(|own| own.key() == setting.key()))
-        };
-        let mut strays = Vec::new();
-        for cloud in others {
-            let CredentialFlags { settings, .. } = CredentialFlags::from_arg_matches(cloud, matches)?;
-            let given = settings.into_iter().map(|(setting, _)| setting);
-            strays.extend(given.filter(|setting| !is_known(setting)).map(|setting| (setting, cloud)));
-        }
+        let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         Ok(Self {
-            stray_setting: strays.into_iter().next(),
+            stray_setting,
             wanted,
             secrets: providers.iter().filter_map(|one| one.strip_prefix(SECRET)).map(str::to_owned).collect(),
             vault: providers.iter().any(|provider| provider == VAULT),

@@ -146,6 +146,33 @@ pub struct RevokeFlags {
     pub connection: ConnectionFlags,
 }
 
+/// Likewise.
+pub(super) const WHOAMI: &str = "Print who the job is to Vault";
+
+/// `ci-creds whoami`.
+#[derive(Args)]
+#[command(about = WHOAMI)]
+pub struct WhoamiFlags {
+    /// What to print [default: text]
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<WhoamiFormat>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub login: LoginFlags,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub connection: ConnectionFlags,
+}
+
+/// What `ci-creds whoami` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhoamiFormat {
+    /// Lines to read.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
 /// `ci-creds cache clear`.
 #[derive(Args)]
 #[command(after_help = super::help::CLEAR)]
@@ -227,6 +254,12 @@ pub struct LoginFlags {
     pub child_token: bool,
     /// The creation path that a wrapping token must have.
     pub creation_path: Option<String>,
+    /// Whether the generator token is renewed before it is used.
+    pub renew: bool,
+    /// The server ID of an AWS login.
+    pub iam_server_id: Option<String>,
+    /// The region of STS of an AWS login.
+    pub sts_region: Option<String>,
     files: Vec<(Input, PathBuf)>,
 }
 
@@ -244,10 +277,10 @@ struct MethodFlags {
     /// The authentication method [default: the first one whose inputs are set, in this order]
     #[arg(long, value_enum, value_name = "METHOD", hide_short_help = true)]
     auth: Option<AuthMethod>,
-    /// Where the method is mounted [default: approle or jwt]
+    /// Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]
     #[arg(long, value_name = "MOUNT", hide_short_help = true)]
     auth_mount: Option<String>,
-    /// The role of the login: the AppRole's name, or the JWT role
+    /// The role of the login: the AppRole's name, or the role of the other methods
     #[arg(long, value_name = "ROLE", hide_short_help = true)]
     auth_role: Option<String>,
     /// The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]
@@ -272,6 +305,20 @@ struct TokenFlags {
     /// The creation path that a wrapping token must have [default: the AppRole's secret-id]
     #[arg(long, value_name = "PATH", hide_short_help = true)]
     creation_path: Option<String>,
+    /// Renew the generator token before the login, so that it never expires while jobs run
+    #[arg(long, hide_short_help = true)]
+    renew: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Login")]
+struct AwsLoginFlags {
+    /// The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault
+    #[arg(long, value_name = "ID", hide_short_help = true)]
+    iam_server_id: Option<String>,
+    /// The region of STS by which Vault checks an AWS login [default: the global endpoint]
+    #[arg(long, value_name = "REGION", hide_short_help = true)]
+    sts_region: Option<String>,
 }
 
 /// What `derive(Args)` would write, with the table of [`Input`] in between.
@@ -284,7 +331,8 @@ impl Args for LoginFlags {
         };
         let (id_token, others): (Vec<_>, Vec<_>) = Input::ALL.into_iter().partition(|input| *input == Input::IdToken);
         let command = MethodFlags::augment_args(command).args(id_token.into_iter().map(file));
-        TokenFlags::augment_args(AudienceFlags::augment_args(command).args(others.into_iter().map(file)))
+        let command = AudienceFlags::augment_args(command).args(others.into_iter().map(file));
+        AwsLoginFlags::augment_args(TokenFlags::augment_args(command))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -296,10 +344,23 @@ impl FromArgMatches for LoginFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let MethodFlags { auth, auth_mount, auth_role, id_token_env } = MethodFlags::from_arg_matches(matches)?;
         let AudienceFlags { any_audience } = AudienceFlags::from_arg_matches(matches)?;
-        let TokenFlags { child_token, creation_path } = TokenFlags::from_arg_matches(matches)?;
+        let TokenFlags { child_token, creation_path, renew } = TokenFlags::from_arg_matches(matches)?;
+        let AwsLoginFlags { iam_server_id, sts_region } = AwsLoginFlags::from_arg_matches(matches)?;
         let file = |input: Input| Some((input, matches.get_one::<PathBuf>(input.key())?.clone()));
         let files = Input::ALL.into_iter().filter_map(file).collect();
-        Ok(Self { auth, auth_mount, auth_role, id_token_env, any_audience, child_token, creation_path, files })
+        Ok(Self {
+            auth,
+            auth_mount,
+            auth_role,
+            id_token_env,
+            any_audience,
+            child_token,
+            creation_path,
+            renew,
+            iam_server_id,
+            sts_region,
+            files,
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -28,13 +28,14 @@ Examples:
 A name is a section of the configuration file: [secret.db] with path and env.
 VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 
-pub(super) const TOKEN: &str = "\
+pub(super) const DOCTOR: &str = "\
 Examples:
-  eval $(ci-creds token --ttl 15m || echo false)
-  ci-creds token --uses 20 --format json
+  ci-creds doctor exoscale --role deploy
+  ci-creds doctor exoscale --role deploy --format json
 
-It sets VAULT_TOKEN, VAULT_ADDR and VAULT_NAMESPACE. For one command,
-ci-creds exec vault is safer: the token ends with the command.";
+Pass the flags and set the variables of the run that fails. doctor creates no
+credential, uses no single-use secret, and revokes what it logs in with. It
+exits with the code of the first step that fails, or with 0.";
 
 pub(super) const REVOKE: &str = "\
 Examples:
@@ -58,6 +59,50 @@ Examples:
 
 VAULT_ADDR and the variables of the login must be those of the calls that
 filled the cache: only the same secret opens an entry.";
+
+pub(super) const TOKEN: &str = "\
+Examples:
+  ci-creds token renew
+  ci-creds help token rotate
+
+VAULT_ADDR is Vault's address, and VAULT_TOKEN the token.";
+
+pub(super) const TOKEN_RENEW: &str = "\
+Examples:
+  ci-creds token renew
+  ci-creds token renew --token-file /run/secrets/vault-token
+
+VAULT_ADDR is Vault's address, and VAULT_TOKEN the token.";
+
+pub(super) const TOKEN_ROTATE: &str = "\
+Examples:
+  ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN \\
+      --gitlab-token-env ROTATION_TOKEN
+  ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN \\
+      --gitlab-token-file /run/secrets/gitlab-token --grace 30m
+
+CI_API_V4_URL and CI_PROJECT_ID, which GitLab sets in a job, name the variable.";
+pub(super) const WHOAMI: &str = "\
+Examples:
+  ci-creds whoami
+  ci-creds whoami --format json
+
+VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
+
+pub(super) const POLICY: &str = "\
+Examples:
+  ci-creds policy exoscale --role deploy --auth id-token
+  ci-creds policy exoscale --role deploy --auth secret-id --format terraform
+
+It sends no request. The variables of ci-creds(1) count as in the run itself.";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  ci-creds explain 77
+  ci-creds explain denied
+
+A whole error line of ci-creds or of Vault finds its cause, and the change.
+It needs no configuration, no login and no network.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -4,13 +4,16 @@
 //! that was typed, so that [`crate::config`] can say where each of them came from.
 
 mod command;
+mod doctor;
 mod exec;
 mod flag;
 mod help;
 mod mistake;
+mod policy;
 mod question;
 mod secret;
 mod token;
+mod vault_token;
 mod word;
 
 use std::ffi::OsString;
@@ -21,14 +24,17 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::error::{Error, Result};
 
 pub use command::Command;
+pub use doctor::{DoctorFlags, DoctorFormat};
 pub use exec::ExecFlags;
 pub use flag::{
     CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
-    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume,
+    LoginFlags, OutputFlags, RevokeFlags, Shell, Volume, WhoamiFlags, WhoamiFormat,
 };
+pub use policy::PolicyFlags;
 pub use question::{Question, parse_question};
 pub use secret::{SecretFlags, SecretSelection};
-pub use token::VaultTokenFlags;
+pub use token::{RenewFlags, RotateFlags, TokenAction, TokenCall, VariableFlags};
+pub use vault_token::VaultTokenFlags;
 pub use word::is_exec;
 pub(crate) use word::{Intent, guess_intent, own_words, words_of};
 
@@ -176,7 +182,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, secret, token, exec, revoke, cache, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, secret, exec, doctor, revoke, cache, whoami, policy, explain, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),

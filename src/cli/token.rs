@@ -1,54 +1,82 @@
-//! The flags of `ci-creds token`.
+//! The flags of `ci-creds token renew` and `ci-creds token rotate`.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use std::path::PathBuf;
 
-use super::flag::{ConnectionFlags, LoginFlags, OutputFlags};
-use super::secret::PlainOutput;
+use clap::{Args, Subcommand};
 
-/// What `token` is for, in the list of commands and at the head of its own help.
-pub(super) const TOKEN: &str = "Print a short-lived Vault token for tools that speak to Vault";
+use super::flag::{ConnectionFlags, LoginFlags};
+
+/// What the command is for: in the list of commands, and at the head of its own help.
+pub(super) const TOKEN: &str = "Renew or replace the Vault token that the CI system stores";
 
 /// `ci-creds token`.
-pub struct VaultTokenFlags {
-    /// How long the token lives.
-    pub ttl: Option<String>,
-    /// For how many requests it is good.
-    pub uses: Option<String>,
-    /// How it is delivered.
-    pub output: OutputFlags,
-    /// The job's identity.
+#[derive(Args)]
+#[command(about = TOKEN)]
+pub struct TokenCall {
+    /// What to do with it
+    #[command(subcommand)]
+    pub action: Option<TokenAction>,
+}
+
+/// What to do with the stored token.
+#[derive(Subcommand)]
+pub enum TokenAction {
+    /// Renew the token in use and print when it expires
+    Renew(RenewFlags),
+    /// Replace the token in a CI/CD variable of GitLab by a new one
+    Rotate(RotateFlags),
+}
+
+/// `ci-creds token renew`.
+#[derive(Args)]
+#[command(after_help = super::help::TOKEN_RENEW)]
+pub struct RenewFlags {
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub login: LoginFlags,
-    /// How Vault is reached.
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub connection: ConnectionFlags,
 }
 
+/// `ci-creds token rotate`.
 #[derive(Args)]
-#[command(next_help_heading = "Token")]
-struct TokenLimits {
-    /// How long the token lives [default: the rest of the job, or 30m]
+#[command(after_help = super::help::TOKEN_ROTATE)]
+pub struct RotateFlags {
+    /// The token role that makes the new token
+    #[arg(long, value_name = "ROLE", required = true)]
+    pub token_role: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub variable: VariableFlags,
+    /// Revoke the old token after so long, 0s at once [default: it lives until it expires]
     #[arg(long, value_name = "DURATION")]
-    ttl: Option<String>,
-    /// For how many requests it is good [default: no limit]
-    #[arg(long, value_name = "N")]
-    uses: Option<String>,
+    pub grace: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub login: LoginFlags,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub connection: ConnectionFlags,
 }
 
-impl VaultTokenFlags {
-    /// The flags, in the order of the help.
-    pub(super) fn augment_args(command: Command) -> Command {
-        let command = PlainOutput::augment_args(TokenLimits::augment_args(command));
-        // Each of these would put its own description in the command's place.
-        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(TOKEN)
-    }
-
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let TokenLimits { ttl, uses } = TokenLimits::from_arg_matches(matches)?;
-        Ok(Self {
-            ttl,
-            uses,
-            output: PlainOutput::from_arg_matches(matches)?.into_output(false, false),
-            login: LoginFlags::from_arg_matches(matches)?,
-            connection: ConnectionFlags::from_arg_matches(matches)?,
-        })
-    }
+/// Which variable of GitLab, and by which token it may be written.
+#[derive(Args)]
+#[command(next_help_heading = "GitLab")]
+pub struct VariableFlags {
+    /// The CI/CD variable that holds the token
+    #[arg(long, value_name = "NAME", required = true)]
+    pub gitlab_variable: String,
+    /// The variable's environment scope, if it has more than one
+    #[arg(long, value_name = "SCOPE")]
+    pub environment_scope: Option<String>,
+    /// The group that has the variable: its number or path [default: the project in CI_PROJECT_ID]
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// The variable that holds GitLab's access token: role Maintainer, scope api
+    #[arg(long, value_name = "NAME", conflicts_with = "gitlab_token_file")]
+    pub gitlab_token_env: Option<String>,
+    /// The file that holds it
+    #[arg(long, value_name = "PATH")]
+    pub gitlab_token_file: Option<PathBuf>,
 }

@@ -107,6 +107,10 @@ pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     let cloud = match rows().find(|row| row.name == command).map(|row| row.output) {
         Some(CommandOutput::Text | CommandOutput::Command) => return None,
         Some(CommandOutput::Credential(cloud)) => Some(cloud),
+        // Its inner commands print a text to read.
+        Some(CommandOutput::Token) if words.iter().any(|word| ["renew", "rotate"].contains(&word.as_ref())) => {
+            return None;
+        }
         Some(CommandOutput::Secret | CommandOutput::Token) | None => None,
     };
     let is_secret = command == super::secret::NAME;

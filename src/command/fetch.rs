@@ -20,7 +20,7 @@ use crate::source::{Source, VaultSource};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
-use super::{lines, start_runtime, take_warnings, write_stderr};
+use super::{complete_login, lines, start_runtime, take_warnings, write_stderr};
 
 /// Hands a credential over: the one that is kept, or a new one. `words` are the call, without the program, for who only
 /// looks.
@@ -30,6 +30,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     }
     explain(&plan, host);
     outlive_limits(host)?;
+    complete_login(&mut plan.login, host)?;
     let cache = Cache::open(&plan, host);
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
     if let (Some(credential), true) = (&kept, plan.output.verbose) {

@@ -1,14 +1,22 @@
 //! The commands, a flow each; and what they share: the runtime, and what is said on stderr.
 
 pub(crate) mod cache;
+pub(crate) mod doctor;
 mod estate;
 pub(crate) mod exec;
+pub(crate) mod explain;
 pub(crate) mod fetch;
+pub(crate) mod policy;
 pub(crate) mod revoke;
+pub(crate) mod rotate;
 mod serving;
+pub(crate) mod token;
+pub(crate) mod whoami;
 
+use crate::aws::runner;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::identity::Login;
 use crate::secret::Secret;
 
 /// As many files as a run opens beside those that it was given, and some to spare.
@@ -21,6 +29,14 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .map_err(|cause| Error::new(Kind::Os, "the system refused an event queue").cause(cause))
+}
+
+/// Fetches what the login lacks, before the cache: what is cached is encrypted with the secret of the login.
+fn complete_login(login: &mut Login, host: &Host) -> Result<()> {
+    if runner::is_incomplete(&login.identity) {
+        start_runtime(host)?.block_on(runner::complete(&mut login.identity, host))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn take_warnings(host: &Host) -> String {

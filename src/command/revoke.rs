@@ -14,7 +14,7 @@ use crate::vault::client::Vault;
 
 pub(crate) use super::estate::Breadth;
 use super::estate::{Caller, Estate, Item};
-use super::{finish, start_runtime};
+use super::{complete_login, finish, start_runtime};
 
 /// Revokes what was noted and what is cached, as far as `breadth` says. `quiet`: nothing is said where there is nothing to
 /// do, nor of what other jobs cached.
@@ -32,6 +32,7 @@ pub(crate) fn run(
 ) -> Result<()> {
     let owner = access.and_then(|mut access| {
         access.connection.read_roots(host)?;
+        complete_login(&mut access.login, host)?;
         let vault = Vault::new(&access.connection, host)?;
         if verbose {
             vault.tell_requests();

@@ -33,7 +33,7 @@ pub(super) fn parse_address(text: &WithOrigin<String>) -> Result<Address> {
         |address| match &text.origin {
             Origin::Variable(name) => format!("set {name}={address}"),
             Origin::Flag(name) => format!("{name} {address}"),
-            Origin::File(_) | Origin::Default => format!("address = \"{address}\""),
+            Origin::File(_) | Origin::Service(_) | Origin::Default => format!("address = \"{address}\""),
         },
     );
     Err(Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(meant))

@@ -13,7 +13,7 @@ use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::{Address, Server, is_host_name};
-use crate::http::transport::{Connection, REQUEST, RETRIES, Roots};
+use crate::http::transport::{ClientCertificate, Connection, REQUEST, RETRIES, Roots};
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::secret::Secret;
@@ -293,7 +293,7 @@ fn read_folder(folder: &WithOrigin<PathBuf>, layers: &Layers<'_>) -> Result<Root
     Ok(Roots::Pem { text: texts.collect::<Vec<_>>().join("\n"), origin: place })
 }
 
-fn read_pem(path: &WithOrigin<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
+pub(super) fn read_pem(path: &WithOrigin<PathBuf>, what: &str, layers: &Layers<'_>) -> Result<String> {
     let place = shown(path, layers.host);
     let wrong = |problem: &str| {
         Error::new(Kind::Config, format!("the {what} file {place} {problem}")).hint(format!(
@@ -309,7 +309,7 @@ fn read_pem(path: &WithOrigin<PathBuf>, what: &str, layers: &Layers<'_>) -> Resu
     Ok(document.text.as_str().to_owned())
 }
 
-fn resolve_identity(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Option<(String, Secret)>> {
+fn resolve_identity(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<Option<ClientCertificate>> {
     let certificate =
         layers.path(("--client-cert", flags.client_cert.as_deref()), var::of_flag("--client-cert"), |file| {
             file.client_cert.as_deref()
@@ -319,13 +319,11 @@ fn resolve_identity(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result
     })?;
     match (certificate, key) {
         (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => {
-            let pair = (
-                read_pem(&certificate, "client certificate", layers)?,
-                Secret::new(read_pem(&key, "client key", layers)?),
-            );
-            Ok(Some(pair))
-        }
+        (Some(certificate), Some(key)) => Ok(Some(ClientCertificate {
+            chain: read_pem(&certificate, "client certificate", layers)?,
+            key: Secret::new(read_pem(&key, "client key", layers)?),
+            origin: key.origin,
+        })),
         (Some(one), None) => Err(Error::new(
             Kind::Config,
             format!("the client certificate (from {}) is set, but its key is not", one.origin),

@@ -17,6 +17,7 @@ use crate::http::address::Address;
 use crate::http::transport::Connection;
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
+use crate::provider::cloud::{Cloud, Setting};
 use crate::render::format::Format;
 use crate::time::parse_duration;
 use crate::variables as var;
@@ -91,7 +92,7 @@ const SHORTEST_LEASH: Duration = Duration::from_secs(30);
 /// # Errors
 /// As [`super::resolve_fetch`].
 pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host: &Host) -> Result<Exec> {
-    check_flags(&flags)?;
+    check_wanted(&flags.wanted, flags.stray_setting)?;
     let files = file::read_files(host, flags.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let want = resolve_want(&flags, &layers)?;
@@ -134,16 +135,20 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     Ok(Exec { task, vault, want, leash, serve, strict_revoke, verbose, id_token_variable, command })
 }
 
-fn check_flags(flags: &cli::ExecFlags) -> Result<()> {
-    if let Some((setting, cloud)) = flags.stray_setting {
+/// Checks the flags of several clouds' credentials.
+pub(super) fn check_wanted(
+    wanted: &[cli::CredentialFlags],
+    stray_setting: Option<(&'static Setting, &'static Cloud)>,
+) -> Result<()> {
+    if let Some((setting, cloud)) = stray_setting {
         let text =
             format!("{} is for {}, and no credential of {} is asked for", setting.flag, cloud.command, cloud.command);
         return Err(
             Error::new(Kind::Usage, text).hint(format!("ci-creds exec {} …, or drop {}", cloud.command, setting.flag))
         );
     }
-    if flags.wanted.len() > 1 && flags.wanted.iter().any(|one| one.engine.mount.is_some()) {
-        let variables: Vec<_> = flags.wanted.iter().map(|one| one.cloud.mount_variable).collect();
+    if wanted.len() > 1 && wanted.iter().any(|one| one.engine.mount.is_some()) {
+        let variables: Vec<_> = wanted.iter().map(|one| one.cloud.mount_variable).collect();
         return Err(Error::new(Kind::Usage, "--mount names the mount of one engine, and more than one is asked")
             .hint(format!("set {}, or `mount` in the configuration file", variables.join(" and "))));
     }

@@ -42,12 +42,17 @@ impl Files {
             .find_map(|file| Some(WithOrigin { value: ask(&file.settings)?, origin: Origin::File(file.path.clone()) }))
     }
 
+    /// The files that were read.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|file| file.path.as_path())
+    }
+
     /// Whether a flag or a file of root's said so, and no variable.
     pub(super) fn vouch_for(&self, origin: &Origin) -> bool {
         match origin {
             Origin::Flag(_) => true,
             Origin::File(path) => self.0.iter().any(|file| file.path == *path && file.of_root),
-            Origin::Variable(_) | Origin::Default => false,
+            Origin::Variable(_) | Origin::Service(_) | Origin::Default => false,
         }
     }
 

@@ -3,12 +3,17 @@
 //! The first method whose inputs are set is used, and its failure is the failure of the run. A secret is read only
 //! after its method has been chosen.
 
+use std::path::{Path, PathBuf};
+
+use super::iam::{self, Found};
 use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};
 use super::stored::stored_token;
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
+use crate::http::address::Address;
+use crate::http::transport::{ClientCertificate, Connection};
 use crate::identity::{AuthMethod, Circumstances, Companion, Input, Login};
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
@@ -35,7 +40,11 @@ impl Inputs {
 }
 
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
-pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<(Login, Option<Claims>)> {
+pub(super) fn resolve_login(
+    flags: &cli::LoginFlags,
+    connection: Option<&Connection>,
+    layers: &Layers<'_>,
+) -> Result<(Login, Option<Claims>)> {
     let mut found = find(flags, layers)?;
     let named = wanted(flags, layers)?;
     let method = match named {
@@ -49,7 +58,7 @@ pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
         && found.get(Input::RoleId).is_some();
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let id_token_variable = found.get(Input::IdToken).and_then(SecretSource::variable).map(str::to_owned);
-    let reader = Reader { layers, method, job_files, id_token_variable };
+    let reader = Reader { layers, connection, method, job_files, id_token_variable };
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
     let id_token = found.take(Input::IdToken).map(|source| reader.read(source, Input::IdToken)).transpose();
     let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
@@ -60,25 +69,69 @@ pub(super) fn resolve_login(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
     if let Some(role) = &role {
         check_role(role, "role of the login")?;
     }
-    let proof = reader.read_proof(&mut found, id_token, role.is_some())?;
+    let file = found.get(Input::ServiceAccountToken).and_then(SecretSource::file).map(Path::to_owned);
+    let (proof, signer) = match method {
+        AuthMethod::Aws => {
+            let Found { signer, origin } = iam::resolve_signer(flags, layers)?;
+            // The secret itself stays with the signer: it may have to be fetched first.
+            (Proof { secret: WithOrigin { value: Secret::new(String::new()), origin }, role_id: None }, Some(signer))
+        }
+        _ => (reader.read_proof(&mut found, id_token, role.is_some())?, None),
+    };
     let creation_path = reader.creation_path(flags)?;
     if let (AuthMethod::IdToken, None) = (method, &claims) {
         return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
             .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
     }
-    let beside =
-        Circumstances { role_id: proof.role_id, claims: claims.clone(), creation_path, child: flags.child_token };
+    let child = flags.child_token;
+    let beside = Circumstances { role_id: proof.role_id, claims: claims.clone(), creation_path, child, file, signer };
     let WithOrigin { value: secret, origin } = proof.secret;
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
     let mount = login_mount(method, flags, layers)?;
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
     let role = role.map(|role| role.value);
-    Ok((Login { identity, mount, role, role_origin, origin, perhaps_generator }, claims))
+    let renew = layers.switch(flags.renew, var::of_flag("--renew"), |file| file.renew_generator)?;
+    Ok((Login { identity, mount, role, role_origin, origin, renew, perhaps_generator }, claims))
+}
+
+/// How a job logs in, for who sets that up: what is needed without a secret.
+pub(super) struct LoginOutline {
+    pub(super) method: AuthMethod,
+    pub(super) mount: String,
+    /// The role of the login, its placeholders open.
+    pub(super) role: Option<WithOrigin<String>>,
+    /// What the ID token says, where one is set.
+    pub(super) claims: Option<Claims>,
+}
+
+/// Chooses the method as a run does, and an ID token if nothing is set. Of the secrets it reads the ID token alone, for
+/// its claims; it runs no token helper.
+pub(super) fn resolve_outline(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<LoginOutline> {
+    let mut found = find_beside(find_id_token(flags, layers).unwrap_or_default(), flags, layers)?;
+    let method = match wanted(flags, layers)? {
+        Some(method) => method,
+        None => find_complete(&found, layers)?.unwrap_or(AuthMethod::IdToken),
+    };
+    let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
+    let mut claims = None;
+    if let Some(source) = found.take(Input::IdToken) {
+        match source.read(layers.host, Input::IdToken, job_files.as_deref()) {
+            Ok(token) => claims = Claims::from_token(&token.value),
+            Err(error) => layers.host.warn(format!("the ID token is not used: {}", error.message())),
+        }
+    }
+    let role = match found.role.take() {
+        Some(role) => Some(role),
+        None => method.needs().role.map(|name| layers.variable(name)).transpose()?.flatten(),
+    };
+    Ok(LoginOutline { method, mount: login_mount(method, flags, layers)?, role, claims })
 }
 
 /// Reads what the chosen way needs.
 struct Reader<'a> {
     layers: &'a Layers<'a>,
+    /// How Vault is reached: its client certificate can be the proof.
+    connection: Option<&'a Connection>,
     method: AuthMethod,
     /// The folder beside which GitLab puts its own file variables.
     job_files: Option<String>,
@@ -113,22 +166,44 @@ impl Reader<'_> {
             role_id = Some(self.demand(found, Input::RoleId)?);
         }
         // Only by --auth: a role ID that a runner has for other methods must not log in by itself.
-        let alone = self.method == AuthMethod::SecretId && found.get(needs.secret).is_none();
+        let alone = self.method == AuthMethod::SecretId && found.get(Input::SecretId).is_none();
         if let Some(secret) = role_id.take_if(|_| alone) {
             return Ok(Proof { secret, role_id: None });
         }
         let secret = match self.method {
             AuthMethod::IdToken => id_token?.ok_or_else(|| missing(self.method, Input::IdToken.variable()))?,
-            AuthMethod::Token => self.token(found, needs.secret)?,
-            _ => self.demand(found, needs.secret)?,
+            AuthMethod::Token => self.token(found, Input::Token)?,
+            _ => match needs.secret {
+                Some(input) => self.demand(found, input)?,
+                None => self.client_key()?,
+            },
         };
         if needs.companion == Companion::RoleIdIfPresent {
             role_id = found.take(Input::RoleId).map(|source| self.read(source, Input::RoleId)).transpose()?;
         }
         if needs.role_required && !role_is_named {
-            return Err(missing(self.method, var::VAULT_APPROLE_ROLE));
+            return Err(missing(self.method, needs.role.unwrap_or(ROLE_FLAG)));
         }
         Ok(Proof { secret, role_id: role_id.map(|id| id.value) })
+    }
+
+    /// The key of the client certificate, which TLS proves.
+    fn client_key(&self) -> Result<WithOrigin<Secret>> {
+        let Some(connection) = self.connection else {
+            return Err(Error::new(Kind::Config, "the method cert needs the connection, whose settings are wrong"));
+        };
+        if !matches!(&connection.address, Address::Tcp(server) if server.tls) {
+            let text = format!(
+                "the address (from {}) is not https://, and the method cert logs in by TLS",
+                connection.address_origin
+            );
+            return Err(Error::new(Kind::Config, text).hint("set VAULT_ADDR to the address with https://"));
+        }
+        let Some(ClientCertificate { key, origin, .. }) = &connection.identity else {
+            return Err(Error::new(Kind::Input, "VAULT_CLIENT_CERT is not set, and the method cert needs it")
+                .hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert PATH and --client-key PATH"));
+        };
+        Ok(WithOrigin { value: key.duplicate(), origin: origin.clone() })
     }
 
     fn creation_path(&self, flags: &cli::LoginFlags) -> Result<Option<String>> {
@@ -164,11 +239,17 @@ fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMet
 }
 
 fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
-    let mut secrets = Vec::new();
-    for input in Input::ALL {
+    let id_token = find_id_token(flags, layers)?;
+    find_beside(id_token, flags, layers)
+}
+
+fn find_beside(id_token: Option<SecretSource>, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
+    let mut secrets: Vec<_> = id_token.map(|source| (Input::IdToken, source)).into_iter().collect();
+    for input in Input::ALL.into_iter().filter(|input| *input != Input::IdToken) {
+        let found = find_input(input, flags, layers)?;
         let source = match input {
-            Input::IdToken => find_id_token(flags, layers)?,
-            input => find_input(input, flags, layers)?,
+            Input::ServiceAccountToken => Some(found.unwrap_or_else(|| SecretSource::File(own_token()))),
+            _ => found,
         };
         secrets.extend(source.map(|source| (input, source)));
     }
@@ -180,6 +261,15 @@ fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
 fn find_input(input: Input, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     layers.find_secret((input.facts().flag, flags.file(input)), input.variable(), |file| file.file_of(input))
 }
+
+/// The token that the kubelet puts into every pod, unless its service account says otherwise.
+fn own_token() -> WithOrigin<PathBuf> {
+    let path = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token");
+    WithOrigin { origin: Origin::Service("the pod"), value: path }
+}
+
+/// How messages name the role of a login that no variable of its own names.
+const ROLE_FLAG: &str = "--auth-role";
 
 fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     if flags.file(Input::IdToken).is_none() {
@@ -220,15 +310,7 @@ fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<
 /// The first way whose inputs are present. A wrapping token needs no role ID when it holds a login, which only a
 /// lookup can tell.
 fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
-    let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
-    let is_there = |input: Input| found.get(input).is_some();
-    let is_complete = |method: &AuthMethod| {
-        let needs = method.needs();
-        is_there(needs.secret)
-            && (needs.companion != Companion::RoleId || is_there(Input::RoleId))
-            && (!needs.role_required || named_approle)
-    };
-    if let Some(method) = AuthMethod::ALL.into_iter().find(is_complete) {
+    if let Some(method) = find_complete(found, layers)? {
         return Ok(method);
     }
     found.stored = stored_token(layers, None)?;
@@ -238,10 +320,23 @@ fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
     Err(nothing_to_log_in_with(found))
 }
 
+fn find_complete(found: &Inputs, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
+    let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
+    let is_there = |input: Input| found.get(input).is_some();
+    let is_complete = |method: &AuthMethod| {
+        let needs = method.needs();
+        needs.by_itself
+            && needs.secret.is_some_and(is_there)
+            && (needs.companion != Companion::RoleId || is_there(Input::RoleId))
+            && (!needs.role_required || named_approle)
+    };
+    Ok(AuthMethod::ALL.into_iter().find(is_complete))
+}
+
 /// What to set, by what is there already: half of an AppRole, or nothing.
 fn nothing_to_log_in_with(found: &Inputs) -> Error {
     let error = |text: &str| Error::new(Kind::Config, format!("nothing to log in with: {text}"));
-    match (found.get(AuthMethod::SecretId.needs().secret), found.get(Input::RoleId)) {
+    match (found.get(Input::SecretId), found.get(Input::RoleId)) {
         (Some(_), None) => error("VAULT_SECRET_ID is set, but VAULT_ROLE_ID is not")
             .hint("set VAULT_ROLE_ID for this job; vault read auth/approle/role/NAME/role-id shows it"),
         (None, Some(_)) => {
@@ -249,15 +344,16 @@ fn nothing_to_log_in_with(found: &Inputs) -> Error {
                 .hint("set one of them for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id")
         }
         _ => {
-            let inputs = AuthMethod::ALL.map(|method| {
-                let needs = method.needs();
+            let all = AuthMethod::ALL.into_iter().map(AuthMethod::needs).filter(|needs| needs.by_itself);
+            let inputs = all.filter_map(|needs| {
+                let secret = needs.secret?.variable();
                 let companion = if needs.companion == Companion::RoleId { " with VAULT_ROLE_ID" } else { "" };
                 let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
-                format!("{}{companion}{role}", needs.secret.variable())
+                Some(format!("{secret}{companion}{role}"))
             });
             error(&format!(
                 "looked for {}, the same with _FILE at the end, a token helper in ~/.vault, and ~/.vault-token",
-                inputs.join(", ")
+                inputs.collect::<Vec<_>>().join(", ")
             ))
             .hint(
                 "in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, \
@@ -284,6 +380,7 @@ fn missing(method: AuthMethod, name: &str) -> Error {
     let error = Error::new(Kind::Input, format!("{name} is not set, and the method {way} needs it"));
     match name {
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
+        ROLE_FLAG => error.hint(format!("--auth-role NAME, or {}", var::CI_CREDS_AUTH_ROLE)),
         var::VAULT_ID_TOKEN => error.hint(
             "give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`, or name its variable with \
             --id-token-env",

@@ -65,7 +65,7 @@ pub(super) fn find_mistake(input: Input, text: &str) -> Option<InputMistake> {
         (Input::SecretId | Input::RoleId, SecretForm::Token | SecretForm::OtherToken) => {
             mistake("is a token", ELSEWHERE)
         }
-        (Input::IdToken, SecretForm::Token | SecretForm::OtherToken) => {
+        (Input::IdToken | Input::ServiceAccountToken, SecretForm::Token | SecretForm::OtherToken) => {
             mistake("is a Vault token, not a JWT", ELSEWHERE)
         }
         (Input::WrappingToken | Input::SecretId | Input::RoleId | Input::Token, SecretForm::IdToken) => {

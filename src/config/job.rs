@@ -9,7 +9,8 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::{Origin, WithOrigin};
 use crate::variables::{
-    BAO, CI_JOB_STARTED_AT, CI_JOB_TIMEOUT, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, JOB, VAULT, WORKSPACE,
+    BAO, CI_JOB_STARTED_AT, CI_JOB_TIMEOUT, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, JOB, VAULT, VAULT_ID_TOKEN,
+    WORKSPACE,
 };
 
 /// The job, or the desk, as the environment tells it.
@@ -34,7 +35,7 @@ impl Job<'_> {
                     Kind::Config,
                     format!("{name} is set to ${inner}: GitLab has no variable {inner} in this job"),
                 )
-                .hint(format!("define {inner} for this project, branch and environment, or remove {name}")));
+                .hint(change(name, inner)));
             }
             return Ok(Some(WithOrigin { value: text, origin: Origin::Variable(name.to_owned()) }));
         }
@@ -112,6 +113,16 @@ pub(super) fn trimmed(text: &str) -> &str {
 /// As [`trimmed`]; a path that is not UTF-8 is nobody's typing error.
 pub(super) fn trimmed_path(path: &Path) -> PathBuf {
     path.to_str().map_or_else(|| path.to_owned(), |text| trimmed(text).into())
+}
+
+/// What to do about a variable that reads `$NAME`. GitLab makes an ID token for `id_tokens:` and for nothing else.
+fn change(name: &str, inner: &str) -> String {
+    if [name, inner].contains(&VAULT_ID_TOKEN) {
+        return format!(
+            "give the job `id_tokens: {{{VAULT_ID_TOKEN}: {{aud: https://vault.example.com}}}}`, and remove {name} from `variables:`"
+        );
+    }
+    format!("define {inner} for this project, branch and environment, or remove {name}")
 }
 
 /// `$NAME` or `${NAME}` and nothing else: what GitLab leaves of a reference to a variable that does not exist.

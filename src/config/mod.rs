@@ -8,6 +8,8 @@ mod connection;
 mod demand;
 mod exec;
 mod file;
+mod gitlab;
+mod iam;
 mod identity;
 mod input;
 mod job;
@@ -15,6 +17,7 @@ mod key;
 pub mod name;
 mod output;
 mod plan;
+mod policy;
 mod profile;
 mod proxy;
 mod readiness;
@@ -25,8 +28,11 @@ mod settings;
 mod source;
 mod state;
 mod stored;
+mod surrounding;
+mod survey;
 mod token;
 mod trust;
+mod vault_token;
 
 use crate::claims::Claims;
 use crate::cli::{self};
@@ -44,9 +50,11 @@ use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
 use demand::Demand;
 pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
+pub(crate) use gitlab::{Owner, VariablePlan};
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
 pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan, TokenWish};
+pub(crate) use policy::resolve_policy;
 pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
 pub(crate) use readiness::Readiness;
@@ -55,7 +63,10 @@ pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
 pub(crate) use state::StatePlace;
-pub(crate) use token::resolve_token;
+pub(crate) use surrounding::{Concern, Surroundings};
+pub(crate) use survey::{Known, Survey, survey};
+pub(crate) use token::{Rotate, resolve_rotate};
+pub(crate) use vault_token::resolve_token;
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
@@ -95,7 +106,7 @@ fn resolve_access_by(
     let any_audience = login.any_audience;
     let connection = connection::resolve_connection(connection, process, layers)?;
     let listed = trust::check_origin(&connection, layers.files)?;
-    let (login, claims) = identity::resolve_login(login, layers)?;
+    let (login, claims) = identity::resolve_login(login, Some(&connection), layers)?;
     // An address on the administrator's list needs no audience.
     if let (Identity::IdToken { claims, .. }, false) = (&login.identity, listed || any_audience) {
         trust::check_audience(&connection, claims)?;
@@ -146,31 +157,10 @@ fn resolve_wanted(
     let cloud = flags.cloud;
     let is_said = |setting: &'static Setting| flags.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
-    let variables: Vec<_> = iter::once(cloud.role_variable).chain(var::of_flag("--role").iter().copied()).collect();
-    let role = layers
-        .text(("--role", flags.engine.role.as_deref()), &variables, |file| file.text_of(cloud.command, "role"))?;
-    let role = resolve_role(role, login, cloud, shape, claims, layers)?;
-    let mount = layers
-        .text(("--mount", flags.engine.mount.as_deref()), &[cloud.mount_variable], |file| {
-            file.text_of(cloud.command, "mount")
-        })?
-        .unwrap_or_else(|| WithOrigin::default(shape.name.clone().into_owned()));
-    let mount = name::parse_path(mount, "mount of the engine")?;
-    let said = Choices {
-        mount: &mount.value,
-        role: &role.value,
-        sets_variables,
-        text: &|setting| {
-            layers.text((setting.flag, flags.said(setting)), setting.variables, |file| {
-                file.text_of(cloud.command, setting.key())
-            })
-        },
-        is_on: &|setting| {
-            let in_file = |file: &settings::Settings| file.switch_of(cloud.command, setting.key());
-            is_said(setting) || layers.files.find(in_file).is_some_and(|found| found.value)
-        },
-    };
-    let EngineRequest { mint, companions, wait } = (cloud.request)(&said)?;
+    let role = resolve_role(find_role(flags, layers)?, login, cloud, shape, claims, layers)?;
+    let mount = resolve_mount(flags, shape, layers)?;
+    let EngineRequest { mint, companions, wait } =
+        resolve_request(flags, (&mount, &role.value), sets_variables, layers)?;
     let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), layers)).transpose()?;
     Ok(CredentialPlan {
         shape: Cow::Borrowed(shape),
@@ -180,6 +170,48 @@ fn resolve_wanted(
         companions,
         readiness,
         keep_profile: cloud.keep_profile.is_some_and(is_said),
+    })
+}
+
+/// The engine's role as it was said, its placeholders open.
+fn find_role(flags: &cli::CredentialFlags, layers: &Layers<'_>) -> Result<Option<WithOrigin<String>>> {
+    let cloud = flags.cloud;
+    let variables: Vec<_> = iter::once(cloud.role_variable).chain(var::of_flag("--role").iter().copied()).collect();
+    layers.text(("--role", flags.engine.role.as_deref()), &variables, |file| file.text_of(cloud.command, "role"))
+}
+
+/// Where the engine is mounted.
+fn resolve_mount(flags: &cli::CredentialFlags, shape: &Shape, layers: &Layers<'_>) -> Result<String> {
+    let cloud = flags.cloud;
+    let mount = layers
+        .text(("--mount", flags.engine.mount.as_deref()), &[cloud.mount_variable], |file| {
+            file.text_of(cloud.command, "mount")
+        })?
+        .unwrap_or_else(|| WithOrigin::default(shape.name.clone().into_owned()));
+    name::parse_path(mount, "mount of the engine").map(|mount| mount.value)
+}
+
+/// The request for a role of a mount.
+fn resolve_request(
+    flags: &cli::CredentialFlags,
+    (mount, role): (&str, &str),
+    sets_variables: bool,
+    layers: &Layers<'_>,
+) -> Result<EngineRequest> {
+    let cloud = flags.cloud;
+    (cloud.request)(&Choices {
+        mount,
+        role,
+        sets_variables,
+        text: &|setting| {
+            layers.text((setting.flag, flags.said(setting)), setting.variables, |file| {
+                file.text_of(cloud.command, setting.key())
+            })
+        },
+        is_on: &|setting| {
+            let in_file = |file: &settings::Settings| file.switch_of(cloud.command, setting.key());
+            flags.said(setting).is_some() || layers.files.find(in_file).is_some_and(|found| found.value)
+        },
     })
 }
 

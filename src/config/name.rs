@@ -89,14 +89,16 @@ pub(super) fn resolve_placeholders(
     if !role.value.contains(['{', '}']) {
         return Ok(role);
     }
-    let open = || {
-        let closed = role.value.rsplit_once('{').map(|(_, name)| name).filter(|name| !name.contains('}'));
-        let meant = closed.and_then(|name| nearest(name, PLACEHOLDERS.map(|(claim, _)| claim)));
-        Error::new(Kind::Usage, format!("the role (from {}) has an unmatched brace", role.origin))
-            .hint(format!("a placeholder has a brace at both ends: {{{}}}", meant.unwrap_or("project_id")))
-    };
-    let text = fill(&role.value, open, |name| resolve_placeholder(name, &role.origin, claims, layers))?;
+    let text = fill(&role.value, || unmatched(&role), |name| resolve_placeholder(name, &role.origin, claims, layers))?;
     Ok(WithOrigin { value: text, origin: role.origin })
+}
+
+/// A brace without its partner.
+pub(super) fn unmatched(role: &WithOrigin<String>) -> Error {
+    let closed = role.value.rsplit_once('{').map(|(_, name)| name).filter(|name| !name.contains('}'));
+    let meant = closed.and_then(|name| nearest(name, PLACEHOLDERS.map(|(claim, _)| claim)));
+    Error::new(Kind::Usage, format!("the role (from {}) has an unmatched brace", role.origin))
+        .hint(format!("a placeholder has a brace at both ends: {{{}}}", meant.unwrap_or("project_id")))
 }
 
 /// Puts `value(NAME)` in the place of every `{NAME}`, once: no value is looked into for another placeholder.
@@ -127,6 +129,30 @@ pub fn is_part_of_role(value: &str) -> bool {
 }
 
 fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, layers: &Layers<'_>) -> Result<String> {
+    if let Some(value) = find_placeholder(name, origin, claims, layers)? {
+        return Ok(value);
+    }
+    let variable = PLACEHOLDERS.iter().find(|(claim, _)| *claim == name).map_or(name, |(_, variable)| variable);
+    Err(Error::new(Kind::Config, format!("{{{name}}} in the role (from {origin}) has no value in this job")).hint(
+        match name {
+            "environment" | "environment_slug" | "deployment_tier" | "environment_action" => {
+                "give the job an `environment:` in .gitlab-ci.yml".to_owned()
+            }
+            _ => format!("GitLab sets {variable} in every job; elsewhere set it, or write the role without it"),
+        },
+    ))
+}
+
+/// The value of a placeholder; `None` where this job has none.
+///
+/// # Errors
+/// As [`resolve_placeholders`].
+pub(super) fn find_placeholder(
+    name: &str,
+    origin: &Origin,
+    claims: Option<&Claims>,
+    layers: &Layers<'_>,
+) -> Result<Option<String>> {
     let Some((claim, variable)) = PLACEHOLDERS.iter().find(|(claim, _)| *claim == name) else {
         let known = PLACEHOLDERS.map(|(claim, _)| claim);
         let hint = nearest(name, known)
@@ -139,22 +165,11 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
         Some(value) => (value, format!("the ID token's claim {claim}")),
         None => match layers.variable(variable)? {
             Some(found) => (found.value, (*variable).to_owned()),
-            None => {
-                return Err(Error::new(
-                    Kind::Config,
-                    format!("{{{claim}}} in the role (from {origin}) has no value in this job"),
-                )
-                .hint(match *claim {
-                    "environment" | "environment_slug" | "deployment_tier" | "environment_action" => {
-                        "give the job an `environment:` in .gitlab-ci.yml".to_owned()
-                    }
-                    _ => format!("GitLab sets {variable} in every job; elsewhere set it, or write the role without it"),
-                }));
-            }
+            None => return Ok(None),
         },
     };
     if is_part_of_role(&value) {
-        return Ok(value);
+        return Ok(Some(value));
     }
     Err(Error::new(
         Kind::Config,

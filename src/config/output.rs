@@ -316,7 +316,7 @@ pub(crate) fn unusable(path: &Path, problem: &str) -> Error {
 
 /// The variable by which we know that the caller prints each command that it runs. A plain `set -x` is invisible
 /// to a child.
-fn traced(layers: &Layers<'_>) -> Result<Option<String>> {
+pub(super) fn traced(layers: &Layers<'_>) -> Result<Option<String>> {
     let says_yes = |text: &str| matches!(text.trim().to_lowercase().as_str(), "true" | "1" | "t" | "yes");
     if layers.variable(var::CI_DEBUG_TRACE)?.is_some_and(|found| says_yes(&found.value)) {
         return Ok(Some(var::CI_DEBUG_TRACE.into()));

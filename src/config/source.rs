@@ -47,6 +47,31 @@ impl Layers<'_> {
         Ok(self.files.find(|settings| in_file(settings).map(|text| trimmed(text).to_owned())))
     }
 
+    /// As [`Layers::text`], for a switch: off if nobody says anything.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a variable that says neither yes nor no.
+    pub(super) fn switch(
+        &self,
+        flag: bool,
+        variables: &[&str],
+        in_file: impl Fn(&super::settings::Settings) -> Option<bool>,
+    ) -> Result<bool> {
+        if flag {
+            return Ok(true);
+        }
+        for name in variables {
+            let Some(found) = self.variable(name)? else { continue };
+            return match found.value.to_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => Ok(true),
+                "0" | "false" | "no" | "off" => Ok(false),
+                _ => Err(Error::new(Kind::Config, format!("{} is neither true nor false", found.origin))
+                    .hint(format!("set {}=true, or unset it", found.origin))),
+            };
+        }
+        Ok(self.files.find(in_file).is_some_and(|found| found.value))
+    }
+
     /// As [`Layers::text`], for a path.
     pub(super) fn path(
         &self,
@@ -100,6 +125,9 @@ pub(super) enum SecretSource {
 /// Longer than any token; an ID token with many groups stays well below.
 const LONGEST_SECRET: usize = 64 * 1024;
 
+/// What a text is that cannot be the secret in question.
+type FindMistake<'a> = &'a dyn Fn(&str) -> Option<InputMistake>;
+
 impl SecretSource {
     /// The variable that holds it, if one does.
     pub(super) fn variable(&self) -> Option<&str> {
@@ -109,31 +137,57 @@ impl SecretSource {
         }
     }
 
+    /// The file that holds it, if one does.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(&path.value),
+            Self::Variable(_) => None,
+        }
+    }
+
     /// Reads it and checks that it is one line of printable ASCII, and nothing that is often put in its place.
     ///
     /// # Errors
     /// [`Kind::Input`], never with any part of the text.
     pub(super) fn read(self, host: &Host, input: Input, job_files: Option<&str>) -> Result<WithOrigin<Secret>> {
-        let what = input.name();
+        self.read_as(host, (input.name(), &|text| find_mistake(input, text)), job_files)
+    }
+
+    /// As [`SecretSource::read`], for a secret that is not Vault's: what messages call it, and what else it may be.
+    ///
+    /// # Errors
+    /// As [`SecretSource::read`].
+    pub(super) fn read_as(
+        self,
+        host: &Host,
+        (what, mistake): (&str, FindMistake<'_>),
+        job_files: Option<&str>,
+    ) -> Result<WithOrigin<Secret>> {
+        let checked = |text: &str, place: &str| checked(text, (what, mistake), place);
         let secret = match self {
-            Self::Variable(secret) => WithOrigin {
-                value: checked(secret.value.expose(), input, &secret.origin.to_string())?,
-                origin: secret.origin,
-            },
+            Self::Variable(secret) => {
+                WithOrigin { value: checked(secret.value.expose(), &secret.origin.to_string())?, origin: secret.origin }
+            }
             Self::File(path) => {
                 let place = shown(&path, host);
                 let unreadable = |problem: &str| {
-                    Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(format!(
-                        "{} must name a file that holds the {what} alone, and that this user can read",
-                        path.origin
-                    ))
+                    Error::new(Kind::Input, format!("the {what} file {place} {problem}")).hint(match &path.origin {
+                        Origin::Service(_) => {
+                            format!("{} names the {what} of another place", Input::ServiceAccountToken.facts().flag)
+                        }
+                        origin => {
+                            format!(
+                                "{origin} must name a file that holds the {what} alone, and that this user can read"
+                            )
+                        }
+                    })
                 };
                 let document = host
                     .read_document(&path.value)
                     .map_err(|problem| unreadable(&format!("cannot be used: {problem}")))?
                     .ok_or_else(|| unreadable("does not exist"))?;
                 check_trust(host, &document, &path.value, what, job_files)?;
-                WithOrigin { value: checked(&document.text, input, &place)?, origin: path.origin }
+                WithOrigin { value: checked(&document.text, &place)?, origin: path.origin }
             }
         };
         Ok(secret)
@@ -152,8 +206,8 @@ pub(super) fn shown(path: &WithOrigin<PathBuf>, host: &Host) -> String {
 }
 
 /// What is around it is the editor's; what else is not printable has no place in a token, and none in a header.
-fn checked(text: &str, input: Input, place: &str) -> Result<Secret> {
-    let wrong = |problem: &str| Error::new(Kind::Input, format!("the {} in {place} {problem}", input.name()));
+fn checked(text: &str, (what, mistake): (&str, FindMistake<'_>), place: &str) -> Result<Secret> {
+    let wrong = |problem: &str| Error::new(Kind::Input, format!("the {what} in {place} {problem}"));
     let text = trimmed(text);
     if text.is_empty() {
         return Err(wrong("is empty").hint("did the step that writes it fail?"));
@@ -161,7 +215,7 @@ fn checked(text: &str, input: Input, place: &str) -> Result<Secret> {
     if text.len() > LONGEST_SECRET {
         return Err(wrong("is longer than 64 KiB").hint("it must be the bare token: one line"));
     }
-    if let Some(InputMistake { problem, hint }) = find_mistake(input, text) {
+    if let Some(InputMistake { problem, hint }) = mistake(text) {
         return Err(wrong(problem).hint(hint));
     }
     if let Some(place) = text.bytes().position(|byte| !(0x21..=0x7e).contains(&byte)) {
@@ -172,7 +226,8 @@ fn checked(text: &str, input: Input, place: &str) -> Result<Secret> {
 }
 
 /// Security: whoever can write the file chooses who this job is. GitLab's own file variables are world-writable
-/// under its umask of 000, in a folder of the job: those are used, with a warning.
+/// under its umask of 000, in a folder of the job: those are used, with a warning. Kubernetes lets everybody in a pod read
+/// the token of its service account.
 fn check_trust(
     host: &Host,
     document: &crate::host::Document,
@@ -191,7 +246,8 @@ fn check_trust(
         return Err(Error::new(Kind::Input, format!("the {what} file {place} can be written by other users"))
             .hint(format!("chmod 600 {place}")));
     }
-    if trust.readable_by_others || trust.writable_by_others {
+    let is_told = trust.readable_by_others && what != Input::ServiceAccountToken.name();
+    if is_told || trust.writable_by_others {
         host.warn(format!("the {what} file {place} is accessible to other users: chmod 600 {place}"));
     }
     Ok(())
@@ -227,23 +283,27 @@ mod tests {
         assert_eq!((found.value.as_str(), found.origin.to_string().as_str()), ("bao", "BAO_ADDR"));
     }
 
+    fn checked_token(text: &str) -> Result<Secret> {
+        checked(text, ("Vault token", &|text| find_mistake(Input::Token, text)), "X")
+    }
+
     #[test]
     fn a_secret_is_one_line_of_printable_ascii() {
         for text in ["tok", "tok\n", "tok\r\n", "tok\n\n", "\r\n\r\ntok\r\n\r\n", " tok", "\ttok \n"] {
-            assert_eq!(checked(text, Input::Token, "X").unwrap().expose(), "tok");
+            assert_eq!(checked_token(text).unwrap().expose(), "tok");
         }
         for text in
             ["", "\n", "\r\n \t", "a\nb", "a\rb", "a b", "tok\u{a0}", "\u{feff}tok", "a\0b", "tok\u{85}", "t\u{2028}"]
         {
-            let error = checked(text, Input::Token, "X").unwrap_err();
+            let error = checked_token(text).unwrap_err();
             assert_eq!(error.kind(), Kind::Input, "{text:?}");
         }
     }
 
     #[test]
     fn a_secret_is_at_most_64_kib() {
-        assert_eq!(checked(&"x".repeat(64 * 1024), Input::Token, "X").unwrap().expose().len(), 64 * 1024);
-        let error = checked(&"x".repeat(64 * 1024 + 1), Input::Token, "X").unwrap_err();
+        assert_eq!(checked_token(&"x".repeat(64 * 1024)).unwrap().expose().len(), 64 * 1024);
+        let error = checked_token(&"x".repeat(64 * 1024 + 1)).unwrap_err();
         assert!(error.render(false).contains("longer than 64 KiB"), "{}", error.render(false));
     }
 

@@ -2,7 +2,7 @@
 
 use crate::config::Plan;
 use crate::error::{Error, Kind};
-use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::refusal::{Refusal, RefusalTable, Row, Says, explain};
 
 /// The error of a refused request.
 pub(super) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
@@ -45,33 +45,42 @@ fn data_path(plan: &Plan) -> Option<String> {
 /// The words of a version without a value.
 const ABSENT: [&str; 2] = ["was deleted on", "is destroyed"];
 
+/// The table, for `ci-creds explain`.
+pub(super) const TABLE: RefusalTable =
+    RefusalTable { of: "The read of a secret of another engine", rows: &REFUSALS, docs: "docs/secrets.md" };
+
 /// Of the request.
 const REFUSALS: [Row; 9] = [
     Row {
+        id: "secret-policy",
         says: Says::PolicyDenies,
         kind: Kind::Denied,
         cause: "the policy of the {login} does not allow {path} ({because}); the path comes from {origin}",
         change: "add to the policy: path \"{path}\" { capabilities = [\"{capability}\"] }",
     },
     Row {
+        id: "secret-token",
         says: Says::TokenDenied,
         kind: Kind::Denied,
         cause: "the {login} is not valid for {path} ({because})",
         change: "the token has expired, was revoked, is bound to other addresses, or is of another namespace",
     },
     Row {
+        id: "secret-one-use",
         says: Says::Text(&["one use left"]),
         kind: Kind::Config,
         cause: "the token had one use left: the credential of {path} was revoked at once ({because})",
         change: "set token_num_uses of the login's role to 0, or to 3 and more",
     },
     Row {
+        id: "secret-no-configuration",
         says: Says::Text(&["not configured"]),
         kind: Kind::Config,
         cause: "the engine behind {path} is not configured ({because})",
         change: "an operator must configure the engine",
     },
     Row {
+        id: "secret-deleted",
         says: Says::Text(&ABSENT),
         kind: Kind::Config,
         cause: "there is no secret at {path} ({because})",
@@ -79,24 +88,28 @@ const REFUSALS: [Row; 9] = [
             names an older one",
     },
     Row {
+        id: "secret-no-role",
         says: Says::Text(&["unknown role", "not found", "unsupported path", "does not exist", "unrecognized role"]),
         kind: Kind::Config,
         cause: "there is no {path} ({because}); the path comes from {origin}",
         change: "check the mount and the role in the path: vault secrets list shows the mounts",
     },
     Row {
+        id: "secret-no-path",
         says: Says::Status(&[404]),
         kind: Kind::Config,
         cause: "there is no {path} ({because}); the path comes from {origin}",
         change: "check the path: vault secrets list shows the mounts",
     },
     Row {
+        id: "secret-method",
         says: Says::Status(&[405]),
         kind: Kind::Config,
         cause: "{path} does not take {form} ({because})",
         change: "{method}",
     },
     Row {
+        id: "secret-other",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "{path} was refused ({because}); the path comes from {origin}",

@@ -1,5 +1,6 @@
 //! stdout and stderr: what they are connected to, and the one write that delivers a credential.
 
+use std::io::Read;
 use std::time::Duration;
 
 use rustix::fd::BorrowedFd;
@@ -84,6 +85,19 @@ impl Host {
     /// [`Kind::Output`] when not all of it was taken: a closed pipe, a full disk.
     pub(crate) fn write_stdout(&self, text: &Secret) -> Result<()> {
         deliver(rustix::stdio::stdout(), "cannot write to stdout", text)
+    }
+
+    /// Reads stdin to its end, and no more than so many bytes of it. What is not UTF-8 becomes U+FFFD.
+    ///
+    /// # Errors
+    /// [`Kind::Input`].
+    pub(crate) fn read_stdin(&self, limit: usize) -> Result<String> {
+        let mut bytes = Vec::new();
+        let mut stdin = std::io::stdin().take(limit as u64);
+        stdin.read_to_end(&mut bytes).map_err(|cause| {
+            Error::new(Kind::Input, "cannot read stdin").hint("pass the text as an argument").cause(cause)
+        })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Writes to stderr what somebody must have read before stdout is written.

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::Host;
 #[cfg(test)]
 use super::World;
-use crate::variables::{CLICOLOR, CLICOLOR_FORCE, NO_COLOR, TERM};
+use crate::variables::{CLICOLOR, CLICOLOR_FORCE, LANG, LC_ALL, LC_CTYPE, NO_COLOR, TERM};
 
 /// A step that takes longer is shown.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -36,6 +36,20 @@ impl Host {
             return false;
         }
         self.wants_colour(stderr_is_terminal()) && !self.stdout().shared_with_stderr
+    }
+
+    /// The same for a text on stdout that people read.
+    #[must_use]
+    pub(crate) fn has_colour_on_stdout(&self) -> bool {
+        self.wants_colour(stdout_is_terminal())
+    }
+
+    /// Whether the locale's characters are UTF-8 (POSIX: the first of these variables that is set decides).
+    #[must_use]
+    pub(crate) fn reads_unicode(&self) -> bool {
+        let value = |name| self.variable(name).ok().flatten().filter(|text| !text.is_empty());
+        let locale = [LC_ALL, LC_CTYPE, LANG].into_iter().find_map(value).unwrap_or_default().to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
     }
 
     fn wants_colour(&self, is_terminal: bool) -> bool {

@@ -1,4 +1,5 @@
-//! HTTP to a cloud's own API: one signed request, and nothing that is Vault's: no token, no namespace, no header.
+//! HTTP to a cloud's own API and to the services that a cloud has on a machine, and nothing that is Vault's: no token, no
+//! namespace, no header.
 //!
 //! TLS, proxy, size and silence about redirects are as for Vault. What an answer means is not decided here.
 
@@ -18,6 +19,13 @@ pub(crate) struct CloudClient {
     url: String,
     /// Who is called, for messages.
     pub(crate) peer: Peer,
+}
+
+/// How a service of a machine is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verb {
+    Get,
+    Put,
 }
 
 /// A whole answer, whatever it says; a redirect too.
@@ -49,8 +57,36 @@ impl CloudClient {
         body: &'static str,
         timeout: Duration,
     ) -> Result<CloudReply, TransportError> {
+        self.finish(self.inner.post(&self.url).body(body), headers, timeout).await
+    }
+
+    /// Asks for what is at this path, which begins with a slash. Without a body.
+    ///
+    /// # Errors
+    /// As [`CloudClient::post`].
+    pub(crate) async fn ask(
+        &self,
+        verb: Verb,
+        path: &str,
+        headers: &[(&'static str, String)],
+        timeout: Duration,
+    ) -> Result<CloudReply, TransportError> {
+        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let request = match verb {
+            Verb::Get => self.inner.get(url),
+            Verb::Put => self.inner.put(url),
+        };
+        self.finish(request, headers, timeout).await
+    }
+
+    async fn finish(
+        &self,
+        request: reqwest::RequestBuilder,
+        headers: &[(&'static str, String)],
+        timeout: Duration,
+    ) -> Result<CloudReply, TransportError> {
         let headers = header_map(headers).map_err(TransportError::last)?;
-        let response = self.inner.post(&self.url).headers(headers).body(body).timeout(timeout).send().await;
+        let response = request.headers(headers).timeout(timeout).send().await;
         let response = response.map_err(|error| fault::describe(&error, &self.peer, timeout))?;
         Ok(CloudReply {
             status: response.status().as_u16(),

@@ -37,6 +37,39 @@ pub(crate) enum Stage {
     Barred,
 }
 
+/// What a request stumbled over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The host has no address.
+    Name,
+    /// There is no connection.
+    Connection,
+    /// The proxy does not let us through.
+    Proxy,
+    /// TLS, on a connection that stands.
+    Tls,
+    /// No answer that can be used.
+    Answer,
+}
+
+/// How far a request came that failed.
+pub(super) fn reach(error: &reqwest::Error) -> Reach {
+    let causes = causes(error);
+    let has_words = |words: &str| error.is_connect() && causes.iter().any(|cause| cause.to_string().ends_with(words));
+    let tls = causes.iter().find_map(|cause| cause.downcast_ref::<TlsError>());
+    if tls.is_some_and(|tls| error.is_connect() || refuses_certificate(tls)) {
+        Reach::Tls
+    } else if has_words("proxy authorization required") || has_words("unsuccessful") {
+        Reach::Proxy
+    } else if causes.iter().any(|cause| cause.downcast_ref::<ResolveError>().is_some()) {
+        Reach::Name
+    } else if error.is_connect() {
+        Reach::Connection
+    } else {
+        Reach::Answer
+    }
+}
+
 impl TransportError {
     pub(super) fn last(error: Error) -> Self {
         Self { stage: Stage::Last, error }
@@ -129,7 +162,7 @@ pub(super) fn is_unsent(error: &reqwest::Error) -> bool {
     causes(error).iter().any(|cause| HYPERS.contains(&cause.to_string().as_str()))
 }
 
-fn describe_unresolved(problem: &ResolveError, peer: &Peer) -> Error {
+pub(super) fn describe_unresolved(problem: &ResolveError, peer: &Peer) -> Error {
     let host = &peer.host;
     match (problem, &peer.proxy) {
         (ResolveError::NoThread, _) => {

@@ -9,7 +9,9 @@ pub mod address;
 mod certificate;
 pub(crate) mod cloud;
 mod fault;
+pub(crate) mod gitlab;
 mod index;
+pub(crate) mod inspection;
 mod keepalive;
 pub(crate) mod no_proxy;
 mod p521;
@@ -18,6 +20,7 @@ mod resolver;
 mod setup;
 mod tls;
 pub(crate) mod transport;
+mod validity;
 mod verifier;
 
 use std::time::Duration;
@@ -31,7 +34,7 @@ use address::{Address, Server};
 use transport::Connection;
 
 use fault::Peer;
-pub(crate) use fault::{Stage, TransportError};
+pub(crate) use fault::{Reach, Stage, TransportError};
 use index::Index;
 use keepalive::Connections;
 use setup::builder;
@@ -71,6 +74,8 @@ pub(crate) struct Request<'a> {
     pub(crate) wraps: bool,
     /// Whether its answer is a lease.
     pub(crate) lends: bool,
+    /// Whether no redirect is followed.
+    pub(crate) stays: bool,
     /// Its deadline.
     pub(crate) timeout: Duration,
 }
@@ -133,6 +138,10 @@ impl Client {
     async fn follow(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let (reply, location) = self.send_to(&self.base, &self.peer, request).await?;
         let Some(location) = location else { return Ok(reply) };
+        if request.stays {
+            let text = format!("{} redirects the login, and a signed request goes to no other server", self.peer.host);
+            return Err(TransportError::astray(redirect::refusal(text).hint("point VAULT_ADDR to the active node")));
+        }
         let (base, peer) =
             self.redirect_target(reply.status, &location, request.path).map_err(TransportError::astray)?;
         let (reply, again) = self.send_to(&base, &peer, request).await.map_err(TransportError::behind_a_redirect)?;

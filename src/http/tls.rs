@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::p521::crypto_provider;
-use super::transport::{Connection, Roots};
+use super::transport::{ClientCertificate, Connection, Roots};
 use super::verifier::{CaVerifier, NoVerifier};
 use crate::error::{Error, Kind, Result};
 
@@ -26,12 +26,14 @@ pub(super) fn client_config(connection: &Connection) -> Result<ClientConfig> {
         Roots::None | Roots::System => builder.with_root_certificates(RootCertStore::empty()),
         Roots::Unchecked => builder.dangerous().with_custom_certificate_verifier(Arc::new(NoVerifier(provider))),
     };
-    let Some((certificate, key)) = &connection.identity else { return Ok(builder.with_no_client_auth()) };
+    let Some(ClientCertificate { chain, key, .. }) = &connection.identity else {
+        return Ok(builder.with_no_client_auth());
+    };
     let unusable = |what: &str| {
         Error::new(Kind::Config, format!("the client {what} cannot be used"))
             .hint("PEM, the certificate first and then its chain; the key unencrypted")
     };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.as_bytes())
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|_| unusable("certificate"))?;
     let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| unusable("key"))?;

@@ -25,7 +25,7 @@ pub struct Connection {
     /// Which CA to trust.
     pub roots: Roots,
     /// Our certificate and key, PEM, for mTLS.
-    pub identity: Option<(String, Secret)>,
+    pub identity: Option<ClientCertificate>,
     /// The name in the server's certificate, when it is not the host's.
     pub server_name: Option<String>,
     /// The proxy for https.
@@ -42,6 +42,17 @@ pub struct Connection {
     pub timeout: Duration,
     /// How often a request that was certainly not processed is sent again.
     pub retries: u32,
+}
+
+/// A client certificate and its key, PEM.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// The certificate, and the intermediates behind it.
+    pub chain: String,
+    /// The key.
+    pub key: Secret,
+    /// Where the key came from.
+    pub origin: Origin,
 }
 
 /// Which certificates are trusted.

@@ -195,18 +195,17 @@ pub fn parse_data(
     for field in shape.fields.iter() {
         let datum = find(&data, &field.key).ok_or_else(|| missing(path, &field.key, &data))?;
         let text = match (datum, field.file) {
+            (Datum::Flag(on), _) => Secret::new(on.to_string()),
+            (Datum::List(_), false) => return Err(no_single_text(path, field)),
+            (Datum::List(texts), true) => {
+                let texts: Vec<_> = texts.iter().map(Secret::expose).collect();
+                Secret::new(serde_json::to_string(&texts).unwrap_or_default())
+            }
             (Datum::Null, _) => return Err(missing(path, &field.key, &data)),
             (Datum::Number(number), _) => Secret::new(number.to_string()),
             (Datum::Text(text), _) => text,
             (Datum::Other(json), false) if json.expose().starts_with(['{', '[']) => {
-                return Err(unfit(path, &field.key, "is a list or an object, and a variable holds one text").hint(
-                    format!(
-                        "name a part of it, {}/NAME, or put it into a file: --file {}={}",
-                        pointer(&field.key),
-                        field.name,
-                        field.key
-                    ),
-                ));
+                return Err(no_single_text(path, field));
             }
             (Datum::Other(json), _) => json,
         };
@@ -218,6 +217,15 @@ pub fn parse_data(
         None => (None, None),
     };
     Ok(EngineData { values, seconds, end })
+}
+
+fn no_single_text(path: &str, field: &Field) -> Error {
+    unfit(path, &field.key, "is a list or an object, and a variable holds one text").hint(format!(
+        "name a part of it, {}/NAME, or put it into a file: --file {}={}",
+        pointer(&field.key),
+        field.name,
+        field.key
+    ))
 }
 
 fn pointer(key: &str) -> String {
@@ -257,6 +265,8 @@ fn first(data: &[(String, Datum)], key: &str) -> Option<Datum> {
     data.iter().find(|(name, _)| name == key).map(|(_, datum)| match datum {
         Datum::Text(text) => Datum::Text(text.duplicate()),
         Datum::Number(number) => Datum::Number(*number),
+        Datum::Flag(on) => Datum::Flag(*on),
+        Datum::List(texts) => Datum::List(texts.iter().map(Secret::duplicate).collect()),
         Datum::Null => Datum::Null,
         Datum::Other(json) => Datum::Other(json.duplicate()),
     })
@@ -304,7 +314,7 @@ fn parse_end(path: &str, key: &str, datum: Datum) -> Result<(Option<u64>, Option
     let number = match &datum {
         Datum::Number(number) => Some(*number),
         Datum::Text(text) => text.expose().trim().parse().ok(),
-        Datum::Null | Datum::Other(_) => None,
+        Datum::Null | Datum::Flag(_) | Datum::List(_) | Datum::Other(_) => None,
     };
     let at = match (number, &datum) {
         (Some(seconds), _) if seconds < LONGEST_LIFE => return Ok((Some(seconds), None)),

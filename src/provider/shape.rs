@@ -225,8 +225,12 @@ fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Resu
             Datum::Null => continue,
             Datum::Text(value) if value.expose().is_empty() => continue,
             Datum::Text(value) => value,
-            Datum::Number(_) | Datum::Other(_) if field.variable.is_none() && !field.required => return Ok(None),
-            Datum::Number(_) | Datum::Other(_) => {
+            Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other(_)
+                if field.variable.is_none() && !field.required =>
+            {
+                return Ok(None);
+            }
+            Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other(_) => {
                 return Err(Error::new(Kind::Data, format!("{key} in the answer to {path} is not a string"))
                     .hint(NOT_THAT_ENGINE));
             }

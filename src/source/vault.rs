@@ -158,7 +158,10 @@ impl VaultSource<'_> {
         }
         // Who keeps it must know its end: nobody hears of a token that ends before the lease.
         match auth::lender(&plan.login, session) {
-            Some(token) => custody.race(lease::end_with(self.vault, token, &mut credential.lease, self.host)).await,
+            Some(token) => {
+                let origin = plan.login.origin.to_string();
+                custody.race(lease::end_with(self.vault, (token, &origin), &mut credential.lease, self.host)).await
+            }
             None => Ok(()),
         }
     }

@@ -2,6 +2,7 @@
 //! it. The requests themselves are in `request`.
 
 mod budget;
+pub(crate) mod reading;
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
@@ -14,7 +15,9 @@ use tokio::time::timeout;
 use super::answer::classify;
 use super::deadline::Deadline;
 use super::echo::Secrets;
+use super::failure::NAMESPACES;
 use super::outcome::{Outcome, Patience};
+use super::refusal::{explain, find};
 use super::retry::{self, Tries};
 use super::step::Step;
 use super::wire::{Auth, Envelope};
@@ -64,11 +67,13 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<Secret>,
     /// What stands in the body and must not come back in an error.
     pub(super) secrets: &'a [&'a str],
+    /// Whether no redirect is followed, not even one to a server that may see the secrets.
+    pub(super) stays: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(step: Step, method: Method, path: &'a str) -> Self {
-        Self { step, method, path, query: &[], token: None, body: None, secrets: &[] }
+        Self { step, method, path, query: &[], token: None, body: None, secrets: &[], stays: false }
     }
 }
 
@@ -122,9 +127,26 @@ impl<'a> Vault<'a> {
         &self.http.peer.host
     }
 
+    /// The process that asks.
+    #[must_use]
+    pub(crate) fn host(&self) -> &Host {
+        self.host
+    }
+
     /// A wait for a server is not told: the caller shows what stands on stderr as a failure.
     pub(crate) fn keep_silent(&self) {
         self.silent.set(true);
+    }
+
+    /// Warns whoever reads stderr.
+    pub(crate) fn warn(&self, text: String) {
+        self.host.warn(text);
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.host.now()
     }
 
     /// Each request is told: its step, path, status and time; and what a login brought. Nothing of it is secret.
@@ -144,7 +166,7 @@ impl<'a> Vault<'a> {
 
     /// Sends a request, and sends it again where that is allowed.
     pub(super) async fn exchange(&self, call: Call<'_>) -> Exchange {
-        let Call { step, method, path, query, token, body, secrets } = call;
+        let Call { step, method, path, query, token, body, secrets, stays } = call;
         for secret in token.iter().map(|token| token.expose()).chain(secrets.iter().copied()) {
             self.secrets.note(secret);
         }
@@ -163,7 +185,7 @@ impl<'a> Vault<'a> {
             let (body, lends) = (body.as_ref().map(Secret::duplicate), step == Step::Mint);
             let spends = lends && self.single_use.get();
             let wraps = step == Step::LookupNamespace;
-            let request = Request { method, path, query, token, body, spends, wraps, lends, timeout };
+            let request = Request { method, path, query, token, body, spends, wraps, lends, stays, timeout };
             let (sent, asked) = (self.host.now(), self.host.elapsed());
             let result = match step {
                 Step::Mint => self.host.watch(step.name(), self.send_to_its_end(&request)).await,
@@ -219,10 +241,11 @@ impl<'a> Vault<'a> {
     /// A namespace that is not there is no wrong mount or role: it is told by its name.
     fn name_namespace(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Refused(refusal) if refusal.is_namespace_unknown() => {
-                let name = self.namespace.as_deref().unwrap_or("of that name");
-                let text = format!("{} has no namespace {name} ({})", self.name(), refusal.because());
-                Outcome::Final(Error::new(Kind::Config, text).hint("check VAULT_NAMESPACE or --namespace"))
+            Outcome::Refused(refusal) if find(&NAMESPACES, &refusal).is_some() => {
+                Outcome::Final(explain(&NAMESPACES, &refusal, &|name| match name {
+                    "host" => self.name().to_owned(),
+                    _ => self.namespace.clone().unwrap_or_else(|| "of that name".into()),
+                }))
             }
             other => other,
         }
@@ -257,12 +280,12 @@ impl<'a> Vault<'a> {
     fn note_texts(&self, datum: &Datum) {
         match datum {
             Datum::Text(text) => self.secrets.note(text.expose()),
-            Datum::Other(_) => {
+            Datum::List(_) | Datum::Other(_) => {
                 let members = datum.members().unwrap_or_default().into_iter().map(|(_, inner)| inner);
                 let inner = members.chain(datum.elements().unwrap_or_default());
                 inner.for_each(|inner| self.note_texts(&inner));
             }
-            Datum::Number(_) | Datum::Null => {}
+            Datum::Number(_) | Datum::Flag(_) | Datum::Null => {}
         }
     }
 

@@ -64,12 +64,6 @@ impl Refusal {
         self.status == 400 && TEXTS.contains(&self.reason.as_str())
     }
 
-    /// There is no namespace of that name.
-    #[must_use]
-    pub fn is_namespace_unknown(&self) -> bool {
-        self.status == 404 && self.reason == "namespace not found"
-    }
-
     /// The reason in brackets, for the end of a message.
     #[must_use]
     pub fn because(&self) -> String {
@@ -81,6 +75,8 @@ impl Refusal {
 /// One row: the first one that fits tells the cause and the change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
+    /// The name of the row in `ci-creds explain` and in a diagnosis. It never changes: `jwt-audience`.
+    pub id: &'static str,
     /// What Vault says.
     pub says: Says,
     /// What kind of failure it is.
@@ -89,6 +85,17 @@ pub(crate) struct Row {
     pub cause: &'static str,
     /// The exact flag, variable or policy line to change.
     pub change: &'static str,
+}
+
+/// A table, as a page tells of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalTable {
+    /// What is refused, as a heading.
+    pub of: &'static str,
+    /// The rows, in the order in which they are tried.
+    pub rows: &'static [Row],
+    /// The page of docs/ that tells more.
+    pub docs: &'static str,
 }
 
 /// What Vault says, in a form that all its versions share.
@@ -115,7 +122,23 @@ pub enum Says {
 }
 
 impl Says {
-    fn fits(self, refusal: &Refusal) -> bool {
+    /// Whether the text alone tells as much, for somebody who has nothing but the text.
+    #[must_use]
+    pub(crate) fn fits_text(self, text: &str) -> bool {
+        let refusal = |status| Refusal { status, reason: text.to_owned() };
+        match self {
+            Self::Text(_) | Self::Whole(_) => self.fits(&refusal(0)),
+            Self::Status(statuses) => statuses.contains(&403) && refusal(403).is_token_gone(),
+            Self::PolicyDenies => refusal(403).is_denied_by_policy() && text.contains("denied"),
+            Self::TokenDenied => refusal(403).is_token_gone() || refusal(400).wants_a_token(),
+            Self::TokenGone => refusal(403).is_token_gone(),
+            Self::WrappingTokenInvalid => refusal(400).is_wrapping_token_invalid(),
+            Self::NoSuchLogin => refusal(400).wants_a_token(),
+            Self::Anything => false,
+        }
+    }
+
+    pub(crate) fn fits(self, refusal: &Refusal) -> bool {
         match self {
             Self::Status(statuses) => statuses.contains(&refusal.status),
             Self::Text(texts) => texts.iter().any(|text| refusal.reason.contains(text)),
@@ -130,18 +153,29 @@ impl Says {
     }
 }
 
+/// The first row that fits.
+#[must_use]
+pub(crate) fn find<'a>(table: &'a [Row], refusal: &Refusal) -> Option<&'a Row> {
+    table.iter().find(|row| row.says.fits(refusal))
+}
+
 /// The error of the first row that fits. `value` knows the values of this run by name; `{because}` is Vault's own text.
 #[must_use]
 pub(crate) fn explain(table: &[Row], refusal: &Refusal, value: &dyn Fn(&str) -> String) -> Error {
-    let fill = |template: &str| fill(template, &|name| if name == "because" { refusal.because() } else { value(name) });
-    match table.iter().find(|row| row.says.fits(refusal)) {
-        Some(row) => Error::new(row.kind, fill(row.cause)).hint(fill(row.change)),
+    match find(table, refusal) {
+        Some(row) => word(row, &|name| if name == "because" { refusal.because() } else { value(name) }),
         None => Error::new(Kind::Denied, format!("Vault refused ({})", refusal.because())),
     }
 }
 
+/// The error of this row.
+#[must_use]
+pub(crate) fn word(row: &Row, value: &dyn Fn(&str) -> String) -> Error {
+    Error::new(row.kind, fill(row.cause, value)).hint(fill(row.change, value))
+}
+
 /// Puts the values in place of `{name}`. Other braces, those of a policy, stay.
-fn fill(template: &str, value: &dyn Fn(&str) -> String) -> String {
+pub(crate) fn fill(template: &str, value: &dyn Fn(&str) -> String) -> String {
     let mut text = String::with_capacity(template.len() * 2);
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once('{') {
@@ -176,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_first_row_that_fits_counts() {
-        let row = |says, cause| Row { says, kind: Kind::Config, cause, change: "x" };
+        let row = |says, cause| Row { id: "x", says, kind: Kind::Config, cause, change: "x" };
         let table = [
             row(Says::Text(&["one", "two"]), "text: {because}"),
             row(Says::Status(&[404, 405]), "status {name}"),

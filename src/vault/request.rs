@@ -58,6 +58,19 @@ impl Vault<'_> {
         self.renew_token(Step::KeepLogin, token, increment).await
     }
 
+    /// `POST auth/token/create/<role>`, with nothing asked for: the role says what the token is.
+    pub(crate) async fn create_by_role(&self, role: &str, token: &Secret) -> Exchange {
+        let path = format!("auth/token/create/{role}");
+        let call = Call::new(Step::CreateByRole, Method::Post, &path);
+        self.exchange(Call { token: Some(token), body: Some(object(&[])), ..call }).await
+    }
+
+    /// `POST sys/capabilities-self {paths}`: what the token may do at this path. The default policy grants it.
+    pub(crate) async fn capabilities_self(&self, path: &str, token: &Secret) -> Exchange {
+        let call = Call::new(Step::Capabilities, Method::Post, "sys/capabilities-self");
+        self.exchange(Call { token: Some(token), body: Some(object(&[("paths", path)])), ..call }).await
+    }
+
     async fn renew_token(&self, step: Step, token: &Secret, increment: Duration) -> Exchange {
         let call = Call::new(step, Method::Post, "auth/token/renew-self");
         let body = object(&[("increment", &format!("{}s", increment.as_secs()))]);
@@ -74,10 +87,19 @@ impl Vault<'_> {
 
     /// `POST auth/<mount>/login`. No token goes with it.
     pub(crate) async fn login(&self, step: Step, mount: &str, body: &[(&str, &str)]) -> Exchange {
-        let secrets: Vec<_> = body.iter().filter(|(name, _)| *name != "role").map(|(_, value)| *value).collect();
+        let is_public = |name: &str| ["role", "name"].contains(&name);
+        let secrets: Vec<_> = body.iter().filter(|(name, _)| !is_public(name)).map(|(_, value)| *value).collect();
         let path = format!("auth/{mount}/login");
         self.exchange(Call { body: Some(object(body)), secrets: &secrets, ..Call::new(step, Method::Post, &path) })
             .await
+    }
+
+    /// The same with a request that AWS's STS would answer to anybody, and that no redirect takes along. `secrets` are
+    /// what proves the caller in it.
+    pub(crate) async fn login_signed(&self, mount: &str, body: &[(&str, &str)], secrets: &[&str]) -> Exchange {
+        let path = format!("auth/{mount}/login");
+        let call = Call::new(Step::Login, Method::Post, &path);
+        self.exchange(Call { body: Some(object(body)), secrets, stays: true, ..call }).await
     }
 
     /// The read, or the write with the same parameters, that makes a credential.
@@ -101,6 +123,12 @@ impl Vault<'_> {
     pub(crate) async fn lookup_self(&self, token: &Secret) -> Exchange {
         self.exchange(Call { token: Some(token), ..Call::new(Step::LookupSelf, Method::Get, "auth/token/lookup-self") })
             .await
+    }
+
+    /// `GET sys/health`, without a token, which a standby answers too.
+    pub(crate) async fn health(&self) -> Exchange {
+        let query = ["standbyok", "perfstandbyok"].map(|name| (name, "true".to_owned()));
+        self.exchange(Call { query: &query, ..Call::new(Step::Diagnose, Method::Get, "sys/health") }).await
     }
 
     /// `POST auth/token/revoke-self`: takes every lease of the token with it.

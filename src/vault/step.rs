@@ -20,6 +20,10 @@ pub(crate) enum Step {
     Login,
     /// `auth/token/create`: a child of a token that is not ours, which ends with it.
     CreateChild,
+    /// `auth/token/create/<role>`: a token that nothing ends but its own time. One whose answer was lost is nobody's.
+    CreateByRole,
+    /// `sys/capabilities-self`: reads.
+    Capabilities,
     /// `auth/token/renew-self`, with the increment that the token shall live for.
     RenewSelf,
     /// `auth/token/renew-self` while a command runs: who asks has a rule of his own for sending it again.
@@ -32,6 +36,8 @@ pub(crate) enum Step {
     ReadSecret,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
     LookupSelf,
+    /// A question of the diagnosis: it makes nothing, and is asked once.
+    Diagnose,
     /// `auth/token/revoke-self`.
     RevokeSelf,
     /// `sys/leases/revoke`, answered when the engine has revoked it.
@@ -64,11 +70,14 @@ impl Step {
             Self::Prepare => "make a secret ID",
             Self::LoginOnce | Self::Login => "log in",
             Self::CreateChild => "create a child token",
+            Self::CreateByRole => "create a token",
+            Self::Capabilities => "ask what the token may do",
             Self::RenewSelf | Self::KeepLogin => "renew the token",
             Self::RenewLease => "renew the lease",
             Self::Mint => "read the credential",
             Self::ReadSecret => "read the secret",
             Self::LookupSelf => "look up the token",
+            Self::Diagnose => "diagnose",
             Self::RevokeSelf => "revoke the token",
             Self::RevokeLease => "revoke the lease",
             Self::QueueRevocation => "queue the revocation of the lease",
@@ -97,6 +106,7 @@ impl Step {
             | Self::LookupNamespace
             | Self::Prepare
             | Self::CreateChild
+            | Self::Capabilities
             | Self::RenewSelf
             | Self::KeepLogin
             | Self::RenewLease
@@ -106,13 +116,13 @@ impl Step {
             | Self::QueueRevocation => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
             Self::Mint => Again::AfterCleanUp,
-            Self::LoginOnce | Self::LookupSelf | Self::RevokeLease => Again::No,
+            Self::LoginOnce | Self::CreateByRole | Self::LookupSelf | Self::Diagnose | Self::RevokeLease => Again::No,
         }
     }
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 16] = [
+pub(super) const STEPS: [Step; 19] = [
     Step::LookupWrapping,
     Step::LookupNamespace,
     Step::Unwrap,
@@ -120,12 +130,15 @@ pub(super) const STEPS: [Step; 16] = [
     Step::LoginOnce,
     Step::Login,
     Step::CreateChild,
+    Step::CreateByRole,
+    Step::Capabilities,
     Step::RenewSelf,
     Step::KeepLogin,
     Step::RenewLease,
     Step::Mint,
     Step::ReadSecret,
     Step::LookupSelf,
+    Step::Diagnose,
     Step::RevokeSelf,
     Step::RevokeLease,
     Step::QueueRevocation,
@@ -146,11 +159,14 @@ mod tests {
             Again::No,
             Again::Yes,
             Again::Yes,
+            Again::No,
+            Again::Yes,
             Again::Yes,
             Again::Yes,
             Again::Yes,
             Again::AfterCleanUp,
             Again::Yes,
+            Again::No,
             Again::No,
             Again::Yes,
             Again::No,

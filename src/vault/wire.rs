@@ -34,6 +34,11 @@ pub struct Envelope {
     /// For people.
     #[serde(deserialize_with = "null_is_default")]
     pub warnings: Vec<String>,
+    /// Of `sys/health`, which has no envelope: the server's version.
+    #[serde(deserialize_with = "null_is_default")]
+    pub version: String,
+    /// Likewise: HashiCorp's Vault has this field in every edition, and OpenBao has not.
+    pub performance_standby: Option<bool>,
 }
 
 /// The `wrap_info` block of a wrapped answer.
@@ -50,6 +55,9 @@ pub struct WrapInfo {
 pub struct Auth {
     /// Empty when a second factor is asked for.
     pub client_token: Option<Secret>,
+    /// By it the token can be named without being shown.
+    #[serde(deserialize_with = "null_is_default")]
+    pub accessor: String,
     /// Seconds; zero means no end.
     #[serde(deserialize_with = "null_is_default")]
     pub lease_duration: u64,

@@ -8,6 +8,8 @@ mod pipeline;
 mod runner;
 mod site;
 mod terraform;
+
+pub(crate) use terraform::writes as terraform_writes;
 mod workflow;
 
 use std::collections::BTreeMap;

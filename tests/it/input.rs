@@ -281,6 +281,11 @@ fn a_gitlab_variable_that_does_not_exist_is_reported_by_name() {
         let inner = value.trim_matches(['$', '{', '}']);
         stopped(run.run(), &world, CONFIG, &[name, &format!("GitLab has no variable {inner}"), "  hint: define"]);
     }
+    // The file that sets the variable is the mistake: GitLab makes the token for `id_tokens:` alone.
+    let run = world.command("exoscale").env("VAULT_ID_TOKEN", "$VAULT_ID_TOKEN");
+    let yaml =
+        "`id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`, and remove VAULT_ID_TOKEN from `variables:`";
+    stopped(run.run(), &world, CONFIG, &["GitLab has no variable VAULT_ID_TOKEN", yaml]);
 }
 
 #[test]

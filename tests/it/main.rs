@@ -37,6 +37,8 @@ mod consumer;
 mod corpus;
 /// How the text reaches the caller, and what happens when it does not.
 mod delivery;
+/// `ci-creds doctor`: which step it names, and what it leaves behind.
+mod doctor;
 /// README, docs/ and CHANGELOG against the program.
 mod document;
 /// What the engines are asked, and how long what they give lives.
@@ -45,6 +47,8 @@ mod engine;
 mod example;
 /// A command with credentials: its environment, its signals, its end.
 mod exec;
+/// The pages of errors.
+mod explain;
 /// What goes wrong on the wire, at every step, with the exact code.
 mod fault;
 /// Credentials files: a private one for a job, or one of the user's, edited.
@@ -55,6 +59,8 @@ mod format;
 mod github;
 /// Calls in a job: bare ones are refused, captured ones work.
 mod guard;
+/// Logins with AWS credentials.
+mod iam;
 /// The container images, entered.
 mod image;
 /// What is wrong before the first request, and that none is made.
@@ -76,6 +82,8 @@ mod package;
 mod panic;
 /// The demo, and the picture of it in docs/.
 mod picture;
+/// What an operator sets up for a run, by `ci-creds policy`.
+mod policy;
 /// The way through a proxy, and what never takes it.
 mod proxy;
 /// Waiting until AWS knows a new key.
@@ -117,6 +125,8 @@ mod sweep;
 mod syscall;
 /// What a person at a terminal sees.
 mod terminal;
+/// The stored Vault token: renewed, and replaced in GitLab's variable.
+mod token;
 /// Callers that print each command: the credential is not in the log.
 mod trace;
 /// Values of every kind through every format's real reader.
@@ -124,5 +134,7 @@ mod value;
 /// What a build says of itself.
 mod version;
 mod wall;
+/// Who a job is to Vault, by `ci-creds whoami`.
+mod whoami;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;

@@ -8,7 +8,11 @@ mod show;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use dev_vault::{DevVault, Dialect};
+use serde_json::json;
+
 use crate::support::steady::steady;
+use crate::support::{AUDIENCE, World};
 
 const COLUMNS: usize = 80;
 /// Of one column and of one line, in the units of the picture, at a font size of 14.
@@ -142,20 +146,46 @@ fn the_demo_goes_as_it_says_in_80_columns_and_the_pictures_show_it() {
     for line in scenes.iter().flat_map(|scene| scene.lines()) {
         assert!(plain(line).len() <= COLUMNS, "{} columns: {line}", plain(line).len());
     }
-    let regenerate = std::env::var_os("CI_CREDS_REGENERATE").is_some();
-    assert!(!(regenerate && std::env::var_os("CI").is_some()), "CI compares, and writes nothing");
     for (picture, number) in PICTURES {
         let scene = steady(&scenes[number - 1]);
         let lines: Vec<_> = scene.trim_end().lines().skip_while(|line| !plain(line).starts_with("-- ")).collect();
         assert!(lines.len() > 10, "{lines:?}");
-        for palette in &PALETTES {
-            let (name, svg) = (format!("{picture}-{}.svg", palette.name), draw(&lines, palette));
-            if regenerate {
-                std::fs::write(file(&name), svg).expect("the picture");
-                continue;
-            }
-            let now = std::fs::read_to_string(file(&name)).unwrap_or_default();
-            assert!(now == svg, "docs/{name} is stale: CI_CREDS_REGENERATE=1 cargo test --test it picture");
-        }
+        compare(picture, &lines);
     }
+}
+
+/// Holds the two files of a picture against its lines, or draws them anew.
+fn compare(picture: &str, lines: &[&str]) {
+    let regenerate = std::env::var_os("CI_CREDS_REGENERATE").is_some();
+    assert!(!(regenerate && std::env::var_os("CI").is_some()), "CI compares, and writes nothing");
+    for palette in &PALETTES {
+        let (name, svg) = (format!("{picture}-{}.svg", palette.name), draw(lines, palette));
+        if regenerate {
+            std::fs::write(file(&name), svg).expect("the picture");
+            continue;
+        }
+        let now = std::fs::read_to_string(file(&name)).unwrap_or_default();
+        assert!(now == svg, "docs/{name} is stale: CI_CREDS_REGENERATE=1 cargo test --test it picture");
+    }
+}
+
+#[test]
+fn the_picture_of_a_diagnosis_is_what_doctor_prints() {
+    let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));
+    let role = json!({
+        "role_type": "jwt", "user_claim": "project_path", "bound_audiences": [AUDIENCE],
+        "bound_claims": { "environment": "prod" }, "token_policies": ["job"],
+    });
+    world.vault.write("auth/gitlab/role/deploy", role);
+    let line = "doctor aws --role 365-dev";
+    let run = world.command_as("id-token", line).env("VAULT_AUTH_ROLE", "deploy");
+    let ran = run.env("CLICOLOR_FORCE", "1").env("LC_ALL", "C.UTF-8").env("HOME", "/home/me").run();
+    assert_eq!(ran.code, 77, "{}", ran.stdout);
+    // A picture has one weight, and was not made on this machine at this moment.
+    let text = steady(&ran.stdout.replace("\x1b[1;", "\x1b["));
+    let times = |line: &str| line.split_once("Z, ").map_or_else(|| line.to_owned(), |(time, _)| format!("{time}Z"));
+    let text_lines = text.lines().filter(|line| !line.trim_start().starts_with("jti "));
+    let lines: Vec<_> = std::iter::once(format!("$ ci-creds {line}")).chain(text_lines.map(times)).collect();
+    assert!(lines.iter().all(|line| plain(line).chars().count() <= COLUMNS), "{text}");
+    compare("doctor", &lines.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -1,5 +1,6 @@
 mod adapter;
 mod after_script;
+mod certificate;
 mod chaos;
 mod cluster;
 mod component;
@@ -9,16 +10,19 @@ mod engine;
 mod exec;
 mod identity;
 mod interrupted;
+mod kubernetes;
 mod lease;
 mod login;
 mod namespace;
 pub mod operator;
+mod policy;
 mod section;
 pub mod server;
 pub mod site;
 mod slow;
 mod standby;
 mod state;
+mod token;
 mod wrapping;
 
 use dev_vault::{DevVault, Dialect};

@@ -267,7 +267,7 @@ const ROWS: [Row; 82] = [
         "error validating token: invalid audience (aud) claim: audience claim does not match any expected audience",
         77,
         "denied",
-        &["set `aud:` of this ID token"],
+        &["`id_tokens: {VAULT_ID_TOKEN: {aud: AUDIENCE}}`"],
     ),
     (
         At::IdToken,
@@ -347,7 +347,7 @@ const ROWS: [Row; 82] = [
         &["--role-arn"],
     ),
     (At::Mint, 403, "1 error occurred:\n\t* permission denied\n\n", 77, "denied", &["add to the policy"]),
-    (At::Mint, 403, "permission denied", 77, "denied", &["bound to other addresses"]),
+    (At::Mint, 403, "permission denied", 77, "denied", &["token_bound_cidrs of the login's role"]),
     (At::Mint, 404, "", 78, "config", &["--mount"]),
     (At::Mint, 404, "no handler for route \"exo/apikey/x\". route entry not found.", 78, "config", &["--mount"]),
     (At::Mint, 404, "no handler for route 'exo/apikey/x'", 78, "config", &["--mount"]),

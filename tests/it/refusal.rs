@@ -80,7 +80,8 @@ fn a_runner_outside_the_bound_network_is_told_so() {
         approle(world, json!({ "secret_id_bound_cidrs": [], "token_bound_cidrs": ["10.0.0.0/8"] }));
         let ran = world.command_as("secret-id", EXOSCALE).run();
         // The login succeeds; the token is good for nothing here, not even for its own end.
-        let ran = ran.refused(world, 77, "denied", &["permission denied", "exoscale/apikey"], &["token"]);
+        let words = ["the login succeeded", "permission denied", "exoscale/apikey"];
+        let ran = ran.refused(world, 77, "denied", &words, &["token_bound_cidrs of the login's role"]);
         assert_eq!(world.vault.minted().len(), 0, "{ran:?}");
     });
 }
@@ -150,7 +151,15 @@ fn a_second_factor_is_something_that_a_job_does_not_have() {
 fn an_id_token_that_is_not_believed_is_told_what_it_says_and_what_to_change() {
     type Case = (fn(GitlabToken) -> String, &'static [&'static str], &'static [&'static str]);
     let cases: [Case; 8] = [
-        (|token| token.audience("https://other").sign(), &["audience"], &["aud is https://other", "bound_audiences"]),
+        (
+            |token| token.audience("https://other").sign(),
+            &["audience"],
+            &[
+                "aud is https://other",
+                "id_tokens: {VAULT_ID_TOKEN: {aud: AUDIENCE}}",
+                "vault read -field=bound_audiences auth/gitlab/role/",
+            ],
+        ),
         (|token| token.without("aud").sign(), &["audience"], &["aud is nothing", "bound_audiences"]),
         (|token| token.issuer("https://evil").sign(), &["issuer"], &["iss is https://evil", "bound_issuer"]),
         (|token| token.sign_with_other_key(), &["signature"], &[ISSUER, "jwks_url"]),
@@ -222,7 +231,12 @@ fn a_jwt_role_that_does_not_let_us_in_is_named() {
         });
         world.vault.write("auth/gitlab/role/subject", role);
         let run = as_jwt(world).env("VAULT_AUTH_ROLE", "subject");
-        denied(run.run(), world, &["subject"], &["sub is project_path:", "bound_subject"]);
+        denied(run.run(), world, &["subject"], &["sub is project_path:", "bound_subject", "bound_claims_type=glob"]);
+
+        let role = json!({ "role_type": "oidc", "user_claim": "sub", "allowed_redirect_uris": ["http://x"] });
+        world.vault.write("auth/gitlab/role/browser", role);
+        let run = as_jwt(world).env("VAULT_AUTH_ROLE", "browser");
+        denied(run.run(), world, &["oidc role_type"], &["vault write auth/gitlab/role/browser role_type=jwt"]);
 
         let role = json!({
             "role_type": "jwt", "user_claim": "sub", "bound_audiences": [AUDIENCE], "token_bound_cidrs": ["10.0.0.0/8"],
@@ -230,7 +244,7 @@ fn a_jwt_role_that_does_not_let_us_in_is_named() {
         world.vault.write("auth/gitlab/role/network", role);
         let run = as_jwt(world).env("VAULT_AUTH_ROLE", "network");
         denied(run.run(), world, &["permission denied"], &["bound_cidrs"]);
-        assert_eq!(world.count("auth/gitlab/login"), 5, "a refused login is not repeated: {dialect}");
+        assert_eq!(world.count("auth/gitlab/login"), 6, "a refused login is not repeated: {dialect}");
     });
 }
 
@@ -281,18 +295,35 @@ fn an_id_token_that_is_sent_to_an_approle_mount_is_a_wrong_mount_and_not_sent_ag
 #[test]
 fn a_claim_that_the_role_asks_for_in_vain_is_told_by_the_setting_that_asks_for_it() {
     each_dialect(|world, dialect| {
-        for (settings, code, setting) in [
-            (json!({ "user_claim": "nope" }), 77, "user_claim"),
-            (json!({ "user_claim": "project_path", "groups_claim": "nope" }), 77, "groups_claim"),
-            (json!({ "groups_claim": "", "bound_claims": { "project_id": "9" } }), 77, "bound_claims"),
+        for (settings, setting, change) in [
+            (json!({ "user_claim": "nope" }), "user_claim", "user_claim=sub"),
+            (json!({ "user_claim": "number" }), "user_claim", "user_claim=sub"),
+            (json!({ "user_claim": "project_path", "groups_claim": "nope" }), "groups_claim", "groups_claim="),
+            (json!({ "groups_claim": "", "claim_mappings": { "number": "x" } }), "claim_mappings", "neither a string"),
+            (
+                json!({ "claim_mappings": {}, "bound_claims": { "project_id": "9" } }),
+                "bound_claims",
+                "is 365 (the string",
+            ),
+            (json!({ "bound_claims": { "team": "red" } }), "bound_claims", "in this job team is blue"),
+            (json!({ "bound_claims": { "/user/id": "u-1" } }), "bound_claims", "in this job /user/id is u-9"),
+            (json!({ "bound_claims": { "user": "u-9" } }), "bound_claims", "JSON pointer, such as /user/id"),
+            (json!({ "bound_claims": { "ref_protected": true } }), "bound_claims", "the string \"true\", with quotes"),
+            (json!({ "bound_claims": { "ref": "rel*" } }), "bound_claims", "bound_claims_type=glob"),
+            (json!({ "bound_claims": { "user_email": "x" } }), "bound_claims", "a trigger token"),
+            (
+                json!({ "bound_claims": { "sub": "repo:o/r:*" }, "bound_claims_type": "glob" }),
+                "bound_claims",
+                "sub is project",
+            ),
         ] {
             world.vault.write(&format!("auth/gitlab/role/{ROLE}"), settings.clone());
-            let ran = world.command_as("id-token", EXOSCALE).run();
-            let kind = if code == 77 { "denied" } else { "config" };
-            ran.refused(world, code, kind, &["auth/gitlab/login"], &[&format!("{setting} of the role")]);
+            let token = world.id_token().claim("number", 7).claim("team", "blue").claim("user", json!({ "id": "u-9" }));
+            let run = world.command_as("id-token", EXOSCALE).env("VAULT_ID_TOKEN", &token.without("user_email").sign());
+            denied(run.run(), world, &["auth/gitlab/login"], &[&format!("{setting} of the role"), change]);
         }
         // A name that is empty: Vault says so with 500, and has done nothing.
-        let claims = json!({ "user_claim": "ref_slug", "groups_claim": "", "bound_claims": { "project_id": "365" } });
+        let claims = json!({ "user_claim": "ref_slug", "bound_claims": { "project_id": "365" } });
         world.vault.write(&format!("auth/gitlab/role/{ROLE}"), claims);
         world.vault.forget_requests();
         let token = world.id_token().claim("ref_slug", json!("")).sign();
@@ -300,6 +331,27 @@ fn a_claim_that_the_role_asks_for_in_vain_is_told_by_the_setting_that_asks_for_i
         ran.refused(world, 78, "config", &["missing name in alias"], &["user_claim of the role"]);
         assert_eq!(world.vault.requests().len(), 1, "{dialect}");
     });
+}
+
+#[test]
+fn a_wrong_mount_of_the_engine_is_not_told_as_a_missing_policy_alone() {
+    let world = World::with(DevVault::builder().dialect(Dialect::OpenBao));
+    let line = "path \"exo/apikey/gitlab-ci-runner\" { capabilities = [\"read\"] }";
+    let both = ["if exo is the mount of the Exoscale engine", line, "if not, set --mount or CI_CREDS_EXOSCALE_MOUNT"];
+    denied(world.command_as("id-token", &format!("{EXOSCALE} --mount exo")).run(), &world, &["policy"], &both);
+    let ran = world.command_as("token", &format!("{EXOSCALE} --mount exo")).run();
+    denied(ran, &world, &["policy"], &["check --role and --mount or CI_CREDS_EXOSCALE_MOUNT", line]);
+    // A policy that allows every path: Vault tells a mount that is not there, and a path that the engine does not have.
+    world.vault.write("sys/policies/acl/all", json!({ "policy": "path \"+/apikey/*\" { capabilities = [\"read\"] }" }));
+    world.vault.write(&format!("auth/gitlab/role/{ROLE}"), json!({ "token_policies": ["all"] }));
+    for (mount, words, change) in [
+        ("exo", "nothing is mounted at exo", "CI_CREDS_EXOSCALE_MOUNT to the mount of the Exoscale engine"),
+        ("aws", "the engine at aws has no path such as aws/apikey", "mount of an Exoscale engine"),
+    ] {
+        let ran = world.command_as("id-token", &format!("{EXOSCALE} --mount {mount}")).run();
+        let ran = ran.refused(&world, 78, "config", &[words], &[change]);
+        world.assert_nothing_left(&ran);
+    }
 }
 
 #[test]

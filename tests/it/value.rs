@@ -20,7 +20,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::github;
-use crate::support::parallel::each;
+use crate::support::parallel::{each, rounds_or};
 use crate::support::shell::{self, Shell, Stage};
 use crate::support::{ROLE, Ran, World, moto, tool};
 
@@ -326,7 +326,7 @@ fn outside(field: &Field, share: usize) -> Vec<u32> {
 
 // check: 6
 #[test]
-fn every_byte_outside_a_fields_set_is_refused_with_65_and_the_lease_is_revoked() {
+fn any_byte_outside_a_fields_set_is_refused_with_65_and_the_lease_is_revoked() {
     let cases = spoilt();
     // Two fields of an Exoscale key, three of AWS's, seven formats.
     assert_eq!(cases.len(), 2 * 7 + 3 * 7);
@@ -337,8 +337,10 @@ fn every_byte_outside_a_fields_set_is_refused_with_65_and_the_lease_is_revoked()
         spoil(&world, &path, key, &now);
         let run = world.command_as("id-token", &format!("{line} --format {format} --reveal"));
         let run = github::in_a_step(run);
-        let outside = outside(field, share);
+        let mut outside = outside(field, share);
         assert!(outside.len() > 60, "{}", outside.len());
+        // Each byte in two or three of a field's seven formats.
+        outside.retain(|number| (*number as usize + share) % 3 < rounds_or(1));
         let mut said = Vec::new();
         for number in &outside {
             now.store(*number, Ordering::SeqCst);

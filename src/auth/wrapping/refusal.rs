@@ -14,13 +14,15 @@ pub(super) fn describe(table: &[Row], refusal: &Refusal, login: &Login) -> Error
 }
 
 /// Of `sys/wrapping/lookup`.
-pub(super) const LOOKUP_REFUSALS: [Row; 3] = [
+pub(crate) const LOOKUP_REFUSALS: [Row; 3] = [
     SEALED,
     stolen(
+        "wrapping-spent",
         Says::WrappingTokenInvalid,
         "the wrapping token (from {origin}) is not valid: expired, already used, or tampered with",
     ),
     Row {
+        id: "wrapping-lookup",
         says: Says::Anything,
         kind: Kind::Denied,
         cause: "the wrapping token (from {origin}) cannot be looked up ({because})",
@@ -29,11 +31,12 @@ pub(super) const LOOKUP_REFUSALS: [Row; 3] = [
 ];
 
 /// Of `sys/wrapping/unwrap`, behind a lookup.
-pub(super) const UNWRAP_REFUSALS: [Row; 4] = [
+pub(crate) const UNWRAP_REFUSALS: [Row; 4] = [
     SEALED,
-    stolen(Says::WrappingTokenInvalid, STOLEN_SINCE),
-    stolen(Says::TokenGone, STOLEN_SINCE),
+    stolen("wrapping-stolen", Says::WrappingTokenInvalid, STOLEN_SINCE),
+    stolen("wrapping-stolen", Says::TokenGone, STOLEN_SINCE),
     Row {
+        id: "wrapping-unwrap",
         says: Says::Anything,
         kind: Kind::Spent,
         cause: "the wrapping token (from {origin}) was not unwrapped ({because})",
@@ -43,6 +46,7 @@ pub(super) const UNWRAP_REFUSALS: [Row; 4] = [
 
 /// OpenBao looks for a token in its own namespace, which can be sealed when the one that is asked is not.
 const SEALED: Row = Row {
+    id: "wrapping-sealed",
     says: Says::Text(&["Vault is sealed"]),
     kind: Kind::Unavailable,
     cause: "the namespace of the wrapping token (from {origin}) is sealed ({because}); the token was not unwrapped",
@@ -53,9 +57,9 @@ const STOLEN_SINCE: &str = "the wrapping token (from {origin}) is not valid: exp
     valid at the lookup just before";
 
 /// Vault has one text for used, expired and never valid: only the user can tell.
-const fn stolen(says: Says, cause: &'static str) -> Row {
+const fn stolen(id: &'static str, says: Says, cause: &'static str) -> Row {
     let change = "if an earlier call of this job used it, pass --cache to both calls; if it is an ordinary token, set VAULT_TOKEN \
         to it; otherwise someone else used it: look for sys/wrapping/unwrap in Vault's audit log, destroy the secret IDs of \
         auth/{mount}/role/{role}, and re-run with a new token";
-    Row { says, kind: Kind::Spent, cause, change }
+    Row { id, says, kind: Kind::Spent, cause, change }
 }

@@ -35,6 +35,14 @@ pub(crate) struct Aside {
 
 impl Aside {
     pub(crate) fn start(tls: Tls, answer: impl Fn(&Tally, &Recorded) -> Answer + Send + Sync + 'static) -> Self {
+        Self::lossy(tls, move |tally, request| Some(answer(tally, request)))
+    }
+
+    /// As [`Aside::start`]; where there is no answer, the connection is closed.
+    pub(crate) fn lossy(
+        tls: Tls,
+        answer: impl Fn(&Tally, &Recorded) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
         let certificates = Certificates::new(tls, Issuer::default(), false).expect("certificates can be made");
         let config = certificates.as_ref().map(|certificates| Arc::clone(&certificates.config));
         let tally = Arc::new(Tally::default());
@@ -73,7 +81,7 @@ impl Aside {
     }
 }
 
-fn serve(stream: Stream, number: usize, tally: &Tally, answer: &dyn Fn(&Tally, &Recorded) -> Answer) {
+fn serve(stream: Stream, number: usize, tally: &Tally, answer: &dyn Fn(&Tally, &Recorded) -> Option<Answer>) {
     let mut reader = Reader::new(stream);
     loop {
         reader.begin();
@@ -86,7 +94,8 @@ fn serve(stream: Stream, number: usize, tally: &Tally, answer: &dyn Fn(&Tally, &
             ..Recorded::new(number, reader.stream.is_tls(), &head)
         };
         let answer = answer(tally, &request);
-        tally.journal.arrived(Recorded { status: Some(answer.status), ..request });
+        tally.journal.arrived(Recorded { status: answer.as_ref().map(|answer| answer.status), ..request });
+        let Some(answer) = answer else { break };
         let raw = answer.encode(&head.method, head.keeps_alive(), Clock::default().now());
         if reader.stream.write_all(&raw).and_then(|()| reader.stream.flush()).is_err() || !head.keeps_alive() {
             break;

@@ -1,5 +1,7 @@
 //! A listener that is no Vault, and remembers who came: where redirected requests stray to, or another service.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::aside::Aside;
@@ -31,6 +33,17 @@ impl Sink {
         Self(Aside::start(tls, move |tally, _| replies[tally.journal.requests().len().min(last)].0.clone()))
     }
 
+    /// Ends TLS in front of a server of plain HTTP, as a load balancer does: whatever the client proved is lost.
+    ///
+    /// # Panics
+    /// When no loopback port can be had.
+    #[must_use]
+    pub fn in_front_of(server: SocketAddr) -> Self {
+        Self(Aside::start(Tls::Valid, move |_, request| {
+            pass_on(server, request).unwrap_or_else(|_| Answer::new(502, "text/html", "<html>"))
+        }))
+    }
+
     /// `http://127.0.0.1:port` or `https://…`.
     #[must_use]
     pub fn address(&self) -> String {
@@ -60,4 +73,20 @@ impl Sink {
     pub fn wait_for_requests(&self, count: usize, timeout: Duration) -> bool {
         self.0.wait_for_requests(count, timeout)
     }
+}
+
+/// The server's short answer to the same request on a connection of its own.
+fn pass_on(server: SocketAddr, request: &Recorded) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(server)?;
+    let length = request.body.len();
+    let head = format!(
+        "{} {} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nX-Vault-Request: true\r\nContent-Length: {length}\r\n\r\n",
+        request.method, request.path
+    );
+    stream.write_all(&[head.as_bytes(), &request.body].concat())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(ErrorKind::UnexpectedEof)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(ErrorKind::InvalidData)?;
+    Ok(Answer::new(status, "application/json", body))
 }

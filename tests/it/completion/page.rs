@@ -60,7 +60,7 @@ fn commands(program: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// What a command does, in more words than its line in the help.
-const DESCRIPTIONS: [(&str, &str); 10] = [
+const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
@@ -83,6 +83,28 @@ const DESCRIPTIONS: [(&str, &str); 10] = [
          of the login. ci-creds cache lists the entries. ci-creds cache clear revokes their leases and removes them: call it \
          with the variables and flags of the calls that made them.",
     ),
+    (
+        "whoami",
+        "ci-creds whoami prints who the job is to Vault: address, namespace, server, login, policies, and when the token \
+         expires. It logs in only if that spends nothing, and revokes that login. It looks a wrapping token up, and does not \
+         unwrap it. It does not send a secret ID, which may be good for one login.",
+    ),
+    (
+        "policy",
+        "ci-creds policy prints what an operator sets up for a run: the least policy of the job's token, and the role that \
+         the job logs in by. It takes the flags and variables of the run, but for those of its output. It sends no request \
+         and needs no secret. If an ID token is set, its claims bind the role. What is not known is a name in capitals, \
+         such as AUDIENCE, which the first lines explain.\n\
+         The policy has one right for each request that the run sends, and the role leaves the default policy out. The \
+         script writes the policies and the role. It does not mount the engine or the login. The commands that print a \
+         secret stand in it as comments.",
+    ),
+    (
+        "explain",
+        "ci-creds explain prints the page of an exit code, of a kind of error, or of an error that was printed: what it means, \
+         the usual causes, and the change for each. TEXT can be an error line of ci-creds, several lines of a log, or what \
+         Vault itself prints. It reads no configuration and asks no server.",
+    ),
     ("completions", "ci-creds completions prints a script that completes commands, flags, values, files and profiles."),
     ("man", "ci-creds man prints a manual page in roff. Without a command, it prints the page of the program."),
     (
@@ -101,9 +123,11 @@ const DESCRIPTIONS: [(&str, &str); 10] = [
          A field is a key of the answer, or a JSON pointer, which begins with a slash.",
     ),
     (
-        "token",
-        "ci-creds token makes a child of the login's Vault token, and prints it as VAULT_TOKEN beside VAULT_ADDR. If the \
-         policy allows no child, it prints the login's own token. It never prints a token that you supply.",
+        "doctor",
+        "ci-creds doctor examines each step of a run with these flags and variables, and prints what it found: the values and \
+         where they come from, the server, the identity, the login, the token, the engine and the policy. Under a step that fails \
+         it prints what to change. It creates no credential, uses no single-use secret, and revokes what it logs in with. The \
+         exit code is that of the first step that fails, or 0.",
     ),
     (
         "revoke",
@@ -111,10 +135,18 @@ const DESCRIPTIONS: [(&str, &str); 10] = [
          another shell or another container. It never revokes a Vault token that you supply. It prints nothing if there is \
          nothing to do.",
     ),
+    (
+        "token",
+        "ci-creds token renew renews the Vault token that the job logs in with, and prints when it expires. ci-creds token rotate \
+         makes a new token with a token role, checks it, and stores it in a CI/CD variable of GitLab in place of the old \
+         one. At every moment the variable holds a token that works.\n\
+         Exit code 80 says that a token may be left, or that it is not known which one is stored. The message names the \
+         accessors.",
+    ),
 ];
 
 /// Command lines and what each does, by command.
-const EXAMPLES: [(&str, &str, &str); 22] = [
+const EXAMPLES: &[(&str, &str, &str)] = &[
     ("", "eval $(ci-creds exoscale --role deploy || echo false)", "Get an Exoscale API key for the rest of a job."),
     ("", "eval $(ci-creds aws --role deploy || echo false)", "Get AWS credentials for the rest of a job."),
     (
@@ -151,6 +183,8 @@ const EXAMPLES: [(&str, &str, &str); 22] = [
     ("aws", "ci-creds aws --profile deploy --file ~/.aws/credentials", "Write the credentials into a profile."),
     ("cache", "ci-creds cache", "List the entries."),
     ("cache", "ci-creds cache clear", "In after_script: end what the job has cached."),
+    ("explain", "ci-creds explain 77", "What the exit code means, and every cause that a server tells."),
+    ("explain", "ci-creds explain - < job.log", "Find the errors in a log, and the change for each."),
     ("completions", "ci-creds completions bash > /etc/bash_completion.d/ci-creds", "Install the script of bash."),
     ("man", "ci-creds man aws | man -l -", "Read the page of ci-creds aws."),
     (
@@ -169,10 +203,28 @@ const EXAMPLES: [(&str, &str, &str); 22] = [
         "ci-creds secret --path pki/issue/ci --set common_name=x --file K=private_key",
         "Write to an engine, and put a field into a private file.",
     ),
-    ("token", "eval $(ci-creds token --ttl 15m || echo false)", "Set VAULT_TOKEN and VAULT_ADDR for Terraform."),
-    ("token", "ci-creds token --uses 20 --format json", "Get a token for 20 requests."),
+    ("whoami", "ci-creds whoami", "Print who the job is."),
+    ("whoami", "ci-creds whoami --format json", "Print the same as one JSON object."),
+    (
+        "policy",
+        "ci-creds policy exoscale --role deploy --auth id-token --auth-role ci",
+        "Print the policy and the JWT role of a job.",
+    ),
+    (
+        "policy",
+        "ci-creds policy aws --role deploy --auth secret-id --format terraform",
+        "Print the policy and the AppRole as Terraform.",
+    ),
+    ("doctor", "ci-creds doctor aws --role deploy", "Find out why ci-creds aws --role deploy fails."),
+    ("doctor", "ci-creds doctor exoscale --role deploy --report", "Print the same as Markdown for a ticket."),
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
     ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
+    ("token", "ci-creds token renew", "Renew the generator token of the job."),
+    (
+        "token",
+        "ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN \\\n    --gitlab-token-env ROTATION_TOKEN",
+        "Replace the token in the project's variable.",
+    ),
 ];
 
 /// The files that are read or written, and when.

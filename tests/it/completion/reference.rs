@@ -53,7 +53,8 @@ error. These keys have no flag:
 ";
 
 /// Keys that no flag has.
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 11] = [
+    ("renew-generator", "Renew a generator token before each login with it, as `--renew` does."),
     (
         "allowed-origins",
         "A list of URLs. ci-creds sends secrets to these servers and to this machine, and to no other server, whatever \

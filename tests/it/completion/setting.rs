@@ -101,8 +101,11 @@ fn each_variable_of_a_flag_is_read_and_the_flag_wins() {
             other => panic!("which flag of {other} is read last?"),
         };
         // A proxy and a CA are for https to another machine.
-        let identities = ["token", "wrapping-token", "id-token"]
-            .map(|method| world.command_as(method, line).env("VAULT_ADDR", AUDIENCE));
+        let mut identities = ["token", "wrapping-token", "id-token"]
+            .map(|method| world.command_as(method, line).env("VAULT_ADDR", AUDIENCE))
+            .to_vec();
+        let aws = world.command(line).env("VAULT_ADDR", AUDIENCE).env("CI_CREDS_AUTH", "aws");
+        identities.push(aws.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "x"));
         let command = program.find_subcommand(cloud.command).expect("the command");
         let flags = command.get_arguments().filter(|argument| argument.get_long().is_some());
         for (flag, value) in flags.map(|argument| {

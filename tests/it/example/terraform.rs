@@ -12,6 +12,16 @@ use serde_json::{Map, Value, json};
 
 /// Applies the text and gives the paths that were written.
 pub(super) fn apply(vault: &DevVault, text: &str, given: &[(&str, &str)]) -> Vec<String> {
+    let writes = writes(text, given).into_iter();
+    let write = |(path, data): (String, Value)| {
+        vault.write(&path, data);
+        path
+    };
+    writes.map(write).collect()
+}
+
+/// The writes that the provider sends, in order.
+pub(crate) fn writes(text: &str, given: &[(&str, &str)]) -> Vec<(String, Value)> {
     let body = hcl::parse(text).unwrap_or_else(|error| panic!("{error}"));
     let mut context = Context::new();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/vault");
@@ -34,10 +44,7 @@ pub(super) fn apply(vault: &DevVault, text: &str, given: &[(&str, &str)]) -> Vec
             }
             ("resource", [kind, name]) => {
                 let values = attributes(&block.body, &context, &[]);
-                for (path, data) in requests(kind, values.clone()) {
-                    vault.write(&path, data);
-                    written.push(path);
-                }
+                written.extend(requests(kind, values.clone()));
                 let known = resources.entry(kind.clone()).or_default();
                 known.insert(name.clone(), Value::Object(values));
                 declare(&mut context, kind, &Value::Object(known.clone()));

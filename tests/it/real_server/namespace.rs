@@ -9,7 +9,7 @@ use super::{EXOSCALE, POLICY, refused};
 use crate::support::{METHODS, ROLE, exports, tool};
 
 /// A namespace with all that a job needs in it; none where the server knows no namespaces.
-fn make(server: &Server, name: &str) -> Option<Operator> {
+pub(super) fn make(server: &Server, name: &str) -> Option<Operator> {
     if server.operator.send("LIST", "sys/namespaces", &[], &json!(null)).1["errors"][0].is_string() {
         tool::miss("bao", "is a server without namespaces");
         return None;

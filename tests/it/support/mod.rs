@@ -10,6 +10,7 @@ pub mod private_etc;
 pub mod shell;
 pub mod steady;
 pub mod tool;
+pub mod trap;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,11 @@
 
 use std::sync::Mutex;
 
+/// How much of a matrix a run takes: `CI_CREDS_TEST_ROUNDS`, or else so much that the suite stays short.
+pub fn rounds_or(short: usize) -> usize {
+    std::env::var("CI_CREDS_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(short)
+}
+
 /// More than the cores, because the cases wait; few enough that a deadline of one second is kept on two cores.
 const AT_ONCE: usize = 8;
 

@@ -18,6 +18,7 @@ pub(crate) mod standby;
 mod sys;
 mod token;
 mod token_api;
+mod token_role;
 mod wrapping;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use request::{HttpRequest, Operation, Request, Staged, percent_decode};
 use response::{Failure, Outcome};
 use standby::Standby;
 use token::{Token, TokenStore};
+use token_role::TokenRole;
 
 pub(crate) struct Core {
     pub(crate) dialect: Dialect,
@@ -47,6 +49,8 @@ pub(crate) struct Core {
     started: SystemTime,
     namespaces: BTreeMap<String, Namespace>,
     tokens: TokenStore,
+    /// By namespace and name.
+    token_roles: BTreeMap<(String, String), TokenRole>,
     leases: Leases,
     /// Per token id.
     cubbyholes: BTreeMap<String, Storage>,
@@ -76,6 +80,7 @@ impl Core {
             started: now,
             namespaces: BTreeMap::from([(String::new(), Namespace::new("root"))]),
             tokens,
+            token_roles: BTreeMap::new(),
             leases: Leases::default(),
             cubbyholes: BTreeMap::new(),
             entities: BTreeMap::new(),

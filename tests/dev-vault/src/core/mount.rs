@@ -10,7 +10,7 @@ use crate::core::policy::{DEFAULT, Policy, RESPONSE_WRAPPING};
 use crate::core::response::Failure;
 use crate::engine::kv::{KvV1, KvV2, SYSTEM_TTL};
 use crate::engine::table::Table;
-use crate::engine::{Backend, approle::AppRole, aws::Aws, exoscale::Exoscale, jwt::Jwt};
+use crate::engine::{Backend, approle::AppRole, aws::Aws, aws_login::AwsLogin, exoscale::Exoscale, jwt::Jwt};
 use crate::random;
 
 /// What answers below a mount's path.
@@ -61,6 +61,7 @@ impl Mount {
         let handler: Box<dyn Backend> = match (is_auth, kind.as_str()) {
             (true, "approle") => Box::new(AppRole::default()),
             (true, "jwt" | "oidc") => Box::new(Jwt::default()),
+            (true, "aws") => Box::new(AwsLogin::default()),
             (false, "kv-v2") => Box::new(KvV2::default()),
             (false, "kv" | "generic") if version == Some("2") => Box::new(KvV2::default()),
             (false, "kv" | "kv-v1" | "generic") => Box::new(KvV1::default()),

@@ -84,6 +84,8 @@ impl Operation {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) operation: Operation,
+    /// Whether it asks for the help of the path, and for nothing that the path does.
+    pub(crate) help: bool,
     /// `""` for root, otherwise with a trailing slash.
     pub(crate) namespace: String,
     /// Without `/v1/` and without the namespace.
@@ -105,6 +107,8 @@ impl Request {
     ) -> Result<Self, Failure> {
         let mut query = parse_form(http.head.raw_query().unwrap_or_default());
         let operation = Operation::of(&http.head, &query, dialect)?;
+        let asks_for_help = query.remove("help").is_some_and(|value| value != "");
+        let help = operation == Operation::Read && asks_for_help;
         let data = if operation.is_write() {
             parse_body(http, dialect)?
         } else {
@@ -117,6 +121,7 @@ impl Request {
         check_mfa_header(&http.head.headers)?;
         Ok(Self {
             operation,
+            help,
             namespace,
             path,
             data: Fields::new(data, dialect),

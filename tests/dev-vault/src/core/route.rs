@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::core::mount::Handler;
 use crate::core::policy::{self, Capability, Policy, Rule};
 use crate::core::request::{Operation, Request};
-use crate::core::response::{Failure, Outcome};
+use crate::core::response::{Failure, Outcome, Response};
 use crate::core::token::{Token, Uses};
 use crate::dialect::Dialect;
 use crate::engine::Call;
@@ -54,9 +54,13 @@ impl Core {
         if !Cidr::any_contains(&token.bound_cidrs, request.remote) {
             return Err(Failure::permission_denied());
         }
-        let allowed = self.allows(&token, request);
+        let allowed = request.help || self.allows(&token, request);
         self.tokens.spend(id, self.now);
-        let outcome = if allowed { self.route(request, Some(&token)) } else { Err(Failure::acl_denied()) };
+        let outcome = match allowed {
+            true if request.help => self.help(request),
+            true => self.route(request, Some(&token)),
+            false => Err(Failure::acl_denied()),
+        };
         let is_last_use = self.tokens.get_tainted(id).is_some_and(|token| token.uses == Uses::Pending);
         if is_last_use {
             self.revoke_token(id);
@@ -121,21 +125,40 @@ impl Core {
         if names.is_empty() { vec!["deny"] } else { names }
     }
 
+    fn no_route(&self, path: &str) -> Failure {
+        let text = match self.dialect {
+            Dialect::Vault1_8 => format!("no handler for route '{path}'"),
+            _ => format!("no handler for route \"{path}\". route entry not found."),
+        };
+        Failure::response(404, text)
+    }
+
+    /// The help of a path, which every valid token may read: it tells whether there is a mount, and such a path below it.
+    fn help(&self, request: &Request) -> Outcome {
+        let namespace = self.namespaces.get(&request.namespace);
+        let (mount_path, mount) = namespace
+            .and_then(|namespace| namespace.mount_of(&request.path))
+            .ok_or_else(|| self.no_route(&request.path))?;
+        let below = request.path.strip_prefix(mount_path).unwrap_or_default();
+        let head = below.split('/').next().unwrap_or_default();
+        let (about, heads): (&str, &[&str]) = match mount.kind.as_str() {
+            "exoscale" => ("Issue Exoscale API keys", &["apikey", "role", "config"]),
+            "aws" => ("Generate AWS credentials from a specific Vault role.", &["creds", "sts", "roles", "config"]),
+            _ => ("This path has a backend.", &[]),
+        };
+        if !heads.is_empty() && !heads.contains(&head) {
+            return Err(Failure::unsupported_path());
+        }
+        let text = format!("Request:        {below}\nMatching Route: ^{head}/(?P<name>.*)$\n\n{about}\n");
+        Ok(Some(Response::verbatim(200, serde_json::json!({ "help": text, "see_also": [] }).to_string())))
+    }
+
     /// Hands the request to its mount, and keeps what the mount grants or lends.
     pub(super) fn route(&mut self, request: &Request, caller: Option<&Token>) -> Outcome {
-        let no_route = || {
-            let path = &request.path;
-            Failure::response(
-                404,
-                match self.dialect {
-                    Dialect::Vault1_8 => format!("no handler for route '{path}'"),
-                    _ => format!("no handler for route \"{path}\". route entry not found."),
-                },
-            )
-        };
         let namespace = self.namespaces.get(&request.namespace);
-        let (mount_path, mount) =
-            namespace.and_then(|namespace| namespace.mount_of(&request.path)).ok_or_else(no_route)?;
+        let (mount_path, mount) = namespace
+            .and_then(|namespace| namespace.mount_of(&request.path))
+            .ok_or_else(|| self.no_route(&request.path))?;
         let below = request.path.strip_prefix(mount_path).unwrap_or_default();
         match &mount.handler {
             Handler::System => {

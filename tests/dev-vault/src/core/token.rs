@@ -36,6 +36,8 @@ pub(crate) struct Token {
     pub(crate) batch: bool,
     /// The request path that made it.
     pub(crate) path: String,
+    /// The token role that made it; Vault asks that one for the period at each renewal.
+    pub(crate) role: String,
     pub(crate) display_name: String,
     pub(crate) metadata: Option<Object>,
     pub(crate) entity_id: String,
@@ -64,6 +66,7 @@ impl Token {
             policies,
             batch: false,
             path: path.to_owned(),
+            role: String::new(),
             display_name: String::new(),
             metadata: None,
             entity_id: String::new(),

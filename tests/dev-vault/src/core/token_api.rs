@@ -11,6 +11,7 @@ use crate::core::policy::Capability;
 use crate::core::request::{Operation, Request};
 use crate::core::response::{Failure, Lifetime, Outcome, Response};
 use crate::core::token::{Token, Uses};
+use crate::core::token_role::TokenRole;
 use crate::engine::kv::SYSTEM_TTL;
 
 impl Core {
@@ -50,7 +51,12 @@ impl Core {
                     _ => self.revoke_live_token(&id),
                 }
             }
-            ("create" | "create-orphan", true, _) => self.create_token(request, caller, verb == "create-orphan"),
+            ("create", true, _) if !in_path.is_empty() => {
+                let role = self.token_role(request, in_path)?;
+                self.create_token(request, caller, false, Some(&role))
+            }
+            ("create" | "create-orphan", true, _) => self.create_token(request, caller, verb == "create-orphan", None),
+            ("roles", ..) if !in_path.is_empty() => self.token_role_api(request, in_path),
             ("lookup-self" | "renew-self" | "revoke-self" | "lookup" | "renew" | "revoke" | "create", ..) => {
                 Err(Failure::unsupported_operation())
             }
@@ -94,7 +100,9 @@ impl Core {
             data["issue_time"] = json!(rfc3339(token.created));
             data["renewable"] = json!(token.renewable);
         }
-        if !token.period.is_zero() {
+        if !token.role.is_empty() {
+            data["role"] = json!(token.role);
+        } else if !token.period.is_zero() {
             data["period"] = json!(token.period.as_secs());
         }
         if !token.bound_cidrs.is_empty() {
@@ -123,13 +131,23 @@ impl Core {
         if !token.renewable {
             return Err(Failure::bad_request("lease is not renewable"));
         }
+        let period = match token.role.as_str() {
+            "" => token.period,
+            name => {
+                self.token_role(request, name)
+                    .map_err(|_| {
+                        Failure::response(500, format!("original token role {name:?} could not be found, not renewing"))
+                    })?
+                    .period
+            }
+        };
         let mount = self.namespaces.get(&token.namespace).and_then(|namespace| namespace.mount_of(&token.path));
         let (default_ttl, mount_max_ttl) =
             mount.map_or((SYSTEM_TTL, SYSTEM_TTL), |(_, mount)| (mount.default_ttl, mount.max_ttl));
         let lifetime = Lifetime {
             increment,
             ttl: token.ttl,
-            period: token.period,
+            period,
             max_ttl: token.max_ttl,
             explicit_max_ttl: token.explicit_max_ttl,
             default_ttl,
@@ -153,7 +171,7 @@ impl Core {
         Ok(None)
     }
 
-    fn create_token(&mut self, request: &Request, caller: &Token, orphan: bool) -> Outcome {
+    fn create_token(&mut self, request: &Request, caller: &Token, orphan: bool, role: Option<&TokenRole>) -> Outcome {
         let data = &request.data;
         if caller.batch {
             return Err(Failure::bad_request("batch tokens cannot create more tokens"));
@@ -165,7 +183,10 @@ impl Core {
         let wish_policies = data.list("policies")?.unwrap_or_default();
         let no_default = data.boolean("no_default_policy")?.unwrap_or_default();
         let mut token = Token::new(&request.path, policies(&wish_policies, no_default), self.now);
-        if wish_policies.is_empty() {
+        let by_role = role.map(|role| role.policies(&wish_policies, no_default)).transpose()?.flatten();
+        if let Some(by_role) = by_role {
+            token.policies = by_role;
+        } else if wish_policies.is_empty() {
             token.policies.clone_from(&caller.policies);
         } else if !may_all && wish_policies.iter().any(|name| name != "default" && !caller.policies.contains(name)) {
             return Err(Failure::bad_request("child policies must be subset of parent"));
@@ -199,7 +220,13 @@ impl Core {
         token.renewable = !token.batch && data.boolean("renewable")?.unwrap_or(true);
         token.explicit_max_ttl = data.duration("explicit_max_ttl")?.unwrap_or_default();
         token.period = data.duration("period")?.unwrap_or_default();
+        if !token.period.is_zero() && !may_all {
+            return Err(Failure::bad_request("root or sudo privileges required to create periodic token"));
+        }
         token.entity_id.clone_from(&caller.entity_id);
+        if let Some(role) = role {
+            role.shape(&mut token);
+        }
         let ttl = data.duration("ttl")?.or(data.duration("lease")?).unwrap_or_default();
         let (ttl, warnings) = self.created_ttl(&token, ttl)?;
         if ttl.is_zero() {

@@ -19,21 +19,21 @@ use crate::core::fields::Object;
 use crate::dialect::Dialect;
 
 #[derive(Debug)]
-pub(super) enum KeySet {
+pub(crate) enum KeySet {
     Static(Vec<RsaKey>),
     Jwks(String),
     Discovery(String),
 }
 
 #[derive(Debug)]
-pub(super) struct RsaKey {
+pub(crate) struct RsaKey {
     id: String,
     modulus: Vec<u8>,
     exponent: Vec<u8>,
 }
 
 impl KeySet {
-    pub(super) fn from_config(pems: Vec<String>, jwks: String, discovery: String) -> Result<Self, String> {
+    pub(crate) fn from_config(pems: Vec<String>, jwks: String, discovery: String) -> Result<Self, String> {
         match (pems.as_slice(), jwks.as_str(), discovery.as_str()) {
             ([_, ..], "", "") => {
                 let keys: Option<Vec<RsaKey>> = pems.iter().map(|pem| RsaKey::from_pem(pem)).collect();
@@ -50,7 +50,7 @@ impl KeySet {
     }
 
     /// The algorithm and the claims of a token that one of the keys signed.
-    pub(super) fn verify(&self, token: &str, dialect: Dialect) -> Result<(String, Object), String> {
+    pub(crate) fn verify(&self, token: &str, dialect: Dialect) -> Result<(String, Object), String> {
         let parsed = Compact::parse(token, dialect);
         match self {
             Self::Static(keys) => {
@@ -72,7 +72,7 @@ impl KeySet {
         }
     }
 
-    pub(super) fn fetch(&self) -> Result<Vec<RsaKey>, String> {
+    pub(crate) fn fetch(&self) -> Result<Vec<RsaKey>, String> {
         let url = match self {
             Self::Static(_) => return Ok(Vec::new()),
             Self::Jwks(url) => url.clone(),

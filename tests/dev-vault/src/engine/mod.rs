@@ -4,11 +4,12 @@
 
 pub(crate) mod approle;
 pub(crate) mod aws;
+pub(crate) mod aws_login;
 mod aws_role;
 pub(crate) mod exoscale;
 pub(crate) mod jwt;
 mod jwt_claims;
-mod jwt_keys;
+pub(crate) mod jwt_keys;
 pub(crate) mod kv;
 mod secret_id;
 pub(crate) mod table;

@@ -1,0 +1,348 @@
+//! What the refusals of the JWT method mean, and what to change.
+
+use super::claim;
+use crate::claims::Claims;
+use crate::error::{Error, Kind};
+use crate::identity::Login;
+use crate::origin::Origin;
+use crate::variables::VAULT_ID_TOKEN;
+use crate::vault::refusal::{Refusal, Row, Says, explain};
+
+/// The error of a refused login.
+pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
+    explain(&REFUSALS, refusal, &|name| match name {
+        "origin" => login.origin.to_string(),
+        "variable" => match &login.origin {
+            Origin::Variable(name) => name.clone(),
+            _ => VAULT_ID_TOKEN.into(),
+        },
+        "mount" => login.mount.clone(),
+        "role" => login.role.clone().unwrap_or_else(|| "NAME".into()),
+        "aud" => claim::audiences(claims),
+        "claims" => claim::mismatch(&refusal.reason, claims),
+        "form" => claim::subject_form(claims).into(),
+        name => claim::text(claims, name),
+    })
+}
+
+/// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.7), and what to change.
+pub(crate) const REFUSALS: [Row; 33] = [
+    refused("jwt-no-mount", Says::NoSuchLogin, IS_IT_MOUNTED),
+    refused("jwt-forbidden", Says::Status(&[403]), IS_IT_MOUNTED),
+    config(
+        "jwt-at-approle",
+        Says::Text(&["missing role_id", "failed to determine alias name"]),
+        "auth/{mount} is an AppRole mount: --auth-mount or VAULT_AUTH_PATH must name the mount of the JWT method",
+    ),
+    config(
+        "jwt-at-kubernetes",
+        Says::Text(&["invalid role name", "missing jwt"]),
+        "auth/{mount} is a mount of the Kubernetes method: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
+    ),
+    config(
+        "jwt-at-cert",
+        Says::Text(&["no client certificate", "client certificate must be supplied"]),
+        "auth/{mount} is a mount of the TLS certificate method: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
+    ),
+    config(
+        "jwt-no-configuration",
+        Says::Text(&["could not load configuration"]),
+        "an operator must configure it: vault write auth/{mount}/config oidc_discovery_url={iss} bound_issuer={iss}",
+    ),
+    config("jwt-empty-user", Says::Text(&["missing name in alias"]), USER_CLAIM),
+    refused(
+        "jwt-no-role-given",
+        Says::Whole("missing role"),
+        "auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE",
+    ),
+    refused(
+        "jwt-no-role",
+        Says::Text(&["could not be found"]),
+        "there is no role {role} at auth/{mount}: --auth-role or VAULT_AUTH_ROLE; vault list auth/{mount}/role",
+    ),
+    refused(
+        "jwt-oidc-role",
+        Says::Text(&["oidc role_type is not allowed"]),
+        "the role {role} is for logins in a browser: vault write auth/{mount}/role/{role} role_type=jwt",
+    ),
+    refused(
+        "jwt-no-bound-audience",
+        Says::Text(&["no audiences bound"]),
+        "set bound_audiences of the role {role} to the token's aud, which is {aud}",
+    ),
+    refused(
+        "jwt-audience",
+        Says::Text(&["audience"]),
+        "the token's aud is {aud}, and bound_audiences of the role {role} has another value: in GitLab, write `id_tokens: \
+        {{variable}: {aud: AUDIENCE}}`, with the value that vault read -field=bound_audiences auth/{mount}/role/{role} \
+        shows, to the letter",
+    ),
+    refused(
+        "jwt-issuer",
+        Says::Text(&["issuer"]),
+        "the token's iss is {iss}: bound_issuer of auth/{mount}/config must be the same, exactly, also at its end",
+    ),
+    config(
+        "jwt-keys-url",
+        Says::Text(&["failed to decode keys", "get keys failed: 4"]),
+        "jwks_url of auth/{mount}/config does not return a list of keys: for GitLab it is \
+        https://HOST/oauth/discovery/keys",
+    ),
+    Row {
+        id: "jwt-keys-unreachable",
+        says: Says::Text(&["fetching keys"]),
+        kind: Kind::Unavailable,
+        cause: CAUSE,
+        change: "Vault could not fetch the keys of the token's issuer, {iss}: re-run the job later; if it happens again, Vault must \
+            reach jwks_url or oidc_discovery_url of auth/{mount}/config through its own network",
+    },
+    refused(
+        "jwt-unsigned",
+        Says::Text(&["signature algorithm none"]),
+        "the token has no signature: {origin} must hold the ID token of this job, unchanged",
+    ),
+    refused(
+        "jwt-algorithm",
+        Says::Text(&["unexpected algorithm", "unexpected signature algorithm"]),
+        "jwt_supported_algs of auth/{mount}/config must name the algorithm that the token is signed with",
+    ),
+    Row {
+        id: "jwt-malformed",
+        says: Says::Text(&["malformed jwt", "compact JWS format", "illegal base64 data"]),
+        kind: Kind::Input,
+        cause: CAUSE,
+        change: "the token is not a JWT: {origin} must hold the ID token of this job, unchanged",
+    },
+    refused(
+        "jwt-numeric-date",
+        Says::Text(&["NumericDate"]),
+        "iat, nbf and exp must be numbers: the issuer of the token writes one of them as a text",
+    ),
+    refused(
+        "jwt-static-keys",
+        Says::Text(&["no known key"]),
+        "the token is from {iss}: jwt_validation_pubkeys of auth/{mount}/config must have the key of that issuer, or \
+        jwks_url or oidc_discovery_url must name it",
+    ),
+    refused(
+        "jwt-signature",
+        Says::Text(&["signature"]),
+        "the token is from {iss}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url); if the issuer has \
+        just changed its keys, re-run the job",
+    ),
+    refused(
+        "jwt-expired",
+        Says::Text(&["expired"]),
+        "the ID token expired during the job, or the clocks differ: GitLab's tokens expire at the job's timeout, or after 5 minutes \
+        without one",
+    ),
+    refused(
+        "jwt-clock",
+        Says::Text(&["not yet valid", "in the future"]),
+        "the clocks of GitLab and Vault differ by more than a minute",
+    ),
+    refused(
+        "jwt-subject",
+        Says::Text(&["subject"]),
+        "the token's sub is {sub}: bound_subject of the role {role} differs, and takes no pattern; for a pattern, bind sub in \
+        bound_claims with bound_claims_type=glob{form}",
+    ),
+    refused(
+        "jwt-no-time",
+        Says::Text(&["claims in token"]),
+        "the token has none of iat, nbf and exp: its issuer must set one of them",
+    ),
+    refused(
+        "jwt-groups-claim",
+        Says::Text(&["claim not found in token", "converted to string list"]),
+        "groups_claim of the role {role} must name a claim of this token that is a list, or be removed: vault write \
+        auth/{mount}/role/{role} groups_claim=",
+    ),
+    refused("jwt-user-claim", Says::Text(&["not found in token", "could not be converted to string"]), USER_CLAIM),
+    refused(
+        "jwt-claim-mappings",
+        Says::Text(&["error converting claim"]),
+        "claim_mappings of the role {role} must not map a claim that is neither a string nor a boolean",
+    ),
+    refused(
+        "jwt-claim-object",
+        Says::Text(&["claim is not a string, bool, int or list"]),
+        "bound_claims of the role {role} bind an object: bind a value in it by a JSON pointer, such as /user/id",
+    ),
+    refused(
+        "jwt-claim-type",
+        Says::Text(&["claim is not a string or list"]),
+        "bound_claims of the role {role} bind a number or a boolean, and this version of Vault compares only strings and \
+        lists: bind another claim",
+    ),
+    refused(
+        "jwt-claim-missing",
+        Says::Text(&["is missing"]),
+        "bound_claims of the role {role} require a claim that this token does not have: {claims}",
+    ),
+    refused(
+        "jwt-bound-claim",
+        Says::Text(&["claim"]),
+        "bound_claims of the role {role} do not fit: {claims}; patterns need bound_claims_type=glob",
+    ),
+    refused("jwt-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
+];
+
+const IS_IT_MOUNTED: &str = "check that the JWT method is mounted at auth/{mount} (--auth-mount or VAULT_AUTH_PATH), and that \
+    token_bound_cidrs of the role allow this runner";
+
+const USER_CLAIM: &str = "user_claim of the role {role} must name a claim of this token that is a string and not empty, \
+    such as sub: vault write auth/{mount}/role/{role} user_claim=sub";
+
+const CAUSE: &str = "the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})";
+
+const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
+    Row { id, says, kind: Kind::Denied, cause: CAUSE, change }
+}
+
+const fn config(id: &'static str, says: Says, change: &'static str) -> Row {
+    Row { id, says, kind: Kind::Config, cause: CAUSE, change }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+    use crate::origin::Origin;
+    use crate::secret::Secret;
+
+    #[test]
+    fn every_refusal_names_what_to_change() {
+        let claims = || {
+            Claims::from_json(r#"{"aud":"https://vault","iss":"https://gitlab","environment":"dev","sub":"s"}"#)
+                .unwrap()
+        };
+        let login = Login {
+            identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims() },
+            mount: "gitlab".into(),
+            role: Some("deploy".into()),
+            role_origin: Origin::Default,
+            origin: Origin::Variable("VAULT_ID_TOKEN".into()),
+            renew: false,
+            perhaps_generator: false,
+        };
+        let cases = [
+            (400, "missing role", "VAULT_AUTH_ROLE"),
+            (400, "role deploy could not be found", "vault list auth/gitlab/role"),
+            (400, "missing client token", "VAULT_AUTH_PATH"),
+            (403, "permission denied", "VAULT_AUTH_PATH"),
+            (
+                400,
+                "audience claim found in JWT but no audiences bound to the role",
+                "bound_audiences of the role deploy to the token's aud, which is https://vault",
+            ),
+            (
+                400,
+                "error validating token: invalid audience aud claim: audience claim does not match any expected audience",
+                "the token's aud is https://vault, and bound_audiences of the role deploy has another value: in GitLab, write \
+                `id_tokens: {VAULT_ID_TOKEN: {aud: AUDIENCE}}`",
+            ),
+            (400, "error validating token: invalid issuer iss claim", "iss is https://gitlab"),
+            (
+                400,
+                "error validating token: error verifying token signature: no known key successfully validated the \
+                token signature",
+                "jwks_url",
+            ),
+            (
+                400,
+                "error validating token: invalid expiration time exp claim: token is expired",
+                "expired during the job",
+            ),
+            (400, "error validating token: invalid not before nbf claim: token not yet valid", "clocks"),
+            (
+                400,
+                "error validating claims: claim environment does not match any associated bound claim values",
+                "in this job environment is dev",
+            ),
+            (
+                400,
+                "error validating claims: claim namespace_path does not match any associated bound claim values",
+                "in this job namespace_path is nothing; patterns",
+            ),
+            (400, "error validating claims: claim other is missing", "bound_claims of the role deploy require a claim"),
+            (
+                400,
+                "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 500 \
+                Internal Server Error",
+                "re-run the job later",
+            ),
+            (
+                400,
+                "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 404 Not \
+                Found",
+                "https://HOST/oauth/discovery/keys",
+            ),
+            (
+                400,
+                "error validating token: error verifying token signature: fetching keys oidc: failed to decode keys: \
+                invalid character",
+                "https://HOST/oauth/discovery/keys",
+            ),
+            (
+                400,
+                "error validating token: error verifying token signature: oidc: malformed jwt: unexpected signature \
+                algorithm HS256 expected RS256 ES256",
+                "jwt_supported_algs",
+            ),
+            (
+                400,
+                "error validating token: error verifying token signature: oidc: malformed jwt: unexpected signature \
+                algorithm none expected RS256",
+                "the token has no signature: VAULT_ID_TOKEN must hold the ID token of this job",
+            ),
+            (
+                400,
+                "error validating token: error verifying token signature: failed to verify id token signature",
+                "if the issuer has just changed its keys, re-run the job",
+            ),
+            (400, "error validating token: illegal base64 data at input byte 4", "is not a JWT"),
+            (400, "error validating token: invalid subject sub claim", "bind sub in bound_claims with"),
+            (400, "role with oidc role_type is not allowed", "vault write auth/gitlab/role/deploy role_type=jwt"),
+            (
+                400,
+                "error validating token: error verifying token signature: go-jose/go-jose/jwt: expected number value to \
+                unmarshal NumericDate",
+                "must be numbers",
+            ),
+            (
+                400,
+                "error validating claims: received claim is not a string, bool, int or list: map id:7",
+                "by a JSON pointer, such as /user/id",
+            ),
+            (400, "error validating claims: received claim is not a string or list: 12", "bind another claim"),
+            (400, "error validating claims: bound claim is not a string or list: 365", "bind another claim"),
+            (400, "missing jwt", "auth/gitlab is a mount of the Kubernetes method"),
+            (400, "no client certificate found", "auth/gitlab is a mount of the TLS certificate method"),
+            (500, "missing role_id", "auth/gitlab is an AppRole mount"),
+            (400, "missing role_id", "auth/gitlab is an AppRole mount"),
+            (
+                400,
+                "could not load configuration",
+                "auth/gitlab/config oidc_discovery_url=https://gitlab bound_issuer=https://gitlab",
+            ),
+            (500, "missing name in alias", "user_claim of the role deploy"),
+            (400, "claim user_email not found in token", "vault write auth/gitlab/role/deploy user_claim=sub"),
+            (400, "claim runner_id could not be converted to string", "user_claim of the role deploy"),
+            (400, "failed to fetch groups: x claim not found in token", "auth/gitlab/role/deploy groups_claim="),
+            (400, "failed to fetch groups: x claim could not be converted to string list", "groups_claim of the role"),
+            (400, "error converting claim runner_id to string", "claim_mappings of the role deploy"),
+            (
+                400,
+                "error validating token: no issued at iat , not before nbf , or expiration time exp claims in token",
+                "none of iat, nbf and exp",
+            ),
+            (400, "something new", "vault read auth/gitlab/role/deploy"),
+        ];
+        for (status, reason, expected) in cases {
+            let refusal = Refusal { status, reason: reason.into() };
+            let text = describe(&refusal, &login, &claims()).render(false);
+            assert!(text.contains(expected), "{reason}: {text}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The runner's own AWS credentials, where they are not in the environment: the endpoint of a container, or the instance
+//! metadata service, version 2.
+//!
+//! Sources: the ECS and EKS Pod Identity guides, the IMDSv2 guide, and botocore, whose limits these are.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::http::address::{Address, Server, parse_server};
+use crate::http::cloud::{CloudClient, CloudReply, Verb};
+use crate::http::transport::{Connection, Roots};
+use crate::http::{Stage, TransportError};
+use crate::identity::{AwsKeys, AwsSource, Identity};
+use crate::secret::Secret;
+
+/// An endpoint of a container is asked so often.
+const TRIES: u32 = 3;
+const CONTAINER: Duration = Duration::from_secs(2);
+/// The instance's own service answers at once, or never: its answer to a container stops at the first hop.
+const INSTANCE: Duration = Duration::from_secs(1);
+const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+/// A login begins with credentials that last longer than it.
+const ENOUGH: Duration = Duration::from_secs(60);
+
+/// Whether a login can be signed with them.
+#[must_use]
+pub(crate) fn are_usable(keys: &AwsKeys, now: Timestamp) -> bool {
+    let lasts = |end: Timestamp| now.checked_add(ENOUGH).is_ok_and(|soon| soon < end);
+    !keys.id.is_empty() && keys.expires_at.is_none_or(lasts)
+}
+
+/// Fetches the credentials of an AWS login, where it has none yet: what is cached is encrypted with their secret.
+///
+/// # Errors
+/// As [`fetch`].
+pub(crate) async fn complete(identity: &mut Identity, host: &Host) -> Result<()> {
+    if let Identity::Aws(signer) = identity
+        && !are_usable(&signer.keys, host.now())
+    {
+        signer.keys = fetch(&signer.source, host).await?;
+    }
+    Ok(())
+}
+
+/// Whether [`complete`] has anything to do.
+#[must_use]
+pub(crate) fn is_incomplete(identity: &Identity) -> bool {
+    matches!(identity, Identity::Aws(signer) if signer.keys.id.is_empty())
+}
+
+/// Asks the service for the credentials.
+///
+/// # Errors
+/// [`Kind::Input`] where it has none for this runner, or the environment's have expired; [`Kind::Unavailable`] where it
+/// does not answer.
+pub(crate) async fn fetch(source: &AwsSource, host: &Host) -> Result<AwsKeys> {
+    match source {
+        AwsSource::Environment => Err(Error::new(Kind::Input, "the AWS credentials in the environment have expired")),
+        AwsSource::Container { url, authorization } => fetch_of_container(url, authorization.as_ref(), host).await,
+        AwsSource::Instance { url } => fetch_of_instance(url, host).await,
+    }
+}
+
+async fn fetch_of_container(url: &str, authorization: Option<&Secret>, host: &Host) -> Result<AwsKeys> {
+    let end = url.find("://").map_or(0, |place| place + 3);
+    let path = url[end..].find(['/', '?']).map_or(url.len(), |place| end + place);
+    let client = connect(&url[..path], CONTAINER, host)?;
+    let path = if url[path..].starts_with('/') { url[path..].to_owned() } else { format!("/{}", &url[path..]) };
+    let headers: Vec<_> = authorization.iter().map(|token| ("authorization", token.expose().to_owned())).collect();
+    let name = client.peer.host.clone();
+    let mut tries = 1;
+    loop {
+        match client.ask(Verb::Get, &path, &headers, CONTAINER).await {
+            Ok(reply) if reply.status == 200 => return parse_keys(&reply, &name),
+            Ok(reply) if reply.status < 500 || tries == TRIES => {
+                return Err(Error::new(
+                    Kind::Input,
+                    format!("{name} has no AWS credentials for this container: it answers {}", reply.status),
+                )
+                .hint("does the task have a role, and is the authorization token of this container's?"));
+            }
+            Err(TransportError { error, stage }) if tries == TRIES || stage == Stage::Last => {
+                return Err(error.also("it is asked for the AWS credentials of this container"));
+            }
+            _ => tries += 1,
+        }
+    }
+}
+
+async fn fetch_of_instance(url: &str, host: &Host) -> Result<AwsKeys> {
+    let client = connect(url, INSTANCE, host)?;
+    let name = client.peer.host.clone();
+    let lifetime = [("x-aws-ec2-metadata-token-ttl-seconds", "21600".to_owned())];
+    let silent = |TransportError { error, .. }: TransportError| {
+        error.also("it is the instance metadata service, asked for AWS credentials").hint(
+            "a container gets no answer if the hop limit of the instance is 1: aws ec2 modify-instance-metadata-options \
+            --http-put-response-hop-limit 2; outside of AWS, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
+    };
+    let reply = client.ask(Verb::Put, "/latest/api/token", &lifetime, INSTANCE).await.map_err(silent)?;
+    let token = text_of(&reply).filter(|_| reply.status == 200).ok_or_else(|| {
+        Error::new(Kind::Input, format!("{name} gives no token of IMDSv2: it answers {}", reply.status)).hint(
+            "IMDSv1 is not used: require IMDSv2 for the instance, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
+    })?;
+    let headers = [("x-aws-ec2-metadata-token", token.expose().to_owned())];
+    let reply = client.ask(Verb::Get, ROLES, &headers, INSTANCE).await.map_err(silent)?;
+    let role = text_of(&reply).filter(|_| reply.status == 200).ok_or_else(|| {
+        Error::new(Kind::Input, format!("the instance has no role: {name} answers {}", reply.status))
+            .hint("give the instance an instance profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    })?;
+    let path = format!("{ROLES}{}", role.expose());
+    let reply = client.ask(Verb::Get, &path, &headers, INSTANCE).await.map_err(silent)?;
+    if reply.status != 200 {
+        return Err(Error::new(Kind::Input, format!("{name} answers {} to the role of the instance", reply.status)));
+    }
+    parse_keys(&reply, &name)
+}
+
+/// One line of an answer, and nothing that cannot stand in a header or in a path.
+fn text_of(reply: &CloudReply) -> Option<Secret> {
+    let text = std::str::from_utf8(&reply.body).ok()?.trim();
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#\\".contains(&byte));
+    // The token is base64, which has slashes.
+    (is_plain || is_base64(text)).then(|| Secret::new(text.to_owned()))
+}
+
+fn is_base64(text: &str) -> bool {
+    text.len() > 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte))
+}
+
+/// The answer of both services. `Code` and `Message` are the instance's.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeysAnswer {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    access_key_id: Option<String>,
+    #[serde(default)]
+    secret_access_key: Option<Secret>,
+    #[serde(default)]
+    token: Option<Secret>,
+    #[serde(default)]
+    expiration: Option<Timestamp>,
+}
+
+fn parse_keys(reply: &CloudReply, name: &str) -> Result<AwsKeys> {
+    let unusable = |why: &str| {
+        Error::new(Kind::Input, format!("the answer of {name} has no AWS credentials: {why}"))
+            .hint("has the role of this runner a trust policy for the service? its own log says more")
+    };
+    let answer: KeysAnswer = serde_json::from_slice(&reply.body).map_err(|_| unusable("it is not as AWS's is"))?;
+    if answer.code.as_deref().is_some_and(|code| code != "Success") {
+        return Err(unusable("it reports a failure"));
+    }
+    let (Some(id), Some(secret)) = (answer.access_key_id, answer.secret_access_key) else {
+        return Err(unusable("a key is missing"));
+    };
+    let session = answer.token.filter(|token| !token.expose().is_empty());
+    let texts = [id.as_str(), secret.expose(), session.as_ref().map_or("x", Secret::expose)];
+    if texts.iter().any(|text| text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(unusable("a key has a character that no AWS credential has"));
+    }
+    Ok(AwsKeys { id, secret, session, expires_at: answer.expiration })
+}
+
+/// Security: no proxy, which would get what proves who we are; and the system's roots for https.
+fn connect(url: &str, timeout: Duration, host: &Host) -> Result<CloudClient> {
+    let server: Server = parse_server(url).map_err(|problem| Error::new(Kind::Config, format!("{url} {problem}")))?;
+    let roots = if server.tls { Roots::System } else { Roots::None };
+    let mut connection = Connection {
+        address: Address::Tcp(server),
+        address_origin: "AWS".into(),
+        namespace: None,
+        roots,
+        identity: None,
+        server_name: None,
+        proxy: None,
+        hearsay: false,
+        redirect_hosts: Vec::new(),
+        connect_timeout: timeout,
+        request_timeout: None,
+        timeout,
+        retries: 0,
+    };
+    connection.read_roots(host)?;
+    CloudClient::new(&connection)
+}

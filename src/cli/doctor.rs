@@ -1,0 +1,97 @@
+//! The flags of `ci-creds doctor`: those of the run that it examines, and how the diagnosis is printed.
+
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+
+use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, argument};
+use crate::provider::CLOUDS;
+
+/// What `doctor` is for, in the list of commands and at the head of its own help.
+pub(super) const DOCTOR: &str = "Find out which step of a run fails, and what to change";
+
+/// `ci-creds doctor`.
+pub struct DoctorFlags {
+    /// Which credential the run reads, if it reads one.
+    pub wanted: Option<CredentialFlags>,
+    /// How the diagnosis is printed.
+    pub format: DoctorFormat,
+    /// Whether it is printed for a ticket.
+    pub report: bool,
+    /// Whether that has host names and addresses in it.
+    pub with_names: bool,
+    /// Who the job is.
+    pub login: LoginFlags,
+    /// How Vault is reached.
+    pub connection: ConnectionFlags,
+}
+
+/// How a diagnosis is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DoctorFormat {
+    /// A line for each step
+    #[default]
+    Text,
+    /// One JSON document, as docs/doctor.schema.json describes it
+    Json,
+}
+
+#[derive(Args)]
+struct Provider {
+    /// Whose credential the run reads [default: none, only the login is examined]
+    #[arg(value_name = "PROVIDER", value_parser = providers())]
+    provider: Option<String>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+struct DiagnosisFlags {
+    /// How to print the diagnosis
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, hide_possible_values = true)]
+    format: DoctorFormat,
+    /// Print Markdown for a ticket, without host names and addresses
+    #[arg(long, conflicts_with = "format")]
+    report: bool,
+    /// Leave host names and addresses in the report
+    #[arg(long, requires = "report", hide_short_help = true)]
+    with_names: bool,
+}
+
+fn providers() -> PossibleValuesParser {
+    PossibleValuesParser::new(CLOUDS.into_iter().map(|cloud| PossibleValue::new(cloud.command)))
+}
+
+impl DoctorFlags {
+    /// The flags, in the order of the help.
+    pub(super) fn augment_args(command: Command) -> Command {
+        let mut known = Vec::new();
+        let mut settings = Vec::new();
+        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
+            if !known.contains(&setting.key()) {
+                known.push(setting.key());
+                settings.push(argument(setting).help_heading("Credential").hide_short_help(true));
+            }
+        }
+        let command = DiagnosisFlags::augment_args(Provider::augment_args(command));
+        let command = EngineFlags::augment_args(command).args(settings);
+        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(DOCTOR)
+    }
+
+    /// Those of a run with these flags.
+    pub(super) fn of_run(wanted: Option<CredentialFlags>, login: LoginFlags, connection: ConnectionFlags) -> Self {
+        Self { wanted, format: DoctorFormat::Text, report: false, with_names: false, login, connection }
+    }
+
+    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let Provider { provider } = Provider::from_arg_matches(matches)?;
+        let DiagnosisFlags { format, report, with_names } = DiagnosisFlags::from_arg_matches(matches)?;
+        let cloud = CLOUDS.into_iter().find(|cloud| provider.as_deref() == Some(cloud.command));
+        Ok(Self {
+            wanted: cloud.map(|cloud| CredentialFlags::from_arg_matches(cloud, matches)).transpose()?,
+            format,
+            report,
+            with_names,
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
+        })
+    }
+}

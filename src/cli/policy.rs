@@ -1,0 +1,127 @@
+//! The flags of `ci-creds policy`: those of the run that the text is for, and what only the text needs.
+
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+
+use super::exec::CloudFlags;
+use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, argument};
+use crate::policy::format::{OperatorCli, PolicyFormat};
+use crate::provider::CLOUDS;
+use crate::provider::cloud::{Cloud, Setting};
+
+/// What `policy` is for, in the list of commands and at the head of its own help.
+pub(super) const POLICY: &str = "Print the least policy and the login role of a run";
+
+/// `ci-creds policy`.
+pub struct PolicyFlags {
+    /// Which credentials the run reads.
+    pub wanted: Vec<CredentialFlags>,
+    /// A cloud's setting that was given for none of the clouds that were named.
+    pub stray_setting: Option<(&'static Setting, &'static Cloud)>,
+    /// How long the login lives.
+    pub ttl: Option<String>,
+    /// What is printed.
+    pub format: PolicyFormat,
+    /// The program that the script calls.
+    pub cli: OperatorCli,
+    /// The policy's name.
+    pub name: Option<String>,
+    /// Claims of the job's ID token, each as `NAME=VALUE`.
+    pub claims: Vec<String>,
+    /// Whether the policy covers every value of the placeholders.
+    pub every_value: bool,
+    /// Who the job is.
+    pub login: LoginFlags,
+    /// The namespace, and the configuration file.
+    pub connection: ConnectionFlags,
+}
+
+#[derive(Args)]
+struct PolicyProviders {
+    /// Whose credentials the run reads
+    #[arg(value_name = "PROVIDER", required = true, num_args = 1.., value_parser = providers())]
+    providers: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+struct TextFlags {
+    /// What to print [default: commands]
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    format: Option<PolicyFormat>,
+    /// The program that the script calls [default: vault]
+    #[arg(long, value_enum, value_name = "PROGRAM", hide_short_help = true)]
+    cli: Option<OperatorCli>,
+    /// The policy's name [default: ci-creds- and the login's role]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    name: Option<String>,
+    /// A claim of the job's ID token, where no ID token is set: aud, iss, project_id, ref_protected
+    #[arg(long, value_name = "NAME=VALUE")]
+    claim: Vec<String>,
+    /// Cover every value of the placeholders behind {project_id}, by a * at the end of the path
+    #[arg(long, hide_short_help = true)]
+    every_value: bool,
+    /// How long the login lives, and the credentials [default: 1h]
+    #[arg(long, value_name = "DURATION")]
+    ttl: Option<String>,
+}
+
+fn providers() -> PossibleValuesParser {
+    PossibleValuesParser::new(CLOUDS.into_iter().map(|cloud| PossibleValue::new(cloud.command)))
+}
+
+impl PolicyFlags {
+    /// The flags, in the order of the help.
+    pub(super) fn augment_args(command: Command) -> Command {
+        let mut known = vec!["ttl"];
+        let mut settings = Vec::new();
+        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
+            if !known.contains(&setting.key()) {
+                known.push(setting.key());
+                settings.push(argument(setting).help_heading("Credential").hide_short_help(true));
+            }
+        }
+        let command = TextFlags::augment_args(PolicyProviders::augment_args(command));
+        let command = EngineFlags::augment_args(command).args(settings);
+        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(POLICY)
+    }
+
+    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let PolicyProviders { providers } = PolicyProviders::from_arg_matches(matches)?;
+        let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches(matches)?;
+        let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
+        Ok(Self {
+            wanted,
+            stray_setting,
+            ttl,
+            format: format.unwrap_or_default(),
+            cli: cli.unwrap_or_default(),
+            name,
+            claims: claim,
+            every_value,
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
+        })
+    }
+}
+
+impl ValueEnum for PolicyFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = self.facts();
+        Some(PossibleValue::new(name).help(help))
+    }
+}
+
+impl ValueEnum for OperatorCli {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}

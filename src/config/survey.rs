@@ -1,0 +1,237 @@
+//! What a run with these flags and variables would do, as far as that can be decided: for `ci-creds doctor`, which goes on
+//! behind a mistake. Every mistake is collected that would end the run before its first request.
+
+use super::output::{Delivery, Output};
+use super::plan::{Access, CredentialPlan, Plan};
+use super::source::Layers;
+use super::surrounding::{Surroundings, survey_surroundings};
+use super::{connection, file, identity, resolve_wanted, trust};
+use crate::cli;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::http::transport::{Connection, Roots};
+use crate::identity::Login;
+use crate::origin::WithOrigin;
+use crate::render::format::Format;
+use crate::typo::looks_like_a_token;
+use crate::variables as var;
+
+/// What is known of a run.
+pub(crate) struct Survey {
+    /// How far the run is decided.
+    pub(crate) known: Known,
+    /// The values that were set, in the order in which they are used.
+    pub(crate) settings: Vec<SettingRow>,
+    /// Everything that ends the run before its first request, the first one first.
+    pub(crate) mistakes: Vec<Error>,
+    /// What is around the run.
+    pub(crate) surroundings: Surroundings,
+}
+
+/// How far a run is decided.
+pub(crate) enum Known {
+    /// Not even which server may be asked.
+    Nothing,
+    /// The server. Nothing secret is to be sent there.
+    Server(Box<Connection>),
+    /// The server and the login.
+    Access(Box<Access>),
+    /// All of it.
+    Plan(Box<Plan>),
+}
+
+impl Known {
+    /// How Vault is reached.
+    #[must_use]
+    pub(crate) fn connection(&self) -> Option<&Connection> {
+        match self {
+            Self::Nothing => None,
+            Self::Server(connection) => Some(connection),
+            Self::Access(access) => Some(&access.connection),
+            Self::Plan(plan) => Some(&plan.connection),
+        }
+    }
+
+    /// Who the job is.
+    #[must_use]
+    pub(crate) fn login(&self) -> Option<&Login> {
+        match self {
+            Self::Nothing | Self::Server(_) => None,
+            Self::Access(access) => Some(&access.login),
+            Self::Plan(plan) => Some(&plan.login),
+        }
+    }
+
+    /// What is read.
+    #[must_use]
+    pub(crate) fn plan(&self) -> Option<&Plan> {
+        match self {
+            Self::Plan(plan) => Some(plan),
+            _ => None,
+        }
+    }
+}
+
+/// A value that was set. It holds no secret.
+pub(crate) struct SettingRow {
+    /// What it is.
+    pub(crate) name: &'static str,
+    /// The value, or what is told in its place.
+    pub(crate) value: String,
+    /// Where it came from.
+    pub(crate) origin: String,
+}
+
+/// Decides what can be decided.
+pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
+    let mut mistakes = Vec::new();
+    let files = note(file::read_files(host, flags.connection.config.as_deref()), &mut mistakes).unwrap_or_default();
+    let layers = Layers { host, files: &files };
+    let mut settings: Vec<_> = files.paths().map(|path| row("configuration", path.display(), "file")).collect();
+    let connection = note(connection::resolve_connection(&flags.connection, false, &layers), &mut mistakes);
+    let connection = connection.and_then(|mut connection| {
+        note(connection.read_roots(host), &mut mistakes)?;
+        Some(connection)
+    });
+    settings.extend(connection.iter().flat_map(|connection| describe_connection(connection, flags, &layers)));
+    let listed = connection.as_ref().map(|connection| trust::check_origin(connection, &files));
+    let listed = listed.and_then(|listed| note(listed, &mut mistakes));
+    let is_allowed = listed.is_some() || connection.is_none();
+    let login = note(identity::resolve_login(&flags.login, connection.as_ref(), &layers), &mut mistakes);
+    settings.extend(login.iter().flat_map(|(login, _)| describe_login(login)));
+    settings.extend(describe_texts(&login_texts(flags, &layers)));
+    let is_meant = match (&connection, &login) {
+        (Some(connection), Some((login, _))) if listed != Some(true) && !flags.login.any_audience => {
+            let claims = login.identity.claims();
+            claims.is_none_or(|claims| note(trust::check_audience(connection, claims), &mut mistakes).is_some())
+        }
+        _ => true,
+    };
+    let wanted = flags.wanted.as_ref().and_then(|wanted| {
+        let (login, claims) = login.as_ref()?;
+        note(resolve_wanted(wanted, true, (login, claims.as_ref()), &layers), &mut mistakes)
+    });
+    settings.extend(wanted.iter().flat_map(describe_wanted));
+    let surroundings = survey_surroundings(wanted.as_ref(), host);
+    let known = match (connection, login.map(|(login, _)| login)) {
+        (None, _) => Known::Nothing,
+        // Security: nothing is sent to an address that the administrator does not allow.
+        (Some(_), _) if !is_allowed => Known::Nothing,
+        (Some(connection), Some(login)) if is_meant => match wanted {
+            Some(wanted) => Known::Plan(Box::new(plan(connection, login, wanted))),
+            None => Known::Access(Box::new(Access { connection, login })),
+        },
+        (Some(connection), _) => Known::Server(Box::new(connection)),
+    };
+    Survey { known, settings, mistakes, surroundings }
+}
+
+fn note<T>(result: Result<T>, mistakes: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|error| mistakes.push(error)).ok()
+}
+
+fn plan(connection: Connection, login: Login, wanted: CredentialPlan) -> Plan {
+    let output = Output {
+        format: Format::Shell,
+        delivery: Delivery::Environment,
+        verbose: false,
+        quiet: true,
+        in_a_job: false,
+        keep_profile: wanted.keep_profile,
+        folder: None,
+    };
+    Plan::new(connection, login, wanted, None, output)
+}
+
+fn row(name: &'static str, value: impl ToString, origin: impl ToString) -> SettingRow {
+    SettingRow { name, value: value.to_string(), origin: origin.to_string() }
+}
+
+/// Security: an address and a proxy can have a password in them; what was read of them is told.
+fn describe_connection(connection: &Connection, flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Vec<SettingRow> {
+    let mut rows = vec![row("address", &connection.address, &connection.address_origin)];
+    rows.extend(describe_texts(&connection_texts(flags, layers)));
+    if let Some(proxy) = &connection.proxy {
+        rows.push(row("proxy", "its address is not shown", &proxy.origin));
+    }
+    match &connection.roots {
+        Roots::Pem { origin, .. } => rows.push(row("CA", origin, "")),
+        Roots::Unchecked => rows.push(row("CA", "none: the certificate is not checked", "--insecure-skip-verify")),
+        Roots::System | Roots::None => {}
+    }
+    rows
+}
+
+/// A text, by what it is.
+type Texts = Vec<(&'static str, Option<WithOrigin<String>>)>;
+
+fn connection_texts(flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Texts {
+    let given = &flags.connection;
+    let text =
+        |flag: &'static str, value: Option<&str>, in_file: &dyn Fn(&super::settings::Settings) -> Option<&str>| {
+            layers.text((flag, value), var::of_flag(flag), in_file).ok().flatten()
+        };
+    vec![
+        ("namespace", text("--namespace", given.namespace.as_deref(), &|file| file.namespace.as_deref())),
+        (
+            "TLS server name",
+            text("--tls-server-name", given.tls_server_name.as_deref(), &|file| file.tls_server_name.as_deref()),
+        ),
+        (
+            "request timeout",
+            text("--request-timeout", given.request_timeout.as_deref(), &|file| file.request_timeout.as_deref()),
+        ),
+        ("timeout", text("--timeout", given.timeout.as_deref(), &|file| file.timeout.as_deref())),
+    ]
+}
+
+fn login_texts(flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Texts {
+    let given = &flags.login;
+    let text =
+        |flag: &'static str, value: Option<&str>, in_file: &dyn Fn(&super::settings::Settings) -> Option<&str>| {
+            layers.text((flag, value), var::of_flag(flag), in_file).ok().flatten()
+        };
+    vec![(
+        "creation path",
+        text("--creation-path", given.creation_path.as_deref(), &|file| file.creation_path.as_deref()),
+    )]
+}
+
+fn describe_texts(texts: &Texts) -> Vec<SettingRow> {
+    let set = texts.iter().filter_map(|(name, found)| Some((name, found.as_ref()?)));
+    set.map(|(name, found)| row(name, without_secret(&found.value), &found.origin)).collect()
+}
+
+/// Security: a secret in the place of a name is told by its length.
+fn without_secret(text: &str) -> String {
+    if looks_like_a_token(text) {
+        format!("what looks like a token, {} characters", text.len())
+    } else {
+        text.to_owned()
+    }
+}
+
+fn describe_login(login: &Login) -> Vec<SettingRow> {
+    let facts = login.identity.facts();
+    let length = match facts.secret.expose().len() {
+        // What is fetched first is not here yet.
+        0 => String::new(),
+        length => format!(" of {length} characters"),
+    };
+    let mut rows = vec![row("login", format!("{}{length}", facts.name), &login.origin)];
+    if let Some(companion) = facts.companion {
+        rows.push(row("role ID", format!("{} characters", companion.expose().len()), ""));
+    }
+    if login.identity.facts().companion.is_some() || login.role.is_some() || login.identity.claims().is_some() {
+        rows.push(row("auth mount", format!("auth/{}", login.mount), ""));
+        rows.extend(login.role.as_ref().map(|role| row("auth role", without_secret(role), &login.role_origin)));
+    }
+    rows
+}
+
+fn describe_wanted(wanted: &CredentialPlan) -> Vec<SettingRow> {
+    let mut rows =
+        vec![row("role", without_secret(&wanted.role), &wanted.role_origin), row("path", &wanted.mint.path, "")];
+    rows.extend(wanted.mint.parameters.iter().map(|(name, value)| row(name, value, "")));
+    rows
+}

@@ -1,0 +1,154 @@
+//! The secrets engine: whether it is mounted where the run reads, whether it knows the role, and what the policy allows.
+//! The read itself is never sent.
+
+use super::token::Purse;
+use super::{Check, Mark, Note, Topic};
+use crate::config::Plan;
+use crate::engine::refusal::describe;
+use crate::error::{Kind, sanitized};
+use crate::vault::client::Vault;
+use crate::vault::client::reading::{Capabilities, Reading};
+use crate::vault::refusal::Refusal;
+
+const RENEW: &str = "sys/leases/renew";
+const REVOKE: &str = "sys/leases/revoke";
+const LOG_OUT: &str = "auth/token/revoke-self";
+
+const COUNTED: &str = "not examined: the uses of the token are counted, and each question costs one";
+
+/// Asks for the help of the path, which tells a wrong mount from a missing policy.
+pub(crate) async fn examine_mount(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan) -> Check {
+    if !purse.take() {
+        return Check::skip(Topic::EngineMount, COUNTED);
+    }
+    let path = &plan.mint.path;
+    match vault.read_help(path, &purse.session.token).await {
+        Reading::Answer(help) => {
+            let about = help.lines().map(str::trim).find(|line| is_description(line)).map(sanitized);
+            let about = about.map(|about| format!(": {about}")).unwrap_or_default();
+            Check::good(Topic::EngineMount, format!("an engine answers at {path}{about}"))
+        }
+        Reading::Refusal(refusal) => Check::failure(Topic::EngineMount, &describe(&refusal, plan)),
+        Reading::Error(error) => Check::failure(Topic::EngineMount, &error),
+    }
+}
+
+fn is_description(line: &str) -> bool {
+    !line.is_empty() && !["Request:", "Matching Route:", "##"].iter().any(|start| line.starts_with(start))
+}
+
+/// Reads the role, where the policy lets the job do that.
+pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan) -> Check {
+    let path = format!("{}/{}", plan.mint.roles, plan.role);
+    if !purse.take() {
+        return Check::skip(Topic::EngineRole, COUNTED);
+    }
+    match vault.read_existence(&path, &purse.session.token).await {
+        Reading::Answer(()) => Check::good(Topic::EngineRole, format!("there is {path} (from {})", plan.role_origin)),
+        Reading::Refusal(refusal) if refusal.status == 404 => {
+            Check::failure(Topic::EngineRole, &describe(&refusal, plan))
+        }
+        Reading::Refusal(_) => Check::skip(
+            Topic::EngineRole,
+            format!("the policy does not allow {path}: only a read of the credential tells"),
+        ),
+        Reading::Error(error) => Check::failure(Topic::EngineRole, &error),
+    }
+}
+
+/// Asks what the token may do.
+pub(crate) async fn examine_policy(vault: &Vault<'_>, purse: &mut Purse, plan: Option<&Plan>) -> [Check; 2] {
+    if !purse.take() {
+        return [Check::skip(Topic::Policy, COUNTED), Check::skip(Topic::Lease, COUNTED)];
+    }
+    let path = plan.map(|plan| plan.mint.path.as_str());
+    let paths: Vec<_> = path.into_iter().chain([RENEW, REVOKE, LOG_OUT]).collect();
+    match vault.read_capabilities(&paths, &purse.session.token).await {
+        Reading::Answer(found) => {
+            let policy = match plan {
+                Some(plan) => describe_policy(&found, plan),
+                None => Check::skip(Topic::Policy, "no credential is asked for: name its provider behind doctor"),
+            };
+            [policy, describe_lease(&found, purse.session.own)]
+        }
+        Reading::Refusal(refusal) => {
+            let why = format!("the token may not ask what it may do ({})", refusal.because());
+            [Check::skip(Topic::Policy, why.clone()), Check::skip(Topic::Lease, why)]
+        }
+        Reading::Error(error) => [Check::failure(Topic::Policy, &error), Check::blocked(Topic::Lease, Topic::Policy)],
+    }
+}
+
+/// Whether one of these is granted.
+fn grants(found: &Capabilities, path: &str, wanted: &[&str]) -> bool {
+    let of_path = found.get(path);
+    of_path.is_some_and(|granted| granted.iter().any(|one| one == "root" || wanted.contains(&one.as_str())))
+}
+
+fn describe_policy(found: &Capabilities, plan: &Plan) -> Check {
+    let path = &plan.mint.path;
+    let wanted: &[&str] = if plan.mint.writable { &["read", "update", "create"] } else { &["read"] };
+    let granted: Vec<_> = found.get(path).into_iter().flatten().map(|one| sanitized(one)).collect();
+    let granted = if granted.is_empty() { "nothing".to_owned() } else { granted.join(", ") };
+    if grants(found, path, wanted) {
+        return Check::good(Topic::Policy, format!("the policies allow {granted} on {path}"));
+    }
+    // What the read would be refused with.
+    let refusal = Refusal { status: 403, reason: "1 error occurred: permission denied".into() };
+    let error = describe(&refusal, plan);
+    let text = format!(
+        "the policies allow {granted} on {path}, and the run needs {}",
+        wanted[..wanted.len().min(2)].join(" or ")
+    );
+    Check { text, kind: Some(Kind::Denied), ..Check::failure(Topic::Policy, &error) }
+}
+
+/// Nothing of this fails a run.
+fn describe_lease(found: &Capabilities, own: bool) -> Check {
+    let rule = |path: &str| format!("path \"{path}\" {{ capabilities = [\"update\"] }}");
+    let lacking = |path: &str| !grants(found, path, &["update"]);
+    if own && lacking(LOG_OUT) {
+        return Check::warning(
+            Topic::Lease,
+            format!("the policies do not allow {LOG_OUT}: the login of a run that fails lives until it expires"),
+            rule(LOG_OUT),
+        );
+    }
+    let mut check = match (lacking(RENEW), lacking(REVOKE)) {
+        (false, false) => Check::good(Topic::Lease, "the policies allow renewing and revoking leases"),
+        (false, true) => {
+            Check::good(Topic::Lease, "the policies allow renewing leases, and revoking the token with its leases")
+        }
+        (true, _) => Check::good(Topic::Lease, "the policies allow revoking the token with its leases"),
+    };
+    if lacking(RENEW) {
+        check = check.noting(Note {
+            mark: Mark::Warning,
+            text: format!("they do not allow {RENEW}: exec cannot make a lease longer"),
+            change: Some(rule(RENEW)),
+        });
+    }
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_may_do_everything_and_deny_nothing() {
+        let found: Capabilities = [("a", "root"), ("b", "deny"), ("c", "read")]
+            .map(|(path, one)| (path.to_owned(), vec![one.to_owned()]))
+            .into();
+        assert!(grants(&found, "a", &["update"]) && grants(&found, "c", &["read"]));
+        assert!(
+            !grants(&found, "b", &["read"]) && !grants(&found, "c", &["update"]) && !grants(&found, "d", &["read"])
+        );
+    }
+
+    #[test]
+    fn a_help_is_told_by_what_it_describes() {
+        let help = "Request:        apikey/x\nMatching Route: ^apikey/$\n\nIssue Exoscale API keys\n\n## PARAMETERS";
+        assert_eq!(help.lines().find(|line| is_description(line)), Some("Issue Exoscale API keys"));
+    }
+}

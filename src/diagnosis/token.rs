@@ -1,0 +1,135 @@
+//! The token that the requests of a run are made with: what it may do, how long it lives, how often it can be used.
+
+use std::time::Duration;
+
+use super::{Check, Mark, Note, Topic};
+use crate::auth::Session;
+use crate::config::Plan;
+use crate::engine::too_few_uses;
+use crate::error::{Error, Kind, sanitized};
+use crate::identity::Login;
+use crate::time::render_duration;
+use crate::vault::client::Vault;
+use crate::vault::client::reading::{Reading, TokenInfo};
+
+/// A token, and how many more questions it is good for.
+pub(crate) struct Purse {
+    pub(crate) session: Session,
+    /// `None`: as many as there are.
+    questions: Option<u64>,
+}
+
+impl Purse {
+    /// Of a login of our own, whose last use is for its revocation.
+    pub(crate) fn of(session: Session) -> Self {
+        let questions = (session.own && session.uses > 0).then(|| session.uses - 1);
+        Self { session, questions }
+    }
+
+    /// Takes one question out. `false` when there is none left.
+    pub(crate) fn take(&mut self) -> bool {
+        match &mut self.questions {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+}
+
+/// Examines the token. A token with counted uses is not asked for anything more.
+pub(crate) async fn examine(
+    vault: &Vault<'_>,
+    purse: &mut Purse,
+    (login, plan): (&Login, Option<&Plan>),
+    job_left: Option<Duration>,
+) -> Check {
+    let session = &purse.session;
+    if let Some(plan) = plan
+        && session.uses != 0
+        && session.uses <= plan.reads
+    {
+        purse.questions = Some(0);
+        return Check::failure(Topic::Token, &too_few_uses(&purse.session, plan));
+    }
+    if !purse.take() {
+        return Check::skip(
+            Topic::Token,
+            "not looked up: the uses of the token are counted, and each question costs one",
+        );
+    }
+    match vault.read_token(&purse.session.token).await {
+        Reading::Answer(info) => {
+            let check = describe(&info, &purse.session, plan, job_left);
+            // Whoever supplied it has counted on the uses that are left.
+            if !purse.session.own && info.num_uses > 0 {
+                purse.questions = Some(0);
+            }
+            check
+        }
+        Reading::Refusal(refusal) if refusal.is_denied_by_policy() => Check::warning(
+            Topic::Token,
+            "the policies of the token do not let it look itself up",
+            "path \"auth/token/lookup-self\" { capabilities = [\"read\"] }, which the default policy has",
+        ),
+        Reading::Refusal(refusal) => {
+            purse.questions = Some(0);
+            let error =
+                Error::new(Kind::Denied, format!("the {} is not valid ({})", login.describe(), refusal.because()));
+            let hint = "the token has expired, was revoked, is bound to other addresses, or is of another namespace";
+            Check::failure(Topic::Token, &error.hint(hint))
+        }
+        Reading::Error(error) => {
+            purse.questions = Some(0);
+            Check::failure(Topic::Token, &error)
+        }
+    }
+}
+
+fn describe(info: &TokenInfo, session: &Session, plan: Option<&Plan>, job_left: Option<Duration>) -> Check {
+    let policies: Vec<_> = info.policies.iter().map(|policy| sanitized(policy)).collect();
+    let policies = if policies.is_empty() { "none".into() } else { policies.join(", ") };
+    let life = match info.ttl {
+        0 => "without an end".to_owned(),
+        seconds => format!("for {}", render_duration(Duration::from_secs(seconds))),
+    };
+    let kind = sanitized(&info.kind);
+    let text = format!("a {kind} token {life}, policies: {policies}");
+    let mut details = vec![("policies".to_owned(), policies), ("lives".to_owned(), life), ("type".to_owned(), kind)];
+    if let Some(renewable) = info.renewable {
+        details.push(("renewable".to_owned(), if renewable { "yes" } else { "no" }.to_owned()));
+    }
+    let reads = plan.map_or(1, |plan| plan.reads);
+    let uses = if session.own { session.uses } else { info.num_uses };
+    if uses > 0 {
+        details.push(("uses".to_owned(), uses.to_string()));
+    }
+    let check = if !session.own && uses > 0 {
+        let left = format!("{text}; its uses are counted, {uses} are left, and this look-up cost one");
+        if uses <= reads {
+            let error = Error::new(Kind::Config, left);
+            let hint = "give the job a token without a limit: vault token create -use-limit=0";
+            Check::failure(Topic::Token, &error.hint(hint))
+        } else {
+            Check::warning(Topic::Token, left, "the steps behind this one are not examined, to spend no more")
+        }
+    } else {
+        Check::good(Topic::Token, text)
+    };
+    let check = check.with(details);
+    match job_left {
+        Some(left) if info.ttl > 0 && Duration::from_secs(info.ttl) < left => check.noting(Note {
+            mark: Mark::Warning,
+            text: format!(
+                "the job may run for another {}: the token, and all that it leases, expires before that",
+                render_duration(left)
+            ),
+            change: Some(
+                "raise token_ttl of the login's role, or run the commands by ci-creds exec, which renews".into(),
+            ),
+        }),
+        _ => check,
+    }
+}

@@ -1,0 +1,153 @@
+//! The questions of a diagnosis: each is asked once, makes nothing, and is answered by a type of its own. With a token,
+//! each costs one use of it, if its uses are counted.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Vault;
+use crate::error::{Error, Kind};
+use crate::http::{Method, Request};
+use crate::secret::Secret;
+use crate::vault::answer::classify;
+use crate::vault::outcome::Outcome;
+use crate::vault::refusal::Refusal;
+use crate::vault::step::Step;
+use crate::vault::wire::{self, Envelope, object};
+
+/// What a question came to.
+pub(crate) enum Reading<T> {
+    /// The answer.
+    Answer(T),
+    /// Vault refused.
+    Refusal(Refusal),
+    /// There was no answer, or none that can be used.
+    Error(Error),
+}
+
+/// What `auth/token/lookup-self` says of a token. Its ID, which is there too, is not read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TokenInfo {
+    /// What it may do.
+    pub(crate) policies: Vec<String>,
+    /// The seconds that are left; zero means no end.
+    pub(crate) ttl: u64,
+    /// The requests that are left; zero means no limit.
+    pub(crate) num_uses: u64,
+    /// `service` or `batch`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// Whether its life can be made longer.
+    pub(crate) renewable: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct DataOf<T> {
+    data: T,
+}
+
+/// The help of a path.
+#[derive(Deserialize)]
+struct HelpText {
+    help: String,
+}
+
+/// The capabilities of a token, path by path.
+pub(crate) type Capabilities = BTreeMap<String, Vec<String>>;
+
+/// One question, before it is asked.
+struct Ask<'a> {
+    method: Method,
+    path: &'a str,
+    query: &'a [(&'static str, String)],
+    token: Option<&'a Secret>,
+    body: Option<Secret>,
+}
+
+impl Vault<'_> {
+    /// `POST auth/<mount>/login` without the proof. A role that wants none logs in: the answer then has a token.
+    pub(crate) async fn probe_login(&self, mount: &str, body: &[(&str, &str)]) -> Reading<Envelope> {
+        for (_, value) in body.iter().filter(|(name, _)| *name != "role") {
+            self.secrets.note(value);
+        }
+        let path = format!("auth/{mount}/login");
+        let body = Some(object(body));
+        self.ask(Ask { method: Method::Post, path: &path, query: &[], token: None, body }).await
+    }
+
+    /// `GET auth/token/lookup-self`.
+    pub(crate) async fn read_token(&self, token: &Secret) -> Reading<TokenInfo> {
+        let path = "auth/token/lookup-self";
+        let ask = Ask { method: Method::Get, path, query: &[], token: Some(token), body: None };
+        match self.ask::<DataOf<TokenInfo>>(ask).await {
+            Reading::Answer(DataOf { data }) => Reading::Answer(data),
+            Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Error(error) => Reading::Error(error),
+        }
+    }
+
+    /// `GET <path>?help=1`, which every valid token may ask: the answer tells a wrong mount from a missing policy.
+    pub(crate) async fn read_help(&self, path: &str, token: &Secret) -> Reading<String> {
+        let query = [("help", "1".to_owned())];
+        let ask = Ask { method: Method::Get, path, query: &query, token: Some(token), body: None };
+        match self.ask::<HelpText>(ask).await {
+            Reading::Answer(HelpText { help }) => Reading::Answer(help),
+            Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Error(error) => Reading::Error(error),
+        }
+    }
+
+    /// `POST sys/capabilities-self {paths}`; the default policy grants it.
+    pub(crate) async fn read_capabilities(&self, paths: &[&str], token: &Secret) -> Reading<Capabilities> {
+        let body = Some(object(&[("paths", &paths.join(","))]));
+        let ask = Ask { method: Method::Post, path: "sys/capabilities-self", query: &[], token: Some(token), body };
+        // One path alone has its list under another name too.
+        match self.ask::<DataOf<Capabilities>>(ask).await {
+            Reading::Answer(DataOf { data }) => Reading::Answer(data),
+            Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Error(error) => Reading::Error(error),
+        }
+    }
+
+    /// `GET <path>`, of which only the existence is told.
+    pub(crate) async fn read_existence(&self, path: &str, token: &Secret) -> Reading<()> {
+        let ask = Ask { method: Method::Get, path, query: &[], token: Some(token), body: None };
+        match self.ask::<Envelope>(ask).await {
+            Reading::Answer(_) => Reading::Answer(()),
+            Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Error(error) => Reading::Error(error),
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, ask: Ask<'_>) -> Reading<T> {
+        let Ask { method, path, query, token, body } = ask;
+        if let Some(token) = token {
+            self.secrets.note(token.expose());
+        }
+        let Some(timeout) = self.timeout(Step::Diagnose) else {
+            let text = format!("the time of this step was over before {path}");
+            return Reading::Error(Error::new(Kind::Unavailable, text));
+        };
+        let (spends, wraps, lends, stays) = (false, false, false, false);
+        let request = Request { method, path, query, token, body, spends, wraps, lends, stays, timeout };
+        let asked = self.host.elapsed();
+        let result = self.host.watch(Step::Diagnose.name(), self.http.send(&request)).await;
+        self.tell(Step::Diagnose, &request, result.as_ref().ok().map(|reply| reply.status), asked);
+        let answer = result.as_ref().ok().filter(|reply| reply.json && (200..300).contains(&reply.status));
+        if let Some(answer) = answer.and_then(|reply| wire::parse(&reply.body)) {
+            return Reading::Answer(answer);
+        }
+        match self.name_namespace(classify(Step::Diagnose, result, self.name(), path, &self.secrets)) {
+            Outcome::Refused(refusal) => Reading::Refusal(refusal),
+            Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
+                Reading::Error(error)
+            }
+            Outcome::Done(_) => {
+                let text = format!("the answer from {} to {path} has not the form that it should have", self.name());
+                Reading::Error(Error::new(Kind::Protocol, text))
+            }
+        }
+    }
+}
