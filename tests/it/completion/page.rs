@@ -200,8 +200,8 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ),
     (
         "secret",
-        "ci-creds secret --path pki/issue/ci --set common_name=x --file K=private_key",
-        "Write to an engine, and put a field into a private file.",
+        "ci-creds secret --path ssh/creds/ci --set ip=10.0.0.1 --env OTP=key",
+        "Write to an engine, and set a variable to a field.",
     ),
     ("whoami", "ci-creds whoami", "Print who the job is."),
     ("whoami", "ci-creds whoami --format json", "Print the same as one JSON object."),
