@@ -36,7 +36,7 @@ Register-ArgumentCompleter -Native -CommandName 'ci-creds' -ScriptBlock {
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Find out which step of a run fails, and what to change')
             [CompletionResult]::new('revoke', 'revoke', [CompletionResultType]::ParameterValue, 'Revoke every credential and login of this job')
             [CompletionResult]::new('cache', 'cache', [CompletionResultType]::ParameterValue, 'List cached credentials: identity, role, expiry')
-            [CompletionResult]::new('token', 'token', [CompletionResultType]::ParameterValue, 'Renew or replace the Vault token that the CI system stores')
+            [CompletionResult]::new('token', 'token', [CompletionResultType]::ParameterValue, 'Print a short-lived Vault token, or renew or replace a stored one')
             [CompletionResult]::new('whoami', 'whoami', [CompletionResultType]::ParameterValue, 'Print who the job is to Vault')
             [CompletionResult]::new('policy', 'policy', [CompletionResultType]::ParameterValue, 'Print the least policy and the login role of a run')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Explain an exit code or an error')

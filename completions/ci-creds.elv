@@ -33,7 +33,7 @@ set edit:completion:arg-completer[ci-creds] = {|@words|
             cand doctor 'Find out which step of a run fails, and what to change'
             cand revoke 'Revoke every credential and login of this job'
             cand cache 'List cached credentials: identity, role, expiry'
-            cand token 'Renew or replace the Vault token that the CI system stores'
+            cand token 'Print a short-lived Vault token, or renew or replace a stored one'
             cand whoami 'Print who the job is to Vault'
             cand policy 'Print the least policy and the login role of a run'
             cand explain 'Explain an exit code or an error'

@@ -35,7 +35,7 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exec" -d 'Run a c
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "doctor" -d 'Find out which step of a run fails, and what to change'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "revoke" -d 'Revoke every credential and login of this job'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'List cached credentials: identity, role, expiry'
-complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "token" -d 'Renew or replace the Vault token that the CI system stores'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "token" -d 'Print a short-lived Vault token, or renew or replace a stored one'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "whoami" -d 'Print who the job is to Vault'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "policy" -d 'Print the least policy and the login role of a run'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "explain" -d 'Explain an exit code or an error'

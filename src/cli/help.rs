@@ -62,8 +62,8 @@ filled the cache: only the same secret opens an entry.";
 
 pub(super) const TOKEN: &str = "\
 Examples:
+  eval $(ci-creds token --ttl 15m || echo false)
   ci-creds token renew
-  ci-creds help token rotate
 
 VAULT_ADDR is Vault's address, and VAULT_TOKEN the token.";
 
