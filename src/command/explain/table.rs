@@ -14,7 +14,7 @@ pub(super) struct Cause {
 
 /// Every table.
 pub(super) fn tables() -> impl Iterator<Item = &'static RefusalTable> {
-    const AUTH: &[RefusalTable] = &auth::TABLES;
+    const AUTH: &[RefusalTable] = auth::TABLES;
     const ENGINE: &[RefusalTable] = &engine::TABLES;
     const SERVER: &[RefusalTable] = &failure::TABLES;
     AUTH.iter().chain(ENGINE).chain(SERVER)

@@ -137,7 +137,8 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "token",
-        "ci-creds token renew renews the Vault token that the job logs in with, and prints when it expires. ci-creds token rotate \
+        "ci-creds token alone makes a child of the login's Vault token, and prints it as VAULT_TOKEN beside VAULT_ADDR. \
+         ci-creds token renew renews the Vault token that the job logs in with, and prints when it expires. ci-creds token rotate \
          makes a new token with a token role, checks it, and stores it in a CI/CD variable of GitLab in place of the old \
          one. At every moment the variable holds a token that works.\n\
          Exit code 80 says that a token may be left, or that it is not known which one is stored. The message names the \
@@ -220,11 +221,6 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("revoke", "ci-creds revoke", "Revoke what the job made, in its after_script."),
     ("revoke", "ci-creds revoke --all-mine", "Revoke at a desk what your login made in any job."),
     ("token", "ci-creds token renew", "Renew the generator token of the job."),
-    (
-        "token",
-        "ci-creds token rotate --token-role ci-generator --gitlab-variable VAULT_TOKEN \\\n    --gitlab-token-env ROTATION_TOKEN",
-        "Replace the token in the project's variable.",
-    ),
 ];
 
 /// The files that are read or written, and when.
