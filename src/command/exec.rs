@@ -9,6 +9,7 @@ use crate::chain;
 use crate::config::{Exec, Serve, Task, removed_variables};
 use crate::credential::{Credential, Life};
 use crate::custody::Custody;
+use crate::delivery::ValueFiles;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::identity::Identity;
@@ -95,10 +96,20 @@ async fn run_with(
         Ok(serving) => serving,
         Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
     };
+    let files = match write_files(&exec.task, &mut credentials, host) {
+        Ok(files) => files,
+        Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
+    };
     let environment = environment(&exec, &session, &credentials, serving.as_ref());
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
-    let (signals, record) = custody.hand_on().await.map_err(StartFailure::before)?;
+    let (signals, record) = match custody.hand_on().await {
+        Ok(handed) => handed,
+        Err(error) => {
+            files.iter().for_each(|files| files.remove(host));
+            return Err(StartFailure::before(error));
+        }
+    };
     warn_of_a_printed_environment(&exec.command, host);
     write_message(take_warnings(host) + &take_alarms(host), host);
     vault.keep_silent();
@@ -113,6 +124,7 @@ async fn run_with(
         },
         Err(error) => Err(error),
     };
+    files.iter().for_each(|files| files.remove(host));
     renewal.note_ends(&mut session, &mut credentials);
     let (returned, obstacle) = revocation::revoke_all(vault, &session, &credentials).await;
     let leaks = tell(&returned, obstacle.as_ref(), &exec, host);
@@ -148,6 +160,27 @@ fn warn_of_long_lives(session: &Session, credentials: &[Credential], host: &Host
         let of_the_token = session.expires_at.filter(|_| one.lease.life == Life::Leased);
         lease::warn_of_a_long_life(&one.path, earlier(one.lease.granted_until, of_the_token), host);
     }
+}
+
+/// Writes the private files of secrets, and puts their paths in the place of the values.
+fn write_files(task: &Task, credentials: &mut [Credential], host: &Host) -> Result<Vec<ValueFiles>> {
+    let Task::Read(plan, _) = task else { return Ok(Vec::new()) };
+    let mut written: Vec<ValueFiles> = Vec::new();
+    for one in credentials.iter_mut() {
+        match ValueFiles::write(one, plan.output.folder.as_deref(), host) {
+            Ok(mut files) => {
+                if let Some(shown) = files.credential.take() {
+                    *one = shown;
+                }
+                written.push(files);
+            }
+            Err(error) => {
+                written.iter().for_each(|files| files.remove(host));
+                return Err(error);
+            }
+        }
+    }
+    Ok(written)
 }
 
 /// Opens the endpoint of the credential that was read last, if one is asked for.
