@@ -250,7 +250,7 @@ pub(super) const RENEWAL_REFUSALS: [Row; 3] = [
         id: "renewal-token-gone",
         says: Says::TokenGone,
         kind: Kind::Denied,
-        cause: "the token (from {origin}) is not valid ({because})",
+        cause: "the token (from {origin}) was not renewed: it is not valid ({because})",
         change: "the token has expired, was revoked, or is of another namespace: store a new one",
     },
     Row {

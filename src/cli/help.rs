@@ -171,7 +171,8 @@ mod tests {
     fn the_short_help_of_each_command_fits_on_a_screen() {
         for command in commands() {
             let text = help(&format!("ci-creds {command} -h"));
-            assert!(text.lines().count() <= 30, "{command}: {} lines:\n{text}", text.lines().count());
+            // The list of commands is the longest.
+            assert!(text.lines().count() <= 36, "{command}: {} lines:\n{text}", text.lines().count());
             for line in text.lines() {
                 assert!(line.chars().count() <= 80, "{command}: {line}");
             }

@@ -13,7 +13,7 @@ use crate::delivery::ValueFiles;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::identity::Identity;
-use crate::lease::{self, Obstacle, TokenLife};
+use crate::lease::{self, RevocationObstacle, TokenLife};
 use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
 use crate::rotation::Holdings;
@@ -301,7 +301,7 @@ fn environment(
 
 /// Tells what became of everything, as far as somebody asked or must act, and once why. Returns whether something lives on
 /// that could have been revoked.
-fn tell(returned: &[Revocation], obstacle: Option<&Obstacle>, exec: &Exec, host: &Host) -> bool {
+fn tell(returned: &[Revocation], obstacle: Option<&RevocationObstacle>, exec: &Exec, host: &Host) -> bool {
     let last = returned.iter().rposition(Revocation::is_leak);
     for (number, one) in returned.iter().enumerate() {
         let text = printable(&one.render());
@@ -321,7 +321,7 @@ fn tell(returned: &[Revocation], obstacle: Option<&Obstacle>, exec: &Exec, host:
 }
 
 /// Why something was not revoked, and what to change.
-fn render_hint(obstacle: &Obstacle, exec: &Exec) -> String {
+fn render_hint(obstacle: &RevocationObstacle, exec: &Exec) -> String {
     let because = &obstacle.because;
     match (obstacle.missing, &exec.state) {
         (Some(path), _) => format!(

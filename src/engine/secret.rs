@@ -62,7 +62,7 @@ const REFUSALS: [Row; 9] = [
         id: "secret-token",
         says: Says::TokenDenied,
         kind: Kind::Denied,
-        cause: "the {login} is not valid for {path} ({because})",
+        cause: "the {login} is not valid for the secret at {path} ({because})",
         change: "the token has expired, was revoked, is bound to other addresses, or is of another namespace",
     },
     Row {
