@@ -69,14 +69,14 @@ const REFUSALS: [Row; 9] = [
         id: "secret-one-use",
         says: Says::Text(&["one use left"]),
         kind: Kind::Config,
-        cause: "the token had one use left: the credential of {path} was revoked at once ({because})",
+        cause: "the token had one use left: the secret at {path} was revoked at once ({because})",
         change: "set token_num_uses of the login's role to 0, or to 3 and more",
     },
     Row {
         id: "secret-no-configuration",
         says: Says::Text(&["not configured"]),
         kind: Kind::Config,
-        cause: "the engine behind {path} is not configured ({because})",
+        cause: "the engine of the secret at {path} is not configured ({because})",
         change: "an operator must configure the engine",
     },
     Row {
