@@ -26,8 +26,10 @@ use super::fetch::open_state;
 use super::serving::Serving;
 use super::{fetch, start_runtime, take_alarms, take_warnings, write_message};
 
-/// What ends a credential that was not revoked.
-const BY_HAND: &str = "an operator can end it with vault lease revoke";
+/// What ends a credential, or a token, that was not revoked.
+const LEASE_BY_HAND: &str = "an operator can end it with vault lease revoke";
+const TOKEN_BY_HAND: &str =
+    "an operator can end the token, and all that it made, by its accessor: vault token revoke -accessor";
 
 /// Runs the command. Returns how it ended, which is how this process shall end too.
 ///
@@ -289,12 +291,13 @@ fn tell(returned: &[Revocation], obstacle: Option<&Obstacle>, exec: &Exec, host:
 
 /// Why something was not revoked, and what to change.
 fn render_hint(obstacle: &Obstacle, exec: &Exec) -> String {
-    let because = &obstacle.because;
+    let Obstacle { path, because, .. } = obstacle;
+    let by_hand = if *path == lease::REVOKE_SELF { TOKEN_BY_HAND } else { LEASE_BY_HAND };
     match (obstacle.missing, &exec.state) {
-        (Some(path), _) => format!(
-            "{because}: the job's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; until then, {BY_HAND}"
+        (true, _) => format!(
+            "{because}: the job's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; until then, {by_hand}"
         ),
-        (None, Some(_)) => format!("{because}; ci-creds revoke tries it again"),
-        (None, None) => format!("{because}; {BY_HAND}"),
+        (false, Some(_)) => format!("{because}; ci-creds revoke tries it again"),
+        (false, None) => format!("{because}; {by_hand}"),
     }
 }
