@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::auth::Session;
-use crate::cache::JobState;
+use crate::cache::{self, JobState};
 use crate::chain;
 use crate::config::{Exec, Serve, Task, removed_variables};
 use crate::credential::{Credential, Life};
@@ -77,7 +77,7 @@ async fn run_with(
     };
     let (mut session, mut credentials) = match obtain(&mut exec, vault, &mut custody, host).await {
         Ok(made) => made,
-        Err(error) => return Err(StartFailure::before(custody.fail(error))),
+        Err(error) => return Err(StartFailure::before(custody.fail(explain_spent(error, &exec, host)))),
     };
     if let Some(life) = lender.as_ref().filter(|_| !session.own) {
         (session.expires_at, session.uses) = (life.expires_at, life.uses);
@@ -202,6 +202,24 @@ async fn look_up_token(exec: &Exec, vault: &Vault<'_>) -> Result<Option<TokenLif
         return Err(Error::new(Kind::Config, text).hint(hint));
     }
     Ok(Some(TokenLife { uses: life.uses.saturating_sub(reads), ..life }))
+}
+
+/// A login that failed because an earlier call of this job used the secret. That call's login serves its other calls and is
+/// theirs, so a command's credential could not be revoked with it at the end of the command.
+fn explain_spent(error: Error, exec: &Exec, host: &Host) -> Error {
+    let Some(place) = exec.cache.as_ref().filter(|_| matches!(error.kind(), Kind::Spent | Kind::Denied)) else {
+        return error;
+    };
+    // Behind a login the secret is forgotten, and nothing is found with it: another failure is not explained.
+    if !cache::keeps_login(place, (exec.task.connection(), exec.task.login()), host) {
+        return error;
+    }
+    error
+        .also("an earlier call of this job with --cache used it, and exec does not use a cached login")
+        .hint(
+            "eval $(ci-creds PROVIDER --cache || echo false) uses the cached login; or read every credential with one \
+             exec: ci-creds exec aws exoscale -- …",
+        )
 }
 
 /// Renews for as long as the command runs.
