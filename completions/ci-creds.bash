@@ -91,7 +91,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__aws)
-            opts="-v -q -r -m -f -a -n -h --verbose --quiet --role --mount --via --ttl --role-arn --session-name --region --wait-ready --keep-profile --format --via-file --cache --no-cache --keep-state --no-keep-state --file --profile --replace-profile --reveal --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
+            opts="-v -q -r -m -f -a -n -h --verbose --quiet --role --mount --via --ttl --role-arn --session-name --region --wait-ready --keep-profile --format --via-file --cache --no-cache --keep-state --no-keep-state --file --profile --replace-profile --reveal --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,6 +195,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -368,7 +382,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__cache__subcmd__clear)
-            opts="-a -n -v -q -h --all --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --verbose --quiet --help"
+            opts="-a -n -v -q -h --all --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -393,6 +407,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -566,7 +594,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__doctor)
-            opts="-v -q -f -r -m -a -n -h --verbose --quiet --format --report --with-names --role --mount --zone --sos --via --ttl --role-arn --session-name --region --wait-ready --keep-profile --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws"
+            opts="-v -q -f -r -m -a -n -h --verbose --quiet --format --report --with-names --role --mount --zone --sos --via --ttl --role-arn --session-name --region --wait-ready --keep-profile --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -666,6 +694,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -825,7 +867,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__exec)
-            opts="-v -q -r -m -a -n -h --verbose --quiet --role --mount --zone --sos --via --role-arn --session-name --region --wait-ready --keep-profile --ttl --leash --strict-revoke --serve --keep-aws-config --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws vault"
+            opts="-v -q -r -m -a -n -h --verbose --quiet --role --mount --zone --sos --via --role-arn --session-name --region --wait-ready --keep-profile --ttl --leash --on-expiry --strict-revoke --keep-state --no-keep-state --serve --keep-aws-config --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws vault"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -905,6 +947,10 @@ _ci__creds() {
                     fi
                     return 0
                     ;;
+                --on-expiry)
+                    COMPREPLY=($(compgen -W "warn term" -- "${cur}"))
+                    return 0
+                    ;;
                 --auth)
                     COMPREPLY=($(compgen -W "wrapping-token secret-id generator-token id-token token kubernetes cert aws" -- "${cur}"))
                     return 0
@@ -924,6 +970,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1083,7 +1143,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__exoscale)
-            opts="-v -q -r -m -f -a -n -h --verbose --quiet --role --mount --zone --sos --format --via-file --cache --no-cache --keep-state --no-keep-state --file --profile --replace-profile --reveal --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
+            opts="-v -q -r -m -f -a -n -h --verbose --quiet --role --mount --zone --sos --format --via-file --cache --no-cache --keep-state --no-keep-state --file --profile --replace-profile --reveal --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1162,6 +1222,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1363,7 +1437,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__policy)
-            opts="-v -q -f -r -m -a -n -h --verbose --quiet --format --cli --name --claim --every-value --ttl --role --mount --zone --sos --via --role-arn --session-name --region --wait-ready --keep-profile --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws"
+            opts="-v -q -f -r -m -a -n -h --verbose --quiet --format --cli --name --claim --every-value --ttl --role --mount --zone --sos --via --role-arn --session-name --region --wait-ready --keep-profile --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1481,6 +1555,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1640,7 +1728,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__revoke)
-            opts="-v -q -a -n -h --verbose --quiet --all-mine --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
+            opts="-v -q -a -n -h --verbose --quiet --all-mine --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1665,6 +1753,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1838,7 +1940,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__token__subcmd__renew)
-            opts="-a -n -v -q -h --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --verbose --quiet --help"
+            opts="-a -n -v -q -h --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1863,6 +1965,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -2022,7 +2138,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__token__subcmd__rotate)
-            opts="-a -n -v -q -h --token-role --gitlab-variable --environment-scope --group --gitlab-token-env --gitlab-token-file --grace --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --verbose --quiet --help"
+            opts="-a -n -v -q -h --token-role --gitlab-variable --environment-scope --group --gitlab-token-env --gitlab-token-file --grace --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2093,6 +2209,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -2266,7 +2396,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__whoami)
-            opts="-v -q -f -a -n -h --verbose --quiet --format --auth --auth-mount --auth-role --id-token-env --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
+            opts="-v -q -f -a -n -h --verbose --quiet --format --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2299,6 +2429,20 @@ _ci__creds() {
                     return 0
                     ;;
                 --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -58,15 +58,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l profile -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -126,15 +128,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l profile -d 'Th
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -189,15 +193,17 @@ term\t''"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -250,15 +256,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l region -d '
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -297,15 +305,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s h -l help -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -344,15 +354,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and not __fish_
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -392,15 +404,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -441,15 +455,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -485,15 +501,17 @@ json\t'One JSON object'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
@@ -543,15 +561,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l region -d '
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
-id-token\t'A GitLab ID token'
+id-token\t'The ID token of the CI job'
 token\t'A Vault token'
 kubernetes\t'The token of a Kubernetes service account'
 cert\t'The client certificate of the connection'
 aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-env -d 'The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-file -d 'The file that holds the GitLab ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l secret-id-file -d 'The file that holds the secret ID' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F

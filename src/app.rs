@@ -3,13 +3,17 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, CacheAction, Cli, Command, DoctorFormat, Intent, Question, Stop, TokenAction, WhoamiFormat};
+use crate::cli::{
+    self, CacheAction, Cli, Command, ConnectionFlags, DoctorFormat, Intent, LoginFlags, Question, Stop, TokenAction,
+    WhoamiFormat,
+};
 use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
 use crate::command::{
-    cache, doctor, exec, explain, fetch, policy, rotate, take_warnings, token, whoami, write_message, write_stderr,
+    cache, doctor, exec, explain, fetch, policy, request_id_token, rotate, take_warnings, token, whoami, write_message,
+    write_stderr,
 };
-use crate::config;
+use crate::config::{self, TokenRequest};
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
 use crate::render;
@@ -50,8 +54,9 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
 /// Examines the run of this line, which has failed.
 fn diagnose(arguments: &[OsString], host: &Host) {
     let command = cli::parse_arguments(arguments).ok().map(|cli| cli.command);
-    if let Some(flags) = command.and_then(Command::into_doctor_flags) {
-        doctor::follow_a_failure(&config::survey(&flags, host), host);
+    if let Some(mut flags) = command.and_then(Command::into_doctor_flags) {
+        let refusal = find_id_token(&mut flags.login, &flags.connection, host).err();
+        doctor::follow_a_failure(&config::survey(&flags, refusal, host), host);
     }
 }
 
@@ -100,13 +105,20 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
     };
     let Cli { volume, command } = cli;
     match command {
-        Command::Exec(flags) => return Ok(exec::run(config::resolve_exec(flags, volume, host)?, host)?),
-        Command::Fetch(flags) => {
+        Command::Exec(mut flags) => {
+            let request = find_id_token(&mut flags.login, &flags.connection, host)?;
+            let mut exec = config::resolve_exec(flags, volume, host)?;
+            exec.repeat_later(request);
+            return Ok(exec::run(exec, host)?);
+        }
+        Command::Fetch(mut flags) => {
+            find_id_token(&mut flags.login, &flags.connection, host)?;
             let words = cli::words_of(arguments);
             fetch::run(config::resolve_fetch(&flags, volume, &words, host)?, &words, host)?;
         }
-        Command::Doctor(flags) => {
-            let survey = config::survey(&flags, host);
+        Command::Doctor(mut flags) => {
+            let refusal = find_id_token(&mut flags.login, &flags.connection, host).err();
+            let survey = config::survey(&flags, refusal, host);
             let form = match (flags.report, flags.format) {
                 (true, _) => ReportForm::Ticket { with_names: flags.with_names },
                 (false, DoctorFormat::Text) => ReportForm::Text,
@@ -114,17 +126,19 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
             };
             return Ok(Ending::Code(doctor::run(&survey, form, volume.verbose, host)?));
         }
-        Command::Revoke(flags) => {
+        Command::Revoke(mut flags) => {
             let place = config::resolve_state_place(host)?;
-            let access = config::resolve_access(&flags.login, &flags.connection, host);
+            let access = find_id_token(&mut flags.login, &flags.connection, host)
+                .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
             let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
             revoke::run(&place, access, breadth, true, volume.verbose, host)?;
         }
         Command::Cache(flags) => match flags.action {
             None => cache::show(&config::resolve_place(host)?, host)?,
-            Some(CacheAction::Clear(flags)) => {
+            Some(CacheAction::Clear(mut flags)) => {
                 let place = config::resolve_state_place(host)?;
-                let access = config::resolve_access(&flags.login, &flags.connection, host);
+                let access = find_id_token(&mut flags.login, &flags.connection, host)
+                    .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
@@ -142,7 +156,8 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
                     .into());
             }
         },
-        Command::Whoami(flags) => {
+        Command::Whoami(mut flags) => {
+            find_id_token(&mut flags.login, &flags.connection, host)?;
             let access = config::resolve_access(&flags.login, &flags.connection, host)?;
             whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)?;
         }
@@ -158,6 +173,14 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
         }
     }
     Ok(Ending::Code(0))
+}
+
+/// Requests the ID token of the job where the login needs one and the CI system gives it by request only. It is put with
+/// the flags: a role can have its claims in it, so all else is decided afterwards.
+fn find_id_token(login: &mut LoginFlags, connection: &ConnectionFlags, host: &Host) -> Result<Option<TokenRequest>> {
+    let mut request = config::resolve_token_request(login, connection, host)?;
+    login.job_token = request.as_mut().map(|request| request_id_token(request, host)).transpose()?;
+    Ok(request)
 }
 
 /// What a completion script reads. No answer is an empty one: whoever presses Tab waits for no error.

@@ -76,7 +76,7 @@ impl Input {
                 name: "ID token",
                 variable: var::VAULT_ID_TOKEN,
                 flag: "--id-token-file",
-                help: "The file that holds the GitLab ID token",
+                help: "The file that holds the ID token",
             },
             Self::RoleId => InputFacts {
                 name: "role ID",
@@ -139,7 +139,7 @@ pub enum AuthMethod {
     SecretId,
     /// A token that may only create one-time secret IDs.
     GeneratorToken,
-    /// A GitLab ID token.
+    /// An ID token of the CI system.
     IdToken,
     /// A Vault token.
     Token,
@@ -217,6 +217,8 @@ pub struct Circumstances {
     pub role_id: Option<Secret>,
     /// What the ID token says.
     pub claims: Option<Claims>,
+    /// What the ID token was requested with.
+    pub key: Option<Secret>,
     /// The creation path that a wrapping token must have.
     pub creation_path: Option<String>,
     /// Whether to work on a child of the token.
@@ -275,7 +277,7 @@ impl AuthMethod {
             },
             Self::IdToken => Needs {
                 name: "id-token",
-                help: "A GitLab ID token",
+                help: "The ID token of the CI job",
                 secret: Some(Input::IdToken),
                 companion: Companion::None,
                 role: Some(var::VAULT_AUTH_ROLE),
@@ -334,7 +336,7 @@ impl AuthMethod {
     /// The proof. `None` where something is missing that the method needs.
     #[must_use]
     pub fn identity(self, secret: Secret, beside: Circumstances) -> Option<Identity> {
-        let Circumstances { role_id, claims, creation_path, child, file, signer } = beside;
+        let Circumstances { role_id, claims, key, creation_path, child, file, signer } = beside;
         Some(match self {
             Self::WrappingToken => Identity::WrappingToken { token: secret, role_id, creation_path },
             Self::SecretId => match role_id {
@@ -343,7 +345,7 @@ impl AuthMethod {
                 None => Identity::RoleId { role_id: secret },
             },
             Self::GeneratorToken => Identity::GeneratorToken { token: secret, role_id: role_id? },
-            Self::IdToken => Identity::IdToken { token: secret, claims: claims? },
+            Self::IdToken => Identity::IdToken { token: secret, claims: claims?, key },
             Self::Token => Identity::Token { token: secret, child },
             Self::Kubernetes => Identity::Kubernetes { token: secret, file },
             Self::Certificate => Identity::Certificate { key: secret },
@@ -383,12 +385,15 @@ pub enum Identity {
         /// The role ID, which the runner knows.
         role_id: Secret,
     },
-    /// A GitLab ID token.
+    /// An ID token of the CI system.
     IdToken {
         /// The token.
         token: Secret,
         /// What it says, for hints.
         claims: Claims,
+        /// What a token of this run alone was requested with. The other calls of the job have it too, so it encrypts what
+        /// they share.
+        key: Option<Secret>,
     },
     /// A Vault token that somebody else got.
     Token {
@@ -471,7 +476,7 @@ impl AwsKeys {
 pub struct Facts<'a> {
     /// The name, for messages and for the cache.
     pub name: &'static str,
-    /// The secret that proves it.
+    /// The secret that proves it, in every call of the job.
     pub secret: &'a Secret,
     /// What belongs to the secret and is only known to the job: the role ID.
     pub companion: Option<&'a Secret>,
@@ -502,7 +507,9 @@ impl Identity {
             Self::GeneratorToken { token, role_id } => {
                 facts("generator token", token, Some(role_id), Spend::Nothing, true)
             }
-            Self::IdToken { token, .. } => facts("ID token", token, None, Spend::Nothing, true),
+            Self::IdToken { token, key, .. } => {
+                facts("ID token", key.as_ref().unwrap_or(token), None, Spend::Nothing, true)
+            }
             Self::Token { token, child } => facts("token", token, None, Spend::Nothing, *child),
             Self::Kubernetes { token, .. } => facts("service account token", token, None, Spend::Nothing, true),
             Self::Certificate { key } => facts("client certificate", key, None, Spend::Nothing, true),
@@ -515,6 +522,15 @@ impl Identity {
     pub fn claims(&self) -> Option<&Claims> {
         match self {
             Self::IdToken { claims, .. } => Some(claims),
+            _ => None,
+        }
+    }
+
+    /// The ID token, where it was requested for this run alone.
+    #[must_use]
+    pub fn requested_token(&self) -> Option<&Secret> {
+        match self {
+            Self::IdToken { token, key: Some(_), .. } => Some(token),
             _ => None,
         }
     }
@@ -545,6 +561,20 @@ impl Identity {
 }
 
 impl Login {
+    /// The same login with another ID token.
+    #[must_use]
+    pub fn with_id_token(&self, token: Secret, claims: Claims) -> Self {
+        Self {
+            identity: Identity::IdToken { token, claims, key: None },
+            mount: self.mount.clone(),
+            role: self.role.clone(),
+            role_origin: self.role_origin.clone(),
+            origin: self.origin.clone(),
+            renew: self.renew,
+            perhaps_generator: self.perhaps_generator,
+        }
+    }
+
     /// The login in words: `ID token at auth/gitlab`.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -74,7 +74,7 @@ variables! {
         /// The name of the AppRole. A generator token makes secret IDs of this role, and a wrapping token must hold a
         /// secret ID of it.
         VAULT_APPROLE_ROLE,
-        /// A GitLab ID token.
+        /// The job's ID token. It wins over what the CI system offers by itself.
         VAULT_ID_TOKEN,
         /// A Vault token. With `VAULT_ROLE_ID` and `VAULT_APPROLE_ROLE` it is a generator token, which can only create
         /// secret IDs.
@@ -96,6 +96,10 @@ variables! {
         CI_CREDS_AUTH_ROLE,
         /// The creation path that a wrapping token must have, if it is not the AppRole's own.
         CI_CREDS_CREATION_PATH,
+        /// Where the ID token comes from if `VAULT_ID_TOKEN` is not set: `auto`, `env:NAME` or the name of a CI system.
+        CI_CREDS_ID_TOKEN_FROM,
+        /// The audience that is requested for the ID token.
+        CI_CREDS_ID_TOKEN_AUDIENCE,
         /// `true`: a generator token is renewed before each login with it.
         CI_CREDS_RENEW,
         /// The value of the header `X-Vault-AWS-IAM-Server-ID`, which binds an AWS login to one Vault.
@@ -128,6 +132,30 @@ variables! {
         CI_JOB_JWT_V1,
         /// GitLab's ID token before version 17. It is used with a warning.
         CI_JOB_JWT_V2,
+        /// Where a job of GitHub or Forgejo Actions requests an ID token.
+        ACTIONS_ID_TOKEN_REQUEST_URL,
+        /// What proves that this request is the job's.
+        ACTIONS_ID_TOKEN_REQUEST_TOKEN,
+        /// The ID token of a Bitbucket step with `oidc: true`.
+        BITBUCKET_STEP_OIDC_TOKEN,
+        /// What proves that a call of `buildkite-agent` is the job's. Cached credentials are encrypted with it.
+        BUILDKITE_AGENT_ACCESS_TOKEN,
+        /// The ID token of a CircleCI job. `circleci` makes others.
+        CIRCLE_OIDC_TOKEN_V2,
+        /// Where a job of Azure DevOps requests an ID token.
+        SYSTEM_OIDCREQUESTURI,
+        /// What proves that this request is the job's, if the step maps it.
+        SYSTEM_ACCESSTOKEN,
+        /// Where a build of Codefresh requests an ID token.
+        CF_OIDC_REQUEST_URL,
+        /// What proves that this request is the build's.
+        CF_OIDC_REQUEST_TOKEN,
+        /// The ID token of a Semaphore job.
+        SEMAPHORE_OIDC_TOKEN,
+        /// The ID token of a Spacelift run.
+        SPACELIFT_OIDC_TOKEN,
+        /// The ID token of an HCP Terraform run.
+        TFC_WORKLOAD_IDENTITY_TOKEN,
     }
 
     "Credential": {
@@ -170,6 +198,24 @@ variables! {
         GITHUB_ACTIONS,
         /// A Jenkins job, likewise. Its `sh` step traces commands.
         JENKINS_URL,
+        /// A job of Azure DevOps, likewise.
+        TF_BUILD,
+        /// A job of Forgejo Actions, which sets `GITHUB_ACTIONS` too.
+        FORGEJO_ACTIONS,
+        /// A job of Gitea Actions, likewise. Gitea signs no ID token.
+        GITEA_ACTIONS,
+        /// A step of Bitbucket Pipelines.
+        BITBUCKET_COMMIT,
+        /// A Buildkite job.
+        BUILDKITE,
+        /// A CircleCI job.
+        CIRCLECI,
+        /// A Codefresh build.
+        CF_BUILD_ID,
+        /// A Semaphore job.
+        SEMAPHORE,
+        /// What started a GitHub workflow, for the hint about a pull request from a fork.
+        GITHUB_EVENT_NAME,
         /// Set by GitLab in a job that traces its commands.
         CI_DEBUG_TRACE,
         /// Says that bash traces its commands, if it is exported.
@@ -231,6 +277,8 @@ pub const OF_FLAGS: &[(&str, &[&str])] = &[
     ("--auth-mount", &[CI_CREDS_AUTH_MOUNT]),
     ("--auth-role", &[CI_CREDS_AUTH_ROLE]),
     ("--creation-path", &[CI_CREDS_CREATION_PATH]),
+    ("--id-token-from", &[CI_CREDS_ID_TOKEN_FROM]),
+    ("--id-token-audience", &[CI_CREDS_ID_TOKEN_AUDIENCE]),
     ("--renew", &[CI_CREDS_RENEW]),
     ("--iam-server-id", &[CI_CREDS_IAM_SERVER_ID]),
     ("--sts-region", &[CI_CREDS_STS_REGION]),
@@ -277,7 +325,7 @@ pub const SECRETS: [&str; 10] = [
 pub const OWN: &str = "CI_CREDS_";
 
 /// The variables by which we know that we run in a CI job. `false` in one of them does not count.
-pub(crate) const JOB: [&str; 4] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL];
+pub(crate) const JOB: [&str; 5] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL, TF_BUILD];
 
 /// fish says here, when it is exported, that it traces. Lower case is its name.
 pub const FISH_TRACE: &str = "fish_trace";

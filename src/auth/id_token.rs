@@ -1,4 +1,4 @@
-//! GitLab's ID token: `auth/<mount>/login` of Vault's JWT method.
+//! The ID token of a CI job: `auth/<mount>/login` of Vault's JWT method.
 
 mod claim;
 mod refusal;

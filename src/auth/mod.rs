@@ -82,7 +82,7 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
             }
             approle::login_generated(vault, login, token, role_id).await?
         }
-        Identity::IdToken { token, claims } => id_token::login(vault, login, token, claims).await?,
+        Identity::IdToken { token, claims, .. } => id_token::login(vault, login, token, claims).await?,
         Identity::Token { token, child: true } => token::child(vault, login, token).await?,
         Identity::Token { token, child: false } => token::plain(token),
         Identity::Kubernetes { token, file } => kubernetes::login(vault, login, token, file.as_deref()).await?,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
 
+use crate::ci::JobToken;
 use crate::identity::{AuthMethod, Input};
 use crate::provider::cloud::{Cloud, Heading, Setting, Value};
 use crate::render::format::Format;
@@ -247,6 +248,7 @@ pub struct OutputFlags {
 }
 
 /// The job's identity. The files of the secrets are the table of [`Input`]; the rest is here.
+#[derive(Default)]
 pub struct LoginFlags {
     /// The method.
     pub auth: Option<AuthMethod>,
@@ -256,6 +258,12 @@ pub struct LoginFlags {
     pub auth_role: Option<String>,
     /// The variable that holds the ID token.
     pub id_token_env: Option<String>,
+    /// Which CI system the ID token comes from.
+    pub id_token_from: Option<String>,
+    /// The audience that is requested for it.
+    pub id_token_audience: Option<String>,
+    /// The ID token that was requested for this run; no flag has it.
+    pub job_token: Option<JobToken>,
     /// Whether the audience of the ID token may name another host.
     pub any_audience: bool,
     /// Whether to work on a child of the Vault token.
@@ -291,9 +299,15 @@ struct MethodFlags {
     /// The role of the login: the AppRole's name, or the role of the other methods
     #[arg(long, value_name = "ROLE", hide_short_help = true)]
     auth_role: Option<String>,
-    /// The variable that holds the GitLab ID token [default: VAULT_ID_TOKEN]
+    /// The variable that holds the ID token [default: VAULT_ID_TOKEN]
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     id_token_env: Option<String>,
+    /// Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]
+    #[arg(long, value_name = "SOURCE", conflicts_with = "id_token_env", hide_short_help = true)]
+    id_token_from: Option<String>,
+    /// The audience to request for the ID token [default: the origin of Vault's address]
+    #[arg(long, value_name = "AUDIENCE", hide_short_help = true)]
+    id_token_audience: Option<String>,
 }
 
 #[derive(Args)]
@@ -350,7 +364,8 @@ impl Args for LoginFlags {
 
 impl FromArgMatches for LoginFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let MethodFlags { auth, auth_mount, auth_role, id_token_env } = MethodFlags::from_arg_matches(matches)?;
+        let MethodFlags { auth, auth_mount, auth_role, id_token_env, id_token_from, id_token_audience } =
+            MethodFlags::from_arg_matches(matches)?;
         let AudienceFlags { any_audience } = AudienceFlags::from_arg_matches(matches)?;
         let TokenFlags { child_token, creation_path, renew } = TokenFlags::from_arg_matches(matches)?;
         let AwsLoginFlags { iam_server_id, sts_region } = AwsLoginFlags::from_arg_matches(matches)?;
@@ -361,6 +376,9 @@ impl FromArgMatches for LoginFlags {
             auth_mount,
             auth_role,
             id_token_env,
+            id_token_from,
+            id_token_audience,
+            job_token: None,
             any_audience,
             child_token,
             creation_path,

@@ -214,12 +214,10 @@ fn explain_spent(error: Error, exec: &Exec, host: &Host) -> Error {
     if !cache::keeps_login(place, (exec.task.connection(), exec.task.login()), host) {
         return error;
     }
-    error
-        .also("an earlier call of this job with --cache used it, and exec does not use a cached login")
-        .hint(
-            "eval $(ci-creds PROVIDER --cache || echo false) uses the cached login; or read every credential with one \
+    error.also("an earlier call of this job with --cache used it, and exec does not use a cached login").hint(
+        "eval $(ci-creds PROVIDER --cache || echo false) uses the cached login; or read every credential with one \
              exec: ci-creds exec aws exoscale -- …",
-        )
+    )
 }
 
 /// Renews for as long as the command runs.
@@ -267,7 +265,7 @@ fn environment(
     credentials: &[Credential],
     serving: Option<&Serving<'_>>,
 ) -> Environment {
-    let (mut removed, removed_prefixes) = removed_variables(exec.id_token_variable.as_deref());
+    let (mut removed, removed_prefixes) = removed_variables(exec.id_token_variables.iter().map(String::as_str));
     let mut set = Vec::new();
     for one in credentials {
         removed.extend(one.stale_variables().into_iter().map(str::to_owned));

@@ -29,6 +29,10 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     }
     explain(&plan, host);
     outlive_limits(host)?;
+    if let (Delivery::Masked, Some(token)) = (&plan.output.delivery, plan.login.identity.requested_token()) {
+        // It was requested for this run, so nobody has masked it.
+        host.write_masks(&render::mask(token))?;
+    }
     complete_login(&mut plan.login, host)?;
     let cache = Cache::open(&plan, host);
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));

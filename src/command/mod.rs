@@ -14,9 +14,12 @@ pub(crate) mod token;
 pub(crate) mod whoami;
 
 use crate::aws::runner;
+use crate::ci::JobToken;
+use crate::config::TokenRequest;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::Login;
+use crate::job_token;
 use crate::secret::Secret;
 
 /// As many files as a run opens beside those that it was given, and some to spare.
@@ -37,6 +40,13 @@ fn complete_login(login: &mut Login, host: &Host) -> Result<()> {
         start_runtime(host)?.block_on(runner::complete(&mut login.identity, host))?;
     }
     Ok(())
+}
+
+/// Requests the ID token of the job, before anything else is decided.
+pub(crate) fn request_id_token(request: &mut TokenRequest, host: &Host) -> Result<JobToken> {
+    job_token::read_roots(request, host)?;
+    let patience = request.timeout.saturating_sub(host.elapsed());
+    start_runtime(host)?.block_on(job_token::request(request, patience, host))
 }
 
 pub(crate) fn take_warnings(host: &Host) -> String {

@@ -5,11 +5,13 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::cache::{CachePlace, resolve_place};
+use super::id_token::{named_variable, private_variables};
 use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
 use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
 use super::state::{StatePlace, resolve_state};
+use super::token_request::TokenRequest;
 use super::{file, resolve_access_by, resolve_wanted};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -48,8 +50,8 @@ pub(crate) struct Exec {
     pub strict_revoke: bool,
     /// Whether to say what is done.
     pub verbose: bool,
-    /// A variable that this job's own flags call a secret.
-    pub id_token_variable: Option<String>,
+    /// The variables of this job's ID token, which the command does not get.
+    pub id_token_variables: Vec<String>,
     /// The command, its arguments behind it.
     pub command: Vec<OsString>,
 }
@@ -61,6 +63,15 @@ pub(crate) enum Task {
     Read(Box<Plan>, Vec<CredentialPlan>),
     /// The login alone.
     LogIn(Box<Access>),
+}
+
+impl Exec {
+    /// Keeps the request of the ID token for a later login: the token lasts for minutes, and the command may run for hours.
+    pub(crate) fn repeat_later(&mut self, request: Option<TokenRequest>) {
+        if let (Task::Read(plan, _), Some(_)) = (&mut self.task, &self.serve) {
+            plan.token_request = request;
+        }
+    }
 }
 
 impl Task {
@@ -126,9 +137,10 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
-    let id_token_variable = layers
-        .text(("", flags.login.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?
-        .map(|name| name.value);
+    let id_token_variables = match login.identity.claims() {
+        Some(_) => private_variables(&flags.login, &layers)?,
+        None => named_variable(&flags.login, &layers)?.map(|name| name.value).into_iter().collect(),
+    };
     let task = match wanted.next() {
         Some(first) => {
             let output = Output {
@@ -158,7 +170,7 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         ends_on_expiry,
         strict_revoke,
         verbose,
-        id_token_variable,
+        id_token_variables,
         command,
     })
 }
@@ -242,7 +254,7 @@ fn vault_variables(
 /// The variables of ours that no command gets: what proves who the job is, and what only we read. Their names, and how the
 /// others begin.
 #[must_use]
-pub(crate) fn removed_variables(id_token: Option<&str>) -> (Vec<String>, Vec<&'static str>) {
+pub(crate) fn removed_variables<'a>(id_token: impl IntoIterator<Item = &'a str>) -> (Vec<String>, Vec<&'static str>) {
     let mut names = Vec::new();
     for name in var::SECRETS.into_iter().chain(id_token).map(Cow::Borrowed) {
         let twin = name.strip_prefix(var::VAULT).map(|rest| format!("{}{rest}", var::BAO));

@@ -6,12 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use super::iam::{self, Found};
-use super::name::{check_role, check_variable_name, parse_path, resolve_placeholders};
+use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, setup_hint};
+use super::name::{check_role, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};
 use super::stored::stored_token;
+use crate::ci::CiSystem;
 use crate::claims::Claims;
 use crate::cli;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, sanitized};
 use crate::http::address::Address;
 use crate::http::transport::{ClientCertificate, Connection};
 use crate::identity::{AuthMethod, Circumstances, Companion, Input, Login};
@@ -26,6 +28,8 @@ struct Inputs {
     /// What `vault login` left; looked for only when nothing else is there, for a helper may have to be asked.
     stored: Option<WithOrigin<Secret>>,
     role: Option<WithOrigin<String>>,
+    /// The ID token that the CI system offers; looked for only where the user gives none.
+    offer: Option<Offer>,
 }
 
 impl Inputs {
@@ -61,6 +65,13 @@ pub(super) fn resolve_login(
     let reader = Reader { layers, connection, method, job_files, id_token_variable };
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
     let id_token = found.take(Input::IdToken).map(|source| reader.read(source, Input::IdToken)).transpose();
+    // What the CI system offers is no proof of anything else.
+    let offer = found.offer.take().filter(|_| method == AuthMethod::IdToken);
+    let is_offer = offer.is_some();
+    let id_token = match offer {
+        Some(offer) => reader.read_offer(offer, flags).map(Some),
+        None => id_token,
+    };
     let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
     let role = match found.role.take() {
         Some(role) => Some(resolve_placeholders(role, claims.as_ref(), layers)?),
@@ -83,8 +94,19 @@ pub(super) fn resolve_login(
         return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
             .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
     }
-    let child = flags.child_token;
-    let beside = Circumstances { role_id: proof.role_id, claims: claims.clone(), creation_path, child, file, signer };
+    if let (AuthMethod::IdToken, Some(claims)) = (method, &claims) {
+        check_named_audience(claims, &proof.secret.origin, flags, layers)?;
+    }
+    let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
+    let beside = Circumstances {
+        role_id: proof.role_id,
+        claims: claims.clone(),
+        key: key.map(Secret::duplicate),
+        creation_path,
+        child: flags.child_token,
+        file,
+        signer,
+    };
     let WithOrigin { value: secret, origin } = proof.secret;
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
     let mount = login_mount(method, flags, layers)?;
@@ -110,7 +132,7 @@ pub(super) fn resolve_outline(flags: &cli::LoginFlags, layers: &Layers<'_>) -> R
     let mut found = find_beside(find_id_token(flags, layers).unwrap_or_default(), flags, layers)?;
     let method = match wanted(flags, layers)? {
         Some(method) => method,
-        None => find_complete(&found, layers)?.unwrap_or(AuthMethod::IdToken),
+        None => choose(&found, layers)?.unwrap_or(AuthMethod::IdToken),
     };
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let mut claims = None;
@@ -148,6 +170,17 @@ struct Proof {
 impl Reader<'_> {
     fn read(&self, source: SecretSource, input: Input) -> Result<WithOrigin<Secret>> {
         source.read(self.layers.host, input, self.job_files.as_deref())
+    }
+
+    fn read_offer(&self, offer: Offer, flags: &cli::LoginFlags) -> Result<WithOrigin<Secret>> {
+        match (offer.way, &flags.job_token) {
+            (OfferWay::Source(source), _) => self.read(source, Input::IdToken),
+            (OfferWay::Request, Some(requested)) => Ok(requested.duplicate().token),
+            (OfferWay::Request, None) => {
+                Err(Error::new(Kind::Input, "this command requests no ID token from the CI system")
+                    .hint("set the identity that it needs, such as VAULT_TOKEN"))
+            }
+        }
     }
 
     fn demand(&self, found: &mut Inputs, input: Input) -> Result<WithOrigin<Secret>> {
@@ -255,7 +288,9 @@ fn find_beside(id_token: Option<SecretSource>, flags: &cli::LoginFlags, layers: 
     }
     let flag = ("--auth-role", flags.auth_role.as_deref());
     let role = layers.text(flag, var::of_flag(flag.0), |file| file.auth_role.as_deref())?;
-    Ok(Inputs { secrets, stored: None, role })
+    let is_given = secrets.iter().any(|(input, _)| *input == Input::IdToken);
+    let offer = if is_given { None } else { find_offer(flags, layers)? };
+    Ok(Inputs { secrets, stored: None, role, offer })
 }
 
 fn find_input(input: Input, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
@@ -271,58 +306,43 @@ fn own_token() -> WithOrigin<PathBuf> {
 /// How messages name the role of a login that no variable of its own names.
 const ROLE_FLAG: &str = "--auth-role";
 
-fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
-    if flags.file(Input::IdToken).is_none() {
-        let named =
-            layers.text(("--id-token-env", flags.id_token_env.as_deref()), &[], |file| file.id_token_env.as_deref())?;
-        if let Some(name) = named {
-            check_variable_name(&name)?;
-            let found = layers.find_secret(("", None), &name.value, |_| None)?;
-            // A flag is a promise: without the variable the run fails. A configuration file speaks for every job.
-            if found.is_none() && matches!(name.origin, Origin::Flag(_)) {
-                return Err(Error::new(
-                    Kind::Input,
-                    format!("{} (from {}) is not set in this job", name.value, name.origin),
-                )
-                .hint(format!("give the job `id_tokens: {{{}: {{aud: https://vault.example.com}}}}`", name.value)));
-            }
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-    }
-    let found = find_input(Input::IdToken, flags, layers)?;
-    if found.is_some() {
-        return Ok(found);
-    }
-    for old in [var::CI_JOB_JWT_V2, var::CI_JOB_JWT, var::CI_JOB_JWT_V1] {
-        if let Some(text) = layers.variable(old)? {
-            layers.host.warn(format!(
-                "{old} is used as the ID token; GitLab 17 removed it: give the job `id_tokens: {{VAULT_ID_TOKEN: \
-                {{aud: …}}}}`"
-            ));
-            return Ok(Some(SecretSource::Variable(text.map(Secret::new))));
-        }
-    }
-    Ok(None)
+/// The CI system whose ID token has to be requested for this login.
+///
+/// # Errors
+/// As [`resolve_login`].
+pub(super) fn wants_offer(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<CiSystem>> {
+    let found = find(flags, layers)?;
+    let Some(Offer { system, way: OfferWay::Request, .. }) = &found.offer else { return Ok(None) };
+    let method = match wanted(flags, layers)? {
+        Some(method) => Some(method),
+        None => choose(&found, layers)?,
+    };
+    Ok((method == Some(AuthMethod::IdToken)).then_some(*system))
 }
 
-/// The first way whose inputs are present. A wrapping token needs no role ID when it holds a login, which only a
-/// lookup can tell.
-fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
-    if let Some(method) = find_complete(found, layers)? {
-        return Ok(method);
+/// Security: an audience that the user names is what the token must be for, whoever signed it.
+fn check_named_audience(claims: &Claims, origin: &Origin, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<()> {
+    let Some(named) = find_audience(flags, layers)? else { return Ok(()) };
+    if claims.audiences().contains(&named.value) {
+        return Ok(());
     }
-    found.stored = stored_token(layers, None)?;
-    if found.stored.is_some() {
-        return Ok(AuthMethod::Token);
-    }
-    Err(nothing_to_log_in_with(found))
+    Err(Error::new(
+        Kind::Config,
+        format!(
+            "the ID token (from {origin}) is for {} and not for the audience that {} names: it was not sent",
+            sanitized(&claims.audiences().join(", ")),
+            named.origin
+        ),
+    )
+    .hint(format!("have a token signed for that audience, or drop {}", named.origin)))
 }
 
-fn find_complete(found: &Inputs, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
+/// The first way whose inputs are present, or the CI system's offer. A wrapping token needs no role ID when it holds a
+/// login, which only a lookup can tell.
+fn choose(found: &Inputs, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
     let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
-    let is_there = |input: Input| found.get(input).is_some();
+    let by_name = found.offer.as_ref().is_some_and(|offer| offer.by_name);
+    let is_there = |input: Input| found.get(input).is_some() || by_name && input == Input::IdToken;
     let is_complete = |method: &AuthMethod| {
         let needs = method.needs();
         needs.by_itself
@@ -330,7 +350,28 @@ fn find_complete(found: &Inputs, layers: &Layers<'_>) -> Result<Option<AuthMetho
             && (needs.companion != Companion::RoleId || is_there(Input::RoleId))
             && (!needs.role_required || named_approle)
     };
-    Ok(AuthMethod::ALL.into_iter().find(is_complete))
+    if let Some(method) = AuthMethod::ALL.into_iter().find(is_complete) {
+        return Ok(Some(method));
+    }
+    // Half an AppRole is a mistake to tell, and not another identity.
+    let half = is_there(Input::SecretId) || is_there(Input::RoleId);
+    Ok((found.offer.is_some() && !half).then_some(AuthMethod::IdToken))
+}
+
+fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
+    if let Some(method) = choose(found, layers)? {
+        return Ok(method);
+    }
+    found.stored = stored_token(layers, None)?;
+    if found.stored.is_some() {
+        return Ok(AuthMethod::Token);
+    }
+    let error = nothing_to_log_in_with(found);
+    let is_half = found.get(Input::SecretId).is_some() || found.get(Input::RoleId).is_some();
+    Err(match setup_hint(layers)? {
+        Some(hint) if !is_half => error.hint(hint),
+        _ => error,
+    })
 }
 
 /// What to set, by what is there already: half of an AppRole, or nothing.

@@ -10,6 +10,7 @@ mod exec;
 mod file;
 mod gitlab;
 mod iam;
+mod id_token;
 mod identity;
 mod input;
 mod job;
@@ -29,6 +30,7 @@ mod stored;
 mod surrounding;
 mod survey;
 mod token;
+mod token_request;
 mod trust;
 
 use crate::claims::Claims;
@@ -62,6 +64,7 @@ pub(crate) use state::StatePlace;
 pub(crate) use surrounding::{Concern, Surroundings};
 pub(crate) use survey::{Known, Survey, survey};
 pub(crate) use token::{Rotate, resolve_rotate};
+pub(crate) use token_request::{ANSWER, TokenRequest, TokenTarget, resolve_token_request};
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///

@@ -3,11 +3,11 @@
 //! Everything is checked before the first request: what Vault's router would decode, clean or split never leaves.
 
 use super::source::Layers;
-use crate::claims::{Claims, PLACEHOLDERS};
+use crate::claims::{CLAIM, Claims, PLACEHOLDERS, may_be_a_variable};
 use crate::error::{Error, Kind, Result};
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
-use crate::typo::{nearest, quoted};
+use crate::typo::{is_repeatable, nearest, quoted};
 
 /// Longer than any name in use, and short enough for a message.
 const LONGEST: usize = 256;
@@ -76,7 +76,8 @@ pub(super) fn parse_path(path: WithOrigin<String>, what: &str) -> Result<WithOri
     ))
 }
 
-/// Fills the placeholders of a role: from the job's ID token first, then from GitLab's variables.
+/// Fills the placeholders of a role: from the job's ID token first, then from GitLab's variables. What says which project
+/// and which ref the job belongs to comes from the ID token alone, where there is one.
 ///
 /// # Errors
 /// [`Kind::Usage`] for a placeholder that does not exist, or one left open; [`Kind::Config`] for one without a
@@ -132,15 +133,23 @@ fn resolve_placeholder(name: &str, origin: &Origin, claims: Option<&Claims>, lay
     if let Some(value) = find_placeholder(name, origin, claims, layers)? {
         return Ok(value);
     }
-    let variable = PLACEHOLDERS.iter().find(|(claim, _)| *claim == name).map_or(name, |(_, variable)| variable);
-    Err(Error::new(Kind::Config, format!("{{{name}}} in the role (from {origin}) has no value in this job")).hint(
-        match name {
-            "environment" | "environment_slug" | "deployment_tier" | "environment_action" => {
-                "give the job an `environment:` in .gitlab-ci.yml".to_owned()
-            }
-            _ => format!("GitLab sets {variable} in every job; elsewhere set it, or write the role without it"),
-        },
-    ))
+    let (is_claim, shown) = (name.starts_with(CLAIM), shown(name));
+    let without_value =
+        |why: &str| Error::new(Kind::Config, format!("{{{shown}}} in the role (from {origin}) has no value: {why}"));
+    let variable = PLACEHOLDERS.iter().find(|(known, _)| *known == name).and_then(|(_, variable)| *variable);
+    Err(match variable {
+        _ if claims.is_some() && (is_claim || !may_be_a_variable(name)) => {
+            without_value("the ID token has no such claim")
+                .hint("write the role without it, or with a claim that the token has: {claim:NAME}")
+        }
+        Some(variable) => no_value(name, variable, origin),
+        None => without_value("the job has no ID token").hint("log in with an ID token, or write the role without it"),
+    })
+}
+
+/// A placeholder, for messages; the name of a claim may be anything.
+fn shown(name: &str) -> &str {
+    if name.starts_with(CLAIM) && !is_repeatable(name) { "claim:…" } else { name }
 }
 
 /// The value of a placeholder; `None` where this job has none.
@@ -153,32 +162,59 @@ pub(super) fn find_placeholder(
     claims: Option<&Claims>,
     layers: &Layers<'_>,
 ) -> Result<Option<String>> {
-    let Some((claim, variable)) = PLACEHOLDERS.iter().find(|(claim, _)| *claim == name) else {
-        let known = PLACEHOLDERS.map(|(claim, _)| claim);
-        let hint = nearest(name, known)
-            .map_or_else(|| format!("one of {}", known.join(", ")), |meant| format!("did you mean {{{meant}}}?"));
-        let name = quoted(name, "a name of another kind");
-        let error = format!("the role (from {origin}) has a placeholder that does not exist: {name}");
-        return Err(Error::new(Kind::Usage, error).hint(hint));
+    let any_claim = name.strip_prefix(CLAIM).is_some_and(|claim| !claim.is_empty());
+    let variable = match PLACEHOLDERS.iter().find(|(known, _)| *known == name) {
+        Some((_, variable)) => *variable,
+        None if any_claim => None,
+        None => return Err(no_such_placeholder(name, origin)),
     };
-    let (value, place) = match claims.and_then(|claims| claims.text(claim)).filter(|value| !value.is_empty()) {
-        Some(value) => (value, format!("the ID token's claim {claim}")),
-        None => match layers.variable(variable)? {
-            Some(found) => (found.value, (*variable).to_owned()),
+    let (value, place) = match (claims.and_then(|claims| claims.placeholder(name)), claims, variable) {
+        (Some((value, claim)), ..) => {
+            (value, if any_claim { "that claim".to_owned() } else { format!("the ID token's claim {claim}") })
+        }
+        (None, Some(_), _) if any_claim || !may_be_a_variable(name) => return Ok(None),
+        (None, _, Some(variable)) => match layers.variable(variable)? {
+            Some(found) => (found.value, variable.to_owned()),
             None => return Ok(None),
         },
+        (None, _, None) => return Ok(None),
     };
     if is_part_of_role(&value) {
         return Ok(Some(value));
     }
     Err(Error::new(
         Kind::Config,
-        format!("{{{claim}}} in the role (from {origin}) has a character that a role cannot have; its value comes from {place}"),
+        format!(
+            "{{{}}} in the role (from {origin}) has a character that a role cannot have; its value comes from {place}",
+            shown(name)
+        ),
     )
     .hint(
         "use a placeholder without slashes and blanks: {project_id}, {project_path_slug}, {environment_slug}, \
         {ref_slug}",
     ))
+}
+
+fn no_such_placeholder(name: &str, origin: &Origin) -> Error {
+    let known = PLACEHOLDERS.map(|(claim, _)| claim);
+    let hint = nearest(name, known).map_or_else(
+        || format!("one of {}, or {{claim:NAME}} for any claim of the ID token", known.join(", ")),
+        |meant| format!("did you mean {{{meant}}}?"),
+    );
+    let name = quoted(name, "a name of another kind");
+    Error::new(Kind::Usage, format!("the role (from {origin}) has a placeholder that does not exist: {name}"))
+        .hint(hint)
+}
+
+fn no_value(name: &str, variable: &str, origin: &Origin) -> Error {
+    Error::new(Kind::Config, format!("{{{name}}} in the role (from {origin}) has no value in this job")).hint(
+        match name {
+            "environment" | "environment_slug" | "deployment_tier" | "environment_action" => {
+                "give the job an `environment:` in .gitlab-ci.yml".to_owned()
+            }
+            _ => format!("GitLab sets {variable} in every job; elsewhere set it, or write the role without it"),
+        },
+    )
 }
 
 /// A variable's name, as `--id-token-env` takes it.
@@ -253,6 +289,7 @@ mod tests {
         assert_eq!(fill("{project_id}-{environment}", Some(&claims)).unwrap(), "365-dev");
         assert_eq!(fill("{project_id}-{environment}", None).unwrap(), "1-dev");
         assert_eq!(fill("r{runner_id}", Some(&claims)).unwrap(), "r7");
+        assert_eq!(fill("{claim:runner_id}-x", Some(&claims)).unwrap(), "7-x");
         assert_eq!(fill("plain", None).unwrap(), "plain");
     }
 
@@ -278,6 +315,38 @@ mod tests {
             assert_eq!(error.kind(), kind, "{text}");
             assert!(error.render(false).contains(expected), "{}", error.render(false));
         }
+    }
+
+    /// In a fork's merge request pipeline they differ.
+    #[test]
+    fn with_an_id_token_no_variable_says_which_project_or_ref_the_job_belongs_to() {
+        let variables = PLACEHOLDERS.iter().filter_map(|(_, variable)| Some(((*variable)?, "of-the-variable")));
+        let host = Host::fake(Fake::default().with_variables(variables));
+        let layers = Layers { host: &host, files: &Files::default() };
+        let claims = Claims::from_json(r#"{"sub":"a b","nested":{}}"#).unwrap();
+        let fill = |text: &str, claims| resolve_placeholders(role(text), claims, &layers).map(|role| role.value);
+        for (name, variable) in PLACEHOLDERS {
+            let text = format!("{{{name}}}");
+            let bound = ["project_", "namespace_", "ref"].iter().any(|start| name.starts_with(start));
+            match fill(&text, Some(&claims)) {
+                Ok(value) => assert!(!bound && value == "of-the-variable", "{name}"),
+                Err(error) => {
+                    assert!(bound && error.kind() == Kind::Config, "{name}");
+                    assert!(error.render(false).contains("the ID token has no such claim"), "{}", error.render(false));
+                }
+            }
+            assert_eq!(fill(&text, None).is_ok(), variable.is_some(), "{name}");
+        }
+        for (text, expected) in [
+            ("{claim:nope}", "the ID token has no such claim"),
+            ("{claim:nested}", "the ID token has no such claim"),
+            ("{claim:sub}", "a character that a role cannot have"),
+            ("{claim:}", "does not exist"),
+        ] {
+            let error = fill(text, Some(&claims)).unwrap_err().render(false);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        assert!(fill("{claim:sub}", None).unwrap_err().render(false).contains("the job has no ID token"));
     }
 
     #[test]

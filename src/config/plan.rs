@@ -8,6 +8,7 @@ use super::cache::CachePlace;
 use super::output::Output;
 use super::readiness::Readiness;
 use super::state::StatePlace;
+use super::token_request::TokenRequest;
 use crate::http::transport::Connection;
 use crate::identity::Login;
 use crate::mint::Mint;
@@ -42,6 +43,8 @@ pub(crate) struct Plan {
     pub readiness: Option<Readiness>,
     /// How it is delivered.
     pub output: Output,
+    /// How another ID token is had for a later login, where the CI system gives one by request.
+    pub token_request: Option<TokenRequest>,
     /// How many credentials the login must be good for; [`ENDLESS`] when nobody knows.
     pub reads: u64,
     /// When the job ends at the latest, where the credential shall last until then and nobody renews it later.
@@ -89,6 +92,7 @@ impl Plan {
             state: None,
             readiness,
             output,
+            token_request: None,
             reads: 1,
             job_end: None,
         }

@@ -35,6 +35,8 @@ pub(super) struct Settings {
     pub auth_role: Option<String>,
     pub creation_path: Option<String>,
     pub id_token_env: Option<String>,
+    pub id_token_from: Option<String>,
+    pub id_token_audience: Option<String>,
     pub renew_generator: Option<bool>,
     pub iam_server_id: Option<String>,
     pub sts_region: Option<String>,

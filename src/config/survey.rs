@@ -82,8 +82,8 @@ pub(crate) struct SettingRow {
     pub(crate) origin: String,
 }
 
-/// Decides what can be decided.
-pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
+/// Decides what can be decided. `refusal`: why the CI system gave no ID token.
+pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Host) -> Survey {
     let mut mistakes = Vec::new();
     let files = note(file::read_files(host, flags.connection.config.as_deref()), &mut mistakes).unwrap_or_default();
     let layers = Layers { host, files: &files };
@@ -97,7 +97,11 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, host: &Host) -> Survey {
     let listed = connection.as_ref().map(|connection| trust::check_origin(connection, &files));
     let listed = listed.and_then(|listed| note(listed, &mut mistakes));
     let is_allowed = listed.is_some() || connection.is_none();
-    let login = note(identity::resolve_login(&flags.login, connection.as_ref(), &layers), &mut mistakes);
+    let login = match refusal {
+        Some(refusal) => Err(refusal),
+        None => identity::resolve_login(&flags.login, connection.as_ref(), &layers),
+    };
+    let login = note(login, &mut mistakes);
     settings.extend(login.iter().flat_map(|(login, _)| describe_login(login)));
     settings.extend(describe_texts(&login_texts(flags, &layers)));
     let is_meant = match (&connection, &login) {

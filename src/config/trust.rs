@@ -87,7 +87,8 @@ fn refuse_hearsay(connection: &Connection) -> Result<()> {
 /// Holds the address against the audience of the ID token that would be sent there: an audience that is the URL of
 /// another host says that the token is meant for another Vault.
 ///
-/// An audience that is no URL says nothing, nor does one that is the issuer itself, nor does this machine, where an
+/// An audience that is no URL says nothing, nor does one that is the issuer itself or what the issuer writes where nobody
+/// asks for an audience, nor does this machine, where an
 /// agent or a proxy of the real Vault may listen.
 ///
 /// # Errors
@@ -95,7 +96,9 @@ fn refuse_hearsay(connection: &Connection) -> Result<()> {
 pub(super) fn check_audience(connection: &Connection, claims: &Claims) -> Result<()> {
     let Some(ours) = remote(connection) else { return Ok(()) };
     let issuer = claims.text("iss").and_then(|issuer| host_in(&issuer));
-    let hosts = claims.audiences().into_iter().filter_map(|audience| host_in(&audience));
+    let default = default_audience(issuer.as_deref(), claims);
+    let named = claims.audiences().into_iter().filter(|audience| default.as_ref() != Some(audience));
+    let hosts = named.filter_map(|audience| host_in(&audience));
     let elsewhere: Vec<_> = hosts.filter(|host| issuer.as_ref() != Some(host)).collect();
     if elsewhere.is_empty() || elsewhere.contains(&ours.host) {
         return Ok(());
@@ -114,6 +117,18 @@ pub(super) fn check_audience(connection: &Connection, claims: &Claims) -> Result
         connection.address_origin,
         ours.base()
     )))
+}
+
+/// What an issuer signs for a job that names no audience, where that is a URL of another host than the issuer's. Security:
+/// only as that issuer spells it, and for the job's own account.
+fn default_audience(issuer: Option<&str>, claims: &Claims) -> Option<String> {
+    let of = |start: &str, claim| claims.text(claim).map(|owner| format!("{start}{owner}"));
+    match issuer? {
+        "token.actions.githubusercontent.com" => of("https://github.com/", "repository_owner"),
+        "agent.buildkite.com" => of("https://buildkite.com/", "organization_slug"),
+        "oidc.codefresh.io" => Some("https://g.codefresh.io".to_owned()),
+        _ => None,
+    }
 }
 
 /// The host of a URL, whatever else is in it: an audience is never called.
@@ -317,6 +332,35 @@ mod tests {
         ] {
             assert!(check("https://vault.corp", None, claims).is_ok(), "{claims}");
         }
+    }
+
+    #[test]
+    fn what_an_issuer_signs_by_default_says_nothing_and_only_as_it_spells_it() {
+        let github = "https://token.actions.githubusercontent.com";
+        let cases = [
+            ("https://github.com/octo", github, true),
+            ("https://github.com/octo", "https://token.actions.githubusercontent.com/enterprise", true),
+            ("https://github.com/other", github, false),
+            ("https://github.com/octo/", github, false),
+            ("https://github.com", github, false),
+            ("https://github.com/octo", "https://gitlab.corp", false),
+            ("https://github.com/octo", "https://token.actions.githubusercontent.com.evil.tld", false),
+            ("https://g.codefresh.io", "https://oidc.codefresh.io", true),
+            ("https://g.codefresh.io", github, false),
+            ("https://buildkite.com/kite", "https://agent.buildkite.com", true),
+            ("https://buildkite.com/other", "https://agent.buildkite.com", false),
+        ];
+        for (audience, issuer, fits) in cases {
+            let claims = format!(
+                r#"{{"aud":"{audience}","iss":"{issuer}","repository_owner":"octo","organization_slug":"kite"}}"#
+            );
+            assert_eq!(check("https://vault.corp", None, &claims).is_ok(), fits, "{audience} by {issuer}");
+        }
+        // Beside another Vault's it is no excuse.
+        let both = format!(
+            r#"{{"aud":["https://github.com/octo","https://other"],"iss":"{github}","repository_owner":"octo"}}"#
+        );
+        assert!(check("https://vault.corp", None, &both).is_err());
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! A token helper: one child, asked once, with nothing secret in its arguments or its environment.
+//! A program that prints a token, Vault's helper or the CI system's own: one child, asked once, with nothing secret in its
+//! arguments and none of our secrets in its environment.
 
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use rustix::fs::{AtFlags, OFlags};
 use zeroize::Zeroizing;
 
 use super::ancestor::{self, Problem};
+use super::program::find_absolute;
 use super::system::words;
 use super::{Host, World};
 use crate::error::{Error, Kind, Result};
@@ -34,21 +36,80 @@ impl Host {
             World::Fake(_) => Ok(None),
         }
     }
+
+    /// Looks for a program of the CI system along `PATH`: its absolute path. Folders that are named from the working
+    /// directory do not count.
+    pub(crate) fn find_tool(&self, name: &str) -> Option<PathBuf> {
+        match &self.world {
+            World::Real { .. } => find_absolute(name),
+            #[cfg(test)]
+            World::Fake(_) => None,
+        }
+    }
+
+    /// Asks such a program for an ID token, which it prints on stdout. Nothing secret is among its arguments, and none of
+    /// Vault's secrets in its environment. What it prints on stderr is not shown.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] when it cannot be run, fails, prints nothing, or takes longer than ten seconds; [`Kind::Config`]
+    /// when others can put another program in its place.
+    pub(crate) fn ask_tool(&self, path: &Path, arguments: &[String]) -> Result<Secret> {
+        #[cfg(test)]
+        if let World::Fake(_) = &self.world {
+            return Err(Error::new(Kind::Input, "a fake world runs nothing"));
+        }
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let shown = path.display();
+        let failed = |what: &str| Error::new(Kind::Input, format!("{shown}, which signs the ID token, {what}"));
+        match ask(path, &arguments, None) {
+            Ok(Some(token)) => Ok(token),
+            Ok(None) => Err(failed("printed nothing")),
+            Err(AskProblem::Exposed(problem)) => {
+                Err(Error::new(Kind::Config, format!("{shown}, which signs the ID token, was not run: {problem}"))
+                    .hint("use a program that root or this user alone can write, in folders that they alone can write"))
+            }
+            Err(AskProblem::Failed(what, Some(cause))) => Err(failed(what).cause(cause)),
+            Err(AskProblem::Failed(what, None)) => Err(failed(what)),
+        }
+    }
 }
 
 /// `place` is the file that names it, `secret` a variable that this job's own flags call one.
-#[expect(clippy::disallowed_methods, reason = "this is the one program that we run, and nothing else runs meanwhile")]
 fn run_token_helper(path: &str, place: &str, secret: Option<&str>) -> Result<Option<Secret>> {
-    let failed = |what: &str| {
-        Error::new(Kind::Input, format!("the token helper {path} (named in {place}) {what}"))
-            .hint("run it with the argument `get` to see why, or set VAULT_TOKEN")
-    };
-    check_program(Path::new(path)).map_err(|problem| {
-        Error::new(Kind::Config, format!("the token helper {path} (named in {place}) was not run: {problem}"))
-            .hint("use a helper that root or this user alone can write, in folders that they alone can write")
-    })?;
+    ask(Path::new(path), &["get"], secret).map_err(|problem| match problem {
+        AskProblem::Exposed(problem) => {
+            Error::new(Kind::Config, format!("the token helper {path} (named in {place}) was not run: {problem}"))
+                .hint("use a helper that root or this user alone can write, in folders that they alone can write")
+        }
+        AskProblem::Failed(what, cause) => {
+            let error = Error::new(Kind::Input, format!("the token helper {path} (named in {place}) {what}"))
+                .hint("run it with the argument `get` to see why, or set VAULT_TOKEN");
+            match cause {
+                Some(cause) => error.cause(cause),
+                None => error,
+            }
+        }
+    })
+}
+
+/// Why a program gave no answer.
+enum AskProblem {
+    /// It was not run: others could have put it there.
+    Exposed(String),
+    /// Completes "the program …". Nothing of what it printed is in it.
+    Failed(&'static str, Option<std::io::Error>),
+}
+
+/// Runs a program and gives the one line that it prints on stdout. `None`: it printed nothing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "these are the only programs that we run, and nothing else runs meanwhile"
+)]
+fn ask(path: &Path, arguments: &[&str], secret: Option<&str>) -> Result<Option<Secret>, AskProblem> {
+    let failed = |what| move |cause| AskProblem::Failed(what, Some(cause));
+    check_program(path).map_err(AskProblem::Exposed)?;
     let mut command = Command::new(path);
-    // Security: the helper has its own way to its token, and no business with the job's secrets.
+    // Security: it has its own way to its token, and no business with the job's secrets.
     command.env_remove(RESTARTED);
     for name in SECRETS.into_iter().chain(secret) {
         command.env_remove(name);
@@ -57,17 +118,17 @@ fn run_token_helper(path: &str, place: &str, secret: Option<&str>) -> Result<Opt
         }
     }
     let mut child = command
-        .arg("get")
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|cause| failed("cannot be run").cause(cause))?;
-    let mut answer = Answer::of(child.stdout.take()).map_err(|cause| failed("cannot be read").cause(cause))?;
+        .map_err(failed("cannot be run"))?;
+    let mut answer = Answer::of(child.stdout.take()).map_err(failed("cannot be read"))?;
     let mut waited = Duration::ZERO;
     let pause = Duration::from_millis(5);
     let status = loop {
-        let ended = child.try_wait().map_err(|cause| failed("cannot be waited for").cause(cause))?;
+        let ended = child.try_wait().map_err(failed("cannot be waited for"))?;
         // What it has started may hold its stdout open for as long as it wants: what is there when it ends is all.
         let taken = answer.take();
         if let (Some(status), Ok(())) = (ended, &taken) {
@@ -84,12 +145,13 @@ fn run_token_helper(path: &str, place: &str, secret: Option<&str>) -> Result<Opt
         };
         let _ = child.kill();
         let _ = child.wait();
-        return Err(failed(problem));
+        return Err(AskProblem::Failed(problem, None));
     };
     if !status.success() {
-        return Err(failed("failed"));
+        return Err(AskProblem::Failed("failed", None));
     }
-    let text = std::str::from_utf8(&answer.bytes).map_err(|_| failed("printed something that is not text"))?;
+    let text = std::str::from_utf8(&answer.bytes)
+        .map_err(|_| AskProblem::Failed("printed something that is not text", None))?;
     let token = Secret::new(text.trim().to_owned());
     Ok((!token.expose().is_empty()).then_some(token))
 }

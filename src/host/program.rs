@@ -93,6 +93,14 @@ fn find(name: &OsStr) -> Result<PathBuf, StartFailure> {
     Err(refused(&shown, closest))
 }
 
+/// The first program of that name in a folder of `PATH` that does not depend on the working directory.
+#[expect(clippy::disallowed_methods, reason = "PATH is how a program is found")]
+pub(super) fn find_absolute(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(name)).find(|candidate| check(candidate).is_ok())
+}
+
 /// Whether the file can be run.
 fn check(path: &Path) -> Result<(), Errno> {
     let stat = rustix::fs::stat(path)?;

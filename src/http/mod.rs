@@ -1,4 +1,4 @@
-//! HTTP to one Vault, and in `cloud` to a cloud: the only user of reqwest. One connection, as long as it is alive, and
+//! HTTP to one Vault, in `cloud` to a cloud, and in `issuer` to the CI system: the only user of reqwest. One connection, as long as it is alive, and
 //! one request at a time.
 //!
 //! It follows no redirect but one 307 to a server that may see the secrets, repeats nothing, decompresses
@@ -12,6 +12,7 @@ mod fault;
 pub(crate) mod gitlab;
 mod index;
 pub(crate) mod inspection;
+pub(crate) mod issuer;
 mod keepalive;
 pub(crate) mod no_proxy;
 mod p521;

@@ -39,6 +39,11 @@ pub(super) fn masks(credential: &Credential) -> Secret {
     Secret::new(text)
 }
 
+/// The same command for one secret.
+pub(super) fn mask(secret: &Secret) -> Secret {
+    Secret::new(format!("::add-mask::{}\n", secret.expose()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{aws, exoscale};

@@ -58,6 +58,12 @@ pub fn masks(credential: &Credential) -> Secret {
     github::masks(credential)
 }
 
+/// The mask of a secret that is not part of a credential.
+#[must_use]
+pub fn mask(secret: &Secret) -> Secret {
+    github::mask(secret)
+}
+
 /// The document of the AWS SDKs' container credentials endpoint. The SDKs get it as it is.
 ///
 /// # Errors

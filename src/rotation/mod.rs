@@ -14,11 +14,14 @@ use jiff::Timestamp;
 use crate::auth::{self, Session};
 use crate::cache::JobRecord;
 use crate::chain;
+use crate::claims::Claims;
 use crate::config::{Leash, Plan};
 use crate::credential::{Credential, Life};
 use crate::engine;
 use crate::error::{Error, Result, printable};
 use crate::host::Host;
+use crate::identity::Login;
+use crate::job_token;
 use crate::lease;
 use crate::renewal::Renewal;
 use crate::time::{MARGIN, render_time};
@@ -192,13 +195,24 @@ impl<'a> Rotation<'a> {
 
     async fn log_in_again(&self, renewal: &mut Renewal<'_>, holdings: &mut Holdings<'_>) -> Result<()> {
         self.vault.extend(REQUEST);
-        let session = auth::login(self.vault, &self.plan.login).await.map_err(|failed| failed.error)?;
+        let fresh = self.request_id_token().await?;
+        let login = fresh.as_ref().unwrap_or(&self.plan.login);
+        let session = auth::login(self.vault, login).await.map_err(|failed| failed.error)?;
         renewal.change_login(&session, self.leash).await;
         // Leases ended with the login that is gone.
         holdings.credentials.retain(|one| one.lease.life != Life::Leased);
         *holdings.session = session;
         self.vault.extend(REQUEST);
         Ok(())
+    }
+
+    /// The login with a new ID token, where the first one was requested: it has expired long since.
+    async fn request_id_token(&self) -> Result<Option<Login>> {
+        let Some(request) = &self.plan.token_request else { return Ok(None) };
+        let token = job_token::request(request, REQUEST, self.host).await?.token.value;
+        let claims = Claims::from_token(&token).unwrap_or_default();
+        self.vault.extend(REQUEST);
+        Ok(Some(self.plan.login.with_id_token(token, claims)))
     }
 
     /// Where somebody asked for it, the old one is served until AWS knows the new one.

@@ -4,6 +4,7 @@
 //! Vault's own CLI would send; the clouds' tools are one that writes down what it was called with.
 
 mod action;
+mod elsewhere;
 mod pipeline;
 mod runner;
 mod site;
@@ -41,9 +42,14 @@ const PIPELINES: [(&str, &[(&str, &str)]); 9] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 16] = [
     "aws/config",
+    "azure/azure-pipelines.yml",
+    "bitbucket/bitbucket-pipelines.yml",
+    "buildkite/pipeline.yml",
     "ci-creds.toml",
+    "circleci/config.yml",
+    "forgejo/aws.yml",
     "github/aws.yml",
     "gitlab/component.gitlab-ci.yml",
     "image/Containerfile",

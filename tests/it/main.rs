@@ -67,6 +67,8 @@ mod image;
 mod input;
 /// The page on how to install the program.
 mod install;
+/// ID tokens of other CI systems than GitLab: requested, printed by a program, or in a variable.
+mod job_token;
 /// Connections that end while nothing is asked, or are forgotten, and what must not be spent by that.
 mod keepalive;
 /// Limits on open files and on the stack.

@@ -1,6 +1,7 @@
 //! What the refusals of the JWT method mean, and what to change.
 
 use super::claim;
+use crate::ci::CiSystem;
 use crate::claims::Claims;
 use crate::error::{Error, Kind};
 use crate::identity::Login;
@@ -10,7 +11,7 @@ use crate::vault::refusal::{Refusal, Row, Says, explain};
 
 /// The error of a refused login.
 pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
-    explain(&REFUSALS, refusal, &|name| match name {
+    let error = explain(&REFUSALS, refusal, &|name| match name {
         "origin" => login.origin.to_string(),
         "variable" => match &login.origin {
             Origin::Variable(name) => name.clone(),
@@ -22,7 +23,25 @@ pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Err
         "claims" => claim::mismatch(&refusal.reason, claims),
         "form" => claim::subject_form(claims).into(),
         name => claim::text(claims, name),
-    })
+    });
+    match CiSystem::of_origin(&login.origin) {
+        Some(system) if refusal.reason.contains("does not match any expected audience") => {
+            error.hint(other_audience(system, login, claims))
+        }
+        _ => error,
+    }
+}
+
+/// What sets the audience in another CI system than GitLab.
+fn other_audience(system: CiSystem, login: &Login, claims: &Claims) -> String {
+    let (aud, mount, role) = (claim::audiences(claims), &login.mount, login.role.as_deref().unwrap_or("NAME"));
+    let change = match system.facts().audience {
+        Some(change) => format!(
+            "{change} to the value that vault read -field=bound_audiences auth/{mount}/role/{role} shows, to the letter"
+        ),
+        None => format!("{} signs no other one: set bound_audiences to it", system.facts().title),
+    };
+    format!("the token's aud is {aud}, and bound_audiences of the role {role} has another value: {change}")
 }
 
 /// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.7), and what to change.
@@ -218,7 +237,7 @@ mod tests {
                 .unwrap()
         };
         let login = Login {
-            identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims() },
+            identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims(), key: None },
             mount: "gitlab".into(),
             role: Some("deploy".into()),
             role_origin: Origin::Default,

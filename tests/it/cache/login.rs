@@ -43,7 +43,10 @@ fn exec_says_that_it_does_not_use_the_login_that_an_earlier_call_of_the_job_cach
         }
         // What the hint says.
         with(&run, EXOSCALE).run().ok();
-        assert_eq!((world.vault.live_leases().len(), world.count("approle/login")), (2, 1 + usize::from(method == "secret-id") * 2));
+        assert_eq!(
+            (world.vault.live_leases().len(), world.count("approle/login")),
+            (2, 1 + usize::from(method == "secret-id") * 2)
+        );
         // Where nothing is cached, nobody knows who used it.
         with(&run, "cache clear").run().ok();
         let ran = exec(&lines[0]);

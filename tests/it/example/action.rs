@@ -6,7 +6,7 @@ use std::path::Path;
 use dev_vault::GitlabToken;
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::workflow::{issuer, site_that_believes_github};
+use super::workflow::{PROOF, issuer, site_that_believes_github};
 use super::{AUDIENCE, Site, site};
 use crate::github::{in_a_step, parse_variables, take_masks};
 use crate::support::{Ran, Run, tool};
@@ -75,7 +75,7 @@ fn play(site: &Site, token: &GitlabToken, with: &[(&str, &str)]) -> (Ran, Vec<(S
         let default = || action.inputs.get(name).unwrap_or_else(|| panic!("no input {name}")).clone();
         given.or_else(default).unwrap_or_else(|| panic!("{name} was not given"))
     };
-    let url = issuer(&token.sign());
+    let issuer = issuer(token);
     let [variables, folders, script] = ["github-env", "github-path", "step.sh"].map(|name| site.path(name));
     let mut ended = None;
     for file in [&variables, &folders] {
@@ -97,8 +97,8 @@ fn play(site: &Site, token: &GitlabToken, with: &[(&str, &str)]) -> (Ran, Vec<(S
         let mut ran = run
             .env("PATH", &path)
             .env("RUNNER_TEMP", &site.path("tmp").display().to_string())
-            .env("ACTIONS_ID_TOKEN_REQUEST_URL", &url)
-            .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-this-job")
+            .env("ACTIONS_ID_TOKEN_REQUEST_URL", &issuer.url())
+            .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", PROOF)
             .env("GITHUB_ENV", &variables.display().to_string())
             .env("GITHUB_PATH", &folders.display().to_string())
             .run();

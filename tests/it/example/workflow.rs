@@ -2,10 +2,8 @@
 //! does, each in a new shell, with what the steps before it put into `$GITHUB_ENV`.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 
-use dev_vault::GitlabToken;
+use dev_vault::{GitlabToken, TokenIssuer, TokenWire};
 use serde_json::json;
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -39,31 +37,18 @@ fn parse(text: &str) -> Workflow {
     }
 }
 
+/// What a job of this workflow shows to have a token signed.
+pub(super) const PROOF: &str = "proof-of-this-one-job-0123456789";
+
 /// GitHub's issuer for this job: gives the ID token to whoever shows the job's own, as often as it is asked.
-pub(super) fn issuer(token: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/token?api-version=2.0", listener.local_addr().expect("its address"));
-    let answer = json!({ "value": token }).to_string();
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = connection.expect("a connection");
-            let mut request = vec![0; 4096];
-            let read = connection.read(&mut request).expect("a request");
-            let request = String::from_utf8_lossy(&request[..read]).into_owned();
-            let fits = request.starts_with(&format!("GET /token?api-version=2.0&audience={AUDIENCE} "))
-                && request.contains("Authorization: Bearer of-this-job\r\n");
-            let status = if fits { "200 OK" } else { "403 Forbidden" };
-            let text =
-                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}", answer.len());
-            connection.write_all(text.as_bytes()).expect("an answer");
-        }
-    });
-    url
+pub(super) fn issuer(token: &GitlabToken) -> TokenIssuer {
+    let token = token.clone();
+    TokenIssuer::start(TokenWire::Github, PROOF, Vec::new(), move |audience| token.clone().audience(audience).sign())
 }
 
 /// Runs the steps until one fails; each one's end, and what the runner would have logged of it.
 fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_token: &str) -> Vec<Ran> {
-    let url = issuer(&token.sign());
+    let issuer = issuer(token);
     let mut later = Vec::new();
     let mut ended = Vec::new();
     for (number, (_, lines)) in workflow.steps.iter().enumerate() {
@@ -76,14 +61,14 @@ fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_token: &str) 
         let run = later.iter().fold(run, |run, (name, value): &(String, String)| run.env(name, value));
         let run = in_a_step(site.on_path(run.arg(&script.display().to_string())))
             .env("CALLS", &site.path("calls").display().to_string())
-            .env("ACTIONS_ID_TOKEN_REQUEST_URL", &url)
+            .env("ACTIONS_ID_TOKEN_REQUEST_URL", &issuer.url())
             .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", job_token)
             .env("GITHUB_ENV", &file.display().to_string());
         let mut ran = run.run();
         let masks = take_masks(&mut ran);
         later.extend(parse_variables(&std::fs::read_to_string(&file).expect("the file")));
         // What the runner now knows is what it blanks out.
-        assert_eq!(masks.len(), if number == 0 && ran.code == 0 { 2 } else { 0 }, "{ran:?}");
+        assert_eq!(masks.len(), expected_masks(number, job_token, ran.code), "{ran:?}");
         site.assert_no_secret_in(&format!("{}{}", ran.stdout, ran.stderr));
         let code = ran.code;
         ended.push(ran);
@@ -92,6 +77,15 @@ fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_token: &str) 
         }
     }
     ended
+}
+
+/// The token of a run that got one, and what it delivers.
+fn expected_masks(number: usize, job_token: &str, code: i32) -> usize {
+    match (number, code) {
+        (0, 0) => 3,
+        (0, _) if job_token == PROOF => 1,
+        _ => 0,
+    }
 }
 
 /// A Vault that believes GitHub's tokens, here signed by the double's own key.
@@ -116,7 +110,7 @@ pub(super) fn site_that_believes_github() -> Option<(Site, GitlabToken)> {
 fn the_workflow_of_github_gets_its_credential_for_the_later_steps() {
     let Some((site, token)) = site_that_believes_github() else { return };
     let workflow = parse(&example("github/aws.yml"));
-    let ended = play(&site, &workflow, &token, "of-this-job");
+    let ended = play(&site, &workflow, &token, PROOF);
     assert_eq!(ended.len(), 2);
     for (ran, (name, _)) in ended.iter().zip(&workflow.steps) {
         // The first step gets the credential, the second one uses it.
@@ -134,7 +128,7 @@ fn the_workflow_of_github_ends_at_the_step_whose_login_is_refused() {
     let workflow = parse(&example("github/aws.yml"));
     // Another repository's token; and GitHub's issuer refusing, after which there is none.
     for (token, job_token, code) in
-        [(token.claim("repository", "example/fork"), "of-this-job", 77), (GitlabToken::new(), "of-another", 78)]
+        [(token.claim("repository", "example/fork"), PROOF, 77), (GitlabToken::new(), "of-another", 77)]
     {
         let ended = play(&site, &workflow, &token, job_token);
         assert_eq!((ended.len(), ended[0].code), (1, code), "{ended:?}");

@@ -158,7 +158,8 @@ fn the_hint_about_a_token_that_lives_on_names_the_token_and_no_lease() {
             let ran = shell(&world, call, "exit 3").run();
             assert_eq!(ran.code, if call.ends_with("strict-revoke") { 80 } else { 3 }, "{ran:?}");
             assert_eq!(ran.stderr.matches("not revoked: the token of this login lives until 20").count(), 1, "{ran:?}");
-            let hint = ran.stderr.lines().find(|text| text.starts_with("  hint: ")).unwrap_or_else(|| panic!("{ran:?}"));
+            let hint =
+                ran.stderr.lines().find(|text| text.starts_with("  hint: ")).unwrap_or_else(|| panic!("{ran:?}"));
             assert!(hint.contains(why) && hint.contains("vault token revoke -accessor"), "{call}: {ran:?}");
             assert!(!hint.contains("lease"), "{call}: {ran:?}");
         }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use dev_vault::{Fault, On, Reply};
+use dev_vault::{Fault, On, Reply, TokenIssuer, TokenWire};
 use serde_json::json;
 
 use super::{AWS, Served, exec, minted, shorten};
-use crate::support::{ROLE, World};
+use crate::support::{AUDIENCE, ROLE, World};
 
 const READ: &str = "/aws/sts/365-dev";
 
@@ -136,6 +136,34 @@ fn a_login_that_vault_does_not_know_any_more_is_made_anew_where_the_identity_is_
         assert_eq!((count, minted(&world)), if again { (2, 2) } else { (1, 1) }, "{method}");
         world.assert_nothing_left(&method);
     }
+}
+
+/// GitHub's tokens last for five minutes, and the command may run for hours.
+#[test]
+fn a_later_login_of_a_job_that_requests_its_id_token_has_a_new_one() {
+    let world = World::start();
+    shorten(&world, 15);
+    let token = world.id_token();
+    let proof = "proof-of-this-one-job-0123456789";
+    let sign = move |_: &str| token.clone().claim("jti", format!("{:?}", Instant::now())).sign();
+    let issuer = TokenIssuer::start(TokenWire::Github, proof, Vec::new(), sign);
+    let script = "echo $AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN; read end";
+    let line = format!("{AWS} --id-token-audience {AUDIENCE} -- sh -c");
+    let run = world.command(&line).arg(script).env("VAULT_AUTH_PATH", "gitlab").env("GITHUB_ACTIONS", "true");
+    let run = run.env("ACTIONS_ID_TOKEN_REQUEST_URL", &issuer.url()).env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", proof);
+    let served = Served::of(&run.env("VAULT_AUTH_ROLE", ROLE));
+    let first = served.get().key();
+    let logins = world.vault.live_tokens().into_iter().filter(|token| token.path.ends_with("/login"));
+    for login in logins {
+        world.vault.write("auth/token/revoke-accessor", json!({ "accessor": login.accessor }));
+    }
+    wait_for(&served, "a new one", |reply| reply.key() != first);
+    let ran = served.end();
+    assert_eq!((ran.stderr.as_str(), issuer.requests().len()), ("", 2), "{ran:?}");
+    let sent = world.vault.requests().into_iter().filter(|request| request.path.ends_with("/login"));
+    let sent: std::collections::BTreeSet<_> = sent.map(|request| request.json()["jwt"].to_string()).collect();
+    assert_eq!(sent.len(), 2, "one token served both logins");
+    world.assert_nothing_left(&"an ID token that was requested again");
 }
 
 fn requests_of_logins(world: &World) -> usize {

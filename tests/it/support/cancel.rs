@@ -90,7 +90,13 @@ impl Cancel {
 
 /// Starts a section of a job in a process group of its own, as a runner does.
 pub fn begin(command: &mut Command) -> Child {
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a section")
+    command
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a section")
 }
 
 /// The process and all below it.

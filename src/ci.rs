@@ -1,0 +1,339 @@
+//! The CI systems that sign an ID token for a job: how each is recognised, and how its token is had. Pure.
+//!
+//! Sources: the manuals of each system; for GitHub and Forgejo also what `@actions/core` sends.
+
+use crate::origin::{Origin, WithOrigin};
+use crate::secret::Secret;
+use crate::variables as var;
+
+/// A CI system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CiSystem {
+    /// GitLab: the variable that `id_tokens:` names, which is `VAULT_ID_TOKEN` or named by a flag.
+    Gitlab,
+    /// Forgejo Actions, which sets GitHub's and Gitea's variables too.
+    Forgejo,
+    /// Gitea Actions, which signs no ID token.
+    Gitea,
+    /// GitHub Actions.
+    Github,
+    /// Bitbucket Pipelines.
+    Bitbucket,
+    /// Buildkite.
+    Buildkite,
+    /// CircleCI.
+    Circleci,
+    /// Azure DevOps.
+    Azure,
+    /// Codefresh.
+    Codefresh,
+    /// Semaphore.
+    Semaphore,
+    /// Spacelift.
+    Spacelift,
+    /// HCP Terraform.
+    Terraform,
+}
+
+/// The row of a CI system.
+#[derive(Clone, Copy, Debug)]
+pub struct CiFacts {
+    /// What `--id-token-from` takes.
+    pub name: &'static str,
+    /// What messages call it.
+    pub title: &'static str,
+    /// A job of this system has this variable.
+    pub sign: &'static str,
+    /// The variable that holds a token, if there is one without a request.
+    pub variable: Option<&'static str>,
+    /// How a token is requested, if it can be.
+    pub request: Option<TokenSource>,
+    /// What a job needs to have a token. Completes "give the job …".
+    pub setup: &'static str,
+    /// What sets the audience, for hints. `None`: the system signs one audience only.
+    pub audience: Option<&'static str>,
+}
+
+/// How a job requests a token.
+#[derive(Clone, Copy, Debug)]
+pub enum TokenSource {
+    /// By HTTP.
+    Http(TokenEndpoint),
+    /// From a program on `PATH`.
+    Program(TokenProgram),
+}
+
+/// An endpoint for ID tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenEndpoint {
+    /// The variable that holds its URL.
+    pub url: &'static str,
+    /// The variable that holds what proves that the request is the job's.
+    pub token: &'static str,
+    /// What stands before that in `Authorization`.
+    pub scheme: &'static str,
+    /// Whether it is a POST.
+    pub post: bool,
+    /// A parameter that the URL gets.
+    pub parameter: Option<(&'static str, &'static str)>,
+    /// Whether it takes an audience.
+    pub takes_audience: bool,
+    /// The field of the answer.
+    pub field: &'static str,
+    /// Whether the two variables are there for ID tokens alone, so that a command of `exec` does without them.
+    pub private: bool,
+}
+
+/// A program that prints an ID token.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenProgram {
+    /// Its name.
+    pub name: &'static str,
+    /// Its arguments; `{aud}` is the audience, `{json}` the same as JSON text.
+    pub arguments: &'static [&'static str],
+    /// The variable that holds what proves that the call is the job's.
+    pub token: &'static str,
+}
+
+impl CiSystem {
+    /// Every one, in the order in which they are looked for: who sets another one's variables too comes first.
+    pub const ALL: [Self; 12] = [
+        Self::Gitlab,
+        Self::Forgejo,
+        Self::Gitea,
+        Self::Github,
+        Self::Bitbucket,
+        Self::Buildkite,
+        Self::Circleci,
+        Self::Azure,
+        Self::Codefresh,
+        Self::Semaphore,
+        Self::Spacelift,
+        Self::Terraform,
+    ];
+
+    /// The table.
+    #[must_use]
+    pub fn facts(self) -> CiFacts {
+        let actions = TokenEndpoint {
+            url: var::ACTIONS_ID_TOKEN_REQUEST_URL,
+            token: var::ACTIONS_ID_TOKEN_REQUEST_TOKEN,
+            scheme: "Bearer ",
+            post: false,
+            parameter: None,
+            takes_audience: true,
+            field: "value",
+            private: true,
+        };
+        let of_variable = |name, title, sign, variable, setup, audience| CiFacts {
+            name,
+            title,
+            sign,
+            variable: Some(variable),
+            request: None,
+            setup,
+            audience,
+        };
+        let of_request = |name, title, sign, request, setup| CiFacts {
+            name,
+            title,
+            sign,
+            variable: None,
+            request: Some(request),
+            setup,
+            audience: Some("set --id-token-audience"),
+        };
+        match self {
+            Self::Gitlab => CiFacts {
+                name: "gitlab",
+                title: "GitLab",
+                sign: var::GITLAB_CI,
+                variable: None,
+                request: None,
+                setup: "`id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`",
+                audience: Some("set `aud:` of this ID token in .gitlab-ci.yml"),
+            },
+            Self::Forgejo => of_request(
+                "forgejo",
+                "Forgejo Actions",
+                var::FORGEJO_ACTIONS,
+                TokenSource::Http(actions),
+                "`enable-openid-connect: true` in the workflow",
+            ),
+            Self::Gitea => CiFacts {
+                name: "gitea",
+                title: "Gitea Actions",
+                sign: var::GITEA_ACTIONS,
+                variable: None,
+                request: None,
+                setup: "another identity: Gitea signs no ID token",
+                audience: None,
+            },
+            Self::Github => of_request(
+                "github",
+                "GitHub Actions",
+                var::GITHUB_ACTIONS,
+                TokenSource::Http(actions),
+                "`permissions: id-token: write` in the workflow",
+            ),
+            Self::Bitbucket => of_variable(
+                "bitbucket",
+                "Bitbucket Pipelines",
+                var::BITBUCKET_COMMIT,
+                var::BITBUCKET_STEP_OIDC_TOKEN,
+                "`oidc: true` in its step",
+                Some("set `oidc: {audiences: [...]}` of the step"),
+            ),
+            Self::Buildkite => of_request(
+                "buildkite",
+                "Buildkite",
+                var::BUILDKITE,
+                TokenSource::Program(TokenProgram {
+                    name: "buildkite-agent",
+                    arguments: &["oidc", "request-token", "--audience", "{aud}"],
+                    token: var::BUILDKITE_AGENT_ACCESS_TOKEN,
+                }),
+                "buildkite-agent on its PATH",
+            ),
+            Self::Circleci => CiFacts {
+                name: "circleci",
+                title: "CircleCI",
+                sign: var::CIRCLECI,
+                variable: Some(var::CIRCLE_OIDC_TOKEN_V2),
+                request: Some(TokenSource::Program(TokenProgram {
+                    name: "circleci",
+                    arguments: &["run", "oidc", "get", "--claims", "{\"aud\":{json}}"],
+                    token: var::CIRCLE_OIDC_TOKEN_V2,
+                })),
+                setup: "an OIDC token: CircleCI makes one for every job",
+                audience: Some("set --id-token-audience"),
+            },
+            Self::Azure => CiFacts {
+                audience: None,
+                ..of_request(
+                    "azure",
+                    "Azure DevOps",
+                    var::TF_BUILD,
+                    TokenSource::Http(TokenEndpoint {
+                        url: var::SYSTEM_OIDCREQUESTURI,
+                        token: var::SYSTEM_ACCESSTOKEN,
+                        post: true,
+                        parameter: Some(("api-version", "7.1")),
+                        takes_audience: false,
+                        field: "oidcToken",
+                        private: false,
+                        ..actions
+                    }),
+                    "`env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}` in its step",
+                )
+            },
+            Self::Codefresh => of_request(
+                "codefresh",
+                "Codefresh",
+                var::CF_BUILD_ID,
+                TokenSource::Http(TokenEndpoint {
+                    url: var::CF_OIDC_REQUEST_URL,
+                    token: var::CF_OIDC_REQUEST_TOKEN,
+                    scheme: "",
+                    field: "id_token",
+                    ..actions
+                }),
+                "CF_OIDC_REQUEST_URL and CF_OIDC_REQUEST_TOKEN, which Codefresh sets in the steps of its builds",
+            ),
+            Self::Semaphore => of_variable(
+                "semaphore",
+                "Semaphore",
+                var::SEMAPHORE,
+                var::SEMAPHORE_OIDC_TOKEN,
+                "an OIDC token: Semaphore makes one for every job of a plan with OpenID Connect",
+                Some("name a token of its own in `oidc_tokens:` of the job, and set its audience"),
+            ),
+            Self::Spacelift => of_variable(
+                "spacelift",
+                "Spacelift",
+                var::SPACELIFT_OIDC_TOKEN,
+                var::SPACELIFT_OIDC_TOKEN,
+                "a paid plan of Spacelift, which sets SPACELIFT_OIDC_TOKEN",
+                None,
+            ),
+            Self::Terraform => of_variable(
+                "terraform",
+                "HCP Terraform",
+                var::TFC_WORKLOAD_IDENTITY_TOKEN,
+                var::TFC_WORKLOAD_IDENTITY_TOKEN,
+                "TFC_WORKLOAD_IDENTITY_AUDIENCE as a variable of its workspace",
+                Some("set TFC_WORKLOAD_IDENTITY_AUDIENCE of the workspace"),
+            ),
+        }
+    }
+
+    /// The system of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|system| system.facts().name == name)
+    }
+
+    /// The system whose token comes from there: from one of its variables, or from a request of ours.
+    #[must_use]
+    pub fn of_origin(origin: &Origin) -> Option<Self> {
+        let Origin::Variable(name) = origin else { return None };
+        let is_its_own = |facts: CiFacts| facts.title == name || facts.variable == Some(name.as_str());
+        Self::ALL.into_iter().find(|system| is_its_own(system.facts()))
+    }
+
+    /// The variables that only serve to get the token, and those that hold it.
+    #[must_use]
+    pub fn private_variables(self) -> Vec<&'static str> {
+        let facts = self.facts();
+        let endpoint = match facts.request {
+            Some(TokenSource::Http(endpoint)) if endpoint.private => vec![endpoint.url, endpoint.token],
+            _ => Vec::new(),
+        };
+        facts.variable.into_iter().chain(endpoint).collect()
+    }
+}
+
+/// A token that was requested for this run.
+#[derive(Debug)]
+pub struct JobToken {
+    /// The token, and who signed it.
+    pub token: WithOrigin<Secret>,
+    /// What it was requested with, which is the same for all calls of the job.
+    pub key: Option<Secret>,
+    /// The system.
+    pub system: CiSystem,
+}
+
+impl JobToken {
+    /// A copy.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            token: WithOrigin { value: self.token.value.duplicate(), origin: self.token.origin.clone() },
+            key: self.key.as_ref().map(Secret::duplicate),
+            system: self.system,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_is_found_by_its_name_and_every_name_is_one_systems() {
+        for system in CiSystem::ALL {
+            assert_eq!(CiSystem::parse(system.facts().name), Some(system));
+        }
+        assert_eq!(CiSystem::parse("auto"), None);
+    }
+
+    #[test]
+    fn what_holds_a_token_is_kept_from_a_command() {
+        let names = |system: CiSystem| system.private_variables();
+        assert_eq!(names(CiSystem::Github), [var::ACTIONS_ID_TOKEN_REQUEST_URL, var::ACTIONS_ID_TOKEN_REQUEST_TOKEN]);
+        assert_eq!(names(CiSystem::Circleci), [var::CIRCLE_OIDC_TOKEN_V2]);
+        // The agent's and Azure's are for more than ID tokens.
+        assert!(names(CiSystem::Azure).is_empty() && names(CiSystem::Buildkite).is_empty());
+    }
+}

@@ -1,0 +1,337 @@
+//! What a run has to request before it begins: the ID token of its job, where the CI system gives one by request only.
+//!
+//! Nothing is requested here. The answer comes back with the flags, because roles can have its claims in them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::connection::resolve_connection;
+use super::file::{Files, read_files};
+use super::id_token::{find_audience, find_system, is_pull_request, setup};
+use super::identity::wants_offer;
+use super::proxy::resolve_general_proxy;
+use super::source::Layers;
+use super::trust::check_origin;
+use crate::ci::{CiSystem, TokenEndpoint, TokenProgram, TokenSource};
+use crate::cli;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::http::address::{Address, Server, parse_server};
+use crate::http::transport::{Connection, Roots};
+use crate::secret::Secret;
+use crate::variables as var;
+
+/// A token to request before the run begins.
+#[derive(Debug)]
+pub(crate) struct TokenRequest {
+    pub system: CiSystem,
+    pub target: TokenTarget,
+    /// What the token must be for. `None`: the system signs one audience only.
+    pub audience: Option<String>,
+    /// What proves that the request is the job's.
+    pub key: Option<Secret>,
+    /// The deadline of the whole run.
+    pub timeout: Duration,
+    /// Whether a request may be sent again.
+    pub repeats: bool,
+    /// A pull request of GitHub's: one from a fork gets no token.
+    pub pull_request: bool,
+}
+
+/// Who is asked for it.
+#[derive(Debug)]
+pub(crate) enum TokenTarget {
+    /// An endpoint, and the URL with everything in it.
+    Http { endpoint: TokenEndpoint, connection: Box<Connection>, url: String, token: Secret },
+    /// A program.
+    Program { path: PathBuf, arguments: Vec<String> },
+}
+
+/// Decides what has to be requested before anything else is decided. `None` in every job whose token is in a variable or
+/// a file, at the cost of a few variables.
+///
+/// # Errors
+/// As [`super::resolve_fetch`].
+pub(crate) fn resolve_token_request(
+    login: &cli::LoginFlags,
+    connection: &cli::ConnectionFlags,
+    host: &Host,
+) -> Result<Option<TokenRequest>> {
+    let nobody = Files::default();
+    let bare = Layers { host, files: &nobody };
+    let said = login.id_token_from.is_some() || bare.variable(var::CI_CREDS_ID_TOKEN_FROM)?.is_some();
+    let here = find_system(&bare)?.and_then(|system| system.facts().request);
+    if !said && here.is_none() {
+        return Ok(None);
+    }
+    let files = read_files(host, connection.config.as_deref())?;
+    let layers = Layers { host, files: &files };
+    let Some(system) = wants_offer(login, &layers)? else { return Ok(None) };
+    let vault = resolve_connection(connection, false, &layers)?;
+    check_origin(&vault, &files)?;
+    let audience = match find_audience(login, &layers)? {
+        Some(audience) => audience.value,
+        None => match &vault.address {
+            Address::Tcp(server) => origin_of(server),
+            Address::Unix(_) => {
+                let error =
+                    "the audience of the ID token is not set, and a socket as Vault's address does not name one";
+                return Err(Error::new(Kind::Config, error).hint("--id-token-audience https://vault.example.com"));
+            }
+        },
+    };
+    let job = JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 };
+    match system.facts().request {
+        Some(TokenSource::Http(endpoint)) => job.by_http(endpoint, &layers).map(Some),
+        Some(TokenSource::Program(program)) => job.by_program(program, &layers).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A URL's origin (RFC 6454): no port that is the scheme's own.
+fn origin_of(server: &Server) -> String {
+    let scheme = if server.tls { "https" } else { "http" };
+    format!("{scheme}://{}", server.host_header())
+}
+
+/// What both ways of a request have in common.
+struct JobSide {
+    system: CiSystem,
+    audience: String,
+    timeout: Duration,
+    repeats: bool,
+}
+
+impl JobSide {
+    /// Security: the job's request token goes to the host that the CI system names, over https, and nowhere else.
+    fn by_http(self, endpoint: TokenEndpoint, layers: &Layers<'_>) -> Result<TokenRequest> {
+        let needed = |name: &str| {
+            layers.variable(name)?.ok_or_else(|| Error::new(Kind::Input, format!("{name} is not set in this job")))
+        };
+        let (url, token) = (needed(endpoint.url)?, needed(endpoint.token)?);
+        let wrong = |problem: &str| {
+            Error::new(Kind::Config, format!("the URL in {} {problem}", url.origin))
+                .hint(format!("{} sets it in the job: leave it as it is", self.system.facts().title))
+        };
+        let (place, query) =
+            url.value.split_once('?').map_or((url.value.as_str(), None), |(place, query)| (place, Some(query)));
+        let server = parse_server(place).map_err(|problem| wrong(&problem))?;
+        if !server.tls && !server.is_loopback() {
+            return Err(wrong(&format!(
+                "is http:// to {}: anyone on the network path could read the token",
+                server.authority()
+            )));
+        }
+        if query.is_some_and(|query| query.contains('#') || !query.bytes().all(|byte| (0x21..=0x7e).contains(&byte))) {
+            return Err(wrong("has a query with a fragment or a blank in it"));
+        }
+        let audience = endpoint.takes_audience.then_some(self.audience);
+        let more = endpoint.parameter.into_iter().chain(audience.as_deref().map(|audience| ("audience", audience)));
+        let mut text = format!("{}{}", server.base(), server.prefix);
+        let mut joint = '?';
+        for piece in
+            query.map(str::to_owned).into_iter().chain(more.map(|(name, value)| format!("{name}={}", encode(value))))
+        {
+            text.push(joint);
+            text.push_str(&piece);
+            joint = '&';
+        }
+        let address = Address::Tcp(server.clone());
+        let connection = Connection {
+            proxy: resolve_general_proxy(&address, layers)?,
+            address,
+            address_origin: url.origin.to_string(),
+            namespace: None,
+            roots: if server.tls { Roots::System } else { Roots::None },
+            identity: None,
+            server_name: None,
+            hearsay: false,
+            redirect_hosts: Vec::new(),
+            connect_timeout: ANSWER / 2,
+            request_timeout: None,
+            timeout: self.timeout,
+            retries: 0,
+        };
+        let key = Secret::new(token.value);
+        let target =
+            TokenTarget::Http { endpoint, connection: Box::new(connection), url: text, token: key.duplicate() };
+        Ok(TokenRequest {
+            system: self.system,
+            target,
+            audience,
+            key: Some(key),
+            timeout: self.timeout,
+            repeats: self.repeats,
+            pull_request: is_pull_request(layers),
+        })
+    }
+
+    /// Security: who pushes to the repository must not choose the program.
+    fn by_program(self, program: TokenProgram, layers: &Layers<'_>) -> Result<TokenRequest> {
+        let name = program.name;
+        let path = layers.host.find_tool(name).ok_or_else(|| {
+            Error::new(Kind::Input, format!("{name} is not on PATH, and signs the ID token"))
+                .hint(setup(self.system, layers))
+        })?;
+        if layers.job().is_in_checkout(&path)? {
+            let text = format!(
+                "PATH leads to {} in the checkout, where a repository could have put it; it was not run",
+                path.display()
+            );
+            return Err(Error::new(Kind::Config, text).hint(format!("put the folder of {name} before it on PATH")));
+        }
+        let json = serde_json::Value::from(self.audience.as_str()).to_string();
+        let fill = |text: &&str| text.replace("{aud}", &self.audience).replace("{json}", &json);
+        let arguments = program.arguments.iter().map(fill).collect();
+        let key = layers.variable(program.token)?.map(|token| Secret::new(token.value));
+        Ok(TokenRequest {
+            system: self.system,
+            target: TokenTarget::Program { path, arguments },
+            audience: Some(self.audience),
+            key,
+            timeout: self.timeout,
+            repeats: self.repeats,
+            pull_request: false,
+        })
+    }
+}
+
+/// The deadline of one request for a token. `@actions/core` waits as long for all of its own.
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// As `encodeURIComponent` does for what an audience is made of.
+fn encode(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(byte as char);
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Fake;
+
+    const ACTIONS: [(&str, &str); 4] = [
+        ("VAULT_ADDR", "https://vault.corp:8200"),
+        ("VAULT_CACERT_BYTES", "x"),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://issuer.corp/a/idtoken?api-version=2.0"),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-job"),
+    ];
+
+    fn flags() -> (cli::LoginFlags, cli::ConnectionFlags) {
+        (cli::LoginFlags::default(), cli::ConnectionFlags::default())
+    }
+
+    fn request(variables: &[(&str, &str)]) -> Result<Option<String>> {
+        let fake = Fake::default().with_variables(ACTIONS).with_variables(variables.iter().copied());
+        let host = Host::fake(fake);
+        let (login, connection) = flags();
+        let request = resolve_token_request(&login, &connection, &host)?;
+        Ok(request.map(|request| match request.target {
+            TokenTarget::Http { url, .. } => url,
+            TokenTarget::Program { arguments, .. } => arguments.join(" "),
+        }))
+    }
+
+    const GITHUB: (&str, &str) = ("GITHUB_ACTIONS", "true");
+
+    #[test]
+    fn the_audience_goes_behind_the_query_that_the_url_has_and_is_the_origin_of_vault() {
+        let url = "https://issuer.corp:443/a/idtoken?api-version=2.0&audience=https%3A%2F%2Fvault.corp%3A8200";
+        assert_eq!(request(&[GITHUB]).unwrap().as_deref(), Some(url));
+        for (address, audience) in [
+            ("https://vault.corp", "https%3A%2F%2Fvault.corp"),
+            ("https://vault.corp:443/prefix", "https%3A%2F%2Fvault.corp"),
+            ("http://127.0.0.1:8200", "http%3A%2F%2F127.0.0.1%3A8200"),
+        ] {
+            let url = request(&[GITHUB, ("VAULT_ADDR", address)]).unwrap().unwrap();
+            assert!(url.ends_with(&format!("&audience={audience}")), "{url}");
+        }
+        let named = ("CI_CREDS_ID_TOKEN_AUDIENCE", "a b/c?d=e&f#g%");
+        let url = request(&[GITHUB, named]).unwrap().unwrap();
+        assert!(url.ends_with("&audience=a%20b%2Fc%3Fd%3De%26f%23g%25"), "{url}");
+        let azure = [
+            ("TF_BUILD", "True"),
+            ("SYSTEM_OIDCREQUESTURI", "https://dev.corp/o/_apis/oidctoken"),
+            ("SYSTEM_ACCESSTOKEN", "x"),
+        ];
+        let url = request(&azure).unwrap().unwrap();
+        assert_eq!(url, "https://dev.corp:443/o/_apis/oidctoken?api-version=7.1");
+        let socket = ("VAULT_ADDR", "unix:///run/agent.sock");
+        assert_eq!(request(&[GITHUB, socket]).unwrap_err().kind(), Kind::Config);
+    }
+
+    #[test]
+    fn no_request_is_made_where_the_user_gives_an_identity_or_the_system_offers_none() {
+        for variables in [
+            &[][..],
+            &[("GITLAB_CI", "true"), GITHUB],
+            &[("GITEA_ACTIONS", "true"), GITHUB],
+            &[GITHUB, ("VAULT_ID_TOKEN", "x")],
+            &[GITHUB, ("VAULT_TOKEN", "x")],
+            &[GITHUB, ("VAULT_ROLE_ID", "x"), ("VAULT_SECRET_ID", "y")],
+            // A mistake to be told.
+            &[GITHUB, ("VAULT_ROLE_ID", "x")],
+            &[GITHUB, ("CI_CREDS_AUTH", "token")],
+            &[GITHUB, ("ACTIONS_ID_TOKEN_REQUEST_URL", "")],
+            &[GITHUB, ("CI_CREDS_ID_TOKEN_FROM", "env:OTHER")],
+        ] {
+            assert_eq!(request(variables).unwrap(), None, "{variables:?}");
+        }
+        for variables in [
+            &[GITHUB, ("CI_CREDS_AUTH", "id-token"), ("VAULT_TOKEN", "x")][..],
+            &[GITHUB, ("CI_CREDS_ID_TOKEN_FROM", "auto")],
+            // By name, in the order of the methods.
+            &[("CI_CREDS_ID_TOKEN_FROM", "github"), ("VAULT_TOKEN", "x")],
+            &[("FORGEJO_ACTIONS", "true"), ("GITEA_ACTIONS", "true"), GITHUB],
+        ] {
+            assert!(request(variables).unwrap().is_some(), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn the_jobs_request_token_goes_to_the_host_in_the_variable_and_over_https_alone() {
+        for url in [
+            "http://issuer.corp/idtoken",
+            "ftp://issuer.corp/idtoken",
+            "issuer.corp",
+            "https://user@issuer.corp/idtoken",
+            "https://issuer.corp/idtoken#x",
+            "https://issuer.corp/idtoken?a=b#x",
+            "https://issuer.corp\\@evil/idtoken",
+        ] {
+            let error = request(&[GITHUB, ("ACTIONS_ID_TOKEN_REQUEST_URL", url)]).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{url}");
+            assert!(!error.render(true).contains("of-the-job"), "{url}");
+        }
+        let here = ("ACTIONS_ID_TOKEN_REQUEST_URL", "http://127.0.0.1:1/idtoken");
+        assert!(request(&[GITHUB, here]).unwrap().unwrap().starts_with("http://127.0.0.1:1/idtoken?audience="));
+    }
+
+    #[test]
+    fn a_system_that_is_named_and_offers_nothing_says_what_the_job_lacks() {
+        for (name, words) in [
+            ("github", &["ACTIONS_ID_TOKEN_REQUEST_URL is not set", "permissions: id-token: write", "from a fork"][..]),
+            ("forgejo", &["enable-openid-connect: true"]),
+            ("azure", &["SYSTEM_OIDCREQUESTURI is not set", "SYSTEM_ACCESSTOKEN: $(System.AccessToken)"]),
+            ("bitbucket", &["BITBUCKET_STEP_OIDC_TOKEN is not set", "oidc: true"]),
+            ("buildkite", &["buildkite-agent is not on PATH"]),
+            ("gitea", &["Gitea signs no ID token"]),
+        ] {
+            let none = ("ACTIONS_ID_TOKEN_REQUEST_URL", "");
+            let event = ("GITHUB_EVENT_NAME", "pull_request");
+            let error = request(&[GITHUB, none, event, ("CI_CREDS_ID_TOKEN_FROM", name)]).unwrap_err();
+            assert_eq!(error.kind(), Kind::Input, "{name}");
+            let text = error.render(false);
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        }
+        let error = request(&[("CI_CREDS_ID_TOKEN_FROM", "jenkins")]).unwrap_err();
+        assert!(error.render(false).contains("auto, env:NAME, gitlab"), "{}", error.render(false));
+    }
+}
