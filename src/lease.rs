@@ -183,7 +183,7 @@ pub(crate) enum Acceptance {
 
 /// Why Vault did not revoke something.
 #[derive(Clone, Debug)]
-pub(crate) struct Obstacle {
+pub(crate) struct RevokeFailure {
     /// The path that was asked.
     pub(crate) path: &'static str,
     /// Whether the token's policy does not grant it.
@@ -193,7 +193,7 @@ pub(crate) struct Obstacle {
     denied: bool,
 }
 
-impl Obstacle {
+impl RevokeFailure {
     /// Of a request at this path. An answer that Vault did it is none.
     pub(crate) fn of(path: &'static str, outcome: &Outcome) -> Self {
         match outcome {
@@ -224,13 +224,13 @@ pub(crate) async fn revoke_lease(
     id: &str,
     session: &Session,
     (revoke, queue): (Duration, Duration),
-) -> Result<Acceptance, Obstacle> {
+) -> Result<Acceptance, RevokeFailure> {
     let obstacle = match timeout(revoke, vault.revoke_lease(id, &session.token)).await {
         Ok(Exchange { outcome: Outcome::Done(_), .. }) => return Ok(Acceptance::Revoked),
-        Ok(exchange) => Obstacle::of(REVOKE_LEASE, &exchange.outcome),
+        Ok(exchange) => RevokeFailure::of(REVOKE_LEASE, &exchange.outcome),
         Err(_) => {
             let because = format!("{REVOKE_LEASE} did not answer within {} s", revoke.as_secs());
-            Obstacle { path: REVOKE_LEASE, missing: false, because, denied: false }
+            RevokeFailure { path: REVOKE_LEASE, missing: false, because, denied: false }
         }
     };
     // The policy does not grant it: only the token's end is left.

@@ -12,7 +12,7 @@ use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::identity::Identity;
-use crate::lease::{self, Obstacle, TokenLife};
+use crate::lease::{self, RevokeFailure, TokenLife};
 use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
 use crate::rotation::Holdings;
@@ -286,7 +286,7 @@ fn environment(
 
 /// Tells what became of everything, as far as somebody asked or must act, and once why. Returns whether something lives on
 /// that could have been revoked.
-fn tell(returned: &[Revocation], obstacle: Option<&Obstacle>, exec: &Exec, host: &Host) -> bool {
+fn tell(returned: &[Revocation], obstacle: Option<&RevokeFailure>, exec: &Exec, host: &Host) -> bool {
     let last = returned.iter().rposition(Revocation::is_leak);
     for (number, one) in returned.iter().enumerate() {
         let text = printable(&one.render());
@@ -306,8 +306,8 @@ fn tell(returned: &[Revocation], obstacle: Option<&Obstacle>, exec: &Exec, host:
 }
 
 /// Why something was not revoked, and what to change.
-fn render_hint(obstacle: &Obstacle, exec: &Exec) -> String {
-    let Obstacle { path, because, .. } = obstacle;
+fn render_hint(obstacle: &RevokeFailure, exec: &Exec) -> String {
+    let RevokeFailure { path, because, .. } = obstacle;
     let by_hand = if *path == lease::REVOKE_SELF { TOKEN_BY_HAND } else { LEASE_BY_HAND };
     match (obstacle.missing, &exec.state) {
         (true, _) => format!(
