@@ -30,11 +30,12 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -s h -l help -d 'Print h
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -s V -l version -d 'Print version'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exoscale" -d 'Fetch an Exoscale API key and print it for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "aws" -d 'Fetch AWS credentials and print them for the shell'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "secret" -d 'Fetch secrets of any other engine and print them for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exec" -d 'Run a command with credentials that expire with it'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "doctor" -d 'Find out which step of a run fails, and what to change'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "revoke" -d 'Revoke every credential and login of this job'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "cache" -d 'List cached credentials: identity, role, expiry'
-complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "token" -d 'Renew or replace the Vault token that the CI system stores'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "token" -d 'Print a short-lived Vault token, or renew or replace a stored one'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "whoami" -d 'Print who the job is to Vault'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "policy" -d 'Print the least policy and the login role of a run'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "explain" -d 'Explain an exit code or an error'
@@ -178,6 +179,73 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l renew -d 'Rene
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l path -d 'The path to read, without a section: database/creds/app' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l env -d 'A variable, and the field that it gets: PGUSER=username' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l file -d 'A variable with the path of a private file, which gets the field' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l set -d 'A parameter of the engine; makes the request a write' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l kv -d 'The version of the KV engine: 1 or 2' -r -f -a "1\t''
+2\t''"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l unset -d 'A variable to unset' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l expires -d 'The field that says when the secret expires' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s f -l format -d 'What to print [default: shell]' -r -f -a "shell\t'POSIX shell exports, for eval'
+fish\t'fish'
+powershell\t'PowerShell'
+json\t'One JSON object with everything that is known'
+dotenv\t'KEY=VALUE lines without quotes'
+process\t'The JSON of the AWS SDKs\' credential_process'
+github\t'Variables for the later steps of a GitHub Actions job'
+file\t'A private credentials file, and the shell exports that point to it'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
+id-token\t'The ID token of the CI job'
+token\t'A Vault token'
+kubernetes\t'The token of a Kubernetes service account'
+cert\t'The client certificate of the connection'
+aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-file -d 'The file that holds the ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l secret-id-file -d 'The file that holds the secret ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l token-file -d 'The file that holds the Vault token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s n -l namespace -d 'The namespace' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l client-cert -d 'The PEM file of the client certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l client-key -d 'The PEM file of its key' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l write -d 'Write, without a parameter'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l via-file -d 'Print only a line that sources a private file, which removes itself'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l no-keep-state -d 'Do not note the lease and the login'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l reveal -d 'Print it even on a terminal or into a job\'s log'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l cache -d 'Cache the secret, if it expires, and the login of a single-use secret, for the next calls of this job'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l no-cache -d 'Neither read nor write the cache [default]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the storage\'s zone' -r -f
@@ -396,9 +464,64 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l ttl -d 'How long the token lives [default: the rest of the job, or 30m]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l uses -d 'For how many requests it is good [default: no limit]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s f -l format -d 'What to print [default: shell]' -r -f -a "shell\t'POSIX shell exports, for eval'
+fish\t'fish'
+powershell\t'PowerShell'
+json\t'One JSON object with everything that is known'
+dotenv\t'KEY=VALUE lines without quotes'
+process\t'The JSON of the AWS SDKs\' credential_process'
+github\t'Variables for the later steps of a GitHub Actions job'
+file\t'A private credentials file, and the shell exports that point to it'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
+id-token\t'The ID token of the CI job'
+token\t'A Vault token'
+kubernetes\t'The token of a Kubernetes service account'
+cert\t'The client certificate of the connection'
+aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-file -d 'The file that holds the ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l secret-id-file -d 'The file that holds the secret ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l token-file -d 'The file that holds the Vault token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s n -l namespace -d 'The namespace' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l client-cert -d 'The PEM file of the client certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l client-key -d 'The PEM file of its key' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l config -d 'The configuration file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s q -l quiet -d 'Print nothing on stderr but errors'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s h -l help -d 'Print help'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l via-file -d 'Print only a line that sources a private file, which removes itself'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l no-keep-state -d 'Do not note the lease and the login'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l reveal -d 'Print it even on a terminal or into a job\'s log'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -f -a "renew" -d 'Renew the token in use and print when it expires'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -f -a "rotate" -d 'Replace the token in a CI/CD variable of GitLab by a new one'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
@@ -625,5 +748,5 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -f -a "exoscale aws"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws exec doctor revoke cache token whoami policy explain completions man help version"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws exec doctor revoke cache token whoami policy explain completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws secret exec doctor revoke cache token whoami policy explain completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws secret exec doctor revoke cache token whoami policy explain completions man help version"

@@ -3,6 +3,7 @@
     ("", include_str!("ci-creds.1")),
     ("exoscale", include_str!("ci-creds-exoscale.1")),
     ("aws", include_str!("ci-creds-aws.1")),
+    ("secret", include_str!("ci-creds-secret.1")),
     ("exec", include_str!("ci-creds-exec.1")),
     ("doctor", include_str!("ci-creds-doctor.1")),
     ("revoke", include_str!("ci-creds-revoke.1")),

@@ -1,5 +1,6 @@
 //! Connects the modules: from the command line to the exit code.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -24,11 +25,11 @@ use crate::secret::Secret;
 /// command was ended by a signal ends by it too, and does not return.
 #[must_use]
 pub fn run(arguments: &[OsString], host: &Host) -> u8 {
-    let intent = cli::guess_intent(arguments);
+    let mut intent = cli::guess_intent(arguments);
     let own = cli::own_words(arguments);
     let said = |short: &str, long: &str| own.iter().any(|argument| argument == short || argument == long);
     let (verbose, quiet) = (said("-v", "--verbose"), said("-q", "--quiet"));
-    match execute(arguments, host) {
+    match execute(arguments, &mut intent, host) {
         Ok(ended) => end_as(ended),
         Err(RunFailure { error, code }) => {
             if quiet {
@@ -86,10 +87,10 @@ pub fn failure_text(arguments: &[OsString], kind: Kind) -> String {
 }
 
 fn failure_of(intent: &Intent, kind: Kind) -> String {
-    render::failure(intent.format, intent.shape, intent.keep_profile, kind)
+    render::failure(intent.format, intent.shape.as_deref(), intent.keep_profile, kind)
 }
 
-fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
+fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> Result<Ending, RunFailure> {
     if let Some(question) = cli::parse_question(arguments) {
         answer(&question, host)?;
         return Ok(Ending::Code(0));
@@ -115,6 +116,21 @@ fn execute(arguments: &[OsString], host: &Host) -> Result<Ending, RunFailure> {
             find_id_token(&mut flags.login, &flags.connection, host)?;
             let words = cli::words_of(arguments);
             fetch::run(config::resolve_fetch(&flags, volume, &words, host)?, &words, host)?;
+        }
+        Command::Secret(mut flags) => {
+            find_id_token(&mut flags.login, &flags.connection, host)?;
+            let words = cli::words_of(arguments);
+            let plan = config::resolve_secret(&flags, volume, &words, host)?;
+            // From here on it is known which variables a failure unsets.
+            if let (Some(intent), Some(shape)) = (intent, config::owned_shape(&plan)) {
+                intent.shape = Some(Cow::Owned(shape));
+            }
+            fetch::run(plan, &words, host)?;
+        }
+        Command::VaultToken(mut flags) => {
+            find_id_token(&mut flags.login, &flags.connection, host)?;
+            let words = cli::words_of(arguments);
+            fetch::run(config::resolve_token(*flags, volume, &words, host)?, &words, host)?;
         }
         Command::Doctor(mut flags) => {
             let refusal = find_id_token(&mut flags.login, &flags.connection, host).err();

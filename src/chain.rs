@@ -105,11 +105,17 @@ impl<'a> Chain<'a> {
         Ok(unpack(old, plan))
     }
 
-    /// Makes a credential, and waits until it works where somebody asked for that.
+    /// Makes a credential, and waits until it works where somebody asked for that; and what is to be handed over with it.
     async fn make(&mut self, plan: &mut Plan) -> Result<(Credential, Session)> {
-        let made = self.source.obtain(plan, &mut self.custody).await?;
-        revoke_unless_known(&made.0, plan, &mut self.custody, self.host).await?;
-        Ok(made)
+        let (mut first, mut session) = self.source.obtain(plan, &mut self.custody).await?;
+        revoke_unless_known(&first, plan, &mut self.custody, self.host).await?;
+        for wanted in std::mem::take(&mut plan.others) {
+            plan.go_on_to(wanted);
+            let (next, renewed) = self.source.obtain_more(session, plan, &mut self.custody).await?;
+            session = renewed;
+            first.others.push(next);
+        }
+        Ok((first, session))
     }
 }
 

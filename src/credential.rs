@@ -25,6 +25,8 @@ pub struct Credential {
     pub lease: Lease,
     /// Whether `AWS_PROFILE` and the like stay as they are.
     pub keep_profile: bool,
+    /// What the same run read beside it, to be handed over together.
+    pub others: Vec<Self>,
 }
 
 /// What Vault said of the credential's life.
@@ -58,15 +60,31 @@ pub enum Life {
 impl Credential {
     /// The variables to set, in order.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.own_variables().chain(self.others.iter().flat_map(Self::own_variables))
+    }
+
+    /// The same without those of the others.
+    pub fn own_variables(&self) -> impl Iterator<Item = (&str, &str)> {
         let values = self.values.iter().filter_map(|(field, value)| Some((field.variable.as_deref()?, value.expose())));
         values.chain(self.companions.iter().map(|(name, value)| (*name, value.as_str())))
+    }
+
+    /// Every variable that the tools could take a credential of this kind from, and of the others.
+    pub fn owned_variables(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().flat_map(|one| one.shape.owned_variables(one.keep_profile));
+        self.shape.owned_variables(self.keep_profile).chain(others)
+    }
+
+    /// Everything of it that is secret, and the fields that say so.
+    pub fn all_values(&self) -> impl Iterator<Item = &(Field, Secret)> {
+        self.values.iter().chain(self.others.iter().flat_map(|one| &one.values))
     }
 
     /// The variables to unset: every name of this provider's that would otherwise keep a stale value.
     #[must_use]
     pub fn stale_variables(&self) -> Vec<&str> {
         let set: Vec<_> = self.variables().map(|(name, _)| name).collect();
-        self.shape.owned_variables(self.keep_profile).filter(|name| !set.contains(name)).collect()
+        self.owned_variables().filter(|name| !set.contains(name)).collect()
     }
 
     /// The credential itself. What stays is what can be revoked by it, without the values.
@@ -80,15 +98,51 @@ impl Credential {
             companions: self.companions.clone(),
             lease: self.lease.clone(),
             keep_profile: self.keep_profile,
+            others: self.others.iter_mut().map(Self::take).collect(),
         }
+    }
+
+    /// A second holder of the same credential, with other values in the place of some.
+    ///
+    /// # Errors
+    /// What `replace` says.
+    pub fn replace_values<E>(&self, replace: &mut impl FnMut(&Field, &Secret) -> Result<Secret, E>) -> Result<Self, E> {
+        let mut values = Vec::with_capacity(self.values.len());
+        for (field, value) in &self.values {
+            values.push((field.clone(), replace(field, value)?));
+        }
+        let mut others = Vec::with_capacity(self.others.len());
+        for one in &self.others {
+            others.push(one.replace_values(replace)?);
+        }
+        Ok(Self {
+            shape: self.shape.clone(),
+            role: self.role.clone(),
+            path: self.path.clone(),
+            values,
+            companions: self.companions.clone(),
+            lease: self.lease.clone(),
+            keep_profile: self.keep_profile,
+            others,
+        })
     }
 
     /// Room for the credential in any format: a text that outgrows its buffer would leave copies of the secret behind,
     /// and every byte of a larger one is overwritten when it is freed.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        let values: usize = self.values.iter().map(|(_, value)| value.expose().len()).sum();
-        2048 + self.role.len() + self.path.len() + self.lease.id.as_ref().map_or(0, String::len) + values
+        // A quoted character is at most four, and one in JSON six.
+        let times = if self.shape.mapping.is_some() { 6 } else { 1 };
+        let values: usize = self.values.iter().map(|(_, value)| value.expose().len() * times).sum();
+        let names: usize = self.owned_variables().map(|name| name.len() * 4 + 64).sum();
+        let names = if self.shape.mapping.is_some() { names } else { 0 };
+        let others: usize = self.others.iter().map(Self::capacity).sum();
+        2048 + self.role.len()
+            + self.path.len()
+            + self.lease.id.as_ref().map_or(0, String::len)
+            + values
+            + names
+            + others
     }
 
     /// The text of one field, by its name in `--format json`.

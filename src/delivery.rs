@@ -2,13 +2,14 @@
 //!
 //! It joins `render` and `host`. The plan says how. If a delivery fails in part, it is removed again and reported.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{self, Delivery, Plan};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::host::{EditTarget, Host, Lock};
+use crate::provider::shape::Field;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -40,22 +41,42 @@ pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host)
 /// # Errors
 /// As [`hand_over`].
 pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Host) -> Option<Result<()>> {
+    if matches!(plan.output.delivery, Delivery::EditedFile { .. } | Delivery::Preview | Delivery::Environment) {
+        return None;
+    }
+    Some(ValueFiles::write(credential, plan.output.folder.as_deref(), host).and_then(|files| {
+        print(credential, files.credential.as_ref().unwrap_or(credential), plan, host)
+            .inspect_err(|_| files.remove(host))
+    }))
+}
+
+/// Prints `shown`, which is `credential` with the paths of private files in the place of their contents.
+fn print(credential: &Credential, shown: &Credential, plan: &Plan, host: &Host) -> Result<()> {
     let format = plan.output.format;
     let text = || {
         // Only one format needs a word that nobody can guess, and drawing one costs a cached call a tenth of its time.
         let delimiter = if format == Format::Github { host.draw_word()? } else { String::new() };
-        render::render(format, credential, &delimiter)
+        render::render(format, shown, &delimiter)
     };
     let print = |text: Secret| host.write_stdout(&text);
-    Some(match &plan.output.delivery {
-        Delivery::EditedFile { .. } | Delivery::Preview | Delivery::Environment => return None,
-        Delivery::Stdout => text().and_then(print),
-        Delivery::Masked => host.write_masks(&render::masks(credential)).and_then(|()| text()).and_then(print),
-        Delivery::SourcedFile(folder) => text().and_then(|exports| {
+    let source = |folder: &Path| {
+        text().and_then(|exports| {
             let path = host.create_private_file(folder, "exports", |path| render::untraced(format, path, &exports))?;
             let line = render::source_line(format, &path).unwrap_or_default();
             print(Secret::new(line)).inspect_err(|_| host.remove_private_file(&path))
-        }),
+        })
+    };
+    match &plan.output.delivery {
+        Delivery::EditedFile { .. } | Delivery::Preview | Delivery::Environment => {
+            Err(Error::new(Kind::Internal, "the credential has no way to the caller"))
+        }
+        Delivery::Stdout => match &plan.output.folder {
+            // An unquoted eval would split such a value, or put the names of files in its place.
+            Some(folder) if render::is_sourced(format) && render::find_rough(shown).is_some() => source(folder),
+            _ => text().and_then(print),
+        },
+        Delivery::Masked => host.write_masks(&render::masks(credential)).and_then(|()| text()).and_then(print),
+        Delivery::SourcedFile(folder) => source(folder),
         Delivery::PrivateFile { file, folder, profile } => {
             let document = render::document(credential, file, profile);
             let made = host.create_private_file(folder, file.name, |_| document);
@@ -64,7 +85,50 @@ pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Hos
                 print(Secret::new(pointers)).inspect_err(|_| host.remove_private_file(&path))
             })
         }
-    })
+    }
+}
+
+/// The private files of the values that variables point to.
+#[derive(Default)]
+pub(crate) struct ValueFiles {
+    /// The credential with their paths in the place of the values; none where it has no such value.
+    pub(crate) credential: Option<Credential>,
+    paths: Vec<PathBuf>,
+}
+
+impl ValueFiles {
+    /// Writes one for each such value, below `folder`.
+    ///
+    /// # Errors
+    /// [`Kind::Create`]. Nothing is left behind then.
+    pub(crate) fn write(credential: &Credential, folder: Option<&Path>, host: &Host) -> Result<Self> {
+        let mut files = Self::default();
+        let Some(folder) = folder.filter(|_| credential.all_values().any(|(field, _)| field.file)) else {
+            return Ok(files);
+        };
+        let mut write = |field: &Field, value: &Secret| {
+            if !field.file {
+                return Ok(value.duplicate());
+            }
+            let path = host.create_private_file(folder, &field.name, |_| value.duplicate())?;
+            let text = path.display().to_string();
+            files.paths.push(path);
+            Ok(Secret::new(text))
+        };
+        let written = credential.replace_values(&mut write);
+        match written {
+            Ok(written) => Ok(Self { credential: Some(written), ..files }),
+            Err(error) => {
+                files.remove(host);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes them.
+    pub(crate) fn remove(&self, host: &Host) {
+        self.paths.iter().for_each(|path| host.remove_private_file(path));
+    }
 }
 
 /// A `write` into a full pipe waits for ever, whatever the deadline, and for no signal.

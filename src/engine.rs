@@ -4,8 +4,15 @@
 //! revoked first, with the token that asked for it. A key that Vault does not know of is a [`Stray`].
 
 pub(crate) mod refusal;
+mod result;
+mod secret;
+mod token;
 
-pub(crate) use refusal::TABLES;
+/// The tables of refusals, for `ci-creds explain`.
+pub(crate) const TABLES: [RefusalTable; 4] = {
+    let [token, login, others] = refusal::TABLES;
+    [token, login, others, secret::TABLE]
+};
 
 use std::time::Duration;
 
@@ -17,33 +24,18 @@ use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::lease::{A_MOMENT, Leftover, warn_of_a_short_token};
-use crate::provider::shape::Field;
-use crate::secret::Secret;
+use crate::mint::Data;
+use crate::provider::secret::parse_data as parse_secret;
+use crate::provider::shape::EngineData;
 use crate::stray::Stray;
 use crate::time::{earlier, end_of, expiry, render_duration, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
+use crate::vault::refusal::RefusalTable;
 use crate::vault::request::Form;
 use crate::vault::wire::Envelope;
 
-/// A read that brought no credential, and what it may have left.
-pub(crate) struct Failure {
-    pub(crate) error: Error,
-    pub(crate) leftover: Leftover,
-    /// Whether a new read could go better, once the leftover is gone.
-    pub(crate) transient: bool,
-    /// Whether Vault does not know the token, or not any more.
-    pub(crate) token_gone: bool,
-    /// What may live on in the cloud, and no lease ends.
-    pub(crate) stray: Option<Box<Stray>>,
-}
-
-impl Failure {
-    /// Nothing was made.
-    pub(crate) fn clean(error: Error) -> Self {
-        Self { error, leftover: Leftover::Nothing, transient: false, token_gone: false, stray: None }
-    }
-}
+pub(crate) use result::{Failure, assemble};
 
 /// Asks the engine once.
 pub(crate) async fn obtain(
@@ -54,6 +46,9 @@ pub(crate) async fn obtain(
 ) -> Result<Credential, Failure> {
     if session.uses != 0 && session.uses <= plan.reads {
         return Err(Failure::clean(too_few_uses(session, plan)));
+    }
+    if let Some(wish) = plan.token {
+        return token::obtain(vault, session, plan, wish, host).await;
     }
     let exchange = ask(vault, session, plan).await;
     let path = &plan.mint.path;
@@ -69,13 +64,18 @@ pub(crate) async fn obtain(
             build(exchange.sent, *envelope, session, plan, host)
         }
         Outcome::Refused(refusal) => {
-            Err(Failure { token_gone: refusal.is_token_gone(), ..Failure::clean(refusal::describe(&refusal, plan)) })
+            let error = match plan.shape.mapping {
+                Some(_) => secret::describe(&refusal, plan),
+                None => refusal::describe(&refusal, plan),
+            };
+            Err(Failure { token_gone: refusal.is_token_gone(), ..Failure::clean(error) })
         }
         // Our own token takes with it whatever it may have made.
         Outcome::NotProcessed { error, .. } if exchange.declined && !session.own => Err(Failure::clean(
             error.also(format!("if Vault acted anyway, each read left a lease under {path}, until it expires")),
         )),
         Outcome::NotProcessed { error, .. } | Outcome::Final(error) => Err(Failure::clean(error)),
+        Outcome::Ambiguous { error, .. } if plan.mint.stored => Err(Failure::clean(error)),
         Outcome::Ambiguous { error, transient, cut_off } => {
             let stray = cut_off.then(|| Box::new(Stray::of(plan, exchange.sent)));
             Err(Failure { leftover: Leftover::Unknown, transient, stray, ..Failure::clean(error) })
@@ -110,6 +110,9 @@ pub(crate) fn too_few_uses(session: &Session, plan: &Plan) -> Error {
 /// Reads, or writes when there are parameters, as people do by hand; and the other way when the policy grants only
 /// that: a refusal made nothing. A token with counted uses is not spent on a second try.
 async fn ask(vault: &Vault<'_>, session: &Session, plan: &Plan) -> Exchange {
+    if plan.mint.body.is_some() {
+        return vault.mint(&plan.mint, Form::AsWrite, &session.token).await;
+    }
     let write_first = plan.mint.writable && !plan.mint.parameters.is_empty();
     let (first, other) = if write_first { (Form::AsWrite, Form::AsRead) } else { (Form::AsRead, Form::AsWrite) };
     let exchange = vault.mint(&plan.mint, first, &session.token).await;
@@ -138,7 +141,7 @@ fn build(
         return Err(failed(error, None));
     }
     let said_so = !envelope.request_id.is_empty();
-    let parsed = match plan.shape.parse_data(&plan.mint.path, &mut envelope.data.unwrap_or_default().0) {
+    let parsed = match parse(envelope.data.unwrap_or_default(), plan) {
         Ok(parsed) => parsed,
         // Vault's own answer without a lease left none: an engine of another kind, or STS of Vault 1.13.0.
         Err(error) if lease_id.is_none() && said_so => return Err(Failure::clean(error)),
@@ -146,10 +149,19 @@ fn build(
     };
     let irrevocable =
         plan.shape.irrevocable.is_some_and(|name| parsed.values.iter().any(|(field, _)| field.name == name));
-    let of_the_lease =
-        earlier(expiry(sent, envelope.lease_duration), parsed.seconds.and_then(|seconds| expiry(sent, seconds)));
+    let is_unleased_secret = plan.shape.mapping.is_some() && lease_id.is_none() && said_so;
+    // What KV says without a lease is how often to look, not how long the secret lives.
+    let leased = if is_unleased_secret { 0 } else { envelope.lease_duration };
+    let of_the_data = earlier(parsed.seconds.and_then(|seconds| expiry(sent, seconds)), parsed.end);
+    let of_the_lease = earlier(expiry(sent, leased), of_the_data);
+    if let Some(end) = parsed.end.filter(|end| *end <= host.now()) {
+        let text = format!("the secret of {} expired at {}: it was not used", plan.mint.path, render_time(end));
+        let error = Error::new(Kind::Data, text).hint("renew it where it is made, and write the new one to Vault");
+        return Err(if is_unleased_secret { Failure::clean(error) } else { failed(error, lease_id) });
+    }
     let life = match irrevocable {
         true => Life::Expiring,
+        false if is_unleased_secret && of_the_lease.is_some() => Life::Expiring,
         false if lease_id.is_none() && of_the_lease.is_none() && said_so => Life::Static,
         false => Life::Leased,
     };
@@ -161,27 +173,17 @@ fn build(
     if !renewed && plan.job_end.is_none() {
         warn_of_a_short_token(of_the_lease, of_the_token, host);
     }
-    let granted_until =
-        earlier(end_of(sent, envelope.lease_duration), parsed.seconds.and_then(|seconds| end_of(sent, seconds)));
+    let granted_until = earlier(end_of(sent, leased), parsed.seconds.and_then(|seconds| end_of(sent, seconds)));
     let lease = Lease { id: lease_id, renewable: envelope.renewable, expires_at, granted_until, life };
     Ok(assemble(plan, parsed.values, lease))
 }
 
-/// The credential that the plan asked for, of these values.
-pub(crate) fn assemble(plan: &Plan, values: Vec<(Field, Secret)>, lease: Lease) -> Credential {
-    let mut companions = plan.companions.clone();
-    if let (Life::Expiring, Some(variable), Some(end)) = (lease.life, plan.shape.expiration, lease.expires_at) {
-        companions.push((variable, render_time(end)));
-    }
-    Credential {
-        shape: plan.shape.clone(),
-        role: plan.role.clone(),
-        path: plan.mint.path.clone(),
-        values,
-        companions,
-        lease,
-        keep_profile: plan.output.keep_profile,
-    }
+/// Takes the values out of the answer: by the table of a cloud, or by the section of a secret.
+fn parse(data: Data, plan: &Plan) -> Result<EngineData> {
+    let Data(mut data) = data;
+    let Some(mapping) = &plan.shape.mapping else { return plan.shape.parse_data(&plan.mint.path, &mut data) };
+    let lines = plan.output.format.facts().takes_lines && plan.output.delivery != Delivery::Environment;
+    parse_secret(&plan.shape, mapping, &plan.mint.path, data, lines)
 }
 
 /// How Vault says that a TTL is longer than the engine or the mount allows.

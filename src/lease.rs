@@ -183,7 +183,7 @@ pub(crate) enum Acceptance {
 
 /// Why Vault did not revoke something.
 #[derive(Clone, Debug)]
-pub(crate) struct RevokeFailure {
+pub(crate) struct RevocationObstacle {
     /// The path that was asked.
     pub(crate) path: &'static str,
     /// Whether the token's policy does not grant it.
@@ -193,7 +193,7 @@ pub(crate) struct RevokeFailure {
     denied: bool,
 }
 
-impl RevokeFailure {
+impl RevocationObstacle {
     /// Of a request at this path. An answer that Vault did it is none.
     pub(crate) fn of(path: &'static str, outcome: &Outcome) -> Self {
         match outcome {
@@ -224,13 +224,13 @@ pub(crate) async fn revoke_lease(
     id: &str,
     session: &Session,
     (revoke, queue): (Duration, Duration),
-) -> Result<Acceptance, RevokeFailure> {
+) -> Result<Acceptance, RevocationObstacle> {
     let obstacle = match timeout(revoke, vault.revoke_lease(id, &session.token)).await {
         Ok(Exchange { outcome: Outcome::Done(_), .. }) => return Ok(Acceptance::Revoked),
-        Ok(exchange) => RevokeFailure::of(REVOKE_LEASE, &exchange.outcome),
+        Ok(exchange) => RevocationObstacle::of(REVOKE_LEASE, &exchange.outcome),
         Err(_) => {
             let because = format!("{REVOKE_LEASE} did not answer within {} s", revoke.as_secs());
-            RevokeFailure { path: REVOKE_LEASE, missing: false, because, denied: false }
+            RevocationObstacle { path: REVOKE_LEASE, missing: false, because, denied: false }
         }
     };
     // The policy does not grant it: only the token's end is left.

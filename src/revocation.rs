@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::Session;
 use crate::credential::{Credential, Life};
-use crate::lease::{self, Acceptance, RevokeFailure};
+use crate::lease::{self, Acceptance, RevocationObstacle};
 use crate::time::{earlier, render_time};
 use crate::vault::client::Vault;
 
@@ -43,7 +43,7 @@ pub(crate) struct SessionFate {
     /// Whether the token is gone. `None` when it is not ours: its owner revokes it.
     pub token: Option<bool>,
     /// Why something lives on that could be revoked.
-    pub obstacle: Option<RevokeFailure>,
+    pub obstacle: Option<RevocationObstacle>,
 }
 
 /// What may be said of a credential.
@@ -133,7 +133,7 @@ impl<'a> Revoker<'a> {
     }
 
     /// Has the engine revoke a lease, or Vault as soon as its engine can. The error is why Vault did neither.
-    async fn revoke_lease(&self, lease: &str, session: &Session) -> Result<Fate, Option<RevokeFailure>> {
+    async fn revoke_lease(&self, lease: &str, session: &Session) -> Result<Fate, Option<RevocationObstacle>> {
         let _turn = self.width.acquire().await;
         match lease::revoke_lease(self.vault, lease, session, (LEASE, QUEUE)).await {
             Ok(Acceptance::Revoked) => Ok(Fate::Revoked),
@@ -143,7 +143,7 @@ impl<'a> Revoker<'a> {
     }
 
     /// Revokes the token. `None` when it is not ours; an error without a reason when nobody can.
-    async fn revoke_token(&self, session: &Session) -> Option<Result<(), Option<RevokeFailure>>> {
+    async fn revoke_token(&self, session: &Session) -> Option<Result<(), Option<RevocationObstacle>>> {
         match session {
             Session { own: false, .. } => None,
             Session { batch: true, .. } => Some(Err(None)),
@@ -151,7 +151,7 @@ impl<'a> Revoker<'a> {
                 let _turn = self.width.acquire().await;
                 let outcome = self.vault.revoke_self(&session.token).await.outcome;
                 let gone = lease::is_gone(&outcome);
-                Some(if gone { Ok(()) } else { Err(Some(RevokeFailure::of(lease::REVOKE_SELF, &outcome))) })
+                Some(if gone { Ok(()) } else { Err(Some(RevocationObstacle::of(lease::REVOKE_SELF, &outcome))) })
             }
         }
     }
@@ -186,7 +186,7 @@ pub(crate) async fn revoke_all(
     vault: &Vault<'_>,
     session: &Session,
     credentials: &[Credential],
-) -> (Vec<Revocation>, Option<RevokeFailure>) {
+) -> (Vec<Revocation>, Option<RevocationObstacle>) {
     vault.extend(ALL);
     let holding = |one: &Credential| {
         // What cannot be revoked does not end with its token either.

@@ -34,6 +34,15 @@ impl Stray {
             format!("{what} of {title} may remain that no lease revokes")
         };
         let time = render_time(sent);
+        if plan.shape.mapping.is_some() {
+            return Self {
+                text: format!(
+                    "the answer to {path} was lost: {what} may remain that no lease revokes, made after {time}"
+                ),
+                hint: "look for it where that engine makes its credentials, and delete it there".to_owned(),
+                temporary,
+            };
+        }
         Self {
             text: format!(
                 "the answer to {path} was lost: {may_live}, made after {time} under a name with vault- and {role} in it"

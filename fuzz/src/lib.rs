@@ -245,6 +245,7 @@ fn sample(shape: &'static Shape, optional: bool) -> Credential {
         companions: if optional { vec![("EXOSCALE_ZONE", "zqNEW-gva-2".into())] } else { Vec::new() },
         lease: Lease { expires_at: optional.then_some(Timestamp::UNIX_EPOCH), ..Lease::default() },
         keep_profile: false,
+        others: Vec::new(),
     }
 }
 

@@ -150,7 +150,7 @@ pub(super) const REFUSALS: [Row; 14] = [
         Says::Text(&[
             "invalid request header",
             "iam request body is invalid",
-            "didn't supply required",
+            "supply required authentication values",
             "invalid iam_http",
         ]),
         "auth/{mount} does not take a login of type iam as ci-creds makes it: which version of Vault is it?",

@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use crate::error::{Error, Kind, Result};
+use crate::mint::Data;
 use crate::secret::Secret;
 use crate::time::{end_of, render_duration, render_time};
 use crate::vault::client::Vault;
 use crate::vault::outcome::Outcome;
 use crate::vault::refusal::{Refusal, Row, Says, explain};
-use crate::vault::wire::Data;
 
 /// A token that ends sooner, and that nothing renews, is warned of: time for a person to replace it.
 const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -250,7 +250,7 @@ pub(super) const RENEWAL_REFUSALS: [Row; 3] = [
         id: "renewal-token-gone",
         says: Says::TokenGone,
         kind: Kind::Denied,
-        cause: "the token (from {origin}) is not valid ({because})",
+        cause: "the token (from {origin}) was not renewed: it is not valid ({because})",
         change: "the token has expired, was revoked, or is of another namespace: store a new one",
     },
     Row {

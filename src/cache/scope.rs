@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::http::transport::Connection;
 use crate::identity::{Facts, Identity, Login};
 use crate::mint::Mint;
-use crate::provider::shape::Shape;
+use crate::provider::shape::{Field, Shape};
 use crate::secret::Secret;
 
 /// Where, how and as what the caller logs in. It holds no secret.
@@ -68,11 +68,15 @@ impl Target {
     #[must_use]
     pub fn new(shape: &Shape, mint: &Mint) -> Self {
         let owned = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
-        Self {
-            provider: shape.name.clone().into_owned(),
-            path: mint.path.clone(),
-            parameters: mint.parameters.iter().map(owned).collect(),
+        let mut parameters: Vec<_> = mint.parameters.iter().map(owned).collect();
+        if let Some(mapping) = &shape.mapping {
+            // Another section can read other fields of the same answer.
+            parameters.extend(mint.body.iter().map(|body| ("body".to_owned(), body.clone())));
+            let field = |field: &Field| (format!("{}={}", field.name, field.file), field.key.clone().into_owned());
+            parameters.extend(shape.fields.iter().map(field));
+            parameters.extend(mapping.expires.iter().map(|key| ("expires".to_owned(), key.clone())));
         }
+        Self { provider: shape.name.clone().into_owned(), path: mint.path.clone(), parameters }
     }
 }
 

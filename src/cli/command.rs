@@ -12,7 +12,9 @@ use super::flag::{
 };
 use super::help;
 use super::policy::{POLICY, PolicyFlags};
+use super::secret::{SECRET, SecretFlags};
 use super::token::{TOKEN, TokenCall};
+use super::vault_token::VaultTokenFlags;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 
@@ -20,6 +22,10 @@ use crate::provider::cloud::Cloud;
 pub enum Command {
     /// `ci-creds exoscale`, `ci-creds aws`.
     Fetch(FetchFlags),
+    /// `ci-creds secret`.
+    Secret(SecretFlags),
+    /// `ci-creds token` alone.
+    VaultToken(Box<VaultTokenFlags>),
     /// `ci-creds revoke`.
     Revoke(RevokeFlags),
     /// `ci-creds exec`.
@@ -75,6 +81,10 @@ pub(super) struct CommandRow {
 pub(super) enum CommandOutput {
     /// This cloud's credential: a shell may evaluate it, and must fail when we do.
     Credential(&'static Cloud),
+    /// Secrets of other engines, likewise.
+    Secret,
+    /// A Vault token, likewise.
+    Token,
     /// A text to read.
     Text,
     /// What another command prints, which runs with the credential.
@@ -83,6 +93,13 @@ pub(super) enum CommandOutput {
 
 /// The rows of `help` and `version` are there to be listed: who parses a line puts the flag in their place.
 const OTHERS: &[CommandRow] = &[
+    CommandRow {
+        name: super::secret::NAME,
+        about: SECRET,
+        output: CommandOutput::Secret,
+        flags: |command| SecretFlags::augment_args(command).after_help(help::SECRET),
+        parse: |_, matches| SecretFlags::from_arg_matches(matches).map(Command::Secret),
+    },
     CommandRow {
         name: "exec",
         about: EXEC,
@@ -114,9 +131,14 @@ const OTHERS: &[CommandRow] = &[
     CommandRow {
         name: "token",
         about: TOKEN,
-        output: CommandOutput::Text,
-        flags: |command| TokenCall::augment_args(command).after_help(help::TOKEN),
-        parse: |_, matches| TokenCall::from_arg_matches(matches).map(Command::Token),
+        output: CommandOutput::Token,
+        flags: |command| VaultTokenFlags::augment_args(TokenCall::augment_args(command)).after_help(help::TOKEN),
+        parse: |_, matches| match TokenCall::from_arg_matches(matches)? {
+            TokenCall { action: None } => {
+                VaultTokenFlags::from_arg_matches(matches).map(Box::new).map(Command::VaultToken)
+            }
+            call => Ok(Command::Token(call)),
+        },
     },
     CommandRow {
         name: "whoami",
@@ -223,7 +245,9 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
         },
         parse: |row, matches| match row.output {
             CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches(cloud, matches).map(Command::Fetch),
-            CommandOutput::Text | CommandOutput::Command => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+            CommandOutput::Secret | CommandOutput::Token | CommandOutput::Text | CommandOutput::Command => {
+                Err(clap::Error::new(ErrorKind::MissingSubcommand))
+            }
         },
     }
 }

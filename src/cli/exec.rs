@@ -1,9 +1,9 @@
 //! The flags of `ci-creds exec`: those of every cloud's command at once, and how long the credentials live.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, StateFlags, argument};
 use crate::provider::CLOUDS;
@@ -19,6 +19,8 @@ const VAULT: &str = "vault";
 pub struct ExecFlags {
     /// Which credentials.
     pub wanted: Vec<CredentialFlags>,
+    /// Secrets of other engines: the names of sections.
+    pub secrets: Vec<String>,
     /// Whether the command gets the Vault token.
     pub vault: bool,
     /// A cloud's setting that was given for none of the clouds that were named.
@@ -47,7 +49,7 @@ pub struct ExecFlags {
 
 #[derive(Args)]
 struct Providers {
-    /// Whose credentials the command gets
+    /// Whose credentials the command gets; also secret:NAME
     #[arg(value_name = "PROVIDER", required = true, num_args = 1.., value_parser = providers())]
     providers: Vec<String>,
     /// The command and its arguments
@@ -85,10 +87,32 @@ struct EndpointFlags {
     keep_aws_config: bool,
 }
 
-fn providers() -> PossibleValuesParser {
+/// How a secret is named among the providers.
+const SECRET: &str = "secret:";
+
+/// A cloud, the Vault token, or a secret by the name of its section.
+#[derive(Clone)]
+struct ProviderParser(PossibleValuesParser);
+
+impl TypedValueParser for ProviderParser {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        match value.to_str().filter(|text| text.starts_with(SECRET)) {
+            Some(text) => Ok(text.to_owned()),
+            None => self.0.parse_ref(command, arg, value),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
+}
+
+fn providers() -> ProviderParser {
     let cloud = |cloud: &'static Cloud| PossibleValue::new(cloud.command);
     let vault = PossibleValue::new(VAULT).help("The Vault token itself, as VAULT_TOKEN");
-    PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([vault]))
+    ProviderParser(PossibleValuesParser::new(CLOUDS.into_iter().map(cloud).chain([vault])))
 }
 
 /// The credentials of the clouds that are named, in the order of their names.
@@ -145,6 +169,7 @@ impl ExecFlags {
         Ok(Self {
             stray_setting,
             wanted,
+            secrets: providers.iter().filter_map(|one| one.strip_prefix(SECRET)).map(str::to_owned).collect(),
             vault: providers.iter().any(|provider| provider == VAULT),
             ttl,
             leash,

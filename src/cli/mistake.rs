@@ -188,8 +188,12 @@ impl Finding<'_> {
             row.all_flags().iter().filter_map(|own| Some(format!("--{}", own.get_long()?))).collect();
         let own = || own.iter().map(String::as_str).chain(["--verbose", "--quiet", "--help"]);
         let has = |flag: &&str| own().any(|own| own == *flag);
-        let others: Vec<_> = rows().filter(|other| other.name != row.name && takes(other, flag)).collect();
         let named = if repeated { format!("there is no flag {flag}") } else { "there is no such flag".into() };
+        // Before another command that has it: no role of a cloud is a path.
+        if let Some(meant) = ours(&OTHER_NAMES, flag).filter(has) {
+            return usage(named).hint(format!("did you mean {meant}?"));
+        }
+        let others: Vec<_> = rows().filter(|other| other.name != row.name && takes(other, flag)).collect();
         if let Some(other) = others.first() {
             let error = usage(format!("{named} for {}, only for {}", row.name, other.name));
             return match ours(&COUNTERPARTS, flag).filter(has) {
@@ -197,8 +201,7 @@ impl Finding<'_> {
                 None => error.hint(format!("leave it out; {} --help lists the flags", self.command_line())),
             };
         }
-        let meant = ours(&OTHER_NAMES, flag).filter(has).or_else(|| nearest(flag, own()));
-        match meant {
+        match nearest(flag, own()) {
             Some(meant) => usage(named).hint(format!("did you mean {meant}?")),
             None => usage(named).hint(format!("{} --help lists the flags", self.command_line())),
         }
@@ -213,7 +216,9 @@ impl Finding<'_> {
                 error.hint(format!("if it is the role: ci-creds {} --role {typed}", row.name))
             }
             CommandOutput::Credential(_) => error.hint(format!("if it is the role: ci-creds {} --role NAME", row.name)),
-            CommandOutput::Text => error.hint(format!("{} --help", self.command_line())),
+            CommandOutput::Secret | CommandOutput::Token | CommandOutput::Text => {
+                error.hint(format!("{} --help", self.command_line()))
+            }
             CommandOutput::Command => error.hint("put the command after --: ci-creds exec PROVIDER -- COMMAND"),
         }
     }

@@ -11,7 +11,9 @@ mod help;
 mod mistake;
 mod policy;
 mod question;
+mod secret;
 mod token;
+mod vault_token;
 mod word;
 
 use std::ffi::OsString;
@@ -30,7 +32,9 @@ pub use flag::{
 };
 pub use policy::PolicyFlags;
 pub use question::{Question, parse_question};
+pub use secret::{SecretFlags, SecretSelection};
 pub use token::{RenewFlags, RotateFlags, TokenAction, TokenCall, VariableFlags};
+pub use vault_token::VaultTokenFlags;
 pub use word::is_exec;
 pub(crate) use word::{Intent, guess_intent, own_words, words_of};
 
@@ -178,7 +182,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, exec, doctor, revoke, cache, whoami, policy, explain, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, secret, exec, doctor, revoke, cache, token, whoami, policy, explain, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),
@@ -207,7 +211,11 @@ mod tests {
             ),
             ("ci-creds cache list", "no such command: \"list\"", "ci-creds cache, or ci-creds cache clear"),
             ("ci-creds completions bahs", "does not know \"bahs\"", "did you mean bash? It takes bash,"),
-            ("ci-creds completions", "an argument is missing", "ci-creds completions --help"),
+            (
+                "ci-creds completions",
+                "an argument is missing",
+                "ci-creds completions bash, ci-creds completions elvish,",
+            ),
             ("ci-creds aws --role", "--role needs a value", "--role ROLE"),
             ("ci-creds aws --role a --role b", "--role is given twice", "keep one of them"),
             ("ci-creds aws --cache --no-cache", "--cache and --no-cache exclude each other", "keep one of them"),

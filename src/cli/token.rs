@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::flag::{ConnectionFlags, LoginFlags};
 
 /// What the command is for: in the list of commands, and at the head of its own help.
-pub(super) const TOKEN: &str = "Renew or replace the Vault token that the CI system stores";
+pub(super) const TOKEN: &str = "Print a short-lived Vault token, or renew or replace a stored one";
 
 /// `ci-creds token`.
 #[derive(Args)]

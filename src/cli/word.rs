@@ -10,7 +10,9 @@ use clap::{ArgAction, ValueEnum};
 use super::command::{CommandOutput, rows};
 use crate::error::{Error, Kind};
 use crate::provider::cloud::Setting;
+use crate::provider::secret::{SecretSection, find_problem};
 use crate::provider::shape::Shape;
+use crate::provider::token;
 use crate::render::format::Format;
 use crate::typo::looks_like_a_token;
 
@@ -84,7 +86,7 @@ static FLAGS: LazyLock<Vec<clap::Arg>> = LazyLock::new(|| rows().flat_map(|row| 
 #[derive(Debug)]
 pub(crate) struct Intent {
     /// What the credential would have consisted of, when it is known whose it was to be.
-    pub shape: Option<&'static Shape>,
+    pub shape: Option<Cow<'static, Shape>>,
     /// The format.
     pub format: Format,
     /// Whether stored profiles stay.
@@ -105,8 +107,13 @@ pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
     let cloud = match rows().find(|row| row.name == command).map(|row| row.output) {
         Some(CommandOutput::Text | CommandOutput::Command) => return None,
         Some(CommandOutput::Credential(cloud)) => Some(cloud),
-        None => None,
+        // Its inner commands print a text to read.
+        Some(CommandOutput::Token) if words.iter().any(|word| ["renew", "rotate"].contains(&word.as_ref())) => {
+            return None;
+        }
+        Some(CommandOutput::Secret | CommandOutput::Token) | None => None,
     };
+    let is_secret = command == super::secret::NAME;
     let value = words.iter().enumerate().rev().find_map(|(index, word)| match word.as_ref() {
         "--format" | "-f" => words.get(index + 1).map(ToString::to_string),
         word => word
@@ -115,13 +122,29 @@ pub(crate) fn guess_intent(arguments: &[OsString]) -> Option<Intent> {
             .map(|rest| rest.trim_start_matches('=').to_owned()),
     });
     Some(Intent {
-        shape: cloud.and_then(|cloud| cloud.shape(said)),
+        shape: match command {
+            super::secret::NAME => guess_secret(&words).map(Cow::Owned),
+            token::NAME => Some(Cow::Borrowed(&token::TOKEN)),
+            _ => cloud.and_then(|cloud| cloud.shape(said)).map(Cow::Borrowed),
+        },
         format: value.and_then(|value| Format::from_str(&value, false).ok()).unwrap_or_else(|| {
             let named = words.iter().any(|word| word == "--file" || word.starts_with("--file="));
-            if named { Format::File } else { Format::Shell }
+            if named && !is_secret { Format::File } else { Format::Shell }
         }),
         keep_profile: cloud.and_then(|cloud| cloud.keep_profile).is_some_and(said),
     })
+}
+
+/// The variables of a secret that flags name. What a section names is known when its file is read.
+fn guess_secret(words: &[Cow<'_, str>]) -> Option<Shape> {
+    let pairs = words.iter().enumerate().filter_map(|(index, word)| match word.as_ref() {
+        "--env" | "--file" | "--unset" => words.get(index + 1).map(AsRef::as_ref),
+        word => ["--env=", "--file=", "--unset="].iter().find_map(|flag| word.strip_prefix(flag)),
+    });
+    let names = pairs.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    let names: Vec<_> =
+        names.filter(|name| find_problem(name).is_none()).map(|name| (name.to_owned(), String::new())).collect();
+    (!names.is_empty()).then(|| SecretSection { variables: names, ..SecretSection::default() }.shape())
 }
 
 /// The words of ours: what stands behind `--` is another program's command line.
@@ -201,7 +224,11 @@ mod tests {
     fn the_intent_is_read_from_a_line_with_mistakes_too() {
         let guess = |line: &str| {
             let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            guess_intent(&arguments).map(|intent| (intent.shape.map(|shape| &*shape.command), intent.format))
+            let command = |shape: Cow<'static, Shape>| match shape {
+                Cow::Borrowed(shape) => &*shape.command,
+                Cow::Owned(_) => "owned",
+            };
+            guess_intent(&arguments).map(|intent| (intent.shape.map(command), intent.format))
         };
         assert_eq!(guess("ci-creds exoscale --bogus"), Some((Some("exoscale"), Format::Shell)));
         assert_eq!(guess("ci-creds exoscale --bogus --sos"), Some((Some("exoscale --sos"), Format::Shell)));

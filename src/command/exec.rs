@@ -9,10 +9,11 @@ use crate::chain;
 use crate::config::{Exec, Serve, Task, removed_variables};
 use crate::credential::{Credential, Life};
 use crate::custody::Custody;
+use crate::delivery::ValueFiles;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::identity::Identity;
-use crate::lease::{self, RevokeFailure, TokenLife};
+use crate::lease::{self, RevocationObstacle, TokenLife};
 use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
 use crate::rotation::Holdings;
@@ -97,10 +98,20 @@ async fn run_with(
         Ok(serving) => serving,
         Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
     };
+    let files = match write_files(&exec.task, &mut credentials, host) {
+        Ok(files) => files,
+        Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
+    };
     let environment = environment(&exec, &session, &credentials, serving.as_ref());
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
-    let (signals, record) = custody.hand_on().await.map_err(StartFailure::before)?;
+    let (signals, record) = match custody.hand_on().await {
+        Ok(handed) => handed,
+        Err(error) => {
+            files.iter().for_each(|files| files.remove(host));
+            return Err(StartFailure::before(error));
+        }
+    };
     warn_of_a_printed_environment(&exec.command, host);
     write_message(take_warnings(host) + &take_alarms(host), host);
     vault.keep_silent();
@@ -115,6 +126,7 @@ async fn run_with(
         },
         Err(error) => Err(error),
     };
+    files.iter().for_each(|files| files.remove(host));
     renewal.note_ends(&mut session, &mut credentials);
     let (returned, obstacle) = revocation::revoke_all(vault, &session, &credentials).await;
     let leaks = tell(&returned, obstacle.as_ref(), &exec, host);
@@ -150,6 +162,27 @@ fn warn_of_long_lives(session: &Session, credentials: &[Credential], host: &Host
         let of_the_token = session.expires_at.filter(|_| one.lease.life == Life::Leased);
         lease::warn_of_a_long_life(&one.path, earlier(one.lease.granted_until, of_the_token), host);
     }
+}
+
+/// Writes the private files of secrets, and puts their paths in the place of the values.
+fn write_files(task: &Task, credentials: &mut [Credential], host: &Host) -> Result<Vec<ValueFiles>> {
+    let Task::Read(plan, _) = task else { return Ok(Vec::new()) };
+    let mut written: Vec<ValueFiles> = Vec::new();
+    for one in credentials.iter_mut() {
+        match ValueFiles::write(one, plan.output.folder.as_deref(), host) {
+            Ok(mut files) => {
+                if let Some(shown) = files.credential.take() {
+                    *one = shown;
+                }
+                written.push(files);
+            }
+            Err(error) => {
+                written.iter().for_each(|files| files.remove(host));
+                return Err(error);
+            }
+        }
+    }
+    Ok(written)
 }
 
 /// Opens the endpoint of the credential that was read last, if one is asked for.
@@ -286,7 +319,7 @@ fn environment(
 
 /// Tells what became of everything, as far as somebody asked or must act, and once why. Returns whether something lives on
 /// that could have been revoked.
-fn tell(returned: &[Revocation], obstacle: Option<&RevokeFailure>, exec: &Exec, host: &Host) -> bool {
+fn tell(returned: &[Revocation], obstacle: Option<&RevocationObstacle>, exec: &Exec, host: &Host) -> bool {
     let last = returned.iter().rposition(Revocation::is_leak);
     for (number, one) in returned.iter().enumerate() {
         let text = printable(&one.render());
@@ -306,8 +339,8 @@ fn tell(returned: &[Revocation], obstacle: Option<&RevokeFailure>, exec: &Exec, 
 }
 
 /// Why something was not revoked, and what to change.
-fn render_hint(obstacle: &RevokeFailure, exec: &Exec) -> String {
-    let RevokeFailure { path, because, .. } = obstacle;
+fn render_hint(obstacle: &RevocationObstacle, exec: &Exec) -> String {
+    let RevocationObstacle { path, because, .. } = obstacle;
     let by_hand = if *path == lease::REVOKE_SELF { TOKEN_BY_HAND } else { LEASE_BY_HAND };
     match (obstacle.missing, &exec.state) {
         (true, _) => format!(

@@ -89,7 +89,8 @@ mod tests {
             for refusal in sample(row.says) {
                 // Told by its text, where the text alone tells.
                 if row.says.fits_text(&refusal.reason) {
-                    let page = explain(&refusal.reason).unwrap();
+                    let page = explain(&refusal.reason)
+                        .unwrap_or_else(|error| panic!("{}: {}: {error:?}", row.id, refusal.reason));
                     assert!(page.contains(&format!("{}: ", row.id)), "{}: {}\n{page}", row.id, refusal.reason);
                     by_text += 1;
                 }

@@ -12,6 +12,9 @@ use crate::host::{Host, Interrupt, outlive_file_limit};
 use crate::http::transport::{Connection, Proxy};
 use crate::identity::Login;
 use crate::lease;
+use crate::origin::Origin;
+use crate::provider::shape::Shape;
+use crate::provider::token;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
@@ -139,7 +142,8 @@ fn receipt(credential: &Credential, plan: &Plan, host: &Host) -> String {
     if !is_told || host.stdout().shared_with_stderr {
         return String::new();
     }
-    format!("ci-creds: {}\n", printable(&render::receipt(credential, host.now())))
+    let all = std::iter::once(credential).chain(&credential.others);
+    all.map(|one| format!("ci-creds: {}\n", printable(&render::receipt(one, host.now())))).collect()
 }
 
 /// Says, when asked, where each value came from.
@@ -163,8 +167,9 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("vault", format!("{vault}{namespace}{proxy}")),
         ("login", plan.login.describe()),
-        ("path", format!("{} (role from {})", plan.mint.path, plan.role_origin)),
+        ("path", tell_path(&plan.shape, &plan.mint.path, &plan.role_origin)),
     ];
+    rows.extend(plan.others.iter().map(|one| ("path", tell_path(&one.shape, &one.mint.path, &one.role_origin))));
     if let Some(claims) = plan.login.identity.claims() {
         rows.insert(2, ("claims", tell(claims)));
     }
@@ -173,6 +178,15 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
         rows.push(("wait", format!("until {sts} knows a new key{proxy}")));
     }
     rows
+}
+
+/// A path, and where it came from: for a cloud, its role.
+fn tell_path(shape: &Shape, path: &str, origin: &Origin) -> String {
+    match &shape.mapping {
+        Some(_) => format!("{path} (from {origin})"),
+        None if shape.command == token::NAME => path.to_owned(),
+        None => format!("{path} (role from {origin})"),
+    }
 }
 
 /// The claims that roles of Vault are bound by, as far as the token has them.
@@ -189,9 +203,14 @@ fn preview(plan: &Plan, words: &[String]) -> String {
     let call = |more: &[&str]| render::command_line(words, more);
     let rows = origins(plan).into_iter().map(|(name, text)| format!("  {name:6} {}\n", printable(&text)));
     format!(
-        "Nothing was fetched: a terminal would show the secret.\nThis call would read an {} credential:\n\n{}\n\
+        "Nothing was fetched: a terminal would show the secret.\nThis call would read {}:\n\n{}\n\
         To use it:   {}\nTo see it:   {}\n",
-        plan.shape.title,
+        match (&plan.shape.mapping, plan.others.len()) {
+            (None, _) if plan.token.is_some() => "a Vault token".to_owned(),
+            (None, _) => format!("an {} credential", plan.shape.title),
+            (Some(_), 0) => "a secret".to_owned(),
+            (Some(_), _) => "secrets".to_owned(),
+        },
         rows.collect::<String>(),
         plan.output.format.facts().usage.replace("{}", &call(&[])),
         call(&["--reveal"]),

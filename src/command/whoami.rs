@@ -10,13 +10,13 @@ use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt};
 use crate::identity::{Identity, Login, Spend};
+use crate::mint::Data;
 use crate::revocation::{self, Fate, Revocation};
 use crate::secret::Secret;
 use crate::source::{Source, VaultSource};
 use crate::time::{end_of, render_duration, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
-use crate::vault::wire::Data;
 
 /// Prints it.
 ///

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::cache::{CachePlace, resolve_place};
 use super::id_token::{named_variable, private_variables};
-use super::output::{Delivery, Output};
+use super::output::{Delivery, Output, private_folder};
 use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
+use super::secret::{find_sections, resolve_sections};
 use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
 use super::state::{StatePlace, resolve_state};
@@ -134,9 +135,18 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         Some(state) => Some(state.cache.clone()),
         None => Some(resolve_place(&layers)?),
     };
-    let vault = flags.vault.then(|| vault_variables(&connection, &flags, &layers)).transpose()?;
+    let vault = flags.vault.then(|| vault_variables(&connection, &flags.connection, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
-    let mut wanted = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?.into_iter();
+    let clouds = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?;
+    let secrets = match flags.secrets.is_empty() {
+        true => Vec::new(),
+        false => resolve_sections(find_sections(&flags.secrets, &layers)?, claims.as_ref(), &layers)?,
+    };
+    let has_files = secrets.iter().any(|one| one.shape.fields.iter().any(|field| field.file));
+    let folder = has_files.then(|| private_folder(&layers)).transpose()?;
+    let reads = clouds.len() + secrets.len();
+    // What is served is read last.
+    let mut wanted = secrets.into_iter().chain(clouds);
     let id_token_variables = match login.identity.claims() {
         Some(_) => private_variables(&flags.login, &layers)?,
         None => named_variable(&flags.login, &layers)?.map(|name| name.value).into_iter().collect(),
@@ -150,9 +160,10 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
                 quiet: volume.quiet,
                 in_a_job: false,
                 keep_profile: first.keep_profile,
+                folder,
             };
             let mut plan = Plan::new(connection, login, first, None, output);
-            plan.reads = if serve.is_some() { ENDLESS } else { flags.wanted.len() as u64 };
+            plan.reads = if serve.is_some() { ENDLESS } else { reads as u64 };
             Task::Read(Box::new(plan), wanted.collect())
         }
         None => Task::LogIn(Box::new(Access { connection, login })),
@@ -221,9 +232,9 @@ fn resolve_leash(flags: &cli::ExecFlags, layers: &Layers<'_>) -> Result<Option<L
 }
 
 /// By what the command finds the Vault that its token is for.
-fn vault_variables(
+pub(super) fn vault_variables(
     connection: &Connection,
-    flags: &cli::ExecFlags,
+    flag: &cli::ConnectionFlags,
     layers: &Layers<'_>,
 ) -> Result<Vec<(&'static str, String)>> {
     let address = match &connection.address {
@@ -233,7 +244,6 @@ fn vault_variables(
     let mut variables = vec![(var::VAULT_ADDR, address)];
     variables.extend(connection.namespace.clone().map(|name| (var::VAULT_NAMESPACE, name)));
     variables.extend(connection.server_name.clone().map(|name| (var::VAULT_TLS_SERVER_NAME, name)));
-    let flag = &flags.connection;
     for (name, path) in [
         (
             var::VAULT_CACERT,

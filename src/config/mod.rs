@@ -22,6 +22,8 @@ mod policy;
 mod profile;
 mod proxy;
 mod readiness;
+mod secret;
+mod section;
 mod serve;
 mod settings;
 mod source;
@@ -32,6 +34,7 @@ mod survey;
 mod token;
 mod token_request;
 mod trust;
+mod vault_token;
 
 use crate::claims::Claims;
 use crate::cli::{self};
@@ -52,11 +55,12 @@ pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
 pub(crate) use gitlab::{Owner, VariablePlan};
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
-pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan};
+pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan, TokenWish};
 pub(crate) use policy::resolve_policy;
 pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
 pub(crate) use readiness::Readiness;
+pub(crate) use secret::{owned_shape, resolve_secret};
 pub(crate) use serve::Serve;
 pub use settings::keys;
 use source::Layers;
@@ -65,6 +69,7 @@ pub(crate) use surrounding::{Concern, Surroundings};
 pub(crate) use survey::{Known, Survey, survey};
 pub(crate) use token::{Rotate, resolve_rotate};
 pub(crate) use token_request::{ANSWER, TokenRequest, TokenTarget, resolve_token_request};
+pub(crate) use vault_token::resolve_token;
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///

@@ -25,6 +25,8 @@ pub(crate) struct Output {
     pub in_a_job: bool,
     /// Whether `AWS_PROFILE` and the like stay.
     pub keep_profile: bool,
+    /// Where the private files of a secret's values are made. None for a cloud.
+    pub folder: Option<PathBuf>,
 }
 
 /// The way from us to the caller.
@@ -74,7 +76,10 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
             Kind::Usage,
             format!("--format process is for AWS: the SDKs cannot take {} credentials", demand.shape.title),
         )
-        .hint("--sos for the object storage, --format shell, or --format json"));
+        .hint(match demand.shape.file {
+            None => "--format shell, or --format json",
+            Some(_) => "--sos for the object storage, --format shell, or --format json",
+        }));
     }
     check_flags(demand, format)?;
     let delivery = resolve_delivery(demand, format, layers)?;
@@ -85,7 +90,16 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
         quiet: demand.volume.quiet,
         in_a_job: layers.job().is_in_a_job()?,
         keep_profile: demand.keep_profile,
+        folder: resolve_folder(demand, format, layers)?,
     })
+}
+
+/// Where the values of a secret are written that no variable can hold, and those that no unquoted eval can, should there
+/// be such a value.
+fn resolve_folder(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Option<PathBuf>> {
+    let is_sourced = demand.shape.mapping.is_some() && render::is_sourced(format) && !demand.output.reveal;
+    let has_files = demand.shape.fields.iter().any(|field| field.file);
+    (is_sourced || has_files).then(|| private_folder(layers)).transpose()
 }
 
 /// The flags of `--format file`, and those that contradict the format: one that was passed over without a word could be
@@ -321,7 +335,7 @@ pub(super) fn traced(layers: &Layers<'_>) -> Result<Option<String>> {
 /// The folder for a private file: `TMPDIR`, or `/tmp` where that cannot stand in an unquoted eval, does not exist, lets
 /// another user put another folder in the place of ours, or of one above it, with commands for the caller's shell in it,
 /// or lies in the checkout, from where artifacts and caches are made. `/tmp` too must be guarded.
-fn private_folder(layers: &Layers<'_>) -> Result<PathBuf> {
+pub(super) fn private_folder(layers: &Layers<'_>) -> Result<PathBuf> {
     let checkout = layers.job().checkout()?;
     let usable = |folder: &PathBuf| {
         folder.to_str().is_some_and(render::is_plain)

@@ -1,6 +1,7 @@
 //! What a run does, fully decided: nothing optional is left open in a plan.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -45,10 +46,23 @@ pub(crate) struct Plan {
     pub output: Output,
     /// How another ID token is had for a later login, where the CI system gives one by request.
     pub token_request: Option<TokenRequest>,
+    /// What is read by the same login after it, and handed over with it.
+    pub others: Vec<CredentialPlan>,
+    /// What is asked of the token, where the credential is a Vault token.
+    pub token: Option<TokenWish>,
     /// How many credentials the login must be good for; [`ENDLESS`] when nobody knows.
     pub reads: u64,
     /// When the job ends at the latest, where the credential shall last until then and nobody renews it later.
     pub job_end: Option<Timestamp>,
+}
+
+/// What is asked of a Vault token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenWish {
+    /// How long it lives.
+    pub life: Duration,
+    /// For how many requests it is good, where there is a limit.
+    pub uses: Option<u64>,
 }
 
 /// Which credential is read.
@@ -93,6 +107,8 @@ impl Plan {
             readiness,
             output,
             token_request: None,
+            others: Vec::new(),
+            token: None,
             reads: 1,
             job_end: None,
         }

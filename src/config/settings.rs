@@ -8,9 +8,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key::fields;
+use super::section::{KEYS as SECRET_KEYS, SectionMistake, parse_sections};
 use crate::identity::Input;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Value};
+use crate::provider::secret::SecretSection;
 use crate::typo::{is_repeatable, nearest};
 
 /// One file's settings.
@@ -46,6 +48,9 @@ pub(super) struct Settings {
     /// What each cloud's own table says.
     #[serde(skip)]
     clouds: Vec<Table>,
+    /// The secrets of other engines, and the variables that they are mapped to.
+    #[serde(skip)]
+    secrets: Vec<SecretSection>,
     /// The servers that may have this runner's secrets; like a downgrade, it is read from root's files only.
     pub allowed_origins: Option<Vec<String>>,
     /// Downgrade: counts only where an environment variable cannot have chosen the file.
@@ -68,6 +73,16 @@ impl Settings {
     /// The file that holds this secret.
     pub(super) fn file_of(&self, input: Input) -> Option<&Path> {
         self.inputs.iter().find(|(named, _)| *named == input).map(|(_, path)| path.as_path())
+    }
+
+    /// The section of a secret.
+    pub(super) fn secret(&self, name: &str) -> Option<&SecretSection> {
+        self.secrets.iter().find(|section| section.name == name)
+    }
+
+    /// The names of all of them.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(|section| section.name.as_str())
     }
 
     /// What the table of a cloud, named by its command, says under this key.
@@ -100,13 +115,17 @@ pub(super) fn parse_settings(text: &str) -> Result<Settings, FileMistake> {
             clouds.push(parse_table(cloud, &table)?);
         }
     }
+    let secrets = match root.get_mut().remove(SECRET) {
+        Some(table) => parse_sections(&table)?,
+        None => Vec::new(),
+    };
     for input in Input::ALL {
         if let Some(value) = root.get_mut().remove(input.key()) {
             inputs.push((input, parse_path(&value)?));
         }
     }
     let settings = Settings::deserialize(toml::de::Deserializer::from(root))?;
-    Ok(Settings { clouds, inputs, ..settings })
+    Ok(Settings { clouds, inputs, secrets, ..settings })
 }
 
 fn parse_path(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, FileMistake> {
@@ -118,13 +137,15 @@ fn parse_path(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, FileMistake> {
 #[must_use]
 pub fn keys() -> Vec<(&'static str, &'static str)> {
     let top = fields::<Settings>().iter().copied().chain(Input::ALL.map(Input::key)).map(|key| ("", key));
-    top.chain(CLOUDS.into_iter().flat_map(|cloud| keys_of(cloud).map(|key| (cloud.command, key)))).collect()
+    let clouds = CLOUDS.into_iter().flat_map(|cloud| keys_of(cloud).map(|key| (cloud.command, key)));
+    top.chain(clouds).chain(SECRET_KEYS.map(|key| ("secret.NAME", key))).collect()
 }
 
 /// What can stand above the tables of the clouds, and the names of these.
 fn top_keys() -> impl Iterator<Item = &'static str> {
     let inputs = Input::ALL.into_iter().map(Input::key);
-    fields::<Settings>().iter().copied().chain(inputs).chain(CLOUDS.into_iter().map(|cloud| cloud.command))
+    let tables = CLOUDS.into_iter().map(|cloud| cloud.command).chain([SECRET]);
+    fields::<Settings>().iter().copied().chain(inputs).chain(tables)
 }
 
 /// What can stand in the table of a cloud.
@@ -157,6 +178,9 @@ fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Ta
 
 /// The keys that every cloud's table may have.
 pub(super) const COMMON: [&str; 2] = ["role", "mount"];
+
+/// The table of the secrets of other engines, a table each.
+const SECRET: &str = "secret";
 
 /// What is wrong in a file, at which byte, and what to change.
 pub(super) struct FileMistake {
@@ -231,6 +255,12 @@ fn secret_of(key: &str) -> Option<(&'static str, Input)> {
     let named = Input::ALL.into_iter().filter_map(|input| Some((input.key().strip_suffix("-file")?, input)));
     let others = [("jwt", Input::IdToken), ("wrapped-token", Input::WrappingToken), ("password", Input::Token)];
     named.chain(others).find(|(known, _)| *known == name)
+}
+
+impl From<SectionMistake> for FileMistake {
+    fn from(SectionMistake { place, words, hint }: SectionMistake) -> Self {
+        Self { place, problem: FileProblem::Key(words), hint }
+    }
 }
 
 impl From<toml::de::Error> for FileMistake {

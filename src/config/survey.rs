@@ -142,6 +142,7 @@ fn plan(connection: Connection, login: Login, wanted: CredentialPlan) -> Plan {
         quiet: true,
         in_a_job: false,
         keep_profile: wanted.keep_profile,
+        folder: None,
     };
     Plan::new(connection, login, wanted, None, output)
 }

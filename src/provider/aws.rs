@@ -81,6 +81,8 @@ fn request(said: &Choices<'_>) -> Result<EngineRequest> {
         roles: format!("{}/roles", said.mount),
         parameters: parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         writable: true,
+        body: None,
+        stored: false,
         temporary: segment == "sts",
     };
     let wait = (said.is_on)(&WAIT_READY).then_some(Wait { region });
@@ -121,6 +123,7 @@ pub static AWS: Shape = Shape {
     expiration: Some("AWS_CREDENTIAL_EXPIRATION"),
     emptied: &EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
+    mapping: None,
     file: Some(FILE),
     // `vault-WHO-ROLE-TIME-…`, unless the engine's username_template says otherwise.
     made: CloudObject { what: "an IAM user", list: "aws iam list-users" },
@@ -137,6 +140,7 @@ static FIELDS: [Field; 4] = [
         characters: Characters { prefix: "", others: "", lower: false, least: 16, most: 128 },
         required: true,
         public: true,
+        file: false,
     },
     Field {
         name: Cow::Borrowed("secret_key"),
@@ -148,6 +152,7 @@ static FIELDS: [Field; 4] = [
         characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
         required: true,
         public: false,
+        file: false,
     },
     Field {
         name: Cow::Borrowed("session_token"),
@@ -159,6 +164,7 @@ static FIELDS: [Field; 4] = [
         characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
         required: false,
         public: false,
+        file: false,
     },
     Field {
         name: Cow::Borrowed("arn"),
@@ -170,6 +176,7 @@ static FIELDS: [Field; 4] = [
         characters: Characters { prefix: "arn:", others: ":/+=,.@_-", lower: true, least: 1, most: 2048 },
         required: false,
         public: true,
+        file: false,
     },
 ];
 

@@ -94,6 +94,7 @@ pub static EXOSCALE: Shape = Shape {
     // only where EXOSCALE_API_KEY and EXOSCALE_API_SECRET are missing.
     emptied: &["EXOSCALE_KEY", "EXOSCALE_SECRET", "EXOSCALE_SECRET_KEY"],
     profiles: &[],
+    mapping: None,
     file: Some(CredentialsFile {
         name: "exoscale.toml",
         below_home: ".config/exoscale/exoscale.toml",
@@ -120,6 +121,7 @@ pub static SOS: Shape = Shape {
     expiration: None,
     emptied: &aws::EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
+    mapping: None,
     file: Some(aws::FILE),
     made: MADE,
 };
@@ -144,6 +146,7 @@ const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'s
         characters: Characters { prefix: "EXO", others: "", lower: true, least: 10, most: 64 },
         required: true,
         public: true,
+        file: false,
     }
 }
 
@@ -158,6 +161,7 @@ const fn secret(variable: &'static str, process: Option<&'static str>, in_file: 
         characters: Characters { prefix: "", others: "_-", lower: true, least: 20, most: 128 },
         required: true,
         public: false,
+        file: false,
     }
 }
 
@@ -172,6 +176,7 @@ const fn name() -> Field {
         characters: Characters { prefix: "", others: "_.@:+=-", lower: true, least: 1, most: 512 },
         required: false,
         public: true,
+        file: false,
     }
 }
 
@@ -193,5 +198,6 @@ fn storage(zone: &str) -> Vec<(&'static str, String)> {
 /// The read that makes a key.
 fn mint(mount: &str, role: &str) -> Mint {
     let roles = format!("{mount}/role");
-    Mint { path: format!("{mount}/apikey/{role}"), roles, parameters: Vec::new(), writable: false, temporary: false }
+    let path = format!("{mount}/apikey/{role}");
+    Mint { path, roles, parameters: Vec::new(), writable: false, body: None, stored: false, temporary: false }
 }

@@ -6,7 +6,9 @@
 pub mod aws;
 pub mod cloud;
 pub mod exoscale;
+pub mod secret;
 pub mod shape;
+pub mod token;
 
 use cloud::Cloud;
 use shape::Shape;

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+
 use crate::error::{Error, Kind, Result};
 use crate::mint::Datum;
 use crate::secret::Secret;
@@ -35,10 +37,23 @@ pub struct Shape {
     pub emptied: &'static [&'static str],
     /// Variables that name a stored profile instead of a key; left alone by `--keep-profile`.
     pub profiles: &'static [&'static str],
+    /// How a secret's own section maps the answer to variables. Nothing for a cloud, whose table does.
+    pub mapping: Option<Mapping>,
     /// Where its tools find a credential that is not in variables, if they look anywhere else.
     pub file: Option<CredentialsFile>,
     /// What the engine makes in the cloud.
     pub made: CloudObject,
+}
+
+/// What the section of a secret says beside its fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The version of the KV engine, where somebody says that it is one.
+    pub kv: Option<u8>,
+    /// The field that says when it expires.
+    pub expires: Option<String>,
+    /// Variables that are unset.
+    pub unset: Vec<String>,
 }
 
 /// What an engine makes in the cloud, and how to find it there when no lease tells of it.
@@ -95,6 +110,8 @@ pub struct Field {
     pub required: bool,
     /// Whether it may be shown to people: a key's id, a name.
     pub public: bool,
+    /// Whether the variable holds the path of a private file with the value in it.
+    pub file: bool,
 }
 
 /// A set of texts: a prefix, the characters behind it, and how many there may be of those.
@@ -147,6 +164,8 @@ pub struct EngineData {
     pub values: Vec<(Field, Secret)>,
     /// The life that `data` itself names, in seconds.
     pub seconds: Option<u64>,
+    /// The end that `data` itself names.
+    pub end: Option<Timestamp>,
 }
 
 impl Shape {
@@ -154,7 +173,8 @@ impl Shape {
     pub fn owned_variables(&self, keep_profile: bool) -> impl Iterator<Item = &str> {
         let own = self.fields.iter().filter_map(|field| field.variable.as_deref());
         let profiles = if keep_profile { &[] } else { self.profiles };
-        own.chain(self.aliases.iter().copied()).chain(profiles.iter().copied())
+        let unset = self.mapping.iter().flat_map(|mapping| &mapping.unset).map(String::as_str);
+        own.chain(self.aliases.iter().copied()).chain(profiles.iter().copied()).chain(unset)
     }
 
     /// The same with the variables that point to a file: what a run that was to make one unsets when it fails.
@@ -190,7 +210,7 @@ impl Shape {
             Datum::Number(seconds) if key == "ttl" => Some(*seconds),
             _ => None,
         });
-        Ok(EngineData { values, seconds })
+        Ok(EngineData { values, seconds, end: None })
     }
 }
 
@@ -205,12 +225,12 @@ fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Resu
             Datum::Null => continue,
             Datum::Text(value) if value.expose().is_empty() => continue,
             Datum::Text(value) => value,
-            Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other
+            Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other(_)
                 if field.variable.is_none() && !field.required =>
             {
                 return Ok(None);
             }
-            Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other => {
+            Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other(_) => {
                 return Err(Error::new(Kind::Data, format!("{key} in the answer to {path} is not a string"))
                     .hint(NOT_THAT_ENGINE));
             }
@@ -339,10 +359,11 @@ mod tests {
             aws::AWS.parse_data("aws/sts/x", &mut all).map(|parsed| parsed.values.len())
         };
         assert_eq!(parse("arn", text("arn:aws:sts::1:x")).unwrap(), 3);
-        for bad in [Datum::Number(1), Datum::Other, Datum::Null, text("a b"), text("arn:a b")] {
+        let other = || Datum::Other(Secret::new("[]".into()));
+        for bad in [Datum::Number(1), other(), Datum::Null, text("a b"), text("arn:a b")] {
             assert_eq!(parse("arn", bad).unwrap(), 2);
         }
-        for bad in [Datum::Number(1), Datum::Other, text("a b")] {
+        for bad in [Datum::Number(1), other(), text("a b")] {
             assert_eq!(parse("session_token", bad).unwrap_err().kind(), Kind::Data);
         }
     }

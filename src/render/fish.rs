@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::shell::push_escaped;
 use crate::credential::Credential;
 use crate::secret::Secret;
 
@@ -15,7 +16,7 @@ pub(super) fn exports(credential: &Credential) -> Secret {
         text.push_str("set -gx ");
         text.push_str(name);
         text.push_str(" '");
-        text.push_str(value);
+        push_escaped(&mut text, value, |c| if matches!(c, '\'' | '\\') { "\\" } else { "" });
         text.push_str("';\n");
     }
     text.push_str("true;\n");

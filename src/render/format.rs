@@ -34,6 +34,8 @@ pub struct FormatFacts {
     pub evaluated: bool,
     /// Whether it sets variables, the companions of the credential among them.
     pub sets_variables: bool,
+    /// Whether a value may have several lines.
+    pub takes_lines: bool,
     /// How people use it, with `{}` in the place of the call.
     pub usage: &'static str,
     /// Where the text would be told, were the caller's commands traced.
@@ -65,6 +67,7 @@ impl Format {
             help: "",
             evaluated: false,
             sets_variables: true,
+            takes_lines: false,
             usage: "eval $({})",
             traced: Trace::Nothing,
         };
@@ -93,6 +96,7 @@ impl Format {
                 name: "json",
                 help: "One JSON object with everything that is known",
                 sets_variables: false,
+                takes_lines: true,
                 usage: "credential=$({})",
                 ..data
             },

@@ -26,13 +26,15 @@ pub(super) fn lines(credential: &Credential, delimiter: &str) -> Secret {
 const SHORTEST: usize = 8;
 
 /// Commands by which the runner learns what to blank out of every later line of its log, for stderr, where it looks
-/// for them too. A value needs no escape: `%` and line ends are outside every set.
+/// for them too. No value of a cloud needs an escape; that of another secret may.
 pub(super) fn masks(credential: &Credential) -> Secret {
     let mut text = String::with_capacity(credential.capacity());
-    for (field, value) in &credential.values {
-        if !field.public && value.expose().len() >= SHORTEST {
+    let secret = credential.all_values().filter(|(field, _)| !field.public);
+    // Of several lines, the runner looks for each alone.
+    for line in secret.flat_map(|(_, value)| value.expose().split(['\n', '\r'])) {
+        if line.len() >= SHORTEST {
             text.push_str("::add-mask::");
-            text.push_str(value.expose());
+            push_command(&mut text, line);
             text.push('\n');
         }
     }
@@ -41,7 +43,20 @@ pub(super) fn masks(credential: &Credential) -> Secret {
 
 /// The same command for one secret.
 pub(super) fn mask(secret: &Secret) -> Secret {
-    Secret::new(format!("::add-mask::{}\n", secret.expose()))
+    let mut text = String::from("::add-mask::");
+    push_command(&mut text, secret.expose());
+    text.push('\n');
+    Secret::new(text)
+}
+
+/// The runner takes `%25` for a percent sign.
+fn push_command(text: &mut String, line: &str) {
+    for part in line.split_inclusive('%') {
+        text.push_str(part);
+        if part.ends_with('%') {
+            text.push_str("25");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -28,19 +28,59 @@ impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(credential) = self;
         let mut map = serializer.serialize_map(None)?;
+        if credential.shape.mapping.is_some() {
+            let all = || std::iter::once(*credential).chain(&credential.others);
+            match credential.others.is_empty() {
+                true => write_secret(&mut map, credential)?,
+                false => map.serialize_entry("secrets", &all().map(OneSecret).collect::<Vec<_>>())?,
+            }
+            return map.end();
+        }
         map.serialize_entry("provider", &credential.shape.name)?;
         map.serialize_entry("role", &credential.role)?;
         for (field, value) in &credential.values {
             map.serialize_entry(&field.name, value.expose())?;
         }
-        if let Some(id) = &credential.lease.id {
-            map.serialize_entry("lease_id", id)?;
-        }
-        map.serialize_entry("renewable", &credential.lease.renewable)?;
-        if let Some(end) = credential.lease.expires_at {
-            map.serialize_entry("expiration", &render_time(end))?;
-        }
+        write_lease(&mut map, credential)?;
         map.end()
+    }
+}
+
+struct OneSecret<'a>(&'a Credential);
+
+impl Serialize for OneSecret<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        write_secret(&mut map, self.0)?;
+        map.end()
+    }
+}
+
+/// The variables stand in an object of their own: their names are the user's.
+fn write_secret<M: SerializeMap>(map: &mut M, credential: &Credential) -> Result<(), M::Error> {
+    struct Variables<'a>(&'a Credential);
+    impl Serialize for Variables<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.own_variables())
+        }
+    }
+    map.serialize_entry("provider", &credential.shape.name)?;
+    if !credential.role.is_empty() {
+        map.serialize_entry("name", &credential.role)?;
+    }
+    map.serialize_entry("path", &credential.path)?;
+    map.serialize_entry("variables", &Variables(credential))?;
+    write_lease(map, credential)
+}
+
+fn write_lease<M: SerializeMap>(map: &mut M, credential: &Credential) -> Result<(), M::Error> {
+    if let Some(id) = &credential.lease.id {
+        map.serialize_entry("lease_id", id)?;
+    }
+    map.serialize_entry("renewable", &credential.lease.renewable)?;
+    match credential.lease.expires_at {
+        Some(end) => map.serialize_entry("expiration", &render_time(end)),
+        None => Ok(()),
     }
 }
 

@@ -42,7 +42,14 @@ pub fn render(format: Format, credential: &Credential, delimiter: &str) -> Resul
         Format::Fish => Ok(fish::exports(credential)),
         Format::Powershell => Ok(powershell::assignments(credential)),
         Format::Json => json::object(credential),
-        Format::Dotenv => Ok(dotenv::lines(credential)),
+        Format::Dotenv => match find_rough(credential) {
+            Some(name) => Err(Error::new(
+                Kind::Data,
+                format!("{name} has a character that the readers of dotenv files read differently: it was not printed"),
+            )
+            .hint("use --format json or --format shell, or put the value into a private file: --file VAR=FIELD")),
+            None => Ok(dotenv::lines(credential)),
+        },
         Format::Process => process::object(credential),
         Format::File => match &credential.shape.file {
             Some(file) => Ok(document(credential, file, PROFILE)),
@@ -219,6 +226,12 @@ pub fn failure(format: Format, shape: Option<&Shape>, keep_profile: bool, kind: 
     }
 }
 
+/// Whether there is such a way for the format.
+#[must_use]
+pub(crate) fn is_sourced(format: Format) -> bool {
+    format.facts().traced == format::Trace::UnlessSourced
+}
+
 /// For a caller that traces its commands: the line for stdout that sources the private file at `path`; `None`
 /// when the format knows no such way.
 #[must_use]
@@ -240,6 +253,14 @@ pub(crate) fn untraced(format: Format, path: &Path, exports: &Secret) -> Secret 
         Format::Fish => fish::untraced(path, exports),
         _ => shell::untraced(path, exports),
     }
+}
+
+/// A variable of a secret whose value is not [plain](is_plain), so that it cannot stand in an unquoted eval. The values of
+/// clouds are plain by their tables.
+#[must_use]
+pub(crate) fn find_rough(credential: &Credential) -> Option<&str> {
+    credential.shape.mapping.as_ref()?;
+    credential.variables().find(|(_, value)| !is_plain(value)).map(|(name, _)| name)
 }
 
 /// Characters that no shell acts on, quoted or not: what a path must be made of to stand in an unquoted eval.
@@ -311,6 +332,7 @@ pub(crate) mod tests {
                 life: Life::Leased,
             },
             keep_profile: false,
+            others: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Written to PowerShell's grammar and to what GitLab's runner does with it, not run here.
 
+use super::shell::push_escaped;
 use crate::credential::Credential;
 use crate::error::Kind;
 use crate::secret::Secret;
@@ -13,7 +14,16 @@ pub(super) fn assignments(credential: &Credential) -> Secret {
         text.push_str("$env:");
         text.push_str(name);
         text.push_str(" = '");
-        text.push_str(value);
+        // PowerShell ends a text at each of these, and takes two of them for one.
+        let quote = |c| match c {
+            '\'' => "'",
+            '\u{2018}' => "\u{2018}",
+            '\u{2019}' => "\u{2019}",
+            '\u{201a}' => "\u{201a}",
+            '\u{201b}' => "\u{201b}",
+            _ => "",
+        };
+        push_escaped(&mut text, value, quote);
         text.push_str("';\n");
     }
     Secret::new(text)

@@ -13,15 +13,25 @@ use crate::secret::Secret;
 
 pub(super) fn exports(credential: &Credential) -> Secret {
     let mut text = String::with_capacity(credential.capacity());
-    text.push_str(&unset(credential.shape.owned_variables(credential.keep_profile)));
+    text.push_str(&unset(credential.owned_variables()));
     text.push_str(&whole());
     for (name, value) in credential.variables() {
-        for part in [" &&\nexport ", name, "='", value, "'"] {
+        for part in [" &&\nexport ", name, "='"] {
             text.push_str(part);
         }
+        push_escaped(&mut text, value, |c| if c == '\'' { "'\\'" } else { "" });
+        text.push('\'');
     }
     text.push_str(";\n");
     Secret::new(text)
+}
+
+/// Writes a value between quotes that are there, each of its characters behind what must stand before it.
+pub(super) fn push_escaped(text: &mut String, value: &str, before: impl Fn(char) -> &'static str) {
+    for c in value.chars() {
+        text.push_str(before(c));
+        text.push(c);
+    }
 }
 
 /// A path that is [plain](super::is_plain) and a profile's name stand between quotes as they are.

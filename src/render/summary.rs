@@ -56,6 +56,9 @@ pub(crate) fn receipt(credential: &Credential, now: Timestamp) -> String {
         (None, _) => "expires with its token".to_owned(),
     };
     let lease = lease.id.as_ref().map_or(String::new(), |id| format!(", lease {id}"));
+    if credential.shape.mapping.is_some() || credential.role.is_empty() {
+        return format!("{} of {}, {end}{lease}", credential.shape.title, credential.path);
+    }
     format!("{} key{id} for role {}, {end}{lease}", credential.shape.title, credential.role)
 }
 

@@ -115,7 +115,8 @@ impl VaultSource<'_> {
         };
         custody.hold(debt(&session, Leftover::Nothing));
         custody.note(&session, &plan.mint.path, None).await?;
-        custody.hold(debt(&session, Leftover::Unknown));
+        // What is only stored is not made by the read.
+        custody.hold(debt(&session, if plan.mint.stored { Leftover::Nothing } else { Leftover::Unknown }));
         let read = engine::obtain(self.vault, &session, plan, self.host);
         let mut credential = match custody.race_read(read).await? {
             Ok(credential) => credential,

@@ -266,17 +266,27 @@ impl<'a> Vault<'a> {
     /// Notes what an answer brought: a later one, of a revocation, must not repeat its secrets either.
     fn note(&self, step: Step, path: &str, envelope: &Envelope) {
         let token = envelope.auth.as_ref().and_then(|auth| auth.client_token.as_ref());
-        let data = envelope.data.as_ref().filter(|_| step == Step::Mint);
-        let texts = data.iter().flat_map(|data| &data.0).filter_map(|(_, datum)| match datum {
-            Datum::Text(text) => Some(text),
-            _ => None,
-        });
-        token.into_iter().chain(texts).for_each(|secret| self.secrets.note(secret.expose()));
+        token.into_iter().for_each(|secret| self.secrets.note(secret.expose()));
+        let data = envelope.data.as_ref().filter(|_| matches!(step, Step::Mint | Step::ReadSecret));
+        data.iter().flat_map(|data| &data.0).for_each(|(_, datum)| self.note_texts(datum));
         if let Some(auth) = envelope.auth.as_ref().filter(|_| self.verbose.get()) {
             self.tell_login(auth);
         }
         let warnings = envelope.warnings.iter().map(|text| self.render_warning(path, text));
         self.warnings.borrow_mut().extend(warnings);
+    }
+
+    /// Notes the texts of a value, at any depth that JSON is read to.
+    fn note_texts(&self, datum: &Datum) {
+        match datum {
+            Datum::Text(text) => self.secrets.note(text.expose()),
+            Datum::List(_) | Datum::Other(_) => {
+                let members = datum.members().unwrap_or_default().into_iter().map(|(_, inner)| inner);
+                let inner = members.chain(datum.elements().unwrap_or_default());
+                inner.for_each(|inner| self.note_texts(&inner));
+            }
+            Datum::Number(_) | Datum::Flag(_) | Datum::Null => {}
+        }
     }
 
     /// One of Vault's warnings, for people.

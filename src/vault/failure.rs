@@ -6,9 +6,10 @@ use super::echo::Secrets;
 use super::outcome::{Outcome, Patience};
 use super::refusal::{Refusal, Row, Says, word};
 use super::step::Step;
-use super::wire::{self, ErrorResponse};
+use super::wire::{self, Envelope, ErrorResponse};
 use crate::error::Error;
 use crate::http::Reply;
+use crate::mint::{Data, Datum};
 use row::{
     BAD_GATEWAY, BEHIND, FAILED, LEADERLESS, NAMESPACE_LOCKED, NAMESPACE_SEALED, NO_ACTIVE_NODE, NO_LEADER, NO_LEASE,
     NO_PATH, NOT_ACTIVE, NOT_INITIALISED, NOT_VAULT, PROXY_FAILED, PROXY_LIMIT, QUOTA, SEALED, SPEAKS_TLS, STANDBY,
@@ -137,6 +138,10 @@ fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
         })
     };
     match reply.status {
+        404 if reply.json && is_of_a_secret(step) && describe_absence(reply).is_some() => {
+            let reason = describe_absence(reply).map(|text| secrets.quote(&text)).unwrap_or_default();
+            Outcome::Refused(Refusal { status: reply.status, reason })
+        }
         // ServeMux and Vault itself answer some 404 and 405 without the list, as anybody can.
         404 | 405 if reply.json && step == Step::Mint => Outcome::unusable(error(&NO_PATH)),
         404 | 405 if reply.json => Outcome::Refused(Refusal { status: reply.status, reason: String::new() }),
@@ -148,6 +153,36 @@ fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
         _ => Outcome::foreign(step, not_vault(reply, host, secrets)),
     }
 }
+
+fn is_of_a_secret(step: Step) -> bool {
+    matches!(step, Step::Mint | Step::ReadSecret)
+}
+
+/// What Vault's KV engines say with 404 and without a list of errors: that a version is deleted or destroyed, or that the
+/// path is not one of theirs.
+fn describe_absence(reply: &Reply) -> Option<String> {
+    let envelope = wire::parse::<Envelope>(&reply.body)?;
+    let metadata = envelope.data.as_ref().and_then(|data| data.0.iter().find(|(name, _)| name == "metadata"));
+    let Some(members) = metadata.and_then(|(_, metadata)| metadata.members()).map(Data) else {
+        return envelope.warnings.into_iter().find(|text| text.contains(NOT_OF_KV));
+    };
+    let version = members.number("version")?;
+    let text = |name: &str| match members.0.iter().find(|(key, _)| key == name) {
+        Some((_, Datum::Text(text))) => text.expose().to_owned(),
+        _ => String::new(),
+    };
+    let destroyed = if members.flag("destroyed") { "true" } else { "" };
+    Some(match (destroyed, text("deletion_time")) {
+        ("true", _) => format!("{KV_VERSION}{version} is destroyed"),
+        (_, time) if !time.is_empty() => format!("{KV_VERSION}{version} was deleted on {time}"),
+        _ => return None,
+    })
+}
+
+/// How [`describe_absence`] begins.
+pub(crate) const KV_VERSION: &str = "version ";
+/// What KV 2 warns of where a path has no `data/` behind the mount.
+pub(crate) const NOT_OF_KV: &str = "Invalid path for a versioned K/V secrets engine";
 
 fn failed(error: Error, cut_off: bool) -> Outcome {
     Outcome::Ambiguous { error, transient: true, cut_off }

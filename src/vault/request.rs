@@ -106,13 +106,15 @@ impl Vault<'_> {
     pub(crate) async fn mint(&self, mint: &Mint, form: Form, token: &Secret) -> Exchange {
         match form {
             Form::AsRead => {
-                let call = Call::new(Step::Mint, Method::Get, &mint.path);
+                let step = if mint.stored { Step::ReadSecret } else { Step::Mint };
+                let call = Call::new(step, Method::Get, &mint.path);
                 self.exchange(Call { query: &mint.parameters, token: Some(token), ..call }).await
             }
             Form::AsWrite => {
                 let pairs: Vec<_> = mint.parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let body = mint.body.as_ref().map_or_else(|| object(&pairs), |body| Secret::new(body.clone()));
                 let call = Call::new(Step::Mint, Method::Post, &mint.path);
-                self.exchange(Call { token: Some(token), body: Some(object(&pairs)), ..call }).await
+                self.exchange(Call { token: Some(token), body: Some(body), ..call }).await
             }
         }
     }

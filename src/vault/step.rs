@@ -32,6 +32,8 @@ pub(crate) enum Step {
     RenewLease,
     /// The read that makes a credential.
     Mint,
+    /// The read of a secret that is stored: it makes nothing.
+    ReadSecret,
     /// `auth/token/lookup-self`: reads. It is good to know, and not worth a second request.
     LookupSelf,
     /// A question of the diagnosis: it makes nothing, and is asked once.
@@ -73,6 +75,7 @@ impl Step {
             Self::RenewSelf | Self::KeepLogin => "renew the token",
             Self::RenewLease => "renew the lease",
             Self::Mint => "read the credential",
+            Self::ReadSecret => "read the secret",
             Self::LookupSelf => "look up the token",
             Self::Diagnose => "diagnose",
             Self::RevokeSelf => "revoke the token",
@@ -108,6 +111,7 @@ impl Step {
             | Self::KeepLogin
             | Self::RenewLease
             | Self::Login
+            | Self::ReadSecret
             | Self::RevokeSelf
             | Self::QueueRevocation => Again::Yes,
             Self::Unwrap => Again::AfterLookup,
@@ -118,7 +122,7 @@ impl Step {
 }
 
 #[cfg(test)]
-pub(super) const STEPS: [Step; 18] = [
+pub(super) const STEPS: [Step; 19] = [
     Step::LookupWrapping,
     Step::LookupNamespace,
     Step::Unwrap,
@@ -132,6 +136,7 @@ pub(super) const STEPS: [Step; 18] = [
     Step::KeepLogin,
     Step::RenewLease,
     Step::Mint,
+    Step::ReadSecret,
     Step::LookupSelf,
     Step::Diagnose,
     Step::RevokeSelf,
@@ -160,6 +165,7 @@ mod tests {
             Again::Yes,
             Again::Yes,
             Again::AfterCleanUp,
+            Again::Yes,
             Again::No,
             Again::No,
             Again::Yes,

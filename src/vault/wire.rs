@@ -3,13 +3,10 @@
 //! Unknown fields are ignored, as new versions add some; a duplicate key or anything behind the JSON is refused.
 //! Security: serde's own errors quote the value that they stumble over, so they are dropped where they arise.
 
-use std::collections::BTreeSet;
-use std::fmt;
-
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use crate::mint::Datum;
+use crate::mint::Data;
 use crate::secret::Secret;
 
 /// The envelope of every success.
@@ -93,149 +90,6 @@ pub struct Metadata {
 pub struct ErrorResponse {
     /// One text a cause; may be empty.
     pub errors: Vec<String>,
-}
-
-/// The `data` of an answer, key by key, in order; a key that stands twice is refused.
-#[derive(Debug, Default)]
-pub struct Data(pub Vec<(String, Datum)>);
-
-impl Data {
-    /// Takes a text out.
-    pub fn take_text(&mut self, name: &str) -> Option<Secret> {
-        let index = self.0.iter().position(|(key, _)| key == name)?;
-        match self.0.swap_remove(index).1 {
-            Datum::Text(text) if !text.expose().is_empty() => Some(text),
-            _ => None,
-        }
-    }
-
-    /// A text that is not secret; empty if there is none.
-    #[must_use]
-    pub fn text(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, datum)| match datum {
-            Datum::Text(text) => text.expose(),
-            _ => "",
-        })
-    }
-
-    /// A truth value; false if there is none.
-    #[must_use]
-    pub fn flag(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, datum)| key == name && matches!(datum, Datum::Flag(true)))
-    }
-
-    /// A list of texts that are not secret; empty if there is none.
-    #[must_use]
-    pub fn list(&self, name: &str) -> Vec<String> {
-        let found = self.0.iter().find_map(|(key, datum)| match datum {
-            Datum::List(texts) if key == name => Some(texts),
-            _ => None,
-        });
-        found.into_iter().flatten().map(|text| text.expose().to_owned()).collect()
-    }
-
-    /// Takes a list of texts out; empty where there is none.
-    pub fn take_texts(&mut self, name: &str) -> Vec<Secret> {
-        let Some(index) = self.0.iter().position(|(key, _)| key == name) else { return Vec::new() };
-        match self.0.swap_remove(index).1 {
-            Datum::List(texts) => texts,
-            _ => Vec::new(),
-        }
-    }
-
-    /// A truth value.
-    #[must_use]
-    pub fn truth(&self, name: &str) -> Option<bool> {
-        self.0.iter().find_map(|(key, datum)| match datum {
-            Datum::Flag(truth) if key == name => Some(*truth),
-            _ => None,
-        })
-    }
-
-    /// A whole number.
-    #[must_use]
-    pub fn number(&self, name: &str) -> Option<u64> {
-        self.0.iter().find_map(|(key, datum)| match datum {
-            Datum::Number(number) if key == name => Some(*number),
-            _ => None,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Data {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct DataVisitor;
-        impl<'de> Visitor<'de> for DataVisitor {
-            type Value = Data;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data, A::Error> {
-                let mut pairs: Vec<(String, Datum)> = Vec::new();
-                // A set, because an answer of 1 MiB has room for 100,000 keys, and no deadline interrupts this loop.
-                let mut known = BTreeSet::new();
-                while let Some((key, DataValue(datum))) = map.next_entry::<String, DataValue>()? {
-                    if !known.insert(key.clone()) {
-                        return Err(serde::de::Error::custom("a key stands twice"));
-                    }
-                    pairs.push((key, datum));
-                }
-                Ok(Data(pairs))
-            }
-        }
-        deserializer.deserialize_map(DataVisitor)
-    }
-}
-
-/// One value of `data`. Of its structure below the first level, only a list of texts is kept.
-struct DataValue(Datum);
-
-impl<'de> Deserialize<'de> for DataValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct DatumVisitor;
-        impl<'de> Visitor<'de> for DatumVisitor {
-            type Value = Datum;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a value")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Datum, E> {
-                Ok(Datum::Text(Secret::new(text.to_owned())))
-            }
-            fn visit_string<E>(self, text: String) -> Result<Datum, E> {
-                Ok(Datum::Text(Secret::new(text)))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Datum, E> {
-                Ok(Datum::Number(number))
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Datum, E> {
-                Ok(Datum::Other)
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Datum, E> {
-                Ok(Datum::Other)
-            }
-            fn visit_bool<E>(self, flag: bool) -> Result<Datum, E> {
-                Ok(Datum::Flag(flag))
-            }
-            fn visit_unit<E>(self) -> Result<Datum, E> {
-                Ok(Datum::Null)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Datum, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Datum::Other)
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Datum, A::Error> {
-                let mut texts = Some(Vec::new());
-                while let Some(DataValue(datum)) = list.next_element()? {
-                    match (datum, &mut texts) {
-                        (Datum::Text(text), Some(texts)) => texts.push(text),
-                        _ => texts = None,
-                    }
-                }
-                Ok(texts.map_or(Datum::Other, Datum::List))
-            }
-        }
-        deserializer.deserialize_any(DatumVisitor).map(Self)
-    }
 }
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {

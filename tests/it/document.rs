@@ -173,9 +173,21 @@ fn every_flag_in_the_pages_exists() {
             _ => panic!("{command} has no help"),
         }
     };
-    let help = ["aws", "exoscale", "exec", "revoke", "cache clear", "token renew", "token rotate", "policy", "doctor"]
-        .map(help)
-        .concat();
+    let help = [
+        "aws",
+        "exoscale",
+        "secret",
+        "token",
+        "exec",
+        "revoke",
+        "cache clear",
+        "token renew",
+        "token rotate",
+        "policy",
+        "doctor",
+    ]
+    .map(help)
+    .concat();
     let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
     let flags_of = |line: &str| -> Vec<String> {
         let starts = line.match_indices("--").filter(|(at, _)| !line[..*at].ends_with(['-', '|']));

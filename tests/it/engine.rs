@@ -184,7 +184,6 @@ fn a_missing_role_or_mount_is_reported_with_the_command_that_lists_the_roles() {
         ("aws --role absent", "aws/sts/absent", "vault list aws/roles"),
         ("aws --role absent --via creds --mount team/aws", "team/aws/creds/absent", "vault list team/aws/roles"),
         ("exoscale --role absent", "exoscale/apikey/absent", "vault list exoscale/role"),
-        ("exoscale --role absent --mount team/exo", "team/exo/apikey/absent", "vault list team/exo/role"),
     ] {
         allow(&world, "absent", path, "\"read\"");
         let run = world.command(line).env("VAULT_TOKEN", &world.token("absent"));
@@ -192,6 +191,11 @@ fn a_missing_role_or_mount_is_reported_with_the_command_that_lists_the_roles() {
         assert!(ran.stderr.contains(&format!("there is no {path} (")), "{ran:?}");
         assert!(ran.stderr.contains(&format!("{list} the roles\n")), "{ran:?}");
     }
+    allow(&world, "absent", "team/exo/apikey/absent", "\"read\"");
+    let run = world.command("exoscale --role absent --mount team/exo").env("VAULT_TOKEN", &world.token("absent"));
+    let ran = run.run().failed(78, "config");
+    assert!(ran.stderr.contains("nothing is mounted at team/exo for team/exo/apikey/absent ("), "{ran:?}");
+    assert!(ran.stderr.contains("vault secrets list shows the mounts\n"), "{ran:?}");
 }
 
 #[test]

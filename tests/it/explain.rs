@@ -64,7 +64,15 @@ fn what_vault_prints_by_itself_is_explained_from_stdin_too() {
         permission denied\n\n";
     for (text, ids) in [
         (audience, &["jwt-audience: exit code 77"][..]),
-        (denied, &["engine-policy: exit code 77", "engine-policy-of-token", "A server says this for 2 causes"]),
+        (
+            denied,
+            &[
+                "engine-policy: exit code 77",
+                "engine-policy-of-token",
+                "secret-policy",
+                "A server says this for 3 causes",
+            ],
+        ),
         ("ERROR: Job failed: exit code 69\n", &["unavailable: exit code 69", "vault-sealed"]),
     ] {
         let mut command = bare(&["explain", "-"]).to_command();

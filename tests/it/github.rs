@@ -91,7 +91,10 @@ fn the_runner_reads_every_variable_masks_every_secret_and_empties_what_this_cred
         let minted = world.minted_since(&known);
         let mut secrets = vec![minted.secret.clone()];
         secrets.extend(minted.session.clone());
-        assert_eq!((take_masks(&mut ran), without_receipt(&ran.stderr).as_str()), (secrets, ""), "{line}");
+        let masks = take_masks(&mut ran);
+        // An IAM user of this Vault lives for 32 days.
+        let rest: Vec<_> = ran.stderr.lines().filter(|line| !line.contains("lives for more than a day")).collect();
+        assert_eq!((masks, without_receipt(&rest.join("\n")).as_str()), (secrets, ""), "{line}");
         let pairs = parse_variables(&text);
         let read: BTreeMap<_, _> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(read.len(), pairs.len(), "{line}: a name twice");

@@ -110,6 +110,8 @@ mod resolver;
 mod revoke;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
 mod secret;
+/// Secrets of any engine, mapped to variables.
+mod section;
 mod serve;
 /// `eval` in every shell, on success and on every failure.
 mod shell;

@@ -47,6 +47,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("Token", "src/config/identity.rs", "the token that vault login left"),
     ("Token", "src/auth/session.rs", "a token that the user supplied is not revoked"),
     ("Token", "src/command/estate.rs", "a token that the user supplied is not revoked"),
+    ("Token", "src/command/exec.rs", "the token that the user supplied is looked up"),
     ("Token", "src/command/whoami.rs", "a token has neither a mount nor a role"),
     ("Shell", "src/cli/word.rs", "the default"),
     ("Shell", "src/config/mod.rs", "the default"),

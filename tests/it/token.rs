@@ -146,9 +146,7 @@ fn a_token_that_cannot_be_renewed_is_told_what_it_is() {
     assert!(other.stderr.contains("not by a stored Vault token"), "{other:?}");
     let gone = stage.command("token renew").env("VAULT_TOKEN", "hvs.CAESnobody").run().failed(77, "denied");
     assert!(gone.stderr.contains("the token (from VAULT_TOKEN) is not valid"), "{gone:?}");
-    for line in ["token", "token nonsense"] {
-        stage.command(line).run().failed(64, "usage");
-    }
+    stage.command("token nonsense").run().failed(64, "usage");
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn credential(shape: &'static Shape) -> impl Strategy<Value = Credential> {
                 life: Life::Leased,
             },
             keep_profile: false,
+            others: Vec::new(),
         }
     })
 }

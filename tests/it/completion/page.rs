@@ -116,6 +116,13 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
          setting of ci-creds.",
     ),
     (
+        "secret",
+        "ci-creds secret reads a path of any engine, and puts fields of the answer into variables, or into private files whose \
+         paths are in variables. Each NAME is a section [secret.NAME] of the configuration file; --path, --env and --file say \
+         the same without a section. Several names are one login: if one fails, the others are revoked.\n\
+         A field is a key of the answer, or a JSON pointer, which begins with a slash.",
+    ),
+    (
         "doctor",
         "ci-creds doctor examines each step of a run with these flags and variables, and prints what it found: the values and \
          where they come from, the server, the identity, the login, the token, the engine and the policy. Under a step that fails \
@@ -130,7 +137,8 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "token",
-        "ci-creds token renew renews the Vault token that the job logs in with, and prints when it expires. ci-creds token rotate \
+        "ci-creds token alone makes a child of the login's Vault token, and prints it as VAULT_TOKEN beside VAULT_ADDR. \
+         ci-creds token renew renews the Vault token that the job logs in with, and prints when it expires. ci-creds token rotate \
          makes a new token with a token role, checks it, and stores it in a CI/CD variable of GitLab in place of the old \
          one. At every moment the variable holds a token that works.\n\
          Exit code 80 says that a token may be left, or that it is not known which one is stored. The message names the \
@@ -186,6 +194,16 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
         "Run a command with an API key that is revoked when it ends.",
     ),
     ("exec", "ci-creds exec vault -- vault kv get secret/app", "Run a command with the Vault token of the login."),
+    (
+        "secret",
+        "eval $(ci-creds secret db || echo false)",
+        "Set the variables of [secret.db] of the configuration file.",
+    ),
+    (
+        "secret",
+        "ci-creds secret --path ssh/creds/ci --set ip=10.0.0.1 --env OTP=key",
+        "Write to an engine, and set a variable to a field.",
+    ),
     ("whoami", "ci-creds whoami", "Print who the job is."),
     ("whoami", "ci-creds whoami --format json", "Print the same as one JSON object."),
     (

@@ -53,13 +53,22 @@ error. These keys have no flag:
 ";
 
 /// Keys that no flag has.
-const KEYS: [(&str, &str); 2] = [
+const KEYS: [(&str, &str); 11] = [
     ("renew-generator", "Renew a generator token before each login with it, as `--renew` does."),
     (
         "allowed-origins",
-        "A list of URLs. ci-creds sends secrets to these servers and to this machine, and to no other server, whatever `VAULT_ADDR` \
-     says.",
+        "A list of URLs. ci-creds sends secrets to these servers and to this machine, and to no other server, whatever \
+         `VAULT_ADDR` says.",
     ),
+    ("[secret.NAME] path", "The path that `ci-creds secret NAME` reads."),
+    ("[secret.NAME] env", "Variables, each with the field that it gets."),
+    ("[secret.NAME] file", "Variables with the path of a private file, each with the field that the file gets."),
+    ("[secret.NAME] body", "Parameters of the engine. They make the request a write."),
+    ("[secret.NAME] method", "`read`, or `write` for a write without parameters."),
+    ("[secret.NAME] kv", "The version of the KV engine: 1 or 2."),
+    ("[secret.NAME] version", "The version of the secret in KV 2."),
+    ("[secret.NAME] unset", "Variables to unset."),
+    ("[secret.NAME] expires", "The field that says when the secret expires."),
 ];
 
 fn file() -> PathBuf {
@@ -81,7 +90,13 @@ fn rows() -> Vec<Row> {
                 && !["help", "version"].contains(&argument.get_id().as_str())
         };
         for argument in command.get_arguments().filter(own) {
-            match rows.iter_mut().find(|row| row.argument.get_long() == argument.get_long()) {
+            // A secret's --file is another one than a cloud's.
+            let is_same = |row: &&mut Row| {
+                row.argument.get_long() == argument.get_long()
+                    && row.argument.get_value_names() == argument.get_value_names()
+                    && (argument.get_help_heading() != Some("Token"))
+            };
+            match rows.iter_mut().find(is_same) {
                 Some(row) => row.commands.push(name.to_owned()),
                 None => rows.push(Row { argument: argument.clone(), commands: vec![name.to_owned()] }),
             }

@@ -114,6 +114,7 @@ fn credential(session: bool) -> Credential {
         companions: Vec::new(),
         lease: Lease { expires_at: "2030-01-02T00:47:31Z".parse().ok(), ..Lease::default() },
         keep_profile: false,
+        others: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::core::fields::Fields;
 use crate::core::policy::{DEFAULT, Policy, RESPONSE_WRAPPING};
 use crate::core::response::Failure;
 use crate::engine::kv::{KvV1, KvV2, SYSTEM_TTL};
+use crate::engine::table::Table;
 use crate::engine::{Backend, approle::AppRole, aws::Aws, aws_login::AwsLogin, exoscale::Exoscale, jwt::Jwt};
 use crate::random;
 
@@ -67,6 +68,7 @@ impl Mount {
             (false, "aws") => Box::new(Aws::default()),
             (false, name) if name.contains("exoscale") => Box::new(Exoscale::default()),
             (false, name) if name.ends_with("aws") => Box::new(Aws::default()),
+            (false, name) if Table::of(name).is_some() => Box::new(Table::of(name).expect("in the table")),
             (_, name) => return Err(Failure::bad_request(format!("plugin not found in the catalog: {name}"))),
         };
         let mut mount = Self::new(&kind, Handler::Backend(handler));

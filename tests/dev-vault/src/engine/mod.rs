@@ -12,6 +12,7 @@ mod jwt_claims;
 pub(crate) mod jwt_keys;
 pub(crate) mod kv;
 mod secret_id;
+pub(crate) mod table;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};

@@ -1,0 +1,112 @@
+//! The flags of `ci-creds secret`: the names of sections, or a path and where its fields go.
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use super::flag::{ConnectionFlags, LoginFlags, OutputFlags, StateFlags};
+use crate::render::format::Format;
+
+/// What `secret` is for, in the list of commands and at the head of its own help.
+pub(super) const SECRET: &str = "Fetch secrets of any other engine and print them for the shell";
+
+/// Its name.
+pub(super) const NAME: &str = "secret";
+
+/// `ci-creds secret`.
+pub struct SecretFlags {
+    /// Which secrets.
+    pub wanted: SecretSelection,
+    /// How they are delivered.
+    pub output: OutputFlags,
+    /// The job's identity.
+    pub login: LoginFlags,
+    /// How Vault is reached.
+    pub connection: ConnectionFlags,
+}
+
+/// Which secrets.
+#[derive(Args, Default)]
+#[command(next_help_heading = "Secret")]
+pub struct SecretSelection {
+    /// Sections of the configuration file: db for [secret.db]
+    #[arg(value_name = "NAME", conflicts_with = "path")]
+    pub names: Vec<String>,
+    /// The path to read, without a section: database/creds/app
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// A variable, and the field that it gets: PGUSER=username
+    #[arg(long, value_name = "VAR=FIELD", requires = "path")]
+    pub env: Vec<String>,
+    /// A variable with the path of a private file, which gets the field
+    #[arg(long, value_name = "VAR=FIELD", requires = "path")]
+    pub file: Vec<String>,
+    /// A parameter of the engine; makes the request a write
+    #[arg(long, value_name = "NAME=VALUE", requires = "path")]
+    pub set: Vec<String>,
+    /// Write, without a parameter
+    #[arg(long, requires = "path", hide_short_help = true)]
+    pub write: bool,
+    /// The version of the KV engine: 1 or 2
+    #[arg(long, value_name = "N", value_parser = ["1", "2"], requires = "path", hide_short_help = true)]
+    pub kv: Option<String>,
+    /// A variable to unset
+    #[arg(long, value_name = "VAR", requires = "path", hide_short_help = true)]
+    pub unset: Vec<String>,
+    /// The field that says when the secret expires
+    #[arg(long, value_name = "FIELD", requires = "path", hide_short_help = true)]
+    pub expires: Option<String>,
+}
+
+/// Those of [`OutputFlags`] that are not for a cloud's credentials file, and not for the cache.
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct PlainOutput {
+    /// What to print [default: shell]
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Print only a line that sources a private file, which removes itself
+    #[arg(long, hide_short_help = true)]
+    via_file: bool,
+    #[command(flatten)]
+    state: StateFlags,
+    /// Print it even on a terminal or into a job's log
+    #[arg(long)]
+    reveal: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+struct CacheChoice {
+    /// Cache the secret, if it expires, and the login of a single-use secret, for the next calls of this job
+    #[arg(long, conflicts_with = "no_cache", hide_short_help = true)]
+    cache: bool,
+    /// Neither read nor write the cache [default]
+    #[arg(long, hide_short_help = true)]
+    no_cache: bool,
+}
+
+impl PlainOutput {
+    pub(super) fn into_output(self, cache: bool, no_cache: bool) -> OutputFlags {
+        let Self { format, via_file, state, reveal } = self;
+        let (file, profile, replace_profile) = (None, None, false);
+        OutputFlags { format, via_file, cache, no_cache, state, file, profile, replace_profile, reveal }
+    }
+}
+
+impl SecretFlags {
+    /// The flags, in the order of the help.
+    pub(super) fn augment_args(command: Command) -> Command {
+        let command = CacheChoice::augment_args(PlainOutput::augment_args(SecretSelection::augment_args(command)));
+        // Each of these would put its own description in the command's place.
+        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(SECRET)
+    }
+
+    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let CacheChoice { cache, no_cache } = CacheChoice::from_arg_matches(matches)?;
+        Ok(Self {
+            wanted: SecretSelection::from_arg_matches(matches)?,
+            output: PlainOutput::from_arg_matches(matches)?.into_output(cache, no_cache),
+            login: LoginFlags::from_arg_matches(matches)?,
+            connection: ConnectionFlags::from_arg_matches(matches)?,
+        })
+    }
+}

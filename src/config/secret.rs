@@ -1,0 +1,246 @@
+//! What `ci-creds secret` reads: sections of the configuration file, or a path and where its fields go.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::demand::Demand;
+use super::plan::{Access, CredentialPlan, Plan};
+use super::section::{is_section_name, quoted_name};
+use super::source::Layers;
+use super::{cache, file, format_of, name, output, resolve_access_by, state};
+use crate::claims::Claims;
+use crate::cli;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::origin::{Origin, WithOrigin};
+use crate::provider::secret::{SecretSection, find_problem, join};
+use crate::provider::shape::Shape;
+use crate::render::format::Format;
+use crate::typo::{nearest, quoted};
+
+/// Decides everything about a run that fetches secrets.
+///
+/// # Errors
+/// As [`super::resolve_fetch`].
+pub(crate) fn resolve_secret(
+    flags: &cli::SecretFlags,
+    volume: cli::Volume,
+    words: &[String],
+    host: &Host,
+) -> Result<Plan> {
+    let files = file::read_files(host, flags.connection.config.as_deref())?;
+    let layers = Layers { host, files: &files };
+    let sections = match &flags.wanted.path {
+        Some(path) => vec![WithOrigin { value: parse_flags(&flags.wanted, path)?, origin: Origin::Flag("--path") }],
+        None => find_sections(&flags.wanted.names, &layers)?,
+    };
+    if sections.len() > 1 && flags.output.cache {
+        return Err(Error::new(Kind::Usage, "--cache takes one secret a call").hint("a call each, or drop --cache"));
+    }
+    let shapes: Vec<_> = sections.iter().map(|section| section.value.shape()).collect();
+    let joined = join(&shapes).ok_or_else(|| Error::new(Kind::Internal, "no secret is asked for"))?;
+    let demand = Demand { shape: Cow::Owned(joined), output: &flags.output, volume, words, keep_profile: false };
+    let format = format_of(demand.output);
+    let output = output::resolve_output(&demand, format, &layers)?;
+    let cache = cache::resolve_cache(&demand, format, &layers)?;
+    let state = state::resolve_state(flags.output.state, &layers)?;
+    let (Access { connection, login }, claims) =
+        resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
+    let asks_for_a_life =
+        sections.iter().any(|section| section.value.body.as_ref().is_some_and(|body| body.contains("\"ttl\"")));
+    let reads = sections.len() as u64;
+    let mut wanted = resolve_sections(sections, claims.as_ref(), &layers)?.into_iter();
+    let first = wanted.next().ok_or_else(|| Error::new(Kind::Internal, "no secret is asked for"))?;
+    let mut plan = Plan { state, others: wanted.collect(), ..Plan::new(connection, login, first, cache, output) };
+    plan.reads = reads;
+    if !asks_for_a_life {
+        let left = layers.job().left()?;
+        plan.job_end = left.and_then(|left| host.now().checked_add(left.value).ok());
+    }
+    Ok(plan)
+}
+
+/// The sections of these names.
+///
+/// # Errors
+/// [`Kind::Usage`] without a name; [`Kind::Config`] for one that no file has.
+pub(super) fn find_sections(names: &[String], layers: &Layers<'_>) -> Result<Vec<WithOrigin<SecretSection>>> {
+    let known: Vec<&str> = layers.files.all(|file| file.secrets().collect::<Vec<_>>()).flatten().collect();
+    if names.is_empty() {
+        let error = Error::new(Kind::Usage, "no secret is named");
+        return Err(match known.first() {
+            Some(first) => {
+                error.hint(format!("ci-creds secret {first}; the configuration file has {}", known.join(", ")))
+            }
+            None => {
+                error.hint("ci-creds secret --path PATH --env VAR=FIELD, or a [secret.NAME] in the configuration file")
+            }
+        });
+    }
+    let mut sections: Vec<WithOrigin<SecretSection>> = Vec::new();
+    for name in names {
+        if sections.iter().any(|section| section.value.name == *name) {
+            return Err(Error::new(Kind::Usage, format!("the secret {} is named twice", quoted(name, "of that name")))
+                .hint("keep one of them"));
+        }
+        let found = layers.files.find(|file| file.secret(name).cloned());
+        sections.push(found.filter(|_| is_section_name(name)).ok_or_else(|| {
+            let shown = quoted(name, "of that name");
+            let error = Error::new(Kind::Config, format!("no configuration file has a section for the secret {shown}"));
+            match nearest(name, known.iter().copied()) {
+                Some(meant) => error.hint(format!("did you mean {meant}?")),
+                None if known.is_empty() => error.hint(
+                    "write [secret.NAME] with path and env into the configuration file, or pass --path and --env",
+                ),
+                None => error.hint(format!("the file has {}", known.join(", "))),
+            }
+        })?);
+    }
+    check_distinct(&sections)?;
+    Ok(sections)
+}
+
+/// A variable that two secrets set would hold the one or the other.
+fn check_distinct(sections: &[WithOrigin<SecretSection>]) -> Result<()> {
+    let mut known: Vec<&str> = Vec::new();
+    for section in sections {
+        let SecretSection { variables, files, .. } = &section.value;
+        for (variable, _) in variables.iter().chain(files) {
+            if known.contains(&variable.as_str()) {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("{} is set twice by these secrets", quoted_name(variable)),
+                )
+                .hint("give each field a variable of its own"));
+            }
+            known.push(variable);
+        }
+    }
+    Ok(())
+}
+
+/// The requests of these sections, their placeholders filled.
+pub(super) fn resolve_sections(
+    sections: Vec<WithOrigin<SecretSection>>,
+    claims: Option<&Claims>,
+    layers: &Layers<'_>,
+) -> Result<Vec<CredentialPlan>> {
+    sections.into_iter().map(|section| resolve_section(section, claims, layers)).collect()
+}
+
+fn resolve_section(
+    section: WithOrigin<SecretSection>,
+    claims: Option<&Claims>,
+    layers: &Layers<'_>,
+) -> Result<CredentialPlan> {
+    let WithOrigin { value: section, origin } = section;
+    let path = WithOrigin { value: section.path.clone(), origin: origin.clone() };
+    let path = name::resolve_placeholders(path, claims, layers).map_err(of_a_path)?;
+    let path = name::parse_path(path, "path of the secret")?.value;
+    let (mount, rest) = path.split_once('/').unwrap_or((&path, ""));
+    if ["sys", "auth"].contains(&mount) || rest.is_empty() {
+        let problem =
+            if rest.is_empty() { "names a mount and nothing in it" } else { "is of Vault itself, and no engine" };
+        return Err(Error::new(Kind::Usage, format!("the path of the secret (from {origin}) {problem}"))
+            .hint("a path is the mount of an engine and what it serves there: database/creds/app"));
+    }
+    let mint = section.mint(path);
+    Ok(CredentialPlan {
+        shape: Cow::Owned(section.shape()),
+        role: section.name,
+        role_origin: origin,
+        mint,
+        companions: Vec::new(),
+        readiness: None,
+        keep_profile: false,
+    })
+}
+
+/// The placeholders of a path are those of a role.
+fn of_a_path(error: Error) -> Error {
+    let other = Error::new(error.kind(), error.message().replacen("the role (from", "the path (from", 1));
+    match error.change() {
+        Some(change) => other.hint(change.replace("write the role without it", "write the path without it")),
+        None => other,
+    }
+}
+
+/// The section that the flags say.
+fn parse_flags(wanted: &cli::SecretSelection, path: &str) -> Result<SecretSection> {
+    let variables = parse_pairs("--env", &wanted.env, "PGUSER=username")?;
+    let files = parse_pairs("--file", &wanted.file, "TLS_KEY=private_key")?;
+    if variables.is_empty() && files.is_empty() {
+        return Err(Error::new(Kind::Usage, "the secret sets no variable")
+            .hint("--env VAR=FIELD for a variable, --file VAR=FIELD for a private file"));
+    }
+    for name in &wanted.unset {
+        check_variable("--unset", name)?;
+    }
+    let kv = wanted.kv.as_deref().and_then(|version| version.parse().ok());
+    let body = resolve_body(wanted)?;
+    if kv.is_some() && body.is_some() {
+        return Err(Error::new(Kind::Usage, "a secret of a KV engine is read, not written")
+            .hint("drop --kv, or --set and --write"));
+    }
+    let section = SecretSection {
+        name: String::new(),
+        path: path.to_owned(),
+        variables,
+        files,
+        body,
+        kv,
+        version: None,
+        unset: wanted.unset.clone(),
+        expires: wanted.expires.clone(),
+    };
+    let section = WithOrigin { value: section, origin: Origin::Flag("--path") };
+    check_distinct(std::slice::from_ref(&section))?;
+    Ok(section.value)
+}
+
+fn parse_pairs(flag: &'static str, texts: &[String], example: &str) -> Result<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
+    for text in texts {
+        let pair = text.split_once('=').filter(|(_, field)| !field.trim().is_empty());
+        let Some((variable, field)) = pair else {
+            return Err(Error::new(Kind::Usage, format!("{flag} takes a variable and a field"))
+                .hint(format!("the variable stands left: {flag} {example}")));
+        };
+        check_variable(flag, variable)?;
+        pairs.push((variable.to_owned(), field.trim().to_owned()));
+    }
+    Ok(pairs)
+}
+
+fn check_variable(flag: &str, name: &str) -> Result<()> {
+    match find_problem(name) {
+        Some(problem) => Err(Error::new(Kind::Usage, format!("{flag}: {} {problem}", quoted_name(name)))
+            .hint("choose another variable; the field of the answer stands right")),
+        None => Ok(()),
+    }
+}
+
+/// What `--set` says, as the object that is written.
+fn resolve_body(wanted: &cli::SecretSelection) -> Result<Option<String>> {
+    let mut body = Map::new();
+    for text in &wanted.set {
+        let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(
+                Error::new(Kind::Usage, "--set takes a name and a value").hint("--set common_name=ci.example.com")
+            );
+        };
+        if body.insert(name.to_owned(), Value::String(value.to_owned())).is_some() {
+            return Err(Error::new(Kind::Usage, format!("--set: {} is given twice", quoted(name, "a parameter")))
+                .hint("keep one of them"));
+        }
+    }
+    Ok((wanted.write || !body.is_empty()).then(|| Value::Object(body).to_string()))
+}
+
+/// The variables that a run of these secrets owns, for its failure.
+pub(crate) fn owned_shape(plan: &Plan) -> Option<Shape> {
+    let others = plan.others.iter().map(|one| one.shape.as_ref().clone());
+    let shapes: Vec<_> = std::iter::once(plan.shape.as_ref().clone()).chain(others).collect();
+    join(&shapes)
+}

@@ -1,0 +1,452 @@
+//! A secret of any other engine: which field of the answer goes into which variable is said by a section of the
+//! configuration file, or by flags. Pure.
+//!
+//! Nothing is read that is not named: whoever writes a secret must not choose the name of a variable.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::shape::{Characters, CloudObject, EngineData, Field, Mapping, Shape};
+use crate::error::{Error, Kind, Result};
+use crate::mint::{Data, Datum, Mint};
+use crate::secret::Secret;
+use crate::typo::{is_repeatable, nearest};
+
+/// One request, and where the fields of its answer go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretSection {
+    /// Its name in the configuration file. Empty where flags say all of it.
+    pub name: String,
+    /// The path that is read, placeholders in it.
+    pub path: String,
+    /// Variables, each with the field that it holds.
+    pub variables: Vec<(String, String)>,
+    /// Variables, each with the field that a private file holds, whose path is in the variable.
+    pub files: Vec<(String, String)>,
+    /// The JSON object of a write.
+    pub body: Option<String>,
+    /// The version of the KV engine.
+    pub kv: Option<u8>,
+    /// The version of the secret in KV 2.
+    pub version: Option<u64>,
+    /// Variables that are unset.
+    pub unset: Vec<String>,
+    /// The field that says when it expires.
+    pub expires: Option<String>,
+}
+
+/// Names of variables that change what programs do, at their end or as a whole. Whoever may write the secret could run
+/// commands in the job by the value of one.
+const DANGEROUS: [&str; 34] = [
+    "PATH",
+    "ENV",
+    "IFS",
+    "BASH_ENV",
+    "BASHOPTS",
+    "SHELLOPTS",
+    "PROMPT_COMMAND",
+    "PS0",
+    "PS1",
+    "PS2",
+    "PS3",
+    "PS4",
+    "CDPATH",
+    "FPATH",
+    "ZDOTDIR",
+    "GLOBIGNORE",
+    "HOME",
+    "SHELL",
+    "TMPDIR",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "LESSOPEN",
+    "LESSCLOSE",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "CLASSPATH",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "GCONV_PATH",
+    "PERL5DB",
+    "RUSTC_WRAPPER",
+    "MAKEFLAGS",
+];
+
+/// How such names begin. `VAULT_`, `BAO_` and `CI_CREDS_` are what the next call reads.
+const DANGEROUS_STARTS: [&str; 11] =
+    ["LD_", "DYLD_", "BASH_FUNC_", "GIT_", "PYTHON", "PERL5", "RUBY", "VAULT_", "BAO_", "CI_CREDS_", "__"];
+
+/// Why a variable of that name is not set or unset; none where it may be.
+#[must_use]
+pub fn find_problem(variable: &str) -> Option<&'static str> {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if variable.is_empty()
+        || variable.len() > 128
+        || !variable.bytes().all(sound)
+        || variable.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return Some("is not the name of a variable");
+    }
+    let name = variable.to_ascii_uppercase();
+    let dangerous =
+        DANGEROUS.contains(&name.as_str()) || DANGEROUS_STARTS.into_iter().any(|start| name.starts_with(start));
+    dangerous.then_some("changes how the programs of the job run, or what ci-creds reads")
+}
+
+impl SecretSection {
+    /// The secret, as messages call it.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.name.as_str() {
+            "" => "secret".to_owned(),
+            name => format!("secret {name}"),
+        }
+    }
+
+    /// What it consists of.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let fields = self.variables.iter().map(|pair| (pair, false)).chain(self.files.iter().map(|pair| (pair, true)));
+        let fields = fields.map(|((variable, key), file)| Field {
+            name: Cow::Owned(variable.clone()),
+            key: Cow::Owned(key.clone()),
+            older_key: None,
+            variable: Some(Cow::Owned(variable.clone())),
+            process: None,
+            in_file: None,
+            characters: ANY,
+            required: true,
+            public: false,
+            file,
+        });
+        let command = match self.name.as_str() {
+            "" => "secret --path PATH --env VAR=FIELD".to_owned(),
+            name => format!("secret {name}"),
+        };
+        let mapping = Mapping { kv: self.kv, expires: self.expires.clone(), unset: self.unset.clone() };
+        Shape {
+            name: Cow::Borrowed("secret"),
+            command: Cow::Owned(command),
+            title: Cow::Owned(self.title()),
+            fields: Cow::Owned(fields.collect()),
+            aliases: &[],
+            sources: &[],
+            irrevocable: None,
+            expiration: None,
+            emptied: &[],
+            profiles: &[],
+            mapping: Some(mapping),
+            file: None,
+            made: CloudObject { what: "a credential", list: "" },
+        }
+    }
+
+    /// The request, at this path.
+    #[must_use]
+    pub fn mint(&self, path: String) -> Mint {
+        let version = self.version.map(|version| ("version", version.to_string()));
+        Mint {
+            path,
+            roles: String::new(),
+            parameters: version.into_iter().collect(),
+            writable: false,
+            body: self.body.clone(),
+            stored: self.kv.is_some(),
+            temporary: false,
+        }
+    }
+}
+
+/// What the table of a cloud says of its values does not hold here: [`parse_text`] does.
+const ANY: Characters = Characters { prefix: "", others: "", lower: true, least: 1, most: usize::MAX };
+
+/// The shape of several secrets together, for what is decided before any of them is read.
+#[must_use]
+pub fn join(shapes: &[Shape]) -> Option<Shape> {
+    let (first, others) = shapes.split_first()?;
+    let mut joined = first.clone();
+    for other in others {
+        joined.fields.to_mut().extend(other.fields.iter().cloned());
+        joined.command.to_mut().push_str(other.command.strip_prefix("secret").unwrap_or_default());
+        joined.title.to_mut().push_str(&format!(" and {}", other.title));
+        if let (Some(mapping), Some(more)) = (&mut joined.mapping, &other.mapping) {
+            mapping.unset.extend(more.unset.iter().cloned());
+        }
+    }
+    Some(joined)
+}
+
+/// Takes the fields that are named out of Vault's `data`. `lines`: whether a variable may have several lines.
+///
+/// # Errors
+/// [`Kind::Data`] naming the field, never the value.
+pub fn parse_data(
+    shape: &Shape,
+    mapping: &Mapping,
+    path: &str,
+    data: Vec<(String, Datum)>,
+    lines: bool,
+) -> Result<EngineData> {
+    let data = unwrap_kv(mapping.kv, path, data)?;
+    let mut values = Vec::with_capacity(shape.fields.len());
+    for field in shape.fields.iter() {
+        let datum = find(&data, &field.key).ok_or_else(|| missing(path, &field.key, &data))?;
+        let text = match (datum, field.file) {
+            (Datum::Flag(on), _) => Secret::new(on.to_string()),
+            (Datum::List(_), false) => return Err(no_single_text(path, field)),
+            (Datum::List(texts), true) => {
+                let texts: Vec<_> = texts.iter().map(Secret::expose).collect();
+                Secret::new(serde_json::to_string(&texts).unwrap_or_default())
+            }
+            (Datum::Null, _) => return Err(missing(path, &field.key, &data)),
+            (Datum::Number(number), _) => Secret::new(number.to_string()),
+            (Datum::Text(text), _) => text,
+            (Datum::Other(json), false) if json.expose().starts_with(['{', '[']) => {
+                return Err(no_single_text(path, field));
+            }
+            (Datum::Other(json), _) => json,
+        };
+        check_text(path, field, &text, lines)?;
+        values.push((field.clone(), text));
+    }
+    let (seconds, end) = match &mapping.expires {
+        Some(key) => parse_end(path, key, find(&data, key).ok_or_else(|| missing(path, key, &data))?)?,
+        None => (None, None),
+    };
+    Ok(EngineData { values, seconds, end })
+}
+
+fn no_single_text(path: &str, field: &Field) -> Error {
+    unfit(path, &field.key, "is a list or an object, and a variable holds one text").hint(format!(
+        "name a part of it, {}/NAME, or put it into a file: --file {}={}",
+        pointer(&field.key),
+        field.name,
+        field.key
+    ))
+}
+
+fn pointer(key: &str) -> String {
+    if key.starts_with('/') { key.to_owned() } else { format!("/{key}") }
+}
+
+/// The secret itself, of a KV engine's answer. Version 2 puts it into `data`, with a number for its version beside it.
+fn unwrap_kv(kv: Option<u8>, path: &str, mut data: Vec<(String, Datum)>) -> Result<Vec<(String, Datum)>> {
+    let place = |name: &str| data.iter().position(|(key, _)| key == name);
+    let metadata = place("metadata").and_then(|index| data[index].1.members()).map(Data);
+    let inner = place("data").filter(|_| metadata.is_some_and(|members| members.number("version").is_some()));
+    match (kv, inner) {
+        (Some(1), _) | (None, None) => Ok(data),
+        (_, Some(index)) => data.swap_remove(index).1.members().ok_or_else(|| {
+            Error::new(Kind::Data, format!("the answer to {path} has no secret in it")).hint("is that version deleted?")
+        }),
+        (_, None) => Err(Error::new(Kind::Data, format!("the answer to {path} is not one of KV 2"))
+            .hint("for a KV engine of version 1, kv = 1 or --kv 1")),
+    }
+}
+
+/// The value at a key, or at a JSON pointer, which begins with a slash.
+fn find(data: &[(String, Datum)], key: &str) -> Option<Datum> {
+    let Some(steps) = key.strip_prefix('/') else { return first(data, key) };
+    let mut steps = steps.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let mut found = first(data, &steps.next()?)?;
+    for step in steps {
+        found = match found.members() {
+            Some(members) => first(&members, &step)?,
+            None => found.elements()?.into_iter().nth(step.parse().ok()?)?,
+        };
+    }
+    Some(found)
+}
+
+fn first(data: &[(String, Datum)], key: &str) -> Option<Datum> {
+    data.iter().find(|(name, _)| name == key).map(|(_, datum)| match datum {
+        Datum::Text(text) => Datum::Text(text.duplicate()),
+        Datum::Number(number) => Datum::Number(*number),
+        Datum::Flag(on) => Datum::Flag(*on),
+        Datum::List(texts) => Datum::List(texts.iter().map(Secret::duplicate).collect()),
+        Datum::Null => Datum::Null,
+        Datum::Other(json) => Datum::Other(json.duplicate()),
+    })
+}
+
+fn missing(path: &str, key: &str, data: &[(String, Datum)]) -> Error {
+    let error = Error::new(Kind::Data, format!("the answer to {path} has no {key}, or it is null: nothing was used"));
+    let known = data.iter().map(|(name, _)| name.as_str()).filter(|name| is_repeatable(name));
+    match nearest(key, known) {
+        Some(meant) if meant != key => error.hint(format!("did you mean {meant}?")),
+        _ => error.hint(format!("vault read {path} shows the fields; each read makes a credential, unless it is KV")),
+    }
+}
+
+fn unfit(path: &str, key: &str, problem: &str) -> Error {
+    Error::new(Kind::Data, format!("{key} in the answer to {path} {problem}: nothing was used"))
+}
+
+/// A variable has one line, and a file, or JSON, several. No reader takes a NUL, and none is served by other characters
+/// that steer a terminal.
+fn check_text(path: &str, field: &Field, text: &Secret, lines: bool) -> Result<()> {
+    let text = text.expose();
+    let is_separator = |c: char| matches!(c, '\u{2028}' | '\u{2029}');
+    if text.is_empty() {
+        return Err(unfit(path, &field.key, "is empty").hint("write a value for it, or drop it from the mapping"));
+    }
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if text.contains(steers) {
+        return Err(unfit(path, &field.key, "has a control character").hint("store it in base64"));
+    }
+    if !field.file && !lines && text.contains(|c: char| c.is_control() || is_separator(c)) {
+        return Err(unfit(path, &field.key, "has several lines, and a variable takes one").hint(format!(
+            "put it into a private file, whose path the variable holds: --file {0}={1}, or file = {{ {0} = \"{1}\" }}",
+            field.name, field.key
+        )));
+    }
+    Ok(())
+}
+
+/// More seconds than that are a time, and fewer a life.
+const LONGEST_LIFE: u64 = 1_000_000_000;
+
+/// When a secret expires, by one of its fields: RFC 3339, Unix seconds, or seconds left.
+fn parse_end(path: &str, key: &str, datum: Datum) -> Result<(Option<u64>, Option<Timestamp>)> {
+    let number = match &datum {
+        Datum::Number(number) => Some(*number),
+        Datum::Text(text) => text.expose().trim().parse().ok(),
+        Datum::Null | Datum::Flag(_) | Datum::List(_) | Datum::Other(_) => None,
+    };
+    let at = match (number, &datum) {
+        (Some(seconds), _) if seconds < LONGEST_LIFE => return Ok((Some(seconds), None)),
+        (Some(seconds), _) => i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        (None, Datum::Text(text)) => text.expose().trim().parse().ok(),
+        (None, _) => None,
+    };
+    at.map(|at| (None, Some(at))).ok_or_else(|| {
+        unfit(path, key, "is not a time").hint("`expires` names a field with RFC 3339, Unix seconds, or seconds left")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(json: &str) -> Vec<(String, Datum)> {
+        serde_json::from_str::<Data>(json).unwrap().0
+    }
+
+    fn parse(section: &SecretSection, json: &str, lines: bool) -> Result<EngineData> {
+        let shape = section.shape();
+        let mapping = shape.mapping.clone().unwrap();
+        parse_data(&shape, &mapping, "x/creds/r", data(json), lines)
+    }
+
+    fn one(key: &str, json: &str) -> Result<String> {
+        let section = SecretSection { variables: vec![("A".into(), key.into())], ..SecretSection::default() };
+        parse(&section, json, false).map(|parsed| parsed.values[0].1.expose().to_owned())
+    }
+
+    #[test]
+    fn a_text_a_number_and_a_truth_value_are_taken_as_json_writes_them() {
+        let json = r#"{"t":"a'b$c","n":18446744073709551615,"big":100000000000000000001,"f":1.50,"neg":-7,"b":true,
+            "o":{"p":["x",{"q/r":"deep"}]}}"#;
+        for (key, expected) in [
+            ("t", "a'b$c"),
+            ("n", "18446744073709551615"),
+            ("big", "100000000000000000001"),
+            ("f", "1.50"),
+            ("neg", "-7"),
+            ("b", "true"),
+            ("/o/p/0", "x"),
+            ("/o/p/1/q~1r", "deep"),
+            ("/t", "a'b$c"),
+        ] {
+            assert_eq!(one(key, json).unwrap(), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_text_is_refused_and_not_shown() {
+        let json = r#"{"o":{"a":"Sw0rdfish"},"l":["Sw0rdfish"],"z":null,"e":"","m":"Sw0rdfish\nx","c":"Sw0rdfish\u001b","u":"Sw0rdfish\u2028"}"#;
+        for (key, words) in [
+            ("o", "is a list or an object"),
+            ("l", "is a list or an object"),
+            ("z", "has no z, or it is null"),
+            ("nope", "has no nope"),
+            ("/o/b", "has no /o/b"),
+            ("e", "is empty"),
+            ("m", "has several lines"),
+            ("u", "has several lines"),
+            ("c", "has a control character"),
+        ] {
+            let error = one(key, json).unwrap_err();
+            assert_eq!(error.kind(), Kind::Data);
+            let text = error.render(true);
+            assert!(text.contains(words) && !text.contains("Sw0rd"), "{key}: {text}");
+        }
+        let section = SecretSection {
+            files: vec![("A".into(), "o".into()), ("B".into(), "m".into())],
+            ..SecretSection::default()
+        };
+        let values = parse(&section, json, false).unwrap().values;
+        assert_eq!((values[0].1.expose(), values[1].1.expose()), (r#"{"a":"Sw0rdfish"}"#, "Sw0rdfish\nx"));
+    }
+
+    #[test]
+    fn kv_2_is_told_by_the_number_of_its_version() {
+        let two = r#"{"data":{"k":"v"},"metadata":{"version":3}}"#;
+        let lookalike = r#"{"data":{"k":"v"},"metadata":{"version":"3"},"k":"outer"}"#;
+        assert_eq!(one("k", two).unwrap(), "v");
+        assert_eq!(one("k", lookalike).unwrap(), "outer");
+        let of = |kv, json| {
+            let section =
+                SecretSection { variables: vec![("A".into(), "k".into())], kv: Some(kv), ..SecretSection::default() };
+            parse(&section, json, false).map(|parsed| parsed.values[0].1.expose().to_owned()).ok()
+        };
+        assert_eq!((of(2, two), of(1, two)), (Some("v".into()), None));
+        assert_eq!((of(2, lookalike), of(1, lookalike)), (None, Some("outer".into())));
+    }
+
+    #[test]
+    fn an_end_is_a_time_or_the_seconds_left() {
+        let end = |value: &str| {
+            let section = SecretSection {
+                variables: vec![("A".into(), "k".into())],
+                expires: Some("e".into()),
+                ..SecretSection::default()
+            };
+            parse(&section, &format!(r#"{{"k":"v","e":{value}}}"#), false).map(|parsed| (parsed.seconds, parsed.end))
+        };
+        let at = |text: &str| (None, Some(text.parse().unwrap()));
+        assert_eq!(end("3600").unwrap(), (Some(3600), None));
+        assert_eq!(end("\"3600\"").unwrap(), (Some(3600), None));
+        assert_eq!(end("1795500000").unwrap(), at("2026-11-24T06:00:00Z"));
+        assert_eq!(end("\"2026-11-24T06:00:00Z\"").unwrap(), at("2026-11-24T06:00:00Z"));
+        for bad in ["\"soon\"", "true", "null", "1.5"] {
+            assert_eq!(end(bad).unwrap_err().kind(), Kind::Data, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_steers_programs_is_no_variable_of_a_secret() {
+        for name in ["PGPASSWORD", "TLS_KEY", "_x", "npm_config_token", "SSH_KEY"] {
+            assert_eq!(find_problem(name), None, "{name}");
+        }
+        for name in [
+            "PATH",
+            "LD_PRELOAD",
+            "path",
+            "BASH_ENV",
+            "GIT_SSH_COMMAND",
+            "PYTHONPATH",
+            "VAULT_TOKEN",
+            "BAO_ADDR",
+            "IFS",
+        ] {
+            assert!(find_problem(name).is_some_and(|problem| problem.contains("changes")), "{name}");
+        }
+        for name in ["", "1A", "A-B", "A B", "A=B", "\u{e9}"] {
+            assert_eq!(find_problem(name), Some("is not the name of a variable"), "{name}");
+        }
+    }
+}
