@@ -181,11 +181,11 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
             policy::run(&config::resolve_policy(&flags, host)?, flags.format, volume.quiet, host)?;
         }
         Command::Explain(words) => explain::run(&words, host)?,
-        Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell).into()))?,
+        Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell)))?,
         Command::Man(command) => {
             let page =
                 cli::manual(command.as_deref()).ok_or_else(|| Error::new(Kind::Internal, "this page is missing"))?;
-            host.write_stdout(&Secret::new(page.into()))?;
+            host.write_stdout(&Secret::new(page))?;
         }
     }
     Ok(Ending::Code(0))

@@ -9,6 +9,7 @@ mod exec;
 mod flag;
 mod help;
 mod mistake;
+mod page;
 mod policy;
 mod question;
 mod secret;
@@ -91,25 +92,24 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
 }
 
 /// The completion script of a shell. It is made from these types by a test, and checked in: a program that is run
-/// a hundred times an hour need not carry the generator.
+/// a hundred times an hour need not carry the generator. Empty if the program was built without it.
 #[must_use]
-pub fn completions(shell: Shell) -> &'static str {
-    match shell {
-        Shell::Bash => include_str!("../../completions/ci-creds.bash"),
-        Shell::Elvish => include_str!("../../completions/ci-creds.elv"),
-        Shell::Fish => include_str!("../../completions/ci-creds.fish"),
-        Shell::Powershell => include_str!("../../completions/_ci-creds.ps1"),
-        Shell::Zsh => include_str!("../../completions/_ci-creds"),
-    }
+pub fn completions(shell: Shell) -> String {
+    let file = match shell {
+        Shell::Bash => "ci-creds.bash",
+        Shell::Elvish => "ci-creds.elv",
+        Shell::Fish => "ci-creds.fish",
+        Shell::Powershell => "_ci-creds.ps1",
+        Shell::Zsh => "_ci-creds",
+    };
+    page::read_page(file).unwrap_or_default()
 }
 
 /// The manual page of a command, or of the program, in roff; made as the completions are.
 #[must_use]
-pub fn manual(command: Option<&str>) -> Option<&'static str> {
-    /// Each with its command, which is empty for the program.
-    const PAGES: &[(&str, &str)] = &include!("../../completions/pages.rs");
-    let command = command.unwrap_or_default();
-    PAGES.iter().find(|(name, _)| *name == command).map(|(_, page)| *page)
+pub fn manual(command: Option<&str>) -> Option<String> {
+    let name = command.map_or_else(|| "ci-creds.1".to_owned(), |command| format!("ci-creds-{command}.1"));
+    page::read_page(&name)
 }
 
 #[cfg(test)]

@@ -27,14 +27,13 @@ fn folder() -> PathBuf {
 fn files() -> Vec<(String, String, String)> {
     let scripts = Shell::value_variants().iter().map(|shell| {
         let (name, text) = script::of(*shell);
-        (name.to_owned(), text, cli::completions(*shell).to_owned())
+        (name.to_owned(), text, cli::completions(*shell))
     });
     let pages = page::all().into_iter().map(|page| {
-        let printed = cli::manual(page.command.as_deref()).unwrap_or_default().to_owned();
+        let printed = cli::manual(page.command.as_deref()).unwrap_or_default();
         (page.file(), page.text, printed)
     });
-    let list = std::fs::read_to_string(folder().join(page::LIST)).expect("the list of pages");
-    scripts.chain(pages).chain([(page::LIST.to_owned(), page::list(), list)]).collect()
+    scripts.chain(pages).collect()
 }
 
 /// Whether files are to be written, in place of being compared.

@@ -68,9 +68,7 @@ impl Release {
 fn companions() -> BTreeSet<String> {
     let folders = ["completions", "man"].map(|name| Path::new(ROOT).join(name));
     let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
-    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-    // The index of the pages is for the program itself.
-    names.filter(|name| name != "pages.rs").collect()
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// Where a companion lies below /usr. zsh looks in another folder for what is no package.

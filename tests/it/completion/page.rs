@@ -16,9 +16,6 @@ use super::folder;
 use super::setting::{self, Others};
 use crate::support::tool;
 
-/// The list of pages in completions/, which the program includes.
-pub const LIST: &str = "pages.rs";
-
 /// A page.
 pub struct Page {
     /// The command; `None` for the program's own page.
@@ -45,14 +42,6 @@ pub fn all() -> Vec<Page> {
     let others = commands(&program)
         .map(|command| Page { command: Some(command.get_name().to_owned()), text: of_command(&program, command) });
     std::iter::once(own).chain(others).collect()
-}
-
-/// The list of pages, as Rust.
-pub fn list() -> String {
-    let row =
-        |page: &Page| format!("    ({:?}, include_str!({:?})),\n", page.command.as_deref().unwrap_or(""), page.file());
-    let rows: String = all().iter().map(row).collect();
-    format!("// CI_CREDS_REGENERATE=1 cargo test --test it completion\n[\n{rows}]\n")
 }
 
 fn commands(program: &Command) -> impl Iterator<Item = &Command> {
