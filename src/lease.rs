@@ -184,8 +184,10 @@ pub(crate) enum Acceptance {
 /// Why Vault did not revoke something.
 #[derive(Clone, Debug)]
 pub(crate) struct RevocationObstacle {
-    /// The path that refused, where the token's policy does not grant it.
-    pub(crate) missing: Option<&'static str>,
+    /// The path that was asked.
+    pub(crate) path: &'static str,
+    /// Whether the token's policy does not grant it.
+    pub(crate) missing: bool,
     /// What Vault said, or what happened to its answer.
     pub(crate) because: String,
     denied: bool,
@@ -196,14 +198,15 @@ impl RevocationObstacle {
     pub(crate) fn of(path: &'static str, outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Refused(refusal) => Self {
-                missing: refusal.is_denied_by_policy().then_some(path),
+                path,
+                missing: refusal.is_denied_by_policy(),
                 because: format!("Vault refused {path} ({})", refusal.because()),
                 denied: refusal.is_denied(),
             },
             Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
-                Self { missing: None, because: error.message().to_owned(), denied: false }
+                Self { path, missing: false, because: error.message().to_owned(), denied: false }
             }
-            Outcome::Done(_) => Self { missing: None, because: String::new(), denied: false },
+            Outcome::Done(_) => Self { path, missing: false, because: String::new(), denied: false },
         }
     }
 }
@@ -227,7 +230,7 @@ pub(crate) async fn revoke_lease(
         Ok(exchange) => RevocationObstacle::of(REVOKE_LEASE, &exchange.outcome),
         Err(_) => {
             let because = format!("{REVOKE_LEASE} did not answer within {} s", revoke.as_secs());
-            RevocationObstacle { missing: None, because, denied: false }
+            RevocationObstacle { path: REVOKE_LEASE, missing: false, because, denied: false }
         }
     };
     // The policy does not grant it: only the token's end is left.

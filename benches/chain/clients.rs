@@ -22,6 +22,14 @@ echo "export EXOSCALE_API_KEY='$(echo "$credentials" | jq -r .data.api_key)';"
 echo "export EXOSCALE_API_SECRET='$(echo "$credentials" | jq -r .data.api_secret)';"
 "#;
 
+/// The same around a command, with the token revoked behind it: what a careful author writes in place of `exec`.
+const AROUND: &str = r#"
+trap 'api -X POST -H "X-Vault-Token: $VAULT_TOKEN" "$VAULT_ADDR/v1/auth/token/revoke-self"' EXIT
+export EXOSCALE_API_KEY="$(echo "$credentials" | jq -r .data.api_key)"
+export EXOSCALE_API_SECRET="$(echo "$credentials" | jq -r .data.api_secret)"
+true
+"#;
+
 /// The published pipeline, with a wrapping token in place of the generator token and the same lookup before it.
 const PUBLISHED: &str = r#"
 set -e
@@ -51,18 +59,12 @@ impl Clients {
     pub(crate) fn new(programs: &Programs, home: &Path) -> Self {
         let mut all = vec![floor(programs, home), tool(programs, home)];
         all.extend(older(programs, home));
-        let script = |name, text: &str| Client {
-            name,
-            program: "/bin/sh".into(),
-            arguments: vec!["-c".into(), text.into()],
-            home: home.to_owned(),
-        };
-        match ["curl", "jq"].into_iter().find(|name| Command::new(name).arg("--version").output().is_err()) {
-            None => all.push(script("curl | jq, 4 requests", CURL)),
+        match missing() {
+            None => all.push(script("curl | jq, 4 requests", CURL, home)),
             Some(missing) => println!("curl | jq: skipped, {missing} is not installed"),
         }
         match std::env::var_os(VAULT) {
-            Some(_) => all.push(script("vault | jq, as published", PUBLISHED)),
+            Some(_) => all.push(script("vault | jq, as published", PUBLISHED, home)),
             None => println!("vault | jq: skipped, {VAULT} names no binary"),
         }
         Self { all }
@@ -88,6 +90,24 @@ pub(crate) fn exec(programs: &Programs, home: &Path, command: &[&str]) -> Client
     let words = ["exec", "exoscale", "--role", ROLE, "--"];
     let arguments = words.iter().chain(command).map(ToString::to_string).collect();
     Client { name: "ci-creds exec exoscale -- true", program: programs.tool.clone(), arguments, home: home.to_owned() }
+}
+
+/// The lines around a command; `None` where what they call is not installed.
+pub(crate) fn lines(home: &Path) -> Option<Client> {
+    missing().is_none().then(|| {
+        // Behind the read, the one prints the credential and the other runs the command.
+        let chain = CURL.lines().filter(|line| !line.starts_with("echo ")).collect::<Vec<_>>().join("\n");
+        script("curl | jq, trap revoke-self", &format!("{chain}{AROUND}"), home)
+    })
+}
+
+/// What the lines call, and this machine does not have.
+fn missing() -> Option<&'static str> {
+    ["curl", "jq"].into_iter().find(|name| Command::new(name).arg("--version").output().is_err())
+}
+
+fn script(name: &'static str, text: &str, home: &Path) -> Client {
+    Client { name, program: "/bin/sh".into(), arguments: vec!["-c".into(), text.into()], home: home.to_owned() }
 }
 
 /// The older build, if one was named.

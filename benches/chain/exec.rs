@@ -1,4 +1,4 @@
-//! What `ci-creds exec` adds to a command, and what it costs while the command runs.
+//! What `ci-creds exec` adds to a command, beside the lines that people write in its place, and what it costs while the command runs.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -22,8 +22,9 @@ pub(crate) fn compare(clients: &Clients, double: &mut Double, programs: &Program
     let bare = |name, arguments: &[&str]| Client::plain(name, arguments, folder);
     let exec = clients::exec(programs, folder, &["true"]);
     let own = [bare("true", &["true"]), bare("env true", &["env", "true"]), exec];
+    let lines = clients::lines(folder);
     // The others print what an eval sets, and revoke nothing.
-    let all: Vec<_> = own.iter().chain(clients.all.iter().skip(1)).collect();
+    let all: Vec<_> = own.iter().chain(&lines).chain(clients.all.iter().skip(1)).collect();
     let names: Vec<_> = all.iter().map(|client| client.name).collect();
     let mut table = Table::new("exec", &names);
     for round in 0..ROUNDS + WARM_UP {
@@ -37,6 +38,10 @@ pub(crate) fn compare(clients: &Clients, double: &mut Double, programs: &Program
     let cpu = |sample: &Sample| sample.cpu.as_secs_f64() * 1e3;
     println!("  exec adds to true: {:.3} ms wall", table.median_difference(2, wall));
     println!("  exec adds to true: {:.3} ms CPU", table.median_difference(2, cpu));
+    if lines.is_some() {
+        table::aim("wall, exec / the lines with a trap", table.median_ratio_to(3, 2, wall), 1.0, "x");
+        table::aim("CPU, exec / the lines with a trap", table.median_ratio_to(3, 2, cpu), 1.0, "x");
+    }
     observe_idle(double, programs, folder);
 }
 

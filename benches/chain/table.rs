@@ -25,7 +25,12 @@ impl Table {
 
     /// The median of the ratios, each within one round.
     pub(crate) fn median_ratio(&self, column: usize, of: impl Fn(&Sample) -> f64) -> f64 {
-        median(self.rounds.iter().map(|round| of(&round[column]) / of(&round[0])).collect())
+        self.median_ratio_to(0, column, of)
+    }
+
+    /// The same against another column than the first.
+    pub(crate) fn median_ratio_to(&self, base: usize, column: usize, of: impl Fn(&Sample) -> f64) -> f64 {
+        median(self.rounds.iter().map(|round| of(&round[column]) / of(&round[base])).collect())
     }
 
     /// The median of the differences, each within one round.

@@ -3,9 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::entry::{self, LoginEntry, PlainSecret, Seal};
+use super::name::read;
+use super::scope::{Door, Keys};
 use super::{Cache, Label, State, folder, state};
 use crate::auth::Session;
-use crate::host::{Host, Lock, LockAttempt};
+use crate::config::CachePlace;
+use crate::host::{Folder, Host, Lock, LockAttempt};
+use crate::http::transport::Connection;
+use crate::identity::Login;
 
 /// Vault locks an AppRole for everybody after five wrong secret ids within fifteen minutes (`user_lockout`, since 1.13).
 const LOCKOUT: SignedDuration = SignedDuration::from_mins(15);
@@ -17,6 +22,20 @@ pub(crate) enum LoginEnd {
     Expired(Timestamp),
     /// The secret was used then, and nothing is left of it: a call failed and took it back, or used it up.
     Used(Timestamp),
+}
+
+/// Whether an earlier call of this job keeps the login that its single-use secret bought. Looks, and changes nothing.
+#[must_use]
+pub(crate) fn keeps_login(place: &CachePlace, (connection, login): (&Connection, &Login), host: &Host) -> bool {
+    let keys = Keys::new(&Door::new(connection, login, place.job.as_deref()), &login.identity);
+    let folders = place.folders.iter().filter_map(|path| host.find_private_folder(path).ok().flatten());
+    let kept = |folder: Folder| open_login(&folder, &keys, host);
+    folders.filter_map(kept).any(|(label, token)| token.is_some() && host.now() < label.expires)
+}
+
+fn open_login(folder: &Folder, keys: &Keys, host: &Host) -> Option<(Label, Option<LoginEntry>)> {
+    let bytes = read(folder, keys.door_name(), host)?;
+    Seal::new(keys, None)?.open(&bytes)
 }
 
 impl Cache {
@@ -48,8 +67,7 @@ impl Cache {
     }
 
     fn open_login(&self, host: &Host) -> Option<(Label, Option<LoginEntry>)> {
-        let bytes = self.read(&self.login_file(), host)?;
-        Seal::new(&self.keys, None)?.open(&bytes)
+        open_login(&self.folder, &self.keys, host)
     }
 
     /// Keeps what a single-use secret bought, for every call of this job. Returns whether it is kept.

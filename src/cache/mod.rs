@@ -32,7 +32,7 @@ pub(crate) use entry::Label;
 use entry::Seal;
 pub(crate) use folder::{CacheFolder, Contents, is_stale};
 pub(crate) use job::{JobContent, JobState, Noting, StateFolder};
-pub(crate) use login::LoginEnd;
+pub(crate) use login::{LoginEnd, keeps_login};
 use name::{DRAFT, lock_of, read, slot};
 pub(crate) use record::{JobRecord, renewed, renewed_lease};
 pub use scope::Keys;

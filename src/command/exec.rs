@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::auth::Session;
-use crate::cache::JobState;
+use crate::cache::{self, JobState};
 use crate::chain;
 use crate::config::{Exec, Serve, Task, removed_variables};
 use crate::credential::{Credential, Life};
@@ -27,8 +27,10 @@ use super::fetch::open_state;
 use super::serving::Serving;
 use super::{fetch, start_runtime, take_alarms, take_warnings, write_message};
 
-/// What ends a credential that was not revoked.
-const BY_HAND: &str = "an operator can end it with vault lease revoke";
+/// What ends a credential, or a token, that was not revoked.
+const LEASE_BY_HAND: &str = "an operator can end it with vault lease revoke";
+const TOKEN_BY_HAND: &str =
+    "an operator can end the token, and all that it made, by its accessor: vault token revoke -accessor";
 
 /// Runs the command. Returns how it ended, which is how this process shall end too.
 ///
@@ -76,7 +78,7 @@ async fn run_with(
     };
     let (mut session, mut credentials) = match obtain(&mut exec, vault, &mut custody, host).await {
         Ok(made) => made,
-        Err(error) => return Err(StartFailure::before(custody.fail(error))),
+        Err(error) => return Err(StartFailure::before(custody.fail(explain_spent(error, &exec, host)))),
     };
     if let Some(life) = lender.as_ref().filter(|_| !session.own) {
         (session.expires_at, session.uses) = (life.expires_at, life.uses);
@@ -235,6 +237,22 @@ async fn look_up_token(exec: &Exec, vault: &Vault<'_>) -> Result<Option<TokenLif
     Ok(Some(TokenLife { uses: life.uses.saturating_sub(reads), ..life }))
 }
 
+/// A login that failed because an earlier call of this job used the secret. That call's login serves its other calls and is
+/// theirs, so a command's credential could not be revoked with it at the end of the command.
+fn explain_spent(error: Error, exec: &Exec, host: &Host) -> Error {
+    let Some(place) = exec.cache.as_ref().filter(|_| matches!(error.kind(), Kind::Spent | Kind::Denied)) else {
+        return error;
+    };
+    // Behind a login the secret is forgotten, and nothing is found with it: another failure is not explained.
+    if !cache::keeps_login(place, (exec.task.connection(), exec.task.login()), host) {
+        return error;
+    }
+    error.also("an earlier call of this job with --cache used it, and exec does not use a cached login").hint(
+        "eval $(ci-creds PROVIDER --cache || echo false) uses the cached login; or read every credential with one \
+             exec: ci-creds exec aws exoscale -- …",
+    )
+}
+
 /// Renews for as long as the command runs.
 async fn keep(renewal: &mut Renewal<'_>) -> std::convert::Infallible {
     renewal.run().await;
@@ -322,12 +340,13 @@ fn tell(returned: &[Revocation], obstacle: Option<&RevocationObstacle>, exec: &E
 
 /// Why something was not revoked, and what to change.
 fn render_hint(obstacle: &RevocationObstacle, exec: &Exec) -> String {
-    let because = &obstacle.because;
+    let RevocationObstacle { path, because, .. } = obstacle;
+    let by_hand = if *path == lease::REVOKE_SELF { TOKEN_BY_HAND } else { LEASE_BY_HAND };
     match (obstacle.missing, &exec.state) {
-        (Some(path), _) => format!(
-            "{because}: the job's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; until then, {BY_HAND}"
+        (true, _) => format!(
+            "{because}: the job's policy needs: path \"{path}\" {{ capabilities = [\"update\"] }}; until then, {by_hand}"
         ),
-        (None, Some(_)) => format!("{because}; ci-creds revoke tries it again"),
-        (None, None) => format!("{because}; {BY_HAND}"),
+        (false, Some(_)) => format!("{because}; ci-creds revoke tries it again"),
+        (false, None) => format!("{because}; {by_hand}"),
     }
 }

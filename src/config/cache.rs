@@ -10,7 +10,7 @@ use crate::render::format::Format;
 use crate::variables as var;
 
 /// Where credentials are cached between calls.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CachePlace {
     /// The folders to choose from, the best first.
     pub folders: Vec<PathBuf>,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use super::cache::{CachePlace, resolve_place};
 use super::id_token::{named_variable, private_variables};
 use super::output::{Delivery, Output, private_folder};
 use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
@@ -18,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::Address;
 use crate::http::transport::Connection;
-use crate::identity::Login;
+use crate::identity::{Login, Spend};
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::provider::cloud::{Cloud, Setting};
@@ -39,6 +40,9 @@ pub(crate) struct Exec {
     pub leash: Option<Leash>,
     /// Where what is made is noted for `ci-creds revoke`, when it is.
     pub state: Option<StatePlace>,
+    /// Where an earlier call of this job may have cached the login of a secret for one use: exec looks there when Vault
+    /// refuses that secret.
+    pub cache: Option<CachePlace>,
     /// How the AWS credential, which is read last, is served. `None`: it is in the environment as the others are.
     pub serve: Option<Serve>,
     /// Whether the command gets SIGTERM before a credential expires.
@@ -126,6 +130,11 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
     let serve = resolve_serve(&mut flags, &layers)?;
     let state = resolve_state(flags.state, &layers)?;
+    let cache = match &state {
+        _ if login.identity.facts().spends == Spend::Nothing => None,
+        Some(state) => Some(state.cache.clone()),
+        None => Some(resolve_place(&layers)?),
+    };
     let vault = flags.vault.then(|| vault_variables(&connection, &flags.connection, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let clouds = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?;
@@ -167,6 +176,7 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         want,
         leash,
         state,
+        cache,
         serve,
         ends_on_expiry,
         strict_revoke,

@@ -24,6 +24,46 @@ fn a_single_use_secret_is_good_for_every_call_of_its_job() {
 }
 
 #[test]
+fn exec_says_that_it_does_not_use_the_login_that_an_earlier_call_of_the_job_cached() {
+    for method in ["wrapping-token", "secret-id"] {
+        let world = World::start();
+        let run = world.command_as(method, "");
+        let exec = |line: &str| with(&run, line).arg("--").arg("true").run();
+        let lines = [format!("exec exoscale --role {ROLE}"), "exec vault".to_owned()];
+        with(&run, "aws --role user --via creds --cache").run().ok();
+        for line in &lines {
+            let ran = exec(line);
+            assert_eq!(ran.code, 125, "{method}: {ran:?}");
+            for words in
+                ["an earlier call of this job with --cache used it", "eval $(ci-creds PROVIDER --cache || echo false)"]
+            {
+                assert!(ran.stderr.contains(words), "{method}, {line}: {ran:?}");
+            }
+            assert!(!ran.stderr.contains("audit log"), "{method}: it is not a theft: {ran:?}");
+        }
+        // What the hint says.
+        with(&run, EXOSCALE).run().ok();
+        assert_eq!(
+            (world.vault.live_leases().len(), world.count("approle/login")),
+            (2, 1 + usize::from(method == "secret-id") * 2)
+        );
+        // Where nothing is cached, nobody knows who used it.
+        with(&run, "cache clear").run().ok();
+        let ran = exec(&lines[0]);
+        assert!(ran.code == 125 && !ran.stderr.contains("--cache used it"), "{method}: {ran:?}");
+        assert_eq!(world.vault.live_leases().len(), 0, "{method}");
+    }
+    // A secret ID for many uses logs in once more, and a failure behind that login is told as it is.
+    let world = World::start();
+    world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "secret_id_num_uses": 0 }));
+    let run = world.command_as("secret-id", "");
+    with(&run, EXOSCALE).run().ok();
+    with(&run, &format!("exec exoscale --role {ROLE}")).arg("--").arg("true").run().ok();
+    let ran = with(&run, "exec exoscale --role other").arg("--").arg("true").run().failed(125, "denied");
+    assert!(!ran.stderr.contains("--cache used it"), "{ran:?}");
+}
+
+#[test]
 fn a_login_whose_requests_are_counted_is_kept_until_they_are_used_up() {
     let world = World::start();
     world.vault.write(&format!("auth/approle/role/{ROLE}"), json!({ "token_num_uses": 3 }));

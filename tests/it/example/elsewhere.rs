@@ -29,6 +29,15 @@ fn words(yaml: &Yaml) -> BTreeMap<String, String> {
 
 /// Reads the one job of a file, where its system has it. What gives the job a token must be there.
 fn parse(file: &str, text: &str) -> Script {
+    if file == "jenkins/Jenkinsfile" {
+        assert!(text.contains("string(credentialsId: 'vault-id-token', variable: 'VAULT_ID_TOKEN')"));
+        let unquoted = |word: &str| Some(word.strip_prefix('\'')?.strip_suffix('\'')?.to_owned());
+        let lines = || text.lines().map(str::trim);
+        let variable =
+            |line: &str| line.split_once(" = ").and_then(|(name, value)| Some((name.into(), unquoted(value)?)));
+        let scripts = lines().filter_map(|line| unquoted(line.strip_prefix("sh ")?)).collect();
+        return Script { variables: lines().filter_map(variable).collect(), lines: scripts };
+    }
     let document = YamlLoader::load_from_str(text).expect("YAML").remove(0);
     match file {
         "forgejo/aws.yml" => {
@@ -79,8 +88,11 @@ fn claims(file: &str) -> (Value, &'static str) {
 
 /// What an operator does by the file's comment: the JWT role as it stands there, and its mount.
 fn set_up(site: &Site, text: &str, issuer: &str) {
-    let comment: String =
-        text.lines().filter_map(|line| line.strip_prefix('#')).map(|line| format!("{line}\n")).collect();
+    let comment: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#').or(line.strip_prefix("//")))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let mount = comment.split("-path=").nth(1).and_then(|rest| rest.split(' ').next()).expect("a mount").to_owned();
     let role = comment.split("<<'JSON'").nth(1).and_then(|rest| rest.split("JSON").next()).expect("a role");
     site.vault.write(&format!("sys/auth/{mount}"), json!({ "type": "jwt" }));
@@ -126,6 +138,9 @@ fn play(site: &Site, file: &str, script: &Script, token: &GitlabToken) -> Ran {
                 .env("CIRCLE_OIDC_TOKEN_V2", &token.clone().audience("organisation").sign())
                 .run()
         }
+        "jenkins/Jenkinsfile" => {
+            run.env("JENKINS_URL", "https://jenkins.example.com/").env("VAULT_ID_TOKEN", &token.sign()).run()
+        }
         "bitbucket/bitbucket-pipelines.yml" => {
             run.env("BITBUCKET_COMMIT", "f00").env("BITBUCKET_STEP_OIDC_TOKEN", &token.sign()).run()
         }
@@ -139,12 +154,13 @@ fn play(site: &Site, file: &str, script: &Script, token: &GitlabToken) -> Ran {
 
 #[test]
 fn the_example_of_every_other_system_deploys_with_a_credential_and_leaves_none() {
-    const FILES: [&str; 5] = [
+    const FILES: [&str; 6] = [
         "azure/azure-pipelines.yml",
         "bitbucket/bitbucket-pipelines.yml",
         "buildkite/pipeline.yml",
         "circleci/config.yml",
         "forgejo/aws.yml",
+        "jenkins/Jenkinsfile",
     ];
     if tool::find("bash").is_none() {
         return;
@@ -156,7 +172,10 @@ fn the_example_of_every_other_system_deploys_with_a_credential_and_leaves_none()
         set_up(&site, &text, &issuer);
         let script = parse(file, &text.replace("https://vault.example.com:8200", &site.vault.address()));
         let (claims, audience) = claims(file);
-        let token = GitlabToken::of(&claims).issuer(&issuer).audience(audience).subject("p://example/web/app");
+        // The subject is what Azure and Jenkins are bound by.
+        let subject =
+            if file.starts_with("jenkins/") { "https://jenkins.example.com/job/app/" } else { "p://example/web/app" };
+        let token = GitlabToken::of(&claims).issuer(&issuer).audience(audience).subject(subject);
         let token = token.at(site.vault.now());
         let ran = play(&site, file, &script, &token);
         assert_eq!(ran.code, 0, "{file}: {ran:?}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::pipeline::Job;
+use super::pipeline::{self, Job};
 use super::{AUDIENCE, PIPELINES, Site, assert_tools_had_credentials, example, jobs_of, site};
 use crate::support::{Ran, Run, tool};
 
@@ -93,6 +93,31 @@ fn gitlab_ci_local_takes_every_pipeline_and_its_jobs_get_their_credentials() {
             let lines = [job.script.clone(), job.after_script.clone()].concat();
             assert_tools_had_credentials(&site, &lines, &format!("{name}, {}", job.name));
         }
+    }
+}
+
+// check: 5, 6
+#[test]
+fn a_job_whose_commands_run_by_exec_leaves_no_key_alive_also_when_one_of_them_fails() {
+    let Some(site) = Site::set_up() else { return };
+    let Some(project) = Project::new(&site.path("work")) else { return };
+    let text = example("gitlab/exec.gitlab-ci.yml");
+    let failing = text.replace("-- terraform apply -input=false", "-- sh -c 'terraform apply; exit 42'");
+    for (pipeline, code) in [(&text, 0), (&failing, 42)] {
+        let [job] = pipeline::parse(pipeline).try_into().expect("one job");
+        let ran = play(&project, &site, pipeline, &job, &[]);
+        assert_eq!(ran.code == 0, code == 0, "{ran:?}");
+        assert!(code == 0 || format!("{}{}", ran.stdout, ran.stderr).contains("42"), "{ran:?}");
+        site.assert_no_secret_in(&format!("{}{}", ran.stdout, ran.stderr));
+        let calls = site.take_calls();
+        assert_eq!(calls.len(), 2, "{ran:?}");
+        assert!(!calls[0].1.contains_key("AWS_ACCESS_KEY_ID"), "a command gets what it names, and nothing else");
+        let keys = site.vault.live_keys();
+        for (line, variables) in calls {
+            assert!(!keys.contains(&variables["EXOSCALE_API_KEY"]), "{line}: the key still works");
+            assert!(!variables.contains_key("VAULT_ID_TOKEN"), "{line}");
+        }
+        assert!(site.vault.live_leases().is_empty(), "{:?}", site.vault.live_leases());
     }
 }
 

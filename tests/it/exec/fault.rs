@@ -149,19 +149,32 @@ fn signals_that_end_no_process_are_not_handed_on() {
 fn on_expiry_term_ends_the_command_while_its_credential_still_works() {
     let world = World::start();
     world.vault.write(&format!("exoscale/role/{}", crate::support::ROLE), json!({ "ttl": "9s", "renewable": false }));
-    let script = "trap 'echo cleaned; exit 9' TERM; echo ready; while :; do sleep 0.1; done";
-    let mut command = shell(&world, &format!("{EXOSCALE} --on-expiry term"), script).to_command();
-    let (mut child, stdout, _) = tell(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let (begun, mut told) = (Instant::now(), String::new());
-    // A sixth of its life before the end, which is after seven and a half seconds.
-    assert_eq!(rest(stdout), "cleaned\n");
-    child.stderr.take().expect("a pipe").read_to_string(&mut told).expect("a text");
-    assert_eq!(child.wait().expect("its end").code(), Some(9));
-    assert!((3..9).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
-    assert_eq!(told.matches("sending SIGTERM to the command, as --on-expiry term says").count(), 1, "{told}");
-    world.assert_nothing_left(&told);
+    let script = "trap 'echo cleaning; read line; exit 9' TERM; echo ready; while :; do sleep 0.1; done";
+    let clean_up = || {
+        let begun = Instant::now();
+        let mut command = shell(&world, &format!("{EXOSCALE} --on-expiry term"), script).to_command();
+        let (mut child, mut stdout, _) =
+            tell(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let (mut line, mut told) = (String::new(), String::new());
+        stdout.read_line(&mut line).expect("a line");
+        // A sixth of its life before its end, which is nine seconds after it was made.
+        assert!(line == "cleaning\n" && begun.elapsed() >= Duration::from_millis(7500), "{:?}", begun.elapsed());
+        // A clean-up takes its time.
+        std::thread::sleep(Duration::from_millis(500));
+        let alive = world.vault.live_leases().len() == 1;
+        assert_eq!(world.count("revoke"), 0, "nothing is revoked while the command cleans up");
+        drop(child.stdin.take());
+        child.stderr.take().expect("a pipe").read_to_string(&mut told).expect("a text");
+        assert_eq!(child.wait().expect("its end").code(), Some(9));
+        assert_eq!(told.matches("sending SIGTERM to the command, as --on-expiry term says").count(), 1, "{told}");
+        world.assert_nothing_left(&told);
+        world.vault.forget_requests();
+        alive
+    };
+    // The second and a half before the end can pass before a busy machine has run the trap: one run in time is enough.
+    assert!((0..4).any(|_| clean_up()), "the credential had expired");
     // One that ends in time is not disturbed.
-    let ran = shell(&world, &format!("{EXOSCALE} --on-expiry term"), "sleep 1; exit 4").run();
+    let ran = shell(&world, &format!("{EXOSCALE} --on-expiry term"), "exit 4").run();
     assert!(ran.code == 4 && !ran.stderr.contains("SIGTERM"), "{ran:?}");
     let ran = shell(&world, "exec aws --role 365-dev --serve --on-expiry term", "exit 0").run();
     ran.failed(125, "usage");

@@ -138,12 +138,33 @@ fn why_a_credential_was_not_revoked_is_told_with_the_line_that_its_policy_needs(
     let ran = shell(&world, "exec exoscale aws", "exit 3");
     let ran = ran.env("CI_CREDS_AWS_ROLE", "365-dev").env("CI_CREDS_EXOSCALE_ROLE", ROLE).run();
     assert_eq!((ran.code, ran.stderr.matches("  hint: ").count()), (3, 1), "{ran:?}");
-    assert!(ran.stderr.contains("auth/token/revoke-self") && ran.stderr.contains("vault lease revoke"), "{ran:?}");
+    assert!(ran.stderr.contains("auth/token/revoke-self"), "{ran:?}");
     world.vault.clear_faults();
     let denied = Reply::error(403, "1 error occurred:\n\t* permission denied\n\n");
     world.vault.inject(On::path("revoke-self").every(), Fault::answer(denied));
     let ran = shell(&world, EXOSCALE, "exit 3").run();
     assert!(ran.stderr.contains("path \"auth/token/revoke-self\" { capabilities = [\"update\"] }"), "{ran:?}");
+}
+
+#[test]
+fn the_hint_about_a_token_that_lives_on_names_the_token_and_no_lease() {
+    let world = World::start();
+    may_revoke(&world);
+    let denied = Reply::error(403, "1 error occurred:\n\t* permission denied\n\n");
+    let line = "path \"auth/token/revoke-self\" { capabilities = [\"update\"] }";
+    for (answer, why) in [(Reply::error(500, "broken"), "auth/token/revoke-self"), (denied, line)] {
+        world.vault.inject(On::path("revoke-self").every(), Fault::answer(answer));
+        for call in ["exec vault", "exec vault --strict-revoke", EXOSCALE, &format!("{EXOSCALE} --strict-revoke")] {
+            let ran = shell(&world, call, "exit 3").run();
+            assert_eq!(ran.code, if call.ends_with("strict-revoke") { 80 } else { 3 }, "{ran:?}");
+            assert_eq!(ran.stderr.matches("not revoked: the token of this login lives until 20").count(), 1, "{ran:?}");
+            let hint =
+                ran.stderr.lines().find(|text| text.starts_with("  hint: ")).unwrap_or_else(|| panic!("{ran:?}"));
+            assert!(hint.contains(why) && hint.contains("vault token revoke -accessor"), "{call}: {ran:?}");
+            assert!(!hint.contains("lease"), "{call}: {ran:?}");
+        }
+        world.vault.clear_faults();
+    }
 }
 
 #[test]

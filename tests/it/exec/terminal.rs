@@ -69,15 +69,19 @@ impl Terminal {
 
     /// The process whose command line has this word.
     fn process(&self, word: &str) -> Pid {
+        self.find(word).unwrap_or_else(|| panic!("there is no {word}"))
+    }
+
+    fn find(&self, word: &str) -> Option<Pid> {
         let mut open = vec![Pid::from_child(&self.child)];
         while let Some(pid) = open.pop() {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             if line.split(|byte| *byte == 0).next().is_some_and(|first| first.ends_with(word.as_bytes())) {
-                return pid;
+                return Some(pid);
             }
             open.extend(super::signalled::children(pid));
         }
-        panic!("there is no {word}");
+        None
     }
 
     /// Waits until the process goes on in the foreground. A shell shows the line of a job before it puts it there: a key
@@ -231,11 +235,15 @@ fn a_shell_as_the_command_has_job_control_and_can_suspend_itself() {
     let before = terminal.expect("inner> ");
     assert!(!before.contains("no job control"), "{before}");
     terminal.press("sleep 77\n");
-    std::thread::sleep(Duration::from_millis(300));
+    wait_for(|| terminal.find("sleep").map(drop));
+    let sleeping = terminal.process("sleep");
+    terminal.wait_for_foreground(sleeping);
     terminal.press("\x1a");
     terminal.expect("Stopped");
     terminal.press("jobs; kill -KILL %1; echo killed $((1+1))\n");
     terminal.expect("killed 2");
+    // The shell does not end while it knows of a stopped job.
+    wait_for(|| stat(sleeping).is_none().then_some(()));
     terminal.press("suspend\n");
     terminal.expect("caller> ");
     terminal.press("fg\n");

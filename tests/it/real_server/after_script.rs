@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use super::engine::Engine;
+use crate::support::cancel::{self, CANCELS};
 use crate::support::{METHODS, Ran, Run, exports};
 
 /// A job with a builds volume and a container of its own.
@@ -36,10 +37,23 @@ impl<'a> Job<'a> {
         self.engine.site.folder().join(&self.name)
     }
 
-    /// `ci-creds revoke`, where nothing is left of the container.
-    fn after_script(&self) -> Ran {
+    /// A shell with these lines, in which `$CREDS` is the program and `$CALL` what the job asks for.
+    fn section(&self, lines: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-e", "-c", lines]).env_clear().envs(self.run.variables());
+        command.env("CREDS", env!("CARGO_BIN_EXE_ci-creds")).env("CALL", self.run.arguments.join(" "));
+        command
+    }
+
+    /// Nothing is left of the container.
+    fn lose_container(&self) {
         fs::remove_dir_all(self.container()).expect("it goes");
         fs::create_dir(self.container()).expect("a new one");
+    }
+
+    /// `ci-creds revoke`, where nothing is left of the container.
+    fn after_script(&self) -> Ran {
+        self.lose_container();
         let mut run = self.run.clone();
         run.arguments = vec!["revoke".into()];
         run.run()
@@ -147,5 +161,38 @@ fn the_key_of_a_killed_command_is_dead_when_revoke_says_so_from_a_new_container(
         let expected = format!("revoked: the credential of aftercommand/creds/{role}\n");
         assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, expected.as_str(), ""), "{method}");
         assert_eq!((engine.leases(&role), engine.users(&role)), (vec![], vec![]), "{method}");
+    }
+}
+
+// check: 5, 6
+#[test]
+fn a_real_job_of_three_shells_that_is_cancelled_or_fails_leaves_nothing_alive() {
+    let Some(engine) = Engine::start("aftercancel", true) else { return };
+    for (number, cancel) in CANCELS.iter().map(Some).chain([None]).enumerate() {
+        let how = cancel.map_or("the script fails", |cancel| cancel.by);
+        let role = format!("cancel{}", char::from(b'a' + u8::try_from(number).expect("few")));
+        let job = Job::start(&engine, "id-token", &role);
+        assert!(Ran::of(job.section("eval $($CREDS $CALL || echo false)")).code == 0, "{how}");
+        job.lose_container();
+        let script = |command: &str| format!("$CREDS exec $CALL -- sh -c '{command}'\necho behind it");
+        match cancel {
+            Some(cancel) => {
+                let begun = engine.site.folder().join(format!("{role}.begun"));
+                let lines = script(&format!("touch {}; sleep 600; exit 0", begun.display()));
+                let mut section = cancel::begin(&mut job.section(&lines));
+                let since = std::time::Instant::now();
+                while !begun.exists() {
+                    assert!(since.elapsed().as_secs() < 30, "{how}: no command");
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                assert_eq!(engine.leases(&role).len(), 2, "{how}");
+                cancel.end(&mut section);
+            }
+            None => assert_eq!(Ran::of(job.section(&script("exit 7"))).code, 7),
+        }
+        let ran = job.after_script();
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{how}: {ran:?}");
+        assert_eq!((engine.leases(&role), engine.users(&role)), (vec![], vec![]), "{how}");
+        assert_eq!(job.after_script().stdout, "", "{how}");
     }
 }

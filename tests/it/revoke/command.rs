@@ -8,6 +8,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::{Job, exoscale, kill_group, wait_for};
+use crate::support::cancel::{self, CANCELS, Cancel};
+use crate::support::parallel::each_at_once;
 use crate::support::{METHODS, ROLE, World};
 
 /// Both clouds, a lease each.
@@ -41,6 +43,41 @@ fn what_a_killed_run_of_a_command_leaves_is_revoked_from_a_new_container() {
         world.assert_nothing_left(&method);
         assert_eq!(job.after_script().ok(), "", "{method}");
     }
+}
+
+// check: 5, 6
+#[test]
+fn a_job_of_three_shells_that_is_cancelled_or_fails_leaves_nothing_alive() {
+    let before = format!("eval $(ci-creds {})", exoscale());
+    let line = BOTH.replace("exec ci-creds", "ci-creds");
+    // Without `exec`: the section's shell waits for ci-creds.
+    let script = |command: &str| format!("{line} -- sh -c '{command}'\necho behind it");
+    let ends = CANCELS.iter().map(Some).chain([None]).collect();
+    each_at_once(2, ends, |cancel: Option<&Cancel>| {
+        let how = cancel.map_or("the script fails", |cancel| cancel.by);
+        let world = World::start();
+        let job = start(&world, "id-token");
+        job.section(&before).ok();
+        job.lose_container();
+        match cancel {
+            Some(cancel) => {
+                let mut section = cancel::begin(&mut job.command(&script("touch ../begun; sleep 600; exit 0")));
+                wait_for("the command", || world.path("begun").exists());
+                assert_eq!(world.vault.live_leases().len(), 3, "{how}");
+                cancel.end(&mut section);
+            }
+            None => {
+                let ran = job.section(&script("exit 7"));
+                assert_eq!((ran.code, ran.stdout.as_str()), (7, ""), "{how}: {ran:?}");
+            }
+        }
+        job.lose_container();
+        let ran = job.after_script();
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{how}: {ran:?}");
+        assert!(ran.stdout.contains(&format!("revoked: the credential of exoscale/apikey/{ROLE}\n")), "{how}: {ran:?}");
+        world.assert_nothing_left(&how);
+        assert_eq!(job.after_script().ok(), "", "{how}");
+    });
 }
 
 #[test]

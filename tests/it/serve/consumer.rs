@@ -1,5 +1,7 @@
 //! AWS's own tools in a command that outlasts its credentials three times. moto knows the keys, and refuses others.
 
+use std::time::{Duration, Instant};
+
 use dev_vault::{Fault, On};
 use serde_json::{Value, json};
 
@@ -34,6 +36,12 @@ fn job_of(world: &World, cloud: &Cloud, command: &[&str]) -> Run {
         .env("AWS_PAGER", "")
 }
 
+/// One for each half of a life, which a busy machine makes longer, and the first; at least what three lifetimes need.
+fn assert_reads_for(world: &World, passed: Duration) {
+    let most = usize::try_from(passed.as_secs() / 3).expect("seconds") + 2;
+    assert!((6..=most).contains(&minted(world)), "{} in {passed:?}", minted(world));
+}
+
 /// Asks for 19 seconds, and counts how often botocore asks the endpoint.
 const BOTO3: &str = r"
 import time
@@ -58,7 +66,9 @@ print(arn, calls, asked)
 fn boto3_works_for_three_lifetimes_and_each_of_its_calls_reads_nothing() {
     let (Some(python), Some(cloud)) = (moto::python(), moto::cloud()) else { return };
     let (world, run) = job(cloud, &[&python.display().to_string(), "-c", BOTO3]);
+    let begun = Instant::now();
     let ran = run.run();
+    let passed = begun.elapsed();
     let words: Vec<_> = ran.stdout.split_whitespace().collect();
     let [arn, calls, asked] = words[..] else { panic!("{ran:?}") };
     let (calls, asked): (usize, usize) = (calls.parse().expect("calls"), asked.parse().expect("hits"));
@@ -66,7 +76,7 @@ fn boto3_works_for_three_lifetimes_and_each_of_its_calls_reads_nothing() {
     println!("boto3: {calls} calls, {asked} requests to the endpoint, {} reads of Vault", minted(&world));
     // Less than ten minutes are left at any time, so botocore asks before each call.
     assert!(calls >= 12 && (calls..=calls + 3).contains(&asked), "{calls} {asked}");
-    assert!((6..=9).contains(&minted(&world)), "{}", minted(&world));
+    assert_reads_for(&world, passed);
 }
 
 #[test]
@@ -76,12 +86,14 @@ fn aws_cli_works_for_three_lifetimes() {
                   \"$0\" sts get-caller-identity --query Arn --output text --endpoint-url $AWS_ENDPOINT_URL || exit; \
                   sleep 1; done";
     let (world, run) = job(cloud, &["sh", "-c", script, &aws.display().to_string()]);
+    let begun = Instant::now();
     let ran = run.run();
+    let passed = begun.elapsed();
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     let calls = ran.stdout.lines().count();
     println!("aws: {calls} calls, {} reads of Vault", minted(&world));
     assert!(calls >= 3 && ran.stdout.lines().all(|line| line == cloud.role.arn), "{ran:?}");
-    assert!((6..=9).contains(&minted(&world)), "{}", minted(&world));
+    assert_reads_for(&world, passed);
 }
 
 #[test]

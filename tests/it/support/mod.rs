@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each module uses its own part")]
 
+pub mod cancel;
 pub mod expect;
 pub mod leak;
 pub mod moto;
