@@ -23,7 +23,7 @@ pub(crate) fn render(diagnosis: &Diagnosis, private: &[String]) -> String {
             kind.name(),
             kind.code()
         )),
-        None => text.push_str("\nNo step fails.\n"),
+        None => text.push_str(&format!("\n{}\n", diagnosis.verdict())),
     }
     text
 }

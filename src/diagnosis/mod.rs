@@ -217,6 +217,14 @@ impl Diagnosis {
         self.checks.iter().find(|check| check.mark == Mark::Failure)
     }
 
+    /// What is to be said where no step fails. A step that another one blocks may fail all the same.
+    pub(crate) fn verdict(&self) -> String {
+        match self.checks.iter().filter(|check| check.blocked_by.is_some()).count() {
+            0 => "No step fails.".to_owned(),
+            blocked => format!("No step fails; {blocked} were not examined."),
+        }
+    }
+
     /// The exit code: that of the first failure.
     pub(crate) fn code(&self) -> u8 {
         self.first_failure().and_then(|check| check.kind).map_or(0, Kind::code)

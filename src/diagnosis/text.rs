@@ -25,7 +25,7 @@ pub(crate) fn render(diagnosis: &Diagnosis, look: Look) -> String {
             let kind = check.kind.map(|kind| format!(" ({}, exit code {})", kind.name(), kind.code()));
             format!("The run fails at {}{}.", check.topic.name(), kind.unwrap_or_default())
         }
-        None => "No step fails.".to_owned(),
+        None => diagnosis.verdict(),
     };
     text.push('\n');
     text.push_str(&end);

@@ -113,7 +113,9 @@ fn a_login_for_one_request_is_named_and_its_only_use_revokes_it() {
 fn a_wrapping_token_is_looked_up_and_not_unwrapped() {
     let world = World::start();
     let run = world.command_as("wrapping-token", AWS);
-    let text = text_of(&run.run(), "identity");
+    let ran = run.run();
+    assert!(ran.stdout.ends_with("\nNo step fails; 5 were not examined.\n"), "{}", ran.stdout);
+    let text = text_of(&ran, "identity");
     assert!(text.contains("unused") && text.contains(&format!("auth/approle/role/{ROLE}/secret-id")), "{text}");
     assert_eq!(world.count("sys/wrapping/unwrap"), 0);
     let mut spender = run.clone();
