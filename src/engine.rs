@@ -91,7 +91,7 @@ pub(crate) fn too_few_uses(session: &Session, plan: &Plan) -> Error {
                 "the token of this login is good for {uses} requests, and --serve reads a new credential each time before \
                  one expires"
             );
-            return Error::new(Kind::Config, text).hint("set token_num_uses of the role to 0");
+            return Error::new(Kind::Config, text).hint("write token_num_uses=0 to the role of the login");
         }
         (_, 1) => format!(
             "the token of this login is limited to one request: Vault would revoke the credential from {} at once",
@@ -104,7 +104,7 @@ pub(crate) fn too_few_uses(session: &Session, plan: &Plan) -> Error {
         }
     };
     let least = plan.reads + 2;
-    Error::new(Kind::Config, text).hint(format!("set token_num_uses of the role to 0, or to {least} and more"))
+    Error::new(Kind::Config, text).hint(format!("write token_num_uses=0 to the role of the login, or {least} and more"))
 }
 
 /// Reads, or writes when there are parameters, as people do by hand; and the other way when the policy grants only

@@ -25,6 +25,18 @@ pub fn is_role(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// What to set in the place of a path.
+fn last_part(role: &WithOrigin<String>) -> String {
+    let last = role.value.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let place = match &role.origin {
+        Origin::Flag(name) => format!("{name} {last}"),
+        Origin::Variable(name) => format!("{name}={last}"),
+        _ => "the last part alone".into(),
+    };
+    let text = if is_role(last) { format!("pass {place}") } else { "pass the last part alone".into() };
+    format!("{text}; --mount is the path of the engine, --auth-mount that of the login")
+}
+
 /// Checks a role.
 ///
 /// # Errors
@@ -42,7 +54,7 @@ pub(super) fn check_role(role: &WithOrigin<String>, what: &str) -> Result<()> {
             Kind::Usage,
             format!("the {what} (from {}) has a slash in it: a role is one name and not a path", role.origin),
         )
-        .hint("pass the last part alone; --mount is the path of the engine, --auth-mount that of the login"));
+        .hint(last_part(role)));
     }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a valid name in Vault", role.origin))
         .hint("use letters, digits and _, with - . @ inside; no slash, no .., no percent sign, 256 characters at most"))

@@ -88,7 +88,8 @@ fn grants(found: &Capabilities, path: &str, wanted: &[&str]) -> bool {
 fn describe_policy(found: &Capabilities, plan: &Plan) -> Check {
     let path = &plan.mint.path;
     let wanted: &[&str] = if plan.mint.writable { &["read", "update", "create"] } else { &["read"] };
-    let granted: Vec<_> = found.get(path).into_iter().flatten().map(|one| sanitized(one)).collect();
+    let granted: Vec<_> =
+        found.get(path).into_iter().flatten().filter(|one| *one != "deny").map(|one| sanitized(one)).collect();
     let granted = if granted.is_empty() { "nothing".to_owned() } else { granted.join(", ") };
     if grants(found, path, wanted) {
         return Check::good(Topic::Policy, format!("the policies allow {granted} on {path}"));
