@@ -106,6 +106,44 @@ pub(super) fn resolve_placeholders(
     Ok(WithOrigin { value: text, origin: role.origin })
 }
 
+/// The path of a secret, its placeholders filled.
+///
+/// # Errors
+/// As [`resolve_placeholders`] and [`parse_secret_path`].
+pub(super) fn resolve_secret_path(
+    path: WithOrigin<String>,
+    claims: Option<&Claims>,
+    layers: &Layers<'_>,
+) -> Result<WithOrigin<String>> {
+    let path = resolve_placeholders(path, claims, layers).map_err(of_a_path)?;
+    parse_secret_path(path)
+}
+
+/// Checks the path of a secret that is whole, and drops the slashes around it.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub(super) fn parse_secret_path(path: WithOrigin<String>) -> Result<WithOrigin<String>> {
+    let WithOrigin { value: path, origin } = parse_path(path, "path of the secret")?;
+    let (mount, rest) = path.split_once('/').unwrap_or((&path, ""));
+    if ["sys", "auth"].contains(&mount) || rest.is_empty() {
+        let problem =
+            if rest.is_empty() { "names a mount and nothing in it" } else { "is of Vault itself, and no engine" };
+        return Err(Error::new(Kind::Usage, format!("the path of the secret (from {origin}) {problem}"))
+            .hint("a path is the mount of an engine and what it serves there: database/creds/app"));
+    }
+    Ok(WithOrigin { value: path, origin })
+}
+
+/// The placeholders of a path are those of a role.
+fn of_a_path(error: Error) -> Error {
+    let other = Error::new(error.kind(), error.message().replacen("the role (from", "the path (from", 1));
+    match error.change() {
+        Some(change) => other.hint(change.replace("write the role without it", "write the path without it")),
+        None => other,
+    }
+}
+
 /// A brace without its partner.
 pub(super) fn unmatched(role: &WithOrigin<String>) -> Error {
     let closed = role.value.rsplit_once('{').map(|(_, name)| name).filter(|name| !name.contains('}'));

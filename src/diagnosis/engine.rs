@@ -39,6 +39,9 @@ fn is_description(line: &str) -> bool {
 
 /// Reads the role, where the policy lets the job do that.
 pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan) -> Check {
+    if plan.shape.is_found_by_path() {
+        return Check::skip(Topic::EngineRole, "the key is stored: its path has no role");
+    }
     let path = format!("{}/{}", plan.mint.roles, plan.role);
     if !purse.take() {
         return Check::skip(Topic::EngineRole, COUNTED);
