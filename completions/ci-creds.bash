@@ -52,6 +52,9 @@ _ci__creds() {
             ci__creds,revoke)
                 cmd="ci__creds__subcmd__revoke"
                 ;;
+            ci__creds,scaleway)
+                cmd="ci__creds__subcmd__scaleway"
+                ;;
             ci__creds,secret)
                 cmd="ci__creds__subcmd__secret"
                 ;;
@@ -80,7 +83,7 @@ _ci__creds() {
 
     case "${cmd}" in
         ci__creds)
-            opts="-v -q -h -V --verbose --quiet --help --version exoscale aws secret exec doctor revoke cache token whoami policy explain completions man help version"
+            opts="-v -q -h -V --verbose --quiet --help --version exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -597,7 +600,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__doctor)
-            opts="-v -q -f -r -m -a -n -h --verbose --quiet --format --report --with-names --role --mount --zone --sos --via --ttl --role-arn --session-name --region --wait-ready --keep-profile --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws"
+            opts="-v -q -f -r -m -a -n -h --verbose --quiet --format --report --with-names --role --mount --zone --sos --via --ttl --role-arn --session-name --region --wait-ready --keep-profile --path --project-id --organization-id --s3 --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws scaleway"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -672,6 +675,27 @@ _ci__creds() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --project-id)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --organization-id)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -870,7 +894,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__exec)
-            opts="-v -q -r -m -a -n -h --verbose --quiet --role --mount --zone --sos --via --role-arn --session-name --region --wait-ready --keep-profile --ttl --leash --on-expiry --strict-revoke --keep-state --no-keep-state --serve --keep-aws-config --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws vault"
+            opts="-v -q -r -m -a -n -h --verbose --quiet --role --mount --zone --sos --via --role-arn --session-name --region --wait-ready --keep-profile --path --project-id --organization-id --s3 --ttl --leash --on-expiry --strict-revoke --keep-state --no-keep-state --serve --keep-aws-config --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws scaleway vault"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -930,6 +954,27 @@ _ci__creds() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --project-id)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --organization-id)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1412,7 +1457,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__help)
-            opts="-v -q -h --verbose --quiet --help exoscale aws secret exec doctor revoke cache token whoami policy explain completions man help version"
+            opts="-v -q -h --verbose --quiet --help exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1426,7 +1471,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__man)
-            opts="-v -q -h --verbose --quiet --help exoscale aws secret exec doctor revoke cache token whoami policy explain completions man help version"
+            opts="-v -q -h --verbose --quiet --help exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1440,7 +1485,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__policy)
-            opts="-v -q -f -r -m -a -n -h --verbose --quiet --format --cli --name --claim --every-value --ttl --role --mount --zone --sos --via --role-arn --session-name --region --wait-ready --keep-profile --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws"
+            opts="-v -q -f -r -m -a -n -h --verbose --quiet --format --cli --name --claim --every-value --ttl --role --mount --zone --sos --via --role-arn --session-name --region --wait-ready --keep-profile --path --project-id --organization-id --s3 --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help exoscale aws scaleway"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1533,6 +1578,27 @@ _ci__creds() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --project-id)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --organization-id)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1737,6 +1803,258 @@ _ci__creds() {
                 return 0
             fi
             case "${prev}" in
+                --auth)
+                    COMPREPLY=($(compgen -W "wrapping-token secret-id generator-token id-token token kubernetes cert aws" -- "${cur}"))
+                    return 0
+                    ;;
+                --auth-mount)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --auth-role)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-env)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-from)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-audience)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --id-token-file)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --role-id-file)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --secret-id-file)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --wrapping-token-file)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --service-account-token-file)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --creation-path)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --iam-server-id)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --sts-region)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --address)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --ca-file)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --ca-path)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --client-key)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --tls-server-name)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --proxy)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --redirect-host)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --request-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ci__creds__subcmd__scaleway)
+            opts="-v -q -f -a -n -h --verbose --quiet --path --project-id --organization-id --region --zone --s3 --format --via-file --cache --no-cache --keep-state --no-keep-state --file --profile --replace-profile --reveal --auth --auth-mount --auth-role --id-token-env --id-token-from --id-token-audience --id-token-file --any-audience --role-id-file --secret-id-file --wrapping-token-file --token-file --service-account-token-file --child-token --creation-path --renew --iam-server-id --sts-region --address --namespace --ca-file --ca-path --client-cert --client-key --tls-server-name --proxy --redirect-host --allow-plaintext --insecure-skip-verify --connect-timeout --request-timeout --timeout --retries --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --project-id)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --organization-id)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --region)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --zone)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -W "$(command "$1" __complete profile "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "${cur}"))
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt +o default +o bashdefault
+                    fi
+                    return 0
+                    ;;
                 --auth)
                     COMPREPLY=($(compgen -W "wrapping-token secret-id generator-token id-token token kubernetes cert aws" -- "${cur}"))
                     return 0

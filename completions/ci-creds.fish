@@ -30,6 +30,7 @@ complete -c ci-creds -n "__fish_ci_creds_needs_command" -s h -l help -d 'Print h
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -s V -l version -d 'Print version'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exoscale" -d 'Fetch an Exoscale API key and print it for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "aws" -d 'Fetch AWS credentials and print them for the shell'
+complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "scaleway" -d 'Fetch a Scaleway API key and print it for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "secret" -d 'Fetch secrets of any other engine and print them for the shell'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "exec" -d 'Run a command with credentials that expire with it'
 complete -c ci-creds -n "__fish_ci_creds_needs_command" -f -a "doctor" -d 'Find out which step of a run fails, and what to change'
@@ -179,6 +180,73 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l renew -d 'Rene
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l project-id -d 'The project, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l organization-id -d 'The organization, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l region -d 'The region, if it is not that of the secret: fr-par' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l zone -d 'The zone, if it is not that of the secret: fr-par-1' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s f -l format -d 'What to print [default: shell]' -r -f -a "shell\t'POSIX shell exports, for eval'
+fish\t'fish'
+powershell\t'PowerShell'
+json\t'One JSON object with everything that is known'
+dotenv\t'KEY=VALUE lines without quotes'
+process\t'The JSON of the AWS SDKs\' credential_process'
+github\t'Variables for the later steps of a GitHub Actions job'
+file\t'A private credentials file, and the shell exports that point to it'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l file -d 'Write the credential into this credentials file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r -f -a "(command ci-creds __complete profile (commandline -opc)[2..] 2>/dev/null)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
+secret-id\t'A secret ID and the role ID'
+generator-token\t'A token that may only create one-time secret IDs, and the role ID'
+id-token\t'The ID token of the CI job'
+token\t'A Vault token'
+kubernetes\t'The token of a Kubernetes service account'
+cert\t'The client certificate of the connection'
+aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to STS'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-file -d 'The file that holds the ID token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l secret-id-file -d 'The file that holds the secret ID' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l wrapping-token-file -d 'The file that holds the wrapping token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l token-file -d 'The file that holds the Vault token' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s n -l namespace -d 'The namespace' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l ca-path -d 'A folder of such files' -r -f -a "(__fish_complete_directories)"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l client-cert -d 'The PEM file of the client certificate' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l client-key -d 'The PEM file of its key' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l tls-server-name -d 'The name that Vault\'s certificate must have' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l proxy -d 'A proxy for https, reached by CONNECT' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l redirect-host -d 'A host and port to which a standby may redirect' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l connect-timeout -d 'The deadline of a connection attempt [default: 5s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l request-timeout -d 'The deadline of one request, but for the read that makes the credential [default: 20s]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l timeout -d 'The deadline of the whole run [default: 90s, 45s with --format process]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l retries -d 'How often a lost request is sent again, 0 to 10; with 0 nothing is repeated [default: 2]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l config -d 'The configuration file' -r -F
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l s3 -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l via-file -d 'Print only a line that sources a private file, which removes itself'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l cache -d 'Cache the credential, and the login of a single-use secret, for the next calls of this job'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l no-cache -d 'Neither read nor write the cache [default: only --format process has one]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l no-keep-state -d 'Do not note the lease and the login'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l replace-profile -d 'Remove the keys of the profile that the SDKs would use in place of the credential, such as role_arn; with --file'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l reveal -d 'Print it even on a terminal or into a job\'s log'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l allow-plaintext -d 'Allow http:// to a host that is not this machine: anyone on the network path can read the token'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l insecure-skip-verify -d 'Do not check the certificate of a server on this machine'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l path -d 'The path to read, without a section: database/creds/app' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l env -d 'A variable, and the field that it gets: PGUSER=username' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l file -d 'A variable with the path of a private file, which gets the field' -r -f
@@ -254,6 +322,9 @@ creds\t'The role\'s own type: an IAM user'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l session-name -d 'The session\'s name in CloudTrail' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l project-id -d 'The project, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l organization-id -d 'The organization, if it is not that of the secret' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ttl -d 'How long they must last [default: the rest of the job]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l leash -d 'How long they live on when ci-creds is killed: 30s and more, or off [default: 5m in a job, off elsewhere]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l on-expiry -d 'What to do before a credential expires: warn, or also send SIGTERM to the command [default: warn]' -r -f -a "warn\t''
@@ -299,6 +370,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s q -l quiet -d
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sos -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l s3 -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l strict-revoke -d 'Exit with 80 if a revocation failed'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-state -d 'Note the lease and the login in an encrypted file, for ci-creds revoke [default: in a job of GitLab]'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l no-keep-state -d 'Do not note the lease and the login'
@@ -321,6 +393,9 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l ttl -d 'Lif
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l session-name -d 'The session\'s name in CloudTrail' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l project-id -d 'The project, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l organization-id -d 'The organization, if it is not that of the secret' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -364,6 +439,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l with-names 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sos -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l s3 -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
@@ -681,6 +757,9 @@ creds\t'The role\'s own type: an IAM user'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l session-name -d 'The session\'s name in CloudTrail' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l project-id -d 'The project, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l organization-id -d 'The organization, if it is not that of the secret' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -723,6 +802,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l every-value
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l sos -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l s3 -d 'For the object storage: export the key for AWS tools'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
@@ -744,9 +824,9 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -s h -l help -d 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s h -l help -d 'Print help'
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale aws vault"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -f -a "exoscale aws"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale aws scaleway vault"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws scaleway"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -f -a "exoscale aws scaleway"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws secret exec doctor revoke cache token whoami policy explain completions man help version"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws secret exec doctor revoke cache token whoami policy explain completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"

@@ -8,6 +8,12 @@ use serde_json::{Map, Value};
 use crate::error::sanitized;
 use crate::secret::Secret;
 
+/// What a JWT says that it is signed with, such as `RS256`.
+#[must_use]
+pub fn read_algorithm(token: &Secret) -> Option<String> {
+    jsonwebtoken::decode_header(token.expose()).ok().map(|header| format!("{:?}", header.alg))
+}
+
 /// The claims of an ID token.
 #[derive(Clone, Debug, Default)]
 pub struct Claims(Map<String, Value>);

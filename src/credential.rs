@@ -65,8 +65,20 @@ impl Credential {
 
     /// The same without those of the others.
     pub fn own_variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        let values = self.values.iter().filter_map(|(field, value)| Some((field.variable.as_deref()?, value.expose())));
-        values.chain(self.companions.iter().map(|(name, value)| (*name, value.as_str())))
+        let values = self.texts().filter_map(|(field, text)| Some((field.variable.as_deref()?, text)));
+        let is_field = |name: &str| self.shape.fields.iter().any(|field| field.variable.as_deref() == Some(name));
+        let companions = self.companions.iter().filter(move |(name, _)| !is_field(name));
+        values.chain(companions.map(|(name, value)| (*name, value.as_str())))
+    }
+
+    /// The fields with their values, in order. What the user says of a field wins over what was read.
+    pub fn texts(&self) -> impl Iterator<Item = (&Field, &str)> {
+        self.shape.fields.iter().filter_map(|field| {
+            let is_it = |name: &str| field.variable.as_deref() == Some(name);
+            let said = self.companions.iter().find(|(name, _)| is_it(name)).map(|(_, text)| text.as_str());
+            let read = || self.value(&field.name).map(Secret::expose);
+            Some((field, said.or_else(read)?))
+        })
     }
 
     /// Every variable that the tools could take a credential of this kind from, and of the others.

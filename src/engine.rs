@@ -25,7 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::lease::{A_MOMENT, Leftover, warn_of_a_short_token};
 use crate::mint::Data;
-use crate::provider::secret::parse_data as parse_secret;
+use crate::provider::secret::{parse_data as parse_secret, parse_stored};
 use crate::provider::shape::EngineData;
 use crate::stray::Stray;
 use crate::time::{earlier, end_of, expiry, render_duration, render_time};
@@ -64,10 +64,7 @@ pub(crate) async fn obtain(
             build(exchange.sent, *envelope, session, plan, host)
         }
         Outcome::Refused(refusal) => {
-            let error = match plan.shape.mapping {
-                Some(_) => secret::describe(&refusal, plan),
-                None => refusal::describe(&refusal, plan),
-            };
+            let error = refusal::describe(&refusal, plan);
             Err(Failure { token_gone: refusal.is_token_gone(), ..Failure::clean(error) })
         }
         // Our own token takes with it whatever it may have made.
@@ -91,7 +88,7 @@ pub(crate) fn too_few_uses(session: &Session, plan: &Plan) -> Error {
                 "the token of this login is good for {uses} requests, and --serve reads a new credential each time before \
                  one expires"
             );
-            return Error::new(Kind::Config, text).hint("set token_num_uses of the role to 0");
+            return Error::new(Kind::Config, text).hint("write token_num_uses=0 to the role of the login");
         }
         (_, 1) => format!(
             "the token of this login is limited to one request: Vault would revoke the credential from {} at once",
@@ -104,7 +101,7 @@ pub(crate) fn too_few_uses(session: &Session, plan: &Plan) -> Error {
         }
     };
     let least = plan.reads + 2;
-    Error::new(Kind::Config, text).hint(format!("set token_num_uses of the role to 0, or to {least} and more"))
+    Error::new(Kind::Config, text).hint(format!("write token_num_uses=0 to the role of the login, or {least} and more"))
 }
 
 /// Reads, or writes when there are parameters, as people do by hand; and the other way when the policy grants only
@@ -149,7 +146,7 @@ fn build(
     };
     let irrevocable =
         plan.shape.irrevocable.is_some_and(|name| parsed.values.iter().any(|(field, _)| field.name == name));
-    let is_unleased_secret = plan.shape.mapping.is_some() && lease_id.is_none() && said_so;
+    let is_unleased_secret = plan.shape.is_found_by_path() && lease_id.is_none() && said_so;
     // What KV says without a lease is how often to look, not how long the secret lives.
     let leased = if is_unleased_secret { 0 } else { envelope.lease_duration };
     let of_the_data = earlier(parsed.seconds.and_then(|seconds| expiry(sent, seconds)), parsed.end);
@@ -165,6 +162,13 @@ fn build(
         false if lease_id.is_none() && of_the_lease.is_none() && said_so => Life::Static,
         false => Life::Leased,
     };
+    if plan.shape.stored.is_some() && life == Life::Static {
+        let path = &plan.mint.path;
+        host.warn(format!(
+            "the {} key of {path} has no expires_at: it is valid until someone deletes it in the cloud",
+            plan.shape.title
+        ));
+    }
     // A lease dies with the token that asked for it. What cannot be taken back does not. A child is still renewed.
     let of_the_token = session.expires_at.filter(|_| life == Life::Leased && !plan.login.identity.facts().child);
     let expires_at = earlier(of_the_lease, of_the_token);
@@ -181,6 +185,10 @@ fn build(
 /// Takes the values out of the answer: by the table of a cloud, or by the section of a secret.
 fn parse(data: Data, plan: &Plan) -> Result<EngineData> {
     let Data(mut data) = data;
+    if let Some(stored) = &plan.shape.stored {
+        let sets_variables = plan.output.format.facts().sets_variables;
+        return parse_stored((&plan.shape, stored), &plan.mint.path, data, &plan.companions, sets_variables);
+    }
     let Some(mapping) = &plan.shape.mapping else { return plan.shape.parse_data(&plan.mint.path, &mut data) };
     let lines = plan.output.format.facts().takes_lines && plan.output.delivery != Delivery::Environment;
     parse_secret(&plan.shape, mapping, &plan.mint.path, data, lines)

@@ -171,6 +171,8 @@ variables! {
         CI_CREDS_AWS_ROLE,
         /// The mount of the AWS engine.
         CI_CREDS_AWS_MOUNT,
+        /// The path of the stored Scaleway key.
+        CI_CREDS_SCALEWAY_PATH,
         /// The endpoint of STS that `--wait-ready` asks, if it is not AWS's own.
         AWS_ENDPOINT_URL_STS,
         /// The same for every service of AWS. It is read if `AWS_ENDPOINT_URL_STS` is not set.

@@ -230,6 +230,7 @@ pub fn credentials_file(data: &[u8]) {
             match file.syntax {
                 Syntax::Profiles => check_profiles(old, new),
                 Syntax::Accounts => check_accounts(old, new),
+                Syntax::Yaml => assert_eq!(new, render::document(&credential, file, "ci").expose()),
             }
         }
     }
@@ -398,7 +399,7 @@ fn check_role(role: &str) {
 }
 
 fn path_of(cloud: &Cloud, mount: &str, role: &str) -> String {
-    let said = Choices { mount, role, sets_variables: false, text: &|_| Ok(None), is_on: &|_| false };
+    let said = Choices { mount, role, path: "", sets_variables: false, text: &|_| Ok(None), is_on: &|_| false };
     (cloud.request)(&said).unwrap_or_else(|_| panic!("nothing was said that could be wrong")).mint.path
 }
 

@@ -127,7 +127,7 @@ fn value(name: &str, login: &Login) -> String {
 }
 
 /// Of `auth/<mount>/login`.
-pub(super) const REFUSALS: [Row; 10] = [
+pub(super) const REFUSALS: [Row; 11] = [
     refused(
         "approle-no-mount",
         Says::NoSuchLogin,
@@ -146,6 +146,8 @@ pub(super) const REFUSALS: [Row; 10] = [
         secret ID anyway, OpenBao has not",
     ),
     other_method("approle-at-jwt", Says::Whole("missing role")),
+    // A default role that is not there.
+    other_method("approle-at-jwt-role", Says::Text(&["could not be found"])),
     other_method("approle-at-jwt-default", Says::Whole("missing token")),
     other_method(
         "approle-at-other",

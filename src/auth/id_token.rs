@@ -13,6 +13,7 @@ use crate::vault::client::Vault;
 use crate::vault::refusal::Refusal;
 use crate::vault::step::Step;
 
+pub(crate) use claim::describe as describe_claim;
 pub(super) use refusal::REFUSALS;
 
 /// Logs in; without a role, as the mount's default role.

@@ -21,6 +21,7 @@ use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
 use crate::vault::refusal::{Refusal, RefusalTable};
 
+pub(crate) use id_token::describe_claim;
 pub(crate) use replacement::Replacement;
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use standing::{Period, Standing, look_up, renew, set_life, warn_of_its_end};

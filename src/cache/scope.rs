@@ -69,12 +69,13 @@ impl Target {
     pub fn new(shape: &Shape, mint: &Mint) -> Self {
         let owned = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
         let mut parameters: Vec<_> = mint.parameters.iter().map(owned).collect();
-        if let Some(mapping) = &shape.mapping {
+        if shape.is_found_by_path() {
             // Another section can read other fields of the same answer.
             parameters.extend(mint.body.iter().map(|body| ("body".to_owned(), body.clone())));
             let field = |field: &Field| (format!("{}={}", field.name, field.file), field.key.clone().into_owned());
             parameters.extend(shape.fields.iter().map(field));
-            parameters.extend(mapping.expires.iter().map(|key| ("expires".to_owned(), key.clone())));
+            let expires = shape.mapping.iter().filter_map(|mapping| mapping.expires.as_ref());
+            parameters.extend(expires.map(|key| ("expires".to_owned(), key.clone())));
         }
         Self { provider: shape.name.clone().into_owned(), path: mint.path.clone(), parameters }
     }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand
 
 use crate::ci::JobToken;
 use crate::identity::{AuthMethod, Input};
-use crate::provider::cloud::{Cloud, Heading, Setting, Value};
+use crate::provider::cloud::{Cloud, Heading, Location, Setting, Value};
 use crate::render::format::Format;
 
 /// What the command is for: in the list of commands, and at the head of its own help.
@@ -54,7 +54,9 @@ impl CredentialFlags {
             text.map(|text| (*setting, text))
         };
         let settings = cloud.settings.iter().filter_map(given).collect();
-        Ok(Self { cloud, engine: EngineFlags::from_arg_matches(matches)?, settings })
+        let of_the_engine = |name| matches.try_get_one::<String>(name).ok().flatten().cloned();
+        let engine = EngineFlags { role: of_the_engine("role"), mount: of_the_engine("mount") };
+        Ok(Self { cloud, engine, settings })
     }
 
     /// The text of a setting that was given on the command line.
@@ -80,7 +82,11 @@ impl FetchFlags {
     /// The flags of a cloud's command, in the order of the help.
     pub(super) fn augment_args(cloud: &'static Cloud, command: Command) -> Command {
         let of = |heading| cloud.settings.iter().filter(move |setting| setting.heading == heading);
-        let command = EngineFlags::augment_args(command).args(of(Heading::Credential).map(|setting| argument(setting)));
+        let command = match cloud.location {
+            Location::Role { .. } => EngineFlags::augment_args(command),
+            Location::Path(_) => command,
+        };
+        let command = command.args(of(Heading::Credential).map(|setting| argument(setting)));
         let command = command.args(of(Heading::Output).map(|setting| argument(setting)));
         // Each of these would put its own description in the command's place.
         ConnectionFlags::augment_args(LoginFlags::augment_args(OutputFlags::augment_args(command))).about(cloud.about)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::provider::cloud::Cloud;
+use crate::provider::cloud::{Cloud, Location};
 
 pub(super) const ALL: &str = "\
 Examples:
@@ -136,7 +136,12 @@ pub(super) fn of_cloud(cloud: &Cloud) -> String {
         ("VAULT_ID_TOKEN", "the job's ID token, with VAULT_AUTH_ROLE"),
         ("VAULT_ROLE_ID", "with VAULT_SECRET_ID or VAULT_WRAPPING_TOKEN"),
         ("VAULT_TOKEN", "a Vault token"),
-        (cloud.role_variable, "the role, where --role is not given"),
+        match cloud.location {
+            Location::Role { role_variable, .. } => (role_variable, "the role, where --role is not given"),
+            Location::Path(setting) => {
+                (setting.variables.first().copied().unwrap_or_default(), "the path, where --path is not given")
+            }
+        },
     ];
     text.push_str("\nVariables:");
     for (name, meaning) in rows {

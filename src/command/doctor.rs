@@ -197,6 +197,9 @@ impl Walker<'_> {
         let check = token::examine(self.vault, &mut purse, (login, plan), self.job_left).await;
         let fails = check.kind.is_some();
         diagnosis.add(check);
+        if purse.is_spent() {
+            self.owned.take();
+        }
         if fails {
             diagnosis.block(&WITH_A_TOKEN[1..], Topic::Token);
             return;

@@ -1,4 +1,4 @@
-//! `ci-creds exoscale` and `ci-creds aws`: deliver a credential from the cache or from its source.
+//! `ci-creds exoscale`, `aws` and `scaleway`: deliver a credential from the cache or from its source.
 
 use crate::cache::{Cache, Door, JobState};
 use crate::chain::{self, Chain};
@@ -110,7 +110,10 @@ pub(super) fn open_state(
 
 async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> Result<String> {
     let (credential, mut custody) = chain.obtain(plan).await?;
-    lease::warn_of_a_long_life(&credential.path, credential.lease.expires_at, host);
+    // No engine's role says how long a stored key lives.
+    if credential.shape.stored.is_none() {
+        lease::warn_of_a_long_life(&credential.path, credential.lease.expires_at, host);
+    }
     match custody.race(delivery::hand_over(&credential, plan, host)).await {
         Ok(Ok(())) => {
             custody.finish();
@@ -182,10 +185,10 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
 
 /// A path, and where it came from: for a cloud, its role.
 fn tell_path(shape: &Shape, path: &str, origin: &Origin) -> String {
-    match &shape.mapping {
-        Some(_) => format!("{path} (from {origin})"),
-        None if shape.command == token::NAME => path.to_owned(),
-        None => format!("{path} (role from {origin})"),
+    match shape.is_found_by_path() {
+        true => format!("{path} (from {origin})"),
+        false if shape.command == token::NAME => path.to_owned(),
+        false => format!("{path} (role from {origin})"),
     }
 }
 
@@ -207,6 +210,7 @@ fn preview(plan: &Plan, words: &[String]) -> String {
         To use it:   {}\nTo see it:   {}\n",
         match (&plan.shape.mapping, plan.others.len()) {
             (None, _) if plan.token.is_some() => "a Vault token".to_owned(),
+            (None, _) if plan.shape.stored.is_some() => format!("a {} key", plan.shape.title),
             (None, _) => format!("an {} credential", plan.shape.title),
             (Some(_), 0) => "a secret".to_owned(),
             (Some(_), _) => "secrets".to_owned(),

@@ -198,8 +198,15 @@ pub(super) fn check_wanted(
             Error::new(Kind::Usage, text).hint(format!("ci-creds exec {} …, or drop {}", cloud.command, setting.flag))
         );
     }
-    if wanted.len() > 1 && wanted.iter().any(|one| one.engine.mount.is_some()) {
-        let variables: Vec<_> = wanted.iter().map(|one| one.cloud.mount_variable).collect();
+    let variables: Vec<_> =
+        wanted.iter().filter_map(|one| one.cloud.engine_variables()).map(|(_, mount)| mount).collect();
+    let engine = wanted.first().map(|one| &one.engine).filter(|_| variables.is_empty());
+    let given = engine.map(|engine| [("--role", engine.role.is_some()), ("--mount", engine.mount.is_some())]);
+    if let Some((flag, _)) = given.into_iter().flatten().find(|(_, given)| *given) {
+        return Err(Error::new(Kind::Usage, format!("{flag} is for an engine, and a stored key has a path"))
+            .hint(format!("drop {flag}")));
+    }
+    if variables.len() > 1 && wanted.iter().any(|one| one.engine.mount.is_some()) {
         return Err(Error::new(Kind::Usage, "--mount names the mount of one engine, and more than one is asked")
             .hint(format!("set {}, or `mount` in the configuration file", variables.join(" and "))));
     }

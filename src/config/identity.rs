@@ -382,7 +382,7 @@ fn nothing_to_log_in_with(found: &Inputs) -> Error {
             .hint("set VAULT_ROLE_ID for this job; vault read auth/approle/role/NAME/role-id shows it"),
         (None, Some(_)) => {
             error("VAULT_ROLE_ID is set, but none of VAULT_SECRET_ID, VAULT_WRAPPING_TOKEN and VAULT_TOKEN is")
-                .hint("set one of them for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id")
+                .hint("set VAULT_SECRET_ID, or one of the other two, for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id")
         }
         _ => {
             let all = AuthMethod::ALL.into_iter().map(AuthMethod::needs).filter(|needs| needs.by_itself);

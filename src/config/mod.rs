@@ -41,12 +41,11 @@ use crate::cli::{self};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::{Identity, Login};
-use crate::provider::cloud::{Choices, Cloud, EngineRequest, Setting};
+use crate::provider::cloud::{Choices, Cloud, EngineRequest, Location, Setting};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::variables as var;
 use std::borrow::Cow;
-use std::iter;
 
 use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
@@ -166,10 +165,19 @@ fn resolve_wanted(
     let cloud = flags.cloud;
     let is_said = |setting: &'static Setting| flags.said(setting).is_some();
     let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
-    let role = resolve_role(find_role(flags, layers)?, login, cloud, shape, claims, layers)?;
-    let mount = resolve_mount(flags, shape, layers)?;
+    let (mount, role, path) = match cloud.location {
+        Location::Role { .. } => {
+            let role = resolve_role(find_role(flags, layers)?, login, cloud, shape, claims, layers)?;
+            (resolve_mount(flags, shape, layers)?, role, String::new())
+        }
+        Location::Path(setting) => {
+            let path = find_path(flags, setting, layers)?.ok_or_else(|| no_path(setting, cloud, shape))?;
+            let WithOrigin { value: path, origin } = name::resolve_secret_path(path, claims, layers)?;
+            (String::new(), WithOrigin { value: String::new(), origin }, path)
+        }
+    };
     let EngineRequest { mint, companions, wait } =
-        resolve_request(flags, (&mount, &role.value), sets_variables, layers)?;
+        resolve_request(flags, (&mount, &role.value, &path), sets_variables, layers)?;
     let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), layers)).transpose()?;
     Ok(CredentialPlan {
         shape: Cow::Borrowed(shape),
@@ -185,25 +193,48 @@ fn resolve_wanted(
 /// The engine's role as it was said, its placeholders open.
 fn find_role(flags: &cli::CredentialFlags, layers: &Layers<'_>) -> Result<Option<WithOrigin<String>>> {
     let cloud = flags.cloud;
-    let variables: Vec<_> = iter::once(cloud.role_variable).chain(var::of_flag("--role").iter().copied()).collect();
+    let own = cloud.engine_variables().map(|(role, _)| role);
+    let variables: Vec<_> = own.into_iter().chain(var::of_flag("--role").iter().copied()).collect();
     layers.text(("--role", flags.engine.role.as_deref()), &variables, |file| file.text_of(cloud.command, "role"))
+}
+
+/// The path of a stored key as it was said, its placeholders open.
+fn find_path(
+    flags: &cli::CredentialFlags,
+    setting: &'static Setting,
+    layers: &Layers<'_>,
+) -> Result<Option<WithOrigin<String>>> {
+    layers.text((setting.flag, flags.said(setting)), setting.variables, |file| {
+        file.text_of(flags.cloud.command, setting.key())
+    })
+}
+
+fn no_path(setting: &Setting, cloud: &Cloud, shape: &Shape) -> Error {
+    let (flag, key, variables) = (setting.flag, setting.key(), setting.variables.join(", "));
+    Error::new(
+        Kind::Config,
+        format!(
+            "the {key} of the {} key is not set ({flag}, {variables}, or {key} under [{}] in the configuration file)",
+            shape.title, cloud.command
+        ),
+    )
+    .hint(format!("ci-creds {} {flag} secret/data/NAME, or set {variables}", shape.command))
 }
 
 /// Where the engine is mounted.
 fn resolve_mount(flags: &cli::CredentialFlags, shape: &Shape, layers: &Layers<'_>) -> Result<String> {
     let cloud = flags.cloud;
+    let own = cloud.engine_variables().map(|(_, mount)| mount);
     let mount = layers
-        .text(("--mount", flags.engine.mount.as_deref()), &[cloud.mount_variable], |file| {
-            file.text_of(cloud.command, "mount")
-        })?
+        .text(("--mount", flags.engine.mount.as_deref()), own.as_slice(), |file| file.text_of(cloud.command, "mount"))?
         .unwrap_or_else(|| WithOrigin::default(shape.name.clone().into_owned()));
     name::parse_path(mount, "mount of the engine").map(|mount| mount.value)
 }
 
-/// The request for a role of a mount.
+/// The request for a role of a mount, or for a path.
 fn resolve_request(
     flags: &cli::CredentialFlags,
-    (mount, role): (&str, &str),
+    (mount, role, path): (&str, &str, &str),
     sets_variables: bool,
     layers: &Layers<'_>,
 ) -> Result<EngineRequest> {
@@ -211,6 +242,7 @@ fn resolve_request(
     (cloud.request)(&Choices {
         mount,
         role,
+        path,
         sets_variables,
         text: &|setting| {
             layers.text((setting.flag, flags.said(setting)), setting.variables, |file| {
@@ -242,15 +274,16 @@ fn resolve_role(
         (Some(role), _) => name::resolve_placeholders(role, claims, layers)?,
         (None, Some(role)) => WithOrigin { value: role.clone(), origin: login.role_origin.clone() },
         (None, None) => {
+            let variable = cloud.engine_variables().map_or("CI_CREDS_ROLE", |(role, _)| role);
             return Err(Error::new(
                 Kind::Config,
                 format!(
                     "the {} role is not set (--role, {}, CI_CREDS_ROLE, role under [{}] in the configuration file; or \
                     the role of the login: VAULT_APPROLE_ROLE, VAULT_AUTH_ROLE)",
-                    shape.title, cloud.role_variable, cloud.command
+                    shape.title, variable, cloud.command
                 ),
             )
-            .hint(format!("ci-creds {} --role NAME, or set {}", shape.command, cloud.role_variable)));
+            .hint(format!("ci-creds {} --role NAME, or set {variable}", shape.command)));
         }
     };
     name::check_role(&role, "role")?;

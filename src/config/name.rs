@@ -25,6 +25,18 @@ pub fn is_role(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// What to set in the place of a path.
+fn last_part(role: &WithOrigin<String>) -> String {
+    let last = role.value.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let place = match &role.origin {
+        Origin::Flag(name) => format!("{name} {last}"),
+        Origin::Variable(name) => format!("{name}={last}"),
+        _ => "the last part alone".into(),
+    };
+    let text = if is_role(last) { format!("pass {place}") } else { "pass the last part alone".into() };
+    format!("{text}; --mount is the path of the engine, --auth-mount that of the login")
+}
+
 /// Checks a role.
 ///
 /// # Errors
@@ -42,7 +54,7 @@ pub(super) fn check_role(role: &WithOrigin<String>, what: &str) -> Result<()> {
             Kind::Usage,
             format!("the {what} (from {}) has a slash in it: a role is one name and not a path", role.origin),
         )
-        .hint("pass the last part alone; --mount is the path of the engine, --auth-mount that of the login"));
+        .hint(last_part(role)));
     }
     Err(Error::new(Kind::Usage, format!("the {what} (from {}) is not a valid name in Vault", role.origin))
         .hint("use letters, digits and _, with - . @ inside; no slash, no .., no percent sign, 256 characters at most"))
@@ -92,6 +104,44 @@ pub(super) fn resolve_placeholders(
     }
     let text = fill(&role.value, || unmatched(&role), |name| resolve_placeholder(name, &role.origin, claims, layers))?;
     Ok(WithOrigin { value: text, origin: role.origin })
+}
+
+/// The path of a secret, its placeholders filled.
+///
+/// # Errors
+/// As [`resolve_placeholders`] and [`parse_secret_path`].
+pub(super) fn resolve_secret_path(
+    path: WithOrigin<String>,
+    claims: Option<&Claims>,
+    layers: &Layers<'_>,
+) -> Result<WithOrigin<String>> {
+    let path = resolve_placeholders(path, claims, layers).map_err(of_a_path)?;
+    parse_secret_path(path)
+}
+
+/// Checks the path of a secret that is whole, and drops the slashes around it.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub(super) fn parse_secret_path(path: WithOrigin<String>) -> Result<WithOrigin<String>> {
+    let WithOrigin { value: path, origin } = parse_path(path, "path of the secret")?;
+    let (mount, rest) = path.split_once('/').unwrap_or((&path, ""));
+    if ["sys", "auth"].contains(&mount) || rest.is_empty() {
+        let problem =
+            if rest.is_empty() { "names a mount and nothing in it" } else { "is of Vault itself, and no engine" };
+        return Err(Error::new(Kind::Usage, format!("the path of the secret (from {origin}) {problem}"))
+            .hint("a path is the mount of an engine and what it serves there: database/creds/app"));
+    }
+    Ok(WithOrigin { value: path, origin })
+}
+
+/// The placeholders of a path are those of a role.
+fn of_a_path(error: Error) -> Error {
+    let other = Error::new(error.kind(), error.message().replacen("the role (from", "the path (from", 1));
+    match error.change() {
+        Some(change) => other.hint(change.replace("write the role without it", "write the path without it")),
+        None => other,
+    }
 }
 
 /// A brace without its partner.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::demand::Demand;
 use super::source::Layers;
 use crate::error::{Error, Kind, Result};
+use crate::provider::process_switch;
 use crate::provider::shape::{CredentialsFile, Syntax};
 use crate::render;
 use crate::render::format::{Format, Trace};
@@ -77,8 +78,11 @@ pub(super) fn resolve_output(demand: &Demand<'_>, format: Format, layers: &Layer
             format!("--format process is for AWS: the SDKs cannot take {} credentials", demand.shape.title),
         )
         .hint(match demand.shape.file {
-            None => "--format shell, or --format json",
-            Some(_) => "--sos for the object storage, --format shell, or --format json",
+            None => "--format shell, or --format json".to_owned(),
+            Some(_) => {
+                let switch = process_switch(&demand.shape).map(|flag| format!("{flag} for the object storage, "));
+                format!("{}--format shell, or --format json", switch.unwrap_or_default())
+            }
         }));
     }
     check_flags(demand, format)?;
@@ -122,6 +126,11 @@ fn check_flags(demand: &Demand<'_>, format: Format) -> Result<()> {
             None => Ok(()),
         };
     }
+    let has_profiles = demand.shape.file.as_ref().is_none_or(|file| file.profile_variable.is_some());
+    if demand.output.profile.is_some() && !has_profiles {
+        return Err(Error::new(Kind::Usage, format!("--profile does not fit the file of {}", demand.shape.title))
+            .hint("drop --profile: the key stands outside of any profile, and the tools use it without one"));
+    }
     if demand.keep_profile {
         return Err(Error::new(
             Kind::Usage,
@@ -164,6 +173,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
     }
     if format == Format::Github {
         check_github(demand, layers)?;
+        check_aliases(demand, layers)?;
         return Ok(Delivery::Masked);
     }
     if !demand.output.reveal && format.facts().evaluated && stdout.shared_with_stderr {
@@ -244,6 +254,23 @@ fn check_github(demand: &Demand<'_>, layers: &Layers<'_>) -> Result<()> {
         (problem, format!("ci-creds {} --format github >> \"$GITHUB_ENV\"", demand.shape.command))
     };
     Err(Error::new(Kind::Usage, problem).hint(hint))
+}
+
+/// Holds for `--format github`, which unsets nothing: where the cloud's tools take an empty variable for one that is set,
+/// another name of the credential must not be there.
+fn check_aliases(demand: &Demand<'_>, layers: &Layers<'_>) -> Result<()> {
+    if !demand.shape.emptied.is_empty() {
+        return Ok(());
+    }
+    let is_set = |name: &&&str| !matches!(layers.host.variable(name), Ok(None));
+    match demand.shape.aliases.iter().find(is_set) {
+        Some(name) => Err(Error::new(
+            Kind::Usage,
+            format!("{name} is set, and --format github cannot unset it: the tools of later steps would use it"),
+        )
+        .hint(format!("remove {name} from env: of the workflow, or use --format shell in the step"))),
+        None => Ok(()),
+    }
 }
 
 /// Everything that could refuse the file or its edit later, while nothing is minted yet. Gives its real path.

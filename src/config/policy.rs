@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::exec::check_wanted;
 use super::identity::{LoginOutline, resolve_outline};
-use super::name::{check_role, fill, find_placeholder, is_part_of_role, is_role, parse_path, unmatched};
+use super::name::{
+    check_role, fill, find_placeholder, is_part_of_role, is_role, parse_path, parse_secret_path, unmatched,
+};
 use super::source::Layers;
-use super::{file, find_role, resolve_mount, resolve_request};
+use super::{file, find_path, find_role, resolve_mount, resolve_request};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -17,7 +19,7 @@ use crate::identity::SetUp;
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
 use crate::policy::{Binding, EngineRead, Gap, PolicyPlan};
-use crate::provider::cloud::Setting;
+use crate::provider::cloud::{Location, Setting};
 use crate::time::{parse_duration, render_duration};
 use crate::variables as var;
 
@@ -193,18 +195,37 @@ impl<'a> Draft<'a> {
         let cloud = wanted.cloud;
         let is_said = |setting: &'static Setting| wanted.said(setting).is_some();
         let shape = cloud.shape(is_said).ok_or_else(|| Error::new(Kind::Internal, "a cloud has no shape"))?;
+        if let Location::Path(setting) = cloud.location {
+            return self.read_stored(wanted, setting);
+        }
         let pattern = find_role(wanted, self.layers)?.or_else(|| {
             outline.role.as_ref().map(|role| WithOrigin { value: role.value.clone(), origin: role.origin.clone() })
         });
         let (role, note) = match pattern {
             Some(pattern) => self.cover(&pattern)?,
-            None => (self.gap("ROLE", &format!("the role of the engine, {}", cloud.role_variable)), None),
+            None => {
+                let variable = cloud.engine_variables().map_or(String::new(), |(role, _)| format!(", {role}"));
+                (self.gap("ROLE", &format!("the role of the engine{variable}")), None)
+            }
         };
         let mount = safe_path(resolve_mount(wanted, shape, self.layers)?, "mount of the engine")?;
-        let mint = resolve_request(wanted, (&mount, &role), false, self.layers)?.mint;
+        let mint = resolve_request(wanted, (&mount, &role, ""), false, self.layers)?.mint;
         self.note_limits(&shape.title, &mint, &role, ttl);
         let writes = mint.writable && !mint.parameters.is_empty();
         Ok(EngineRead { path: mint.path, writes, leased: !mint.temporary, note })
+    }
+
+    /// What the read of a stored key needs.
+    fn read_stored(&mut self, wanted: &cli::CredentialFlags, setting: &'static Setting) -> Result<EngineRead> {
+        let path = match find_path(wanted, setting, self.layers)? {
+            Some(path) => {
+                let value = fill(&path.value, || unmatched(&path), |name| self.placeholder(name, &path.origin))?;
+                safe_path(parse_secret_path(WithOrigin { value, origin: path.origin })?.value, "path of the secret")?
+            }
+            None => self.gap("PATH", &format!("the path of the stored key, {}", setting.variables.join(", "))),
+        };
+        self.limit(format!("the key at {path} is stored: ci-creds cannot revoke it"));
+        Ok(EngineRead { path, writes: false, leased: false, note: None })
     }
 
     /// The role of the policy's path: this job's, or every one that begins as it does.

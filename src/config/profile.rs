@@ -23,7 +23,7 @@ pub fn find_profiles(file: &CredentialsFile, named: Option<&Path>, host: &Host) 
     };
     let config = match file.syntax {
         Syntax::Profiles => variable(var::AWS_CONFIG_FILE).or_else(|| below_home(".aws/config".as_ref())),
-        Syntax::Accounts => None,
+        Syntax::Accounts | Syntax::Yaml => None,
     };
     let mut names = Vec::new();
     for path in keys.into_iter().chain(config) {

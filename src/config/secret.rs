@@ -136,15 +136,7 @@ fn resolve_section(
 ) -> Result<CredentialPlan> {
     let WithOrigin { value: section, origin } = section;
     let path = WithOrigin { value: section.path.clone(), origin: origin.clone() };
-    let path = name::resolve_placeholders(path, claims, layers).map_err(of_a_path)?;
-    let path = name::parse_path(path, "path of the secret")?.value;
-    let (mount, rest) = path.split_once('/').unwrap_or((&path, ""));
-    if ["sys", "auth"].contains(&mount) || rest.is_empty() {
-        let problem =
-            if rest.is_empty() { "names a mount and nothing in it" } else { "is of Vault itself, and no engine" };
-        return Err(Error::new(Kind::Usage, format!("the path of the secret (from {origin}) {problem}"))
-            .hint("a path is the mount of an engine and what it serves there: database/creds/app"));
-    }
+    let path = name::resolve_secret_path(path, claims, layers)?.value;
     let mint = section.mint(path);
     Ok(CredentialPlan {
         shape: Cow::Owned(section.shape()),
@@ -155,15 +147,6 @@ fn resolve_section(
         readiness: None,
         keep_profile: false,
     })
-}
-
-/// The placeholders of a path are those of a role.
-fn of_a_path(error: Error) -> Error {
-    let other = Error::new(error.kind(), error.message().replacen("the role (from", "the path (from", 1));
-    match error.change() {
-        Some(change) => other.hint(change.replace("write the role without it", "write the path without it")),
-        None => other,
-    }
 }
 
 /// The section that the flags say.

@@ -11,7 +11,7 @@ use super::key::fields;
 use super::section::{KEYS as SECRET_KEYS, SectionMistake, parse_sections};
 use crate::identity::Input;
 use crate::provider::CLOUDS;
-use crate::provider::cloud::{Cloud, Value};
+use crate::provider::cloud::{Cloud, Location, Value};
 use crate::provider::secret::SecretSection;
 use crate::typo::{is_repeatable, nearest};
 
@@ -151,7 +151,7 @@ fn top_keys() -> impl Iterator<Item = &'static str> {
 /// What can stand in the table of a cloud.
 fn keys_of(cloud: &'static Cloud) -> impl Iterator<Item = &'static str> {
     let own = cloud.settings.iter().filter(|setting| setting.in_file).map(|setting| setting.key());
-    COMMON.into_iter().chain(own)
+    common_keys(cloud).iter().copied().chain(own)
 }
 
 fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Table, FileMistake> {
@@ -161,7 +161,7 @@ fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Ta
         let setting = cloud.settings.iter().find(|setting| setting.in_file && setting.key() == key.get_ref());
         let name = match setting {
             Some(setting) => setting.key(),
-            None => match COMMON.iter().find(|name| **name == key.get_ref()) {
+            None => match common_keys(cloud).iter().find(|name| **name == key.get_ref()) {
                 Some(name) => name,
                 None => return Err(FileMistake::unknown(key, Some(cloud))),
             },
@@ -176,8 +176,15 @@ fn parse_table(cloud: &'static Cloud, table: &Spanned<DeValue<'_>>) -> Result<Ta
     Ok(known)
 }
 
-/// The keys that every cloud's table may have.
+/// The keys that the table of every cloud with an engine of its own may have.
 pub(super) const COMMON: [&str; 2] = ["role", "mount"];
+
+fn common_keys(cloud: &Cloud) -> &'static [&'static str] {
+    match cloud.location {
+        Location::Role { .. } => &COMMON,
+        Location::Path(_) => &[],
+    }
+}
 
 /// The table of the secrets of other engines, a table each.
 const SECRET: &str = "secret";

@@ -234,8 +234,12 @@ fn describe_login(login: &Login) -> Vec<SettingRow> {
 }
 
 fn describe_wanted(wanted: &CredentialPlan) -> Vec<SettingRow> {
-    let mut rows =
-        vec![row("role", without_secret(&wanted.role), &wanted.role_origin), row("path", &wanted.mint.path, "")];
+    let mut rows = match wanted.shape.is_found_by_path() {
+        true => vec![row("path", &wanted.mint.path, &wanted.role_origin)],
+        false => {
+            vec![row("role", without_secret(&wanted.role), &wanted.role_origin), row("path", &wanted.mint.path, "")]
+        }
+    };
     rows.extend(wanted.mint.parameters.iter().map(|(name, value)| row(name, value, "")));
     rows
 }

@@ -39,6 +39,9 @@ fn is_description(line: &str) -> bool {
 
 /// Reads the role, where the policy lets the job do that.
 pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan) -> Check {
+    if plan.shape.is_found_by_path() {
+        return Check::skip(Topic::EngineRole, "the key is stored: its path has no role");
+    }
     let path = format!("{}/{}", plan.mint.roles, plan.role);
     if !purse.take() {
         return Check::skip(Topic::EngineRole, COUNTED);
@@ -88,7 +91,8 @@ fn grants(found: &Capabilities, path: &str, wanted: &[&str]) -> bool {
 fn describe_policy(found: &Capabilities, plan: &Plan) -> Check {
     let path = &plan.mint.path;
     let wanted: &[&str] = if plan.mint.writable { &["read", "update", "create"] } else { &["read"] };
-    let granted: Vec<_> = found.get(path).into_iter().flatten().map(|one| sanitized(one)).collect();
+    let granted: Vec<_> =
+        found.get(path).into_iter().flatten().filter(|one| *one != "deny").map(|one| sanitized(one)).collect();
     let granted = if granted.is_empty() { "nothing".to_owned() } else { granted.join(", ") };
     if grants(found, path, wanted) {
         return Check::good(Topic::Policy, format!("the policies allow {granted} on {path}"));

@@ -10,6 +10,7 @@ use crate::secret::Secret;
 use crate::time::render_time;
 use crate::vault::client::Vault;
 use crate::vault::client::reading::Reading;
+use crate::vault::refusal::Refusal;
 
 /// What was found of mount and role.
 pub(crate) struct LoginProbe {
@@ -41,12 +42,25 @@ pub(crate) async fn probe(vault: &Vault<'_>, login: &Login) -> LoginProbe {
         }
     };
     let fails = |topic| match describe_refusal(login, &refusal) {
+        Some(error) if vault.namespace().is_none() => Check::failure(topic, &error).noting(Note {
+            mark: Mark::Warning,
+            text: "no namespace is set; OpenBao and Vault Enterprise can have some".into(),
+            change: Some(
+                "if an operator made the mount in one, set VAULT_NAMESPACE, or --namespace, to its path".into(),
+            ),
+        }),
         Some(error) => Check::failure(topic, &error),
         None => Check::skip(topic, refusal.because()),
     };
     let checks = match (trial.sign)(&refusal) {
         Sign::Both => [mount(), role()],
         Sign::Mount => [mount(), Check::skip(Topic::AuthRole, "only the proof tells whether the role is right")],
+        // Newer servers name both halves of an AppRole, and only one was sent.
+        Sign::WrongRole if refusal.is_secret_id_invalid() => {
+            let one = Refusal { reason: "invalid role ID".into(), ..refusal.clone() };
+            let told = describe_refusal(login, &one).and_then(|error| error.change().map(str::to_owned));
+            [mount(), Check { change: told, ..fails(Topic::AuthRole) }]
+        }
         Sign::WrongRole => [mount(), fails(Topic::AuthRole)],
         Sign::WrongMount => [fails(Topic::AuthMount), Check::blocked(Topic::AuthRole, Topic::AuthMount)],
     };
@@ -90,13 +104,9 @@ pub(crate) async fn log_in(vault: &Vault<'_>, login: &Login) -> LogIn {
     {
         let others = find_other_claims(vault, login, &first).await;
         for claim in &others {
-            let value =
-                claims.text(claim).map_or_else(|| "not set".to_owned(), |value| crate::error::sanitized(&value));
-            check = check.noting(Note {
-                mark: Mark::Failure,
-                text: format!("the claim {claim} does not fit either: in this job it is {value}"),
-                change: None,
-            });
+            let (value, change) = auth::describe_claim(claim, claims);
+            let text = format!("the claim {claim} does not fit either: in this job it is {value}");
+            check = check.noting(Note { mark: Mark::Failure, text, change });
         }
     }
     LogIn { check, session: None }

@@ -17,13 +17,27 @@ pub(crate) struct Purse {
     pub(crate) session: Session,
     /// `None`: as many as there are.
     questions: Option<u64>,
+    spent: bool,
 }
 
 impl Purse {
     /// Of a login of our own, whose last use is for its revocation.
     pub(crate) fn of(session: Session) -> Self {
         let questions = (session.own && session.uses > 0).then(|| session.uses - 1);
-        Self { session, questions }
+        Self { session, questions, spent: false }
+    }
+
+    /// Older servers do not tell at the login how often its token can be used: a question does, and was one of them.
+    fn learn(&mut self, left: i64) {
+        let left = u64::try_from(left).unwrap_or_default();
+        self.session.uses = left + 1;
+        self.questions = Some(left.saturating_sub(1));
+        self.spent = left == 0;
+    }
+
+    /// Whether the last question was the last use: nothing is left to revoke.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
     }
 
     /// Takes one question out. `false` when there is none left.
@@ -62,6 +76,15 @@ pub(crate) async fn examine(
     }
     match vault.read_token(&purse.session.token).await {
         Reading::Answer(info) => {
+            if purse.session.own && purse.session.uses == 0 && info.num_uses != 0 {
+                purse.learn(info.num_uses);
+                if let Some(plan) = plan
+                    && purse.session.uses <= plan.reads
+                {
+                    purse.questions = Some(0);
+                    return Check::failure(Topic::Token, &too_few_uses(&purse.session, plan));
+                }
+            }
             let check = describe(&info, &purse.session, plan, job_left);
             // Whoever supplied it has counted on the uses that are left.
             if !purse.session.own && info.num_uses > 0 {
@@ -102,7 +125,7 @@ fn describe(info: &TokenInfo, session: &Session, plan: Option<&Plan>, job_left: 
         details.push(("renewable".to_owned(), if renewable { "yes" } else { "no" }.to_owned()));
     }
     let reads = plan.map_or(1, |plan| plan.reads);
-    let uses = if session.own { session.uses } else { info.num_uses };
+    let uses = if session.own { session.uses } else { info.num_uses.unsigned_abs() };
     if uses > 0 {
         details.push(("uses".to_owned(), uses.to_string()));
     }
@@ -126,9 +149,10 @@ fn describe(info: &TokenInfo, session: &Session, plan: Option<&Plan>, job_left: 
                 "the job may run for another {}: the token, and all that it leases, expires before that",
                 render_duration(left)
             ),
-            change: Some(
-                "raise token_ttl of the login's role, or run the commands by ci-creds exec, which renews".into(),
-            ),
+            change: Some(format!(
+                "write token_ttl={}m to the role of the login, or run the commands by ci-creds exec, which renews",
+                left.as_secs() / 300 * 5 + 10
+            )),
         }),
         _ => check,
     }

@@ -1,14 +1,19 @@
 //! What a secrets engine's refusals mean, and what to change.
 
+use super::secret;
 use crate::auth::unnamed_approle;
 use crate::config::Plan;
 use crate::error::{Error, Kind};
 use crate::identity::Identity;
 use crate::provider::CLOUDS;
+use crate::provider::cloud::Cloud;
 use crate::vault::refusal::{Refusal, RefusalTable, Row, Says, explain, find};
 
 /// The error of a refused read.
 pub(crate) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
+    if plan.shape.is_found_by_path() {
+        return secret::describe(refusal, plan);
+    }
     let denied = refusal.is_denied_by_policy();
     if denied && plan.login.perhaps_generator {
         return unnamed_approle(&plan.login, &plan.mint.path, &refusal.because());
@@ -38,7 +43,8 @@ fn mount(plan: &Plan) -> &str {
 /// What names the mount of the engine.
 fn knob(plan: &Plan) -> String {
     let cloud = CLOUDS.into_iter().find(|cloud| cloud.command == plan.shape.name);
-    cloud.map_or_else(|| "--mount".into(), |cloud| format!("--mount or {}", cloud.mount_variable))
+    let mount = cloud.and_then(Cloud::engine_variables).map(|(_, mount)| mount);
+    mount.map_or_else(|| "--mount".into(), |mount| format!("--mount or {mount}"))
 }
 
 fn capabilities(plan: &Plan) -> &'static str {

@@ -28,9 +28,22 @@ impl Failure {
     }
 }
 
+/// The region: the user's, or else that of the secret.
+fn place<'a>(plan: &'a Plan, values: &'a [(Field, Secret)]) -> Option<&'a str> {
+    let field = plan.shape.fields.iter().find(|field| field.name == "region")?;
+    let said = plan.companions.iter().find(|(name, _)| Some(*name) == field.variable.as_deref());
+    let read = || values.iter().find(|(known, _)| known.name == field.name).map(|(_, value)| value.expose());
+    said.map(|(_, text)| text.as_str()).or_else(read)
+}
+
 /// The credential that the plan asked for, of these values.
 pub(crate) fn assemble(plan: &Plan, values: Vec<(Field, Secret)>, lease: Lease) -> Credential {
     let mut companions = plan.companions.clone();
+    if let Some(stored) = &plan.shape.stored {
+        let more = place(plan, &values).map(|region| (stored.place)(region)).unwrap_or_default();
+        let is_new = |(name, _): &(&str, String)| plan.companions.iter().all(|(known, _)| known != name);
+        companions.extend(more.into_iter().filter(is_new));
+    }
     if let (Life::Expiring, Some(variable), Some(end)) = (lease.life, plan.shape.expiration, lease.expires_at) {
         companions.push((variable, render_time(end)));
     }

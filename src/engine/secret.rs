@@ -37,7 +37,7 @@ fn is_absence(refusal: &Refusal) -> bool {
 /// The path with `data/` behind the mount, where it has none. A mount of several segments is not known here.
 fn data_path(plan: &Plan) -> Option<String> {
     let (mount, rest) = plan.mint.path.split_once('/')?;
-    let is_kv = plan.mint.body.is_none() && plan.shape.mapping.as_ref().is_some_and(|mapping| mapping.kv != Some(1));
+    let is_kv = plan.mint.body.is_none() && plan.shape.mapping.as_ref().is_none_or(|mapping| mapping.kv != Some(1));
     (is_kv && !rest.split('/').any(|segment| ["data", "creds", "static-creds"].contains(&segment)))
         .then(|| format!("{mount}/data/{rest}"))
 }

@@ -63,8 +63,13 @@ fn describe_names(expected: &ServerName<'_>, presented: &[String], wrong: &dyn F
             .hint(format!("have it issued with subjectAltName={kind}:{expected}; a common name does not count"));
     }
     let names = sanitized(&presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", "));
-    wrong(format!("is for another name: it is for {names}, not for {expected}"))
-        .hint("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to it")
+    let first = sanitized(presented.first().map(|name| bare(name)).as_deref().unwrap_or_default());
+    let change = if first.contains(' ') {
+        "use such a name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to one".to_owned()
+    } else {
+        format!("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME={first}")
+    };
+    wrong(format!("is for another name: it is for {names}, not for {expected}")).hint(change)
 }
 
 /// webpki spells them `DnsName("vault.corp")` and `IpAddress(10.0.0.1)`. A star would not survive [`sanitized`].

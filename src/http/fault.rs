@@ -207,8 +207,13 @@ fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refu
             _ => format!("cannot reach {host}: no connection"),
         }
     };
-    Error::new(Kind::Unavailable, text)
-        .hint("check VAULT_ADDR, and that this runner can reach it (network, proxy, firewall)")
+    let change = match &peer.proxy {
+        Some(origin) => {
+            format!("check the proxy in {origin}, and that it lets this runner reach the address in VAULT_ADDR")
+        }
+        None => "check VAULT_ADDR, and that this runner can reach it (network, proxy, firewall)".to_owned(),
+    };
+    Error::new(Kind::Unavailable, text).hint(change)
 }
 
 fn describe_tls(error: &TlsError, host: &str) -> Error {
@@ -229,7 +234,7 @@ fn describe_tls(error: &TlsError, host: &str) -> Error {
                 .hint("is the host in VAULT_ADDR the one that the server serves? VAULT_TLS_SERVER_NAME names another; its key must be RSA, P-256, P-384, P-521 or Ed25519")
         }
         TlsError::InvalidMessage(_) => protocol(format!("{host} does not speak TLS"))
-            .hint("is this the port of a plain http server, or of a proxy?"),
+            .hint("is this the port of a plain http server, or of a proxy? On this machine, VAULT_ADDR may begin with http://"),
         _ => protocol(format!("the TLS connection to {host} failed"))
             .cause(anyhow::anyhow!("{}", crate::error::sanitized(&error.to_string()))),
     }

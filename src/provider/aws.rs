@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::cloud::{Choices, Cloud, EngineRequest, Heading, Setting, Value, Wait, parse_place};
+use super::cloud::{Choices, Cloud, EngineRequest, Heading, Location, Setting, Value, Wait, parse_place};
 use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
@@ -22,8 +22,7 @@ pub static CLOUD: Cloud = Cloud {
         "eval $(ci-creds aws --role deploy --ttl 1h || echo false)",
         "credential_process = ci-creds aws --role deploy --format process",
     ],
-    role_variable: var::CI_CREDS_AWS_ROLE,
-    mount_variable: var::CI_CREDS_AWS_MOUNT,
+    location: Location::Role { role_variable: var::CI_CREDS_AWS_ROLE, mount_variable: var::CI_CREDS_AWS_MOUNT },
     settings: &[&VIA, &TTL, &ROLE_ARN, &SESSION_NAME, &REGION, &WAIT_READY, &KEEP_PROFILE],
     shapes: &[(None, &AWS)],
     keep_profile: Some(&KEEP_PROFILE),
@@ -124,6 +123,7 @@ pub static AWS: Shape = Shape {
     emptied: &EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
     mapping: None,
+    stored: None,
     file: Some(FILE),
     // `vault-WHO-ROLE-TIME-…`, unless the engine's username_template says otherwise.
     made: CloudObject { what: "an IAM user", list: "aws iam list-users" },
@@ -209,5 +209,5 @@ pub(super) const FILE: CredentialsFile = CredentialsFile {
     below_home: ".aws/credentials",
     syntax: Syntax::Profiles,
     path_variable: "AWS_SHARED_CREDENTIALS_FILE",
-    profile_variable: "AWS_PROFILE",
+    profile_variable: Some("AWS_PROFILE"),
 };

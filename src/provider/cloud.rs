@@ -16,10 +16,8 @@ pub struct Cloud {
     pub about: &'static str,
     /// What people use it for, in its help: a line that they can paste, each.
     pub examples: [&'static str; 2],
-    /// The variables that name the engine's role and its mount.
-    pub role_variable: &'static str,
-    /// See [`Cloud::role_variable`].
-    pub mount_variable: &'static str,
+    /// By what a user says which credential it is.
+    pub location: Location,
     /// What else a user may say, in the order of the help.
     pub settings: &'static [&'static Setting],
     /// The shapes that a credential can have, each with the switch that asks for it; the last one has none.
@@ -28,6 +26,20 @@ pub struct Cloud {
     pub keep_profile: Option<&'static Setting>,
     /// The request, from what was said.
     pub request: fn(&Choices<'_>) -> Result<EngineRequest>,
+}
+
+/// By what a user says which credential it is.
+#[derive(Clone, Copy)]
+pub enum Location {
+    /// By a role of the cloud's own engine, which makes a credential.
+    Role {
+        /// The variable that names the role.
+        role_variable: &'static str,
+        /// The variable that names the mount.
+        mount_variable: &'static str,
+    },
+    /// By the path of a KV engine, where a key is stored: the setting that names it.
+    Path(&'static Setting),
 }
 
 /// One thing that a user may say of a credential: a flag and, under the same name, a key of the configuration file.
@@ -82,6 +94,8 @@ pub struct Choices<'a> {
     pub mount: &'a str,
     /// The engine's role.
     pub role: &'a str,
+    /// The path, for a cloud whose keys are stored. It has neither a mount nor a role.
+    pub path: &'a str,
     /// Whether the output sets variables, so that there must be a value for each.
     pub sets_variables: bool,
     /// The text of a setting, from the first layer that has one.
@@ -107,6 +121,15 @@ pub struct Wait {
 }
 
 impl Cloud {
+    /// The variables that name the engine's role and its mount, where it has an engine of its own.
+    #[must_use]
+    pub const fn engine_variables(&self) -> Option<(&'static str, &'static str)> {
+        match self.location {
+            Location::Role { role_variable, mount_variable } => Some((role_variable, mount_variable)),
+            Location::Path(_) => None,
+        }
+    }
+
     /// The shape that the switches ask for.
     #[must_use]
     pub fn shape(&self, is_on: impl Fn(&'static Setting) -> bool) -> Option<&'static Shape> {

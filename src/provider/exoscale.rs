@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::aws;
-use super::cloud::{Choices, Cloud, EngineRequest, Heading, Setting, Value, parse_place};
+use super::cloud::{Choices, Cloud, EngineRequest, Heading, Location, Setting, Value, parse_place};
 use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
@@ -19,8 +19,10 @@ pub static CLOUD: Cloud = Cloud {
         "eval $(ci-creds exoscale --role deploy || echo false)",
         "eval $(ci-creds exoscale --role deploy --sos --zone ch-gva-2 || echo false)",
     ],
-    role_variable: var::CI_CREDS_EXOSCALE_ROLE,
-    mount_variable: var::CI_CREDS_EXOSCALE_MOUNT,
+    location: Location::Role {
+        role_variable: var::CI_CREDS_EXOSCALE_ROLE,
+        mount_variable: var::CI_CREDS_EXOSCALE_MOUNT,
+    },
     settings: &[&ZONE, &STORAGE],
     shapes: &[(Some(&STORAGE), &SOS), (None, &EXOSCALE)],
     keep_profile: None,
@@ -95,12 +97,13 @@ pub static EXOSCALE: Shape = Shape {
     emptied: &["EXOSCALE_KEY", "EXOSCALE_SECRET", "EXOSCALE_SECRET_KEY"],
     profiles: &[],
     mapping: None,
+    stored: None,
     file: Some(CredentialsFile {
         name: "exoscale.toml",
         below_home: ".config/exoscale/exoscale.toml",
         syntax: Syntax::Accounts,
         path_variable: "EXOSCALE_CONFIG",
-        profile_variable: "EXOSCALE_ACCOUNT",
+        profile_variable: Some("EXOSCALE_ACCOUNT"),
     }),
     made: MADE,
 };
@@ -122,6 +125,7 @@ pub static SOS: Shape = Shape {
     emptied: &aws::EMPTIED,
     profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
     mapping: None,
+    stored: None,
     file: Some(aws::FILE),
     made: MADE,
 };

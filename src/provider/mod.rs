@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod cloud;
 pub mod exoscale;
+pub mod scaleway;
 pub mod secret;
 pub mod shape;
 pub mod token;
@@ -14,7 +15,15 @@ use cloud::Cloud;
 use shape::Shape;
 
 /// Every cloud, in the order of the help.
-pub static CLOUDS: [&Cloud; 2] = [&exoscale::CLOUD, &aws::CLOUD];
+pub static CLOUDS: [&Cloud; 3] = [&exoscale::CLOUD, &aws::CLOUD, &scaleway::CLOUD];
+
+/// The switch by which a cloud's credential becomes one that the AWS SDKs can take.
+#[must_use]
+pub fn process_switch(shape: &Shape) -> Option<&'static str> {
+    let cloud = CLOUDS.into_iter().find(|cloud| cloud.command == shape.name)?;
+    let (switch, _) = cloud.shapes.iter().find(|(_, shape)| shape.fits_process())?;
+    switch.map(|switch| switch.flag)
+}
 
 /// Every shape that a credential of theirs can have.
 pub fn shapes() -> impl Iterator<Item = &'static Shape> {

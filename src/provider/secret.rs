@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::shape::{Characters, CloudObject, EngineData, Field, Mapping, Shape};
+use super::shape::{Characters, CloudObject, EngineData, Field, Mapping, Shape, StoredKey};
 use crate::error::{Error, Kind, Result};
 use crate::mint::{Data, Datum, Mint};
 use crate::secret::Secret;
@@ -139,6 +139,7 @@ impl SecretSection {
             emptied: &[],
             profiles: &[],
             mapping: Some(mapping),
+            stored: None,
             file: None,
             made: CloudObject { what: "a credential", list: "" },
         }
@@ -217,6 +218,44 @@ pub fn parse_data(
         None => (None, None),
     };
     Ok(EngineData { values, seconds, end })
+}
+
+/// Takes the fields of a cloud's stored key out of a KV engine's answer. `said` is what the user says in their place.
+///
+/// # Errors
+/// [`Kind::Data`] naming the field, never the value; [`Kind::Config`] for a field without which no variables are set.
+pub fn parse_stored(
+    (shape, stored): (&Shape, &StoredKey),
+    path: &str,
+    data: Vec<(String, Datum)>,
+    said: &[(&'static str, String)],
+    sets_variables: bool,
+) -> Result<EngineData> {
+    let mut data = unwrap_kv(None, path, data)?;
+    let end = match find(&data, stored.expires) {
+        None | Some(Datum::Null) => None,
+        Some(Datum::Text(text)) if text.expose().trim().is_empty() => None,
+        // Seconds that are left do not say since when.
+        Some(datum) => match parse_end(path, stored.expires, datum) {
+            Ok((None, Some(end))) => Some(end),
+            _ => {
+                return Err(unfit(path, stored.expires, "is not a time")
+                    .hint("write it in RFC 3339, such as 2027-01-31T00:00:00Z, or in Unix seconds"));
+            }
+        },
+    };
+    let EngineData { values, .. } = shape.parse_data(path, &mut data)?;
+    let is_there = |field: &Field| {
+        values.iter().any(|(known, _)| known.name == field.name)
+            || said.iter().any(|(name, _)| Some(*name) == field.variable.as_deref())
+    };
+    let is_needed = |field: &&Field| sets_variables && stored.needed.contains(&field.name.as_ref());
+    if let Some(field) = shape.fields.iter().filter(is_needed).find(|field| !is_there(field)) {
+        let name = &field.name;
+        return Err(Error::new(Kind::Config, format!("the {name} is not set, and the answer to {path} has no {name}"))
+            .hint(format!("pass --{name}, or write {name} into the secret or into the configuration file")));
+    }
+    Ok(EngineData { values, seconds: None, end })
 }
 
 fn no_single_text(path: &str, field: &Field) -> Error {

@@ -39,6 +39,8 @@ pub struct Shape {
     pub profiles: &'static [&'static str],
     /// How a secret's own section maps the answer to variables. Nothing for a cloud, whose table does.
     pub mapping: Option<Mapping>,
+    /// What holds of a key that is stored, and not made for the run.
+    pub stored: Option<StoredKey>,
     /// Where its tools find a credential that is not in variables, if they look anywhere else.
     pub file: Option<CredentialsFile>,
     /// What the engine makes in the cloud.
@@ -54,6 +56,25 @@ pub struct Mapping {
     pub expires: Option<String>,
     /// Variables that are unset.
     pub unset: Vec<String>,
+}
+
+/// What holds of a key that a KV engine stores, beside its fields.
+#[derive(Clone, Debug)]
+pub struct StoredKey {
+    /// The field that says when the key expires.
+    pub expires: &'static str,
+    /// Variables that say where work is done, and not by whom. Each stays as it is if neither the user nor the secret has
+    /// a value for it.
+    pub settings: &'static [&'static str],
+    /// Optional fields without which no variables are set.
+    pub needed: &'static [&'static str],
+    /// What the value of a field lacks where its characters are right; none where it lacks nothing. It gets the field's
+    /// name and the value.
+    pub find_misfit: fn(&str, &str) -> Option<&'static str>,
+    /// What the values look like, for a hint.
+    pub forms: &'static str,
+    /// The variables that follow from the field `region`.
+    pub place: fn(&str) -> Vec<(&'static str, String)>,
 }
 
 /// What an engine makes in the cloud, and how to find it there when no lease tells of it.
@@ -76,8 +97,8 @@ pub struct CredentialsFile {
     pub syntax: Syntax,
     /// The variable that names it.
     pub path_variable: &'static str,
-    /// The variable that names one of the credentials in it.
-    pub profile_variable: &'static str,
+    /// The variable that names one of the credentials in it, where it can hold several.
+    pub profile_variable: Option<&'static str>,
 }
 
 /// How a credentials file is written.
@@ -87,6 +108,8 @@ pub enum Syntax {
     Profiles,
     /// TOML with `[[accounts]]`: `exoscale.toml`.
     Accounts,
+    /// YAML with one key in it, outside of any profile: `config.yaml` of scw.
+    Yaml,
 }
 
 /// One value of a credential.
@@ -172,6 +195,7 @@ impl Shape {
     /// Every variable that this cloud's tools could take a credential from: ours and all their aliases.
     pub fn owned_variables(&self, keep_profile: bool) -> impl Iterator<Item = &str> {
         let own = self.fields.iter().filter_map(|field| field.variable.as_deref());
+        let own = own.filter(|name| !self.is_setting(name));
         let profiles = if keep_profile { &[] } else { self.profiles };
         let unset = self.mapping.iter().flat_map(|mapping| &mapping.unset).map(String::as_str);
         own.chain(self.aliases.iter().copied()).chain(profiles.iter().copied()).chain(unset)
@@ -179,9 +203,21 @@ impl Shape {
 
     /// The same with the variables that point to a file: what a run that was to make one unsets when it fails.
     pub fn owned_variables_and_file(&self) -> impl Iterator<Item = &str> {
-        let file = self.file.iter().flat_map(|file| [file.path_variable, file.profile_variable]);
+        let file = self.file.iter().flat_map(|file| [Some(file.path_variable), file.profile_variable]).flatten();
         let others = file.clone();
         self.owned_variables(false).filter(move |name| others.clone().all(|other| other != *name)).chain(file)
+    }
+
+    /// Whether the variable says where work is done, so that it stays as it is where nobody says another value.
+    #[must_use]
+    pub fn is_setting(&self, variable: &str) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.settings.contains(&variable))
+    }
+
+    /// Whether the user names a path of Vault, and not the role of an engine.
+    #[must_use]
+    pub fn is_found_by_path(&self) -> bool {
+        self.mapping.is_some() || self.stored.is_some()
     }
 
     /// Whether the AWS SDKs can take these credentials by `credential_process`.
@@ -197,11 +233,11 @@ impl Shape {
     pub fn parse_data(&self, path: &str, data: &mut Vec<(String, Datum)>) -> Result<EngineData> {
         let mut values = Vec::with_capacity(self.fields.len());
         for field in self.fields.iter() {
-            match take_text(path, field, data)? {
+            match self.take_text(path, field, data)? {
                 Some(value) => values.push((field.clone(), value)),
                 None if field.required => {
                     return Err(Error::new(Kind::Data, format!("the answer to {path} has no {}", field.name))
-                        .hint(format!("is an {} engine mounted there?", self.title)));
+                        .hint(self.hint_of_a_missing_field()));
                 }
                 None => {}
             }
@@ -212,42 +248,58 @@ impl Shape {
         });
         Ok(EngineData { values, seconds, end: None })
     }
+
+    fn hint_of_a_missing_field(&self) -> String {
+        if self.stored.is_none() {
+            return format!("is an {} engine mounted there?", self.title);
+        }
+        let required = self.fields.iter().filter(|field| field.required).map(|field| field.name.as_ref());
+        format!("the secret must have {}", required.collect::<Vec<_>>().join(" and "))
+    }
+
+    fn hint_of_a_wrong_value(&self) -> &'static str {
+        self.stored.as_ref().map_or(NOT_THAT_ENGINE, |stored| stored.forms)
+    }
+
+    fn take_text(&self, path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Result<Option<Secret>> {
+        for key in std::iter::once(&field.key).chain(&field.older_key) {
+            let Some(index) = data.iter().position(|(name, _)| name == key.as_ref()) else { continue };
+            let value = match data.swap_remove(index).1 {
+                Datum::Null => continue,
+                Datum::Text(value) if value.expose().is_empty() => continue,
+                Datum::Text(value) => value,
+                Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other(_)
+                    if field.variable.is_none() && !field.required =>
+                {
+                    return Ok(None);
+                }
+                Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other(_) => {
+                    return Err(Error::new(Kind::Data, format!("{key} in the answer to {path} is not a string"))
+                        .hint(self.hint_of_a_wrong_value()));
+                }
+            };
+            let problem = match field.characters.check(value.expose()) {
+                None => match self.stored.as_ref().and_then(|stored| (stored.find_misfit)(&field.name, value.expose()))
+                {
+                    None => return Ok(Some(value)),
+                    Some(misfit) => misfit.to_owned(),
+                },
+                // A name that nobody's program reads is not worth a failed job; without it nothing is lost.
+                Some(_) if field.variable.is_none() && !field.required => return Ok(None),
+                Some(Outside::Prefix) => format!("does not begin with {}", field.characters.prefix),
+                Some(Outside::Length) => "is too short or too long".into(),
+                Some(Outside::Byte(place)) => format!("has an invalid character at byte {place}"),
+            };
+            return Err(Error::new(Kind::Data, format!("{key} in the answer to {path} {problem}: it was not used"))
+                .hint(self.hint_of_a_wrong_value()));
+        }
+        Ok(None)
+    }
 }
 
 /// What to look at when a value is none of the cloud's.
 const NOT_THAT_ENGINE: &str =
     "check that the mount is an engine of this cloud (--mount): vault secrets list shows the types";
-
-fn take_text(path: &str, field: &Field, data: &mut Vec<(String, Datum)>) -> Result<Option<Secret>> {
-    for key in std::iter::once(&field.key).chain(&field.older_key) {
-        let Some(index) = data.iter().position(|(name, _)| name == key.as_ref()) else { continue };
-        let value = match data.swap_remove(index).1 {
-            Datum::Null => continue,
-            Datum::Text(value) if value.expose().is_empty() => continue,
-            Datum::Text(value) => value,
-            Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other(_)
-                if field.variable.is_none() && !field.required =>
-            {
-                return Ok(None);
-            }
-            Datum::Number(_) | Datum::Flag(_) | Datum::List(_) | Datum::Other(_) => {
-                return Err(Error::new(Kind::Data, format!("{key} in the answer to {path} is not a string"))
-                    .hint(NOT_THAT_ENGINE));
-            }
-        };
-        let problem = match field.characters.check(value.expose()) {
-            None => return Ok(Some(value)),
-            // A name that nobody's program reads is not worth a failed job; without it nothing is lost.
-            Some(_) if field.variable.is_none() && !field.required => return Ok(None),
-            Some(Outside::Prefix) => format!("does not begin with {}", field.characters.prefix),
-            Some(Outside::Length) => "is too short or too long".into(),
-            Some(Outside::Byte(place)) => format!("has an invalid character at byte {place}"),
-        };
-        return Err(Error::new(Kind::Data, format!("{key} in the answer to {path} {problem}: it was not used"))
-            .hint(NOT_THAT_ENGINE));
-    }
-    Ok(None)
-}
 
 #[cfg(test)]
 mod tests {

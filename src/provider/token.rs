@@ -20,6 +20,7 @@ pub static TOKEN: Shape = Shape {
     emptied: &["VAULT_NAMESPACE", "BAO_TOKEN", "BAO_ADDR", "BAO_NAMESPACE"],
     profiles: &[],
     mapping: None,
+    stored: None,
     file: None,
     made: CloudObject { what: "a token", list: "vault list auth/token/accessors" },
 };

@@ -37,9 +37,12 @@ impl Serialize for Object<'_> {
             return map.end();
         }
         map.serialize_entry("provider", &credential.shape.name)?;
-        map.serialize_entry("role", &credential.role)?;
-        for (field, value) in &credential.values {
-            map.serialize_entry(&field.name, value.expose())?;
+        match credential.shape.stored {
+            None => map.serialize_entry("role", &credential.role)?,
+            Some(_) => map.serialize_entry("path", &credential.path)?,
+        }
+        for (field, text) in credential.texts() {
+            map.serialize_entry(&field.name, text)?;
         }
         write_lease(&mut map, credential)?;
         map.end()

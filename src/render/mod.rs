@@ -17,6 +17,7 @@ mod process;
 mod profile;
 mod shell;
 mod summary;
+mod yaml;
 
 use std::path::Path;
 
@@ -105,6 +106,7 @@ pub fn document(credential: &Credential, file: &CredentialsFile, profile: &str) 
     match file.syntax {
         Syntax::Profiles => profile::write(&mut text, profile, &pairs, "\n"),
         Syntax::Accounts => account::write(&mut text, profile, &pairs, "\n"),
+        Syntax::Yaml => yaml::write(&mut text, &pairs),
     }
     Secret::new(text)
 }
@@ -135,10 +137,11 @@ pub fn edit(
 /// As [`edit`].
 pub fn check(shape: &Shape, file: &CredentialsFile, text: &str, profile: &str, replace: bool) -> Result<(), String> {
     let optional = match file.syntax {
-        Syntax::Profiles => profile::EXPIRES,
-        Syntax::Accounts => account::ZONE.1,
+        Syntax::Profiles => Some(profile::EXPIRES),
+        Syntax::Accounts => Some(account::ZONE.1),
+        Syntax::Yaml => None,
     };
-    let keys = shape.fields.iter().filter_map(|field| field.in_file).chain([optional]);
+    let keys = shape.fields.iter().filter_map(|field| field.in_file).chain(optional);
     let pairs: Vec<_> = keys.map(|key| (key, "x")).collect();
     edit_pairs(file.syntax, String::new(), text, profile, replace, &pairs).map(drop)
 }
@@ -150,6 +153,7 @@ pub fn profiles(syntax: Syntax, text: &str) -> Vec<String> {
     let mut names = match syntax {
         Syntax::Profiles => profile::names(text),
         Syntax::Accounts => account::names(text),
+        Syntax::Yaml => Vec::new(),
     };
     names.retain(|name| is_profile(name));
     names
@@ -185,17 +189,19 @@ fn edit_pairs(
     match syntax {
         Syntax::Profiles => profile::edit(&mut new, text, profile, replace, pairs)?,
         Syntax::Accounts => account::edit(&mut new, text, profile, pairs)?,
+        Syntax::Yaml => yaml::edit(&mut new, text, pairs)?,
     }
     Ok(Secret::new(new))
 }
 
 fn pairs<'a>(credential: &'a Credential, syntax: Syntax, end: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
-    let values = credential.values.iter().filter_map(|(field, value)| Some((field.in_file?, value.expose())));
+    let values = credential.texts().filter_map(|(field, text)| Some((field.in_file?, text)));
     let (variable, key) = account::ZONE;
     let zone = credential.companions.iter().find(|(name, _)| *name == variable);
     match syntax {
         Syntax::Profiles => values.chain(end.map(|end| (profile::EXPIRES, end))).collect(),
         Syntax::Accounts => values.chain(zone.map(|(_, zone)| (key, zone.as_str()))).collect(),
+        Syntax::Yaml => values.collect(),
     }
 }
 

@@ -40,10 +40,12 @@ pub(super) fn pointers(credential: &Credential, file: &CredentialsFile, path: &P
     // The file says itself when the credential ends.
     let companions = credential.companions.iter().filter(|(name, _)| Some(*name) != credential.shape.expiration);
     let companions = companions.map(|(name, value)| (*name, value.as_str()));
-    let set: Vec<_> =
-        [(file.path_variable, path.as_str()), (file.profile_variable, profile)].into_iter().chain(companions).collect();
+    let profile = file.profile_variable.map(|name| (name, profile));
+    let set: Vec<_> = [(file.path_variable, path.as_str())].into_iter().chain(profile).chain(companions).collect();
     let exports: String = set.iter().map(|(name, value)| format!(" &&\nexport {name}='{value}'")).collect();
-    format!("{}{}{exports};\n", unset(credential.shape.owned_variables_and_file()), whole())
+    // A variable would win over the file.
+    let hiding = credential.variables().map(|(name, _)| name).filter(|name| credential.shape.is_setting(name));
+    format!("{}{}{exports};\n", unset(credential.shape.owned_variables_and_file().chain(hiding)), whole())
 }
 
 /// Every character that a value, a path or a profile's name can have, and the quote around them. A shell that splits at

@@ -23,23 +23,28 @@ pub(crate) fn summary(
         ("login", login.to_owned()),
         ("path", credential.path.clone()),
     ];
-    for (field, value) in &credential.values {
-        let shown = if field.public { value.expose().to_owned() } else { "********".into() };
+    for (field, text) in credential.texts() {
+        let shown = if field.public { text.to_owned() } else { "********".into() };
         rows.push((&field.name, shown));
     }
     let lease = &credential.lease;
     rows.push(("lease", lease.id.clone().unwrap_or_else(|| "none".into())));
     let endless = if lease.life == Life::Static { "never" } else { "when its token expires" };
     rows.push(("expires", lease.expires_at.map_or_else(|| endless.into(), render_time)));
-    if lease.life == Life::Expiring {
+    if credential.shape.stored.is_some() {
+        rows.push(("note", "ci-creds cannot revoke a stored key: whoever made it deletes it".into()));
+    } else if lease.life == Life::Expiring {
         rows.push(("note", "STS credentials cannot be revoked: they live until they expire".into()));
     }
     rows.push(("file", path.display().to_string()));
-    rows.push(("profile", profile.to_owned()));
+    if file.profile_variable.is_some() {
+        rows.push(("profile", profile.to_owned()));
+    }
     let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
     let lines: String = rows.iter().map(|(label, text)| format!("{label:width$}  {text}\n")).collect();
-    let (path_variable, path, profile_variable) = (file.path_variable, path.display(), file.profile_variable);
-    format!("{lines}\nTo use it: export {path_variable}={path} {profile_variable}={profile}\n")
+    let (variable, path) = (file.path_variable, path.display());
+    let profile = file.profile_variable.map(|name| format!(" {name}={profile}")).unwrap_or_default();
+    format!("{lines}\nTo use it: export {variable}={path}{profile}\n")
 }
 
 /// One line for the log of a job about its credential: which key, of which role, until when.
@@ -56,6 +61,9 @@ pub(crate) fn receipt(credential: &Credential, now: Timestamp) -> String {
         (None, _) => "expires with its token".to_owned(),
     };
     let lease = lease.id.as_ref().map_or(String::new(), |id| format!(", lease {id}"));
+    if credential.shape.stored.is_some() {
+        return format!("{} key{id} of {}, {end}", credential.shape.title, credential.path);
+    }
     if credential.shape.mapping.is_some() || credential.role.is_empty() {
         return format!("{} of {}, {end}{lease}", credential.shape.title, credential.path);
     }

@@ -3,6 +3,7 @@
 mod form;
 mod intact;
 mod look;
+mod setup;
 mod step;
 
 use crate::support::{Ran, Run};

@@ -176,6 +176,7 @@ fn every_flag_in_the_pages_exists() {
     let help = [
         "aws",
         "exoscale",
+        "scaleway",
         "secret",
         "token",
         "exec",

@@ -233,7 +233,7 @@ fn a_lease_that_vault_caps_is_told_always_and_every_other_warning_when_asked() {
         let world = World::with(DevVault::builder().dialect(dialect));
         world.vault.write(&format!("exoscale/role/{ROLE}"), json!({ "iam-role": "ci", "ttl": "48h", "max_ttl": "1h" }));
         let role = format!("auth/gitlab/role/{ROLE}");
-        world.vault.write(&role, json!({ "token_ttl": 0, "token_max_ttl": "2h" }));
+        world.vault.write(&role, json!({ "role_type": "jwt", "token_ttl": 0, "token_max_ttl": "2h" }));
         let lease = format!("exoscale/apikey/{ROLE}: Vault warns: TTL of 48h");
         let login = "auth/gitlab/login: Vault warns: TTL of 768h";
         for (line, of_lease, of_login) in [

@@ -42,7 +42,7 @@ const PIPELINES: [(&str, &[(&str, &str)]); 9] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 17] = [
+const OTHERS: [&str; 18] = [
     "aws/config",
     "azure/azure-pipelines.yml",
     "bitbucket/bitbucket-pipelines.yml",
@@ -52,6 +52,7 @@ const OTHERS: [&str; 17] = [
     "forgejo/aws.yml",
     "github/aws.yml",
     "gitlab/component.gitlab-ci.yml",
+    "gitlab/scaleway.gitlab-ci.yml",
     "image/Containerfile",
     "jenkins/Jenkinsfile",
     "vault/hand-out.sh",

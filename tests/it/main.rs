@@ -108,6 +108,8 @@ mod renewal;
 mod resolver;
 /// What a job's calls made, revoked from another shell and another container.
 mod revoke;
+/// Keys of Scaleway that a KV engine stores.
+mod scaleway;
 /// Secrets and configuration files that are missing, open to others, or in contradiction.
 mod secret;
 /// Secrets of any engine, mapped to variables.

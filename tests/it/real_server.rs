@@ -16,6 +16,7 @@ mod login;
 mod namespace;
 pub mod operator;
 mod policy;
+mod scaleway;
 mod section;
 pub mod server;
 pub mod site;

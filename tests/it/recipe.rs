@@ -24,6 +24,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("aws", "src/host/replace.rs", "a hint shows the path of a credentials file"),
     ("aws", "src/lib.rs", "the room of --wait-ready"),
     ("aws", "src/provider/exoscale.rs", "Exoscale's object storage is reached by AWS's tools"),
+    ("aws", "src/provider/scaleway.rs", "Scaleway's object storage is reached by AWS's tools"),
     ("aws", "src/render/format.rs", "the format process is AWS's"),
     ("aws", "src/render/process.rs", "the format process is AWS's"),
     ("aws", "src/render/profile.rs", "the syntax of AWS's credentials file"),

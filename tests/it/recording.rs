@@ -200,7 +200,7 @@ const ROWS: [Row; 82] = [
         "audience claim found in JWT but no audiences bound to the role",
         77,
         "denied",
-        &["set bound_audiences of the role"],
+        &["role_type=jwt bound_audiences="],
     ),
     (At::IdToken, 400, "claim \"nope\" not found in token", 77, "denied", &["user_claim of the role"]),
     (At::IdToken, 400, "could not load configuration", 78, "config", &["vault write auth/gitlab/config"]),

@@ -198,7 +198,7 @@ fn an_algorithm_that_the_mount_does_not_take_names_the_setting_that_would() {
         });
         world.vault.write("auth/gitlab/config", keys);
         let ran = run.run();
-        ran.refused(world, 77, "denied", &["unexpected algorithm"], &["jwt_supported_algs of auth/gitlab/config"]);
+        ran.refused(world, 77, "denied", &["unexpected algorithm"], &["auth/gitlab/config", "jwt_supported_algs=RS"]);
     });
 }
 
@@ -223,7 +223,7 @@ fn a_jwt_role_that_does_not_let_us_in_is_named() {
         world.vault.write("auth/gitlab/role/unbound", role);
         let list = world.id_token().audiences(&[AUDIENCE]).sign();
         let run = as_jwt(world).env("VAULT_AUTH_ROLE", "unbound").env("VAULT_ID_TOKEN", &list);
-        let hint = format!("bound_audiences of the role unbound to the token's aud, which is {AUDIENCE}");
+        let hint = format!("auth/gitlab/role/unbound role_type=jwt bound_audiences={AUDIENCE}");
         denied(run.run(), world, &["no audiences bound"], &[&hint]);
 
         let role = json!({
@@ -299,7 +299,11 @@ fn a_claim_that_the_role_asks_for_in_vain_is_told_by_the_setting_that_asks_for_i
             (json!({ "user_claim": "nope" }), "user_claim", "user_claim=sub"),
             (json!({ "user_claim": "number" }), "user_claim", "user_claim=sub"),
             (json!({ "user_claim": "project_path", "groups_claim": "nope" }), "groups_claim", "groups_claim="),
-            (json!({ "groups_claim": "", "claim_mappings": { "number": "x" } }), "claim_mappings", "neither a string"),
+            (
+                json!({ "groups_claim": "", "claim_mappings": { "number": "x" } }),
+                "claim_mappings",
+                "take number out of claim_mappings",
+            ),
             (
                 json!({ "claim_mappings": {}, "bound_claims": { "project_id": "9" } }),
                 "bound_claims",
@@ -317,13 +321,15 @@ fn a_claim_that_the_role_asks_for_in_vain_is_told_by_the_setting_that_asks_for_i
                 "sub is project",
             ),
         ] {
-            world.vault.write(&format!("auth/gitlab/role/{ROLE}"), settings.clone());
+            let mut settings = settings;
+            settings["role_type"] = json!("jwt");
+            world.vault.write(&format!("auth/gitlab/role/{ROLE}"), settings);
             let token = world.id_token().claim("number", 7).claim("team", "blue").claim("user", json!({ "id": "u-9" }));
             let run = world.command_as("id-token", EXOSCALE).env("VAULT_ID_TOKEN", &token.without("user_email").sign());
             denied(run.run(), world, &["auth/gitlab/login"], &[&format!("{setting} of the role"), change]);
         }
         // A name that is empty: Vault says so with 500, and has done nothing.
-        let claims = json!({ "user_claim": "ref_slug", "bound_claims": { "project_id": "365" } });
+        let claims = json!({ "role_type": "jwt", "user_claim": "ref_slug", "bound_claims": { "project_id": "365" } });
         world.vault.write(&format!("auth/gitlab/role/{ROLE}"), claims);
         world.vault.forget_requests();
         let token = world.id_token().claim("ref_slug", json!("")).sign();
@@ -343,7 +349,7 @@ fn a_wrong_mount_of_the_engine_is_not_told_as_a_missing_policy_alone() {
     denied(ran, &world, &["policy"], &["check --role and --mount or CI_CREDS_EXOSCALE_MOUNT", line]);
     // A policy that allows every path: Vault tells a mount that is not there, and a path that the engine does not have.
     world.vault.write("sys/policies/acl/all", json!({ "policy": "path \"+/apikey/*\" { capabilities = [\"read\"] }" }));
-    world.vault.write(&format!("auth/gitlab/role/{ROLE}"), json!({ "token_policies": ["all"] }));
+    world.vault.write(&format!("auth/gitlab/role/{ROLE}"), json!({ "role_type": "jwt", "token_policies": ["all"] }));
     for (mount, words, change) in [
         ("exo", "nothing is mounted at exo", "CI_CREDS_EXOSCALE_MOUNT to the mount of the Exoscale engine"),
         ("aws", "the engine at aws has no path such as aws/apikey", "mount of an Exoscale engine"),

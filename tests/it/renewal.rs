@@ -26,7 +26,11 @@ fn world(builder: dev_vault::Builder, lease: (&str, &str), login: (&str, &str)) 
     world.vault.write(&format!("exoscale/role/{ROLE}"), json!({ "ttl": lease.0, "max_ttl": lease.1 }));
     world.vault.write("aws/config/lease", json!({ "lease": lease.0, "lease_max": lease.1 }));
     for role in [format!("auth/approle/role/{ROLE}"), format!("auth/gitlab/role/{ROLE}")] {
-        world.vault.write(&role, json!({ "token_ttl": login.0, "token_max_ttl": login.1 }));
+        let mut life = json!({ "token_ttl": login.0, "token_max_ttl": login.1 });
+        if role.contains("gitlab") {
+            life["role_type"] = json!("jwt");
+        }
+        world.vault.write(&role, life);
     }
     world
 }

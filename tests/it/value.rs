@@ -52,7 +52,9 @@ fn credential(shape: &'static Shape) -> impl Strategy<Value = Credential> {
         .iter()
         .map(|field| {
             let filled = value(&field.characters).prop_map(Some);
-            let value = if field.required { filled.boxed() } else { prop_oneof![3 => filled, 1 => Just(None)].boxed() };
+            let is_always_there = field.required || field.variable.as_ref().is_some_and(|name| shape.is_setting(name));
+            let value =
+                if is_always_there { filled.boxed() } else { prop_oneof![3 => filled, 1 => Just(None)].boxed() };
             value.prop_map(move |value| (field.clone(), value))
         })
         .collect();
@@ -296,7 +298,8 @@ fn spoilt() -> Vec<Spoilt> {
     const FORMATS: [&str; 7] = ["shell", "fish", "powershell", "json", "dotenv", "github", "process"];
     let mut cases = Vec::new();
     for shape in shapes() {
-        for field in shape.fields.iter().filter(|field| field.variable.is_some()) {
+        // A stored key has no lease; its values are spoilt in scaleway::.
+        for field in shape.fields.iter().filter(|field| field.variable.is_some() && shape.stored.is_none()) {
             let (line, path) = match (&*shape.name, field.required) {
                 ("exoscale", _) => (format!("{} --role {ROLE}", shape.command), format!("exoscale/apikey/{ROLE}")),
                 // An IAM user has no session.

@@ -21,8 +21,43 @@ pub(super) fn audiences(claims: &Claims) -> String {
 /// The claim that Vault's text names, with the job's own value and its type, and what is known to go wrong with it.
 pub(super) fn mismatch(reason: &str, claims: &Claims) -> String {
     let Some(name) = bound_claim(reason) else { return "compare them with the job's".into() };
-    let value = claims.find(name).map_or_else(|| "nothing".into(), with_type);
-    format!("in this job {name} is {value}{}", pitfall(name, claims))
+    let found = claims.find(name).filter(|value| !value.is_null());
+    let value = found.map_or_else(|| "nothing".into(), with_type);
+    let pair =
+        found.and_then(|value| pair(name, value)).map(|pair| format!("; to allow it, bind {pair}")).unwrap_or_default();
+    format!("in this job {name} is {value}{}{pair}", pitfall(name, claims))
+}
+
+/// What the role must bind for this job, as JSON: a number or a boolean has no quotes. Of a list, one item is enough.
+fn pair(name: &str, value: &Value) -> Option<String> {
+    let value = match value {
+        Value::Array(items) => items.first()?,
+        Value::Object(_) | Value::Null => return None,
+        value => value,
+    };
+    let value = match value {
+        Value::String(text) => Value::String(sanitized(text)),
+        value => value.clone(),
+    };
+    Some(format!("\"{}\": {value}", sanitized(name)))
+}
+
+/// The same for a claim that a diagnosis has heard of beside another one.
+pub(crate) fn describe(name: &str, claims: &Claims) -> (String, Option<String>) {
+    let found = claims.find(name).filter(|value| !value.is_null());
+    let change = found.and_then(|value| pair(name, value)).map(|pair| format!("to allow it, bind {pair}"));
+    (found.map_or_else(|| "nothing".into(), with_type), change)
+}
+
+/// The claim that a refusal is about.
+pub(super) fn named(reason: &str) -> &str {
+    bound_claim(reason).unwrap_or("it")
+}
+
+/// The claim that a role maps, and that is of another type.
+pub(super) fn mapped(reason: &str) -> &str {
+    let name = reason.split_once("error converting claim ").and_then(|(_, rest)| rest.split_whitespace().next());
+    name.map_or("the claim", |name| name.trim_matches(['\'', '"']))
 }
 
 /// The claim that a role binds, by Vault's text. The quotes around it are gone.

@@ -2,10 +2,11 @@
 
 use super::claim;
 use crate::ci::CiSystem;
-use crate::claims::Claims;
+use crate::claims::{Claims, read_algorithm};
 use crate::error::{Error, Kind};
 use crate::identity::Login;
 use crate::origin::Origin;
+use crate::secret::Secret;
 use crate::variables::VAULT_ID_TOKEN;
 use crate::vault::refusal::{Refusal, Row, Says, explain};
 
@@ -21,6 +22,9 @@ pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Err
         "role" => login.role.clone().unwrap_or_else(|| "NAME".into()),
         "aud" => claim::audiences(claims),
         "claims" => claim::mismatch(&refusal.reason, claims),
+        "claim" => claim::named(&refusal.reason).into(),
+        "mapped" => claim::mapped(&refusal.reason).into(),
+        "alg" => algorithm(login.identity.facts().secret),
         "form" => claim::subject_form(claims).into(),
         name => claim::text(claims, name),
     });
@@ -45,6 +49,11 @@ fn other_audience(system: CiSystem, login: &Login, claims: &Claims) -> String {
 }
 
 /// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.7), and what to change.
+/// What the token says that it is signed with.
+fn algorithm(token: &Secret) -> String {
+    read_algorithm(token).unwrap_or_else(|| "NAME".into())
+}
+
 pub(crate) const REFUSALS: [Row; 33] = [
     refused("jwt-no-mount", Says::NoSuchLogin, IS_IT_MOUNTED),
     refused("jwt-forbidden", Says::Status(&[403]), IS_IT_MOUNTED),
@@ -87,7 +96,8 @@ pub(crate) const REFUSALS: [Row; 33] = [
     refused(
         "jwt-no-bound-audience",
         Says::Text(&["no audiences bound"]),
-        "set bound_audiences of the role {role} to the token's aud, which is {aud}",
+        "the role {role} has no bound_audiences: vault write auth/{mount}/role/{role} role_type=jwt bound_audiences={aud}; add \
+        bound_claims_type=glob if the role has it, or Vault resets it",
     ),
     refused(
         "jwt-audience",
@@ -99,13 +109,13 @@ pub(crate) const REFUSALS: [Row; 33] = [
     refused(
         "jwt-issuer",
         Says::Text(&["issuer"]),
-        "the token's iss is {iss}: bound_issuer of auth/{mount}/config must be the same, exactly, also at its end",
+        "the token's iss is {iss}: auth/{mount}/config must have bound_issuer={iss}, exactly, also at its end",
     ),
     config(
         "jwt-keys-url",
         Says::Text(&["failed to decode keys", "get keys failed: 4"]),
-        "jwks_url of auth/{mount}/config does not return a list of keys: for GitLab it is \
-        https://HOST/oauth/discovery/keys",
+        "jwks_url of auth/{mount}/config does not return a list of keys: if {iss} is a GitLab, write \
+        jwks_url={iss}/oauth/discovery/keys",
     ),
     Row {
         id: "jwt-keys-unreachable",
@@ -123,7 +133,7 @@ pub(crate) const REFUSALS: [Row; 33] = [
     refused(
         "jwt-algorithm",
         Says::Text(&["unexpected algorithm", "unexpected signature algorithm"]),
-        "jwt_supported_algs of auth/{mount}/config must name the algorithm that the token is signed with",
+        "auth/{mount}/config must have the algorithm that the token is signed with: jwt_supported_algs={alg}",
     ),
     Row {
         id: "jwt-malformed",
@@ -163,8 +173,8 @@ pub(crate) const REFUSALS: [Row; 33] = [
     refused(
         "jwt-subject",
         Says::Text(&["subject"]),
-        "the token's sub is {sub}: bound_subject of the role {role} differs, and takes no pattern; for a pattern, bind sub in \
-        bound_claims with bound_claims_type=glob{form}",
+        "the token's sub is {sub}: bound_subject of the role {role} differs, and takes no pattern; to allow this job, write \
+        bound_subject={sub}; for a pattern, bind sub in bound_claims with bound_claims_type=glob{form}",
     ),
     refused(
         "jwt-no-time",
@@ -175,13 +185,13 @@ pub(crate) const REFUSALS: [Row; 33] = [
         "jwt-groups-claim",
         Says::Text(&["claim not found in token", "converted to string list"]),
         "groups_claim of the role {role} must name a claim of this token that is a list, or be removed: vault write \
-        auth/{mount}/role/{role} groups_claim=",
+        auth/{mount}/role/{role} role_type=jwt groups_claim=",
     ),
     refused("jwt-user-claim", Says::Text(&["not found in token", "could not be converted to string"]), USER_CLAIM),
     refused(
         "jwt-claim-mappings",
         Says::Text(&["error converting claim"]),
-        "claim_mappings of the role {role} must not map a claim that is neither a string nor a boolean",
+        "take {mapped} out of claim_mappings of the role {role}: they map only claims that are a string or a boolean",
     ),
     refused(
         "jwt-claim-object",
@@ -197,7 +207,7 @@ pub(crate) const REFUSALS: [Row; 33] = [
     refused(
         "jwt-claim-missing",
         Says::Text(&["is missing"]),
-        "bound_claims of the role {role} require a claim that this token does not have: {claims}",
+        "bound_claims of the role {role} require a claim that this token does not have: {claims}; or take {claim} out of bound_claims",
     ),
     refused(
         "jwt-bound-claim",
@@ -211,7 +221,7 @@ const IS_IT_MOUNTED: &str = "check that the JWT method is mounted at auth/{mount
     token_bound_cidrs of the role allow this runner";
 
 const USER_CLAIM: &str = "user_claim of the role {role} must name a claim of this token that is a string and not empty, \
-    such as sub: vault write auth/{mount}/role/{role} user_claim=sub";
+    such as sub: vault write auth/{mount}/role/{role} role_type=jwt user_claim=sub";
 
 const CAUSE: &str = "the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})";
 
@@ -295,13 +305,13 @@ mod tests {
                 400,
                 "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 404 Not \
                 Found",
-                "https://HOST/oauth/discovery/keys",
+                "jwks_url=https://gitlab/oauth/discovery/keys",
             ),
             (
                 400,
                 "error validating token: error verifying token signature: fetching keys oidc: failed to decode keys: \
                 invalid character",
-                "https://HOST/oauth/discovery/keys",
+                "jwks_url=https://gitlab/oauth/discovery/keys",
             ),
             (
                 400,
@@ -346,9 +356,17 @@ mod tests {
                 "auth/gitlab/config oidc_discovery_url=https://gitlab bound_issuer=https://gitlab",
             ),
             (500, "missing name in alias", "user_claim of the role deploy"),
-            (400, "claim user_email not found in token", "vault write auth/gitlab/role/deploy user_claim=sub"),
+            (
+                400,
+                "claim user_email not found in token",
+                "vault write auth/gitlab/role/deploy role_type=jwt user_claim=sub",
+            ),
             (400, "claim runner_id could not be converted to string", "user_claim of the role deploy"),
-            (400, "failed to fetch groups: x claim not found in token", "auth/gitlab/role/deploy groups_claim="),
+            (
+                400,
+                "failed to fetch groups: x claim not found in token",
+                "auth/gitlab/role/deploy role_type=jwt groups_claim=",
+            ),
             (400, "failed to fetch groups: x claim could not be converted to string list", "groups_claim of the role"),
             (400, "error converting claim runner_id to string", "claim_mappings of the role deploy"),
             (

@@ -34,8 +34,8 @@ pub(crate) struct TokenInfo {
     pub(crate) policies: Vec<String>,
     /// The seconds that are left; zero means no end.
     pub(crate) ttl: u64,
-    /// The requests that are left; zero means no limit.
-    pub(crate) num_uses: u64,
+    /// The requests that are left; zero means no limit, and less that the question was the last one.
+    pub(crate) num_uses: i64,
     /// `service` or `batch`.
     #[serde(rename = "type")]
     pub(crate) kind: String,

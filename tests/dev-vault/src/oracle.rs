@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::core::Core;
+use crate::core::token::Uses;
 
 /// A lease that is alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct LiveToken {
     pub expires: Option<SystemTime>,
     /// Whether it wraps an answer.
     pub wrapping: bool,
+    /// How many more requests it is good for; 0: as many as there are.
+    pub uses: u64,
 }
 
 impl Core {
@@ -62,6 +65,10 @@ impl Core {
             policies: token.policies.clone(),
             expires: token.expires,
             wrapping: token.wrapping.is_some(),
+            uses: match token.uses {
+                Uses::Left(left) => left,
+                Uses::Unlimited | Uses::Pending => 0,
+            },
         });
         tokens.collect()
     }

@@ -53,7 +53,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "",
         "ci-creds logs in to HashiCorp Vault or OpenBao with what a CI job has, reads one short-lived credential of \
-         Exoscale or AWS, and hands it to the shell, to a file or to the tools of the cloud. If it cannot, the job fails.\n\
+         Exoscale, AWS or Scaleway, and hands it to the shell, to a file or to the tools of the cloud. If it cannot, the job fails.\n\
          It uses the first authentication method whose inputs are set. Flags win over environment variables, and variables \
          win over the configuration file. No flag takes a secret: a flag names a variable or a file.",
     ),
@@ -65,6 +65,13 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "aws",
         "ci-creds aws reads aws/sts/ROLE, or aws/creds/ROLE with --via creds, and prints the credentials for the shell.",
+    ),
+    (
+        "scaleway",
+        "ci-creds scaleway reads a key that a KV engine stores, version 1 or 2, and prints it for the shell. With --s3, it prints \
+         the same key for the tools of AWS, which reach Scaleway's object storage with it.\n\
+         The secret has the fields access_key and secret_key, and may have project_id, organization_id, region, zone and \
+         expires_at. Nothing revokes a stored key.",
     ),
     (
         "cache",
@@ -171,6 +178,12 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ),
     ("aws", "ci-creds aws --role {project_id}-{environment} --format json", "Take the role from the job's ID token."),
     ("aws", "ci-creds aws --profile deploy --file ~/.aws/credentials", "Write the credentials into a profile."),
+    (
+        "scaleway",
+        "eval $(ci-creds scaleway --path secret/data/scw/ci || echo false)",
+        "Get a stored key. The job fails if there is none.",
+    ),
+    ("scaleway", "ci-creds scaleway --path secret/data/scw/ci --file config.yaml", "Write the key as a file of scw."),
     ("cache", "ci-creds cache", "List the entries."),
     ("cache", "ci-creds cache clear", "In after_script: end what the job has cached."),
     ("explain", "ci-creds explain 77", "What the exit code means, and every cause that a server tells."),
@@ -213,7 +226,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
 ];
 
 /// The files that are read or written, and when.
-pub const FILES: [(&str, &str); 8] = [
+pub const FILES: [(&str, &str); 9] = [
     (
         "~/.config/ci-creds/config.toml",
         "The user's configuration file. The flag --config or CI_CREDS_CONFIG names another one.",
@@ -236,6 +249,10 @@ pub const FILES: [(&str, &str); 8] = [
         "The profiles of AWS. Only the file that --file names is edited, and the config file never is.",
     ),
     ("~/.config/exoscale/exoscale.toml", "The accounts of the exo CLI. It is edited if --file names it."),
+    (
+        "~/.config/scw/config.yaml",
+        "The key of scw. It is written if --file names it, and replaced if ci-creds wrote it.",
+    ),
     ("FILE.lock", "The lock beside a file that --file names."),
 ];
 

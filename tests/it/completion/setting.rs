@@ -23,8 +23,8 @@ pub fn others(command: &str, flag: &str) -> Others {
     let input = Input::ALL.into_iter().find(|input| input.key() == name);
     let methods = || AuthMethod::ALL.into_iter().map(AuthMethod::needs);
     let before: Vec<&str> = match (flag, cloud) {
-        ("--role", Some(cloud)) => vec![cloud.role_variable],
-        ("--mount", Some(cloud)) => vec![cloud.mount_variable],
+        ("--role", Some(cloud)) => cloud.engine_variables().map(|(role, _)| role).into_iter().collect(),
+        ("--mount", Some(cloud)) => cloud.engine_variables().map(|(_, mount)| mount).into_iter().collect(),
         (_, Some(cloud)) => {
             let own = cloud.settings.iter().filter(|setting| setting.flag == flag);
             own.flat_map(|setting| setting.variables).copied().collect()
@@ -98,6 +98,7 @@ fn each_variable_of_a_flag_is_read_and_the_flag_wins() {
         let line = match cloud.command {
             "aws" => "aws --ttl never",
             "exoscale" => "exoscale --zone ,",
+            "scaleway" => "scaleway --zone ,",
             other => panic!("which flag of {other} is read last?"),
         };
         // A proxy and a CA are for https to another machine.

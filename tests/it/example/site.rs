@@ -46,7 +46,7 @@ impl Site {
         link(Path::new(env!("CARGO_BIN_EXE_ci-creds")), "ci-creds");
         link(&support.join("vault"), "vault");
         link(&support.join("wget"), "wget");
-        for name in ["exo", "aws", "terraform"] {
+        for name in ["exo", "aws", "terraform", "scw"] {
             link(&support.join("record"), name);
         }
         Self { vault: DevVault::start(Dialect::Vault1_16), gitlab: GitlabKeys::start(), folder }

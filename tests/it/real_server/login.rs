@@ -39,13 +39,20 @@ fn a_claim_that_a_real_role_refuses_is_reported_with_its_value_and_the_change() 
     let site = Site::on(server, "claims", POLICY);
     let path = "auth/gitlab/role/claims";
     let role = site.operator.read(path)["data"].clone();
-    const USER: &[&str] = &["user_claim of the role claims", "vault write auth/gitlab/role/claims user_claim=sub"];
+    const USER: &[&str] =
+        &["user_claim of the role claims", "vault write auth/gitlab/role/claims role_type=jwt user_claim=sub"];
     let none = ("user_claim", json!("project_path"));
     let table: [Refused; 26] = [
         ("user_claim", json!("nope"), |token| token.sign(), 77, USER),
         ("user_claim", json!("empty"), |token| token.sign(), 78, USER),
         ("user_claim", json!("number"), |token| token.sign(), 77, USER),
-        ("groups_claim", json!("nope"), |token| token.sign(), 77, &["auth/gitlab/role/claims groups_claim="]),
+        (
+            "groups_claim",
+            json!("nope"),
+            |token| token.sign(),
+            77,
+            &["auth/gitlab/role/claims role_type=jwt groups_claim="],
+        ),
         ("claim_mappings", json!({ "number": "x" }), |token| token.sign(), 77, &["claim_mappings of the role claims"]),
         ("role_type", json!("oidc"), |token| token.sign(), 77, &["auth/gitlab/role/claims role_type=jwt"]),
         (
@@ -81,7 +88,7 @@ fn a_claim_that_a_real_role_refuses_is_reported_with_its_value_and_the_change() 
             json!({ "sub": "repo:o/r:ref:refs/heads/main" }),
             |token| token.issuer("https://token.actions.githubusercontent.com").subject("repo:o@1/r@2:ref:x").sign(),
             77,
-            &["bound_issuer of auth/gitlab/config"],
+            &["auth/gitlab/config must have bound_issuer="],
         ),
         (
             "bound_claims",
@@ -106,7 +113,7 @@ fn a_claim_that_a_real_role_refuses_is_reported_with_its_value_and_the_change() 
             json!([]),
             |token| token.sign(),
             77,
-            &["set bound_audiences of the role claims to the token's aud"],
+            &["vault write auth/gitlab/role/claims role_type=jwt bound_audiences="],
         ),
         ("user_claim", none.1.clone(), |token| token.claim("exp", "9999999999").sign(), 77, &["must be numbers"]),
         (

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,11 +20,18 @@ pub struct Operator {
     pub token: String,
     /// What is before every path: nothing, or a namespace's name with a slash.
     pub namespace: String,
+    /// The way to a server whose jobs come over TLS, or through what breaks.
+    pub socket: Option<PathBuf>,
 }
 
 impl Operator {
     pub fn new(address: SocketAddr, token: String) -> Self {
-        Self { address, token, namespace: String::new() }
+        Self { address, token, namespace: String::new(), socket: None }
+    }
+
+    /// By a socket of this machine, in plain HTTP.
+    pub fn beside(socket: &Path, address: SocketAddr, token: String) -> Self {
+        Self { socket: Some(socket.to_owned()), ..Self::new(address, token) }
     }
 
     /// Makes a namespace in this one; the operator of it.
@@ -57,11 +66,18 @@ impl Operator {
             self.token,
             body.len()
         );
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        let answer = match &self.socket {
+            Some(socket) => {
+                let stream = UnixStream::connect(socket)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                ask(stream, &request)?
+            }
+            None => {
+                let stream = TcpStream::connect(self.address)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                ask(stream, &request)?
+            }
+        };
         let (head, body) = answer.split_once("\r\n\r\n").ok_or(ErrorKind::UnexpectedEof)?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         // In chunks or not, an answer of Vault's is one object.
@@ -94,6 +110,13 @@ impl Operator {
     pub fn wrap(&self, path: &str, body: &Value) -> String {
         text(&self.demand("POST", path, &[("X-Vault-Wrap-TTL", "60s")], body)["wrap_info"]["token"])
     }
+}
+
+fn ask(mut stream: impl Read + Write, request: &str) -> std::io::Result<String> {
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// Vault sends an answer of more than two kilobytes in chunks, whose sizes stand between the bytes.

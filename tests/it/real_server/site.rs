@@ -73,7 +73,8 @@ impl<'a> Site<'a> {
         Self::new(operator, name, policy, format!("http://{address}"), None)
     }
 
-    fn new(operator: &'a Operator, name: &str, policy: &str, address: String, ca_file: Option<PathBuf>) -> Self {
+    /// Anywhere.
+    pub fn new(operator: &'a Operator, name: &str, policy: &str, address: String, ca_file: Option<PathBuf>) -> Self {
         operator.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": policy }));
         let generate = format!("path \"auth/approle/role/{name}/secret-id\" {{ capabilities = [\"update\"] }}");
         operator.write(&format!("sys/policies/acl/{name}-generator"), &json!({ "policy": generate }));

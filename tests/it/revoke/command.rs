@@ -85,7 +85,10 @@ fn a_lease_that_was_renewed_beyond_its_first_end_is_revoked_too() {
     let world = World::start();
     let job = start(&world, "id-token");
     world.vault.write(&format!("exoscale/role/{ROLE}"), json!({ "ttl": "6s", "max_ttl": "1h" }));
-    world.vault.write(&format!("auth/gitlab/role/{ROLE}"), json!({ "token_ttl": "6s", "token_max_ttl": "1h" }));
+    world.vault.write(
+        &format!("auth/gitlab/role/{ROLE}"),
+        json!({ "role_type": "jwt", "token_ttl": "6s", "token_max_ttl": "1h" }),
+    );
     let line = format!("exec ci-creds exec {} --leash off -- sh -c 'touch ../begun; exec sleep 600'", exoscale());
     let mut script = job.begin(&line);
     wait_for("the command", || world.path("begun").exists());

@@ -200,6 +200,7 @@ impl Real {
                 id: accessor.clone(),
                 path: text(&data["path"]),
                 expires: data["expire_time"].as_str().and_then(time),
+                uses: 0,
                 wrapping: policies.iter().any(|policy| policy == "response-wrapping"),
                 policies,
                 accessor,

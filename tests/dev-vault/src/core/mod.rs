@@ -16,7 +16,7 @@ pub(crate) mod response;
 mod route;
 pub(crate) mod standby;
 mod sys;
-mod token;
+pub(crate) mod token;
 mod token_api;
 mod token_role;
 mod wrapping;

@@ -22,6 +22,10 @@ pub(crate) struct Jwt {
 #[derive(Debug)]
 struct Config {
     keys: KeySet,
+    /// As they were written: what a read shows.
+    pubkeys: Vec<String>,
+    jwks_url: String,
+    discovery_url: String,
     bound_issuer: String,
     default_role: String,
     /// None: every one that a key can sign with.
@@ -64,6 +68,9 @@ impl Backend for Jwt {
                     "bound_issuer": config.bound_issuer,
                     "default_role": config.default_role,
                     "jwt_supported_algs": config.algorithms,
+                    "jwt_validation_pubkeys": config.pubkeys,
+                    "jwks_url": config.jwks_url,
+                    "oidc_discovery_url": config.discovery_url,
                 }))
             })),
             ("role", "", Operation::List) => Ok(Response::keys(self.roles.keys().cloned())),
@@ -143,14 +150,15 @@ impl Config {
         for field in ["oidc_discovery_ca_pem", "jwks_ca_pem", "namespace_in_state"] {
             data.value(field);
         }
-        let keys = KeySet::from_config(
-            data.list("jwt_validation_pubkeys")?.unwrap_or_default(),
-            data.text("jwks_url")?,
-            data.text("oidc_discovery_url")?,
-        )
-        .map_err(Failure::bad_request)?;
+        let pubkeys = data.list("jwt_validation_pubkeys")?.unwrap_or_default();
+        let (jwks_url, discovery_url) = (data.text("jwks_url")?, data.text("oidc_discovery_url")?);
+        let keys = KeySet::from_config(pubkeys.clone(), jwks_url.clone(), discovery_url.clone())
+            .map_err(Failure::bad_request)?;
         Ok(Self {
             keys,
+            pubkeys,
+            jwks_url,
+            discovery_url,
             bound_issuer: data.text("bound_issuer")?,
             default_role: data.text("default_role")?,
             algorithms: data.list("jwt_supported_algs")?.unwrap_or_default(),
@@ -223,9 +231,9 @@ impl Role {
             token: TokenParams::default(),
         });
         match data.string("role_type")?.as_deref() {
-            None => {}
             Some("jwt") => role.oidc = false,
-            Some("oidc" | "") => role.oidc = true,
+            // Also where the role was another one before.
+            None | Some("oidc" | "") => role.oidc = true,
             Some(other) => return Err(Failure::bad_request(format!("invalid 'role_type': {other}"))),
         }
         role.bound_audiences = data.list("bound_audiences")?.unwrap_or(role.bound_audiences);
@@ -236,8 +244,7 @@ impl Role {
         role.claim_mappings = data.object("claim_mappings")?.unwrap_or(role.claim_mappings);
         role.leeway.update(data)?;
         match data.string("bound_claims_type")?.as_deref() {
-            None => {}
-            Some("string" | "") => role.glob = false,
+            None | Some("string" | "") => role.glob = false,
             Some("glob") => role.glob = true,
             Some(other) => return Err(Failure::bad_request(format!("invalid 'bound_claims_type': {other}"))),
         }

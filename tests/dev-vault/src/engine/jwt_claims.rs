@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::clock::unix;
 use crate::core::fields::{Fields, Object, plain};
 use crate::core::response::Failure;
+use crate::random;
 
 /// The plugin's leeways, in seconds; 0 means the default, negative means none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,7 +91,10 @@ pub(super) fn display(value: &Value) -> Option<String> {
 }
 
 pub(super) fn bound_claims(bound: &Object, glob: bool, claims: &Object) -> Result<(), String> {
-    for (name, wanted) in bound {
+    // Go reads a map from a random place: with several that do not fit, any of them is named.
+    let [place] = random::bytes::<1>();
+    let place = usize::from(place).checked_rem(bound.len()).unwrap_or_default();
+    for (name, wanted) in bound.iter().skip(place).chain(bound.iter().take(place)) {
         let actual = claim(claims, name).ok_or_else(|| format!("claim \"{name}\" is missing"))?;
         let actual = as_list(actual)
             .ok_or_else(|| format!("received claim is not a string, bool, int or list: {}", plain(actual)))?;

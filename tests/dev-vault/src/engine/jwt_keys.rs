@@ -62,7 +62,7 @@ impl KeySet {
             }
             Self::Jwks(_) | Self::Discovery(_) => {
                 let parsed = parsed.map_err(|reason| format!("oidc: malformed jwt: {reason}"))?;
-                let keys = self.fetch().map_err(|reason| format!("fetching keys oidc: get keys failed {reason}"))?;
+                let keys = self.fetch().map_err(|reason| format!("fetching keys oidc: get keys failed{reason}"))?;
                 let fits = |key: &&RsaKey| parsed.key_id.is_empty() || parsed.key_id == key.id;
                 if keys.iter().filter(fits).any(|key| parsed.is_signed_by(key)) {
                     return Ok((parsed.algorithm, parsed.claims));
@@ -167,7 +167,7 @@ impl<'a> Compact<'a> {
 }
 
 fn get(url: &str) -> Result<Value, String> {
-    let failed = |reason: String| format!("Get \"{url}\": {reason}");
+    let failed = |reason: String| format!(" Get \"{url}\": {reason}");
     let told = |error: std::io::Error| match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),
@@ -188,7 +188,8 @@ fn get(url: &str) -> Result<Value, String> {
     stream.read_to_string(&mut answer).map_err(io)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| failed("EOF".to_owned()))?;
     if !head.starts_with("HTTP/1.1 200") {
-        return Err(failed(head.lines().next().unwrap_or_default().to_owned()));
+        // The library tells the status and the whole page.
+        return Err(format!(": {} {body}", head.lines().next().unwrap_or_default().trim_start_matches("HTTP/1.1 ")));
     }
     serde_json::from_str(body).map_err(|error| failed(error.to_string()))
 }
