@@ -3,9 +3,10 @@
 //!
 //! `plot` draws the steps, `stage` plays them with the real binary against one server and one cache folder; `ground` is
 //! that server, the double or a real one; `promise`,
-//! `outcome` and `given_back` say what must hold. A story is its seed: what fails names it, with every step so far.
+//! `outcome`, `command` and `given_back` say what must hold. A story is its seed: what fails names it, with every step so far.
 
 mod caller;
+mod command;
 mod eye;
 mod given_back;
 mod ground;

@@ -1,22 +1,24 @@
-//! A small HTTP server beside Vault: it records every request and lets a closure answer.
+//! A small HTTP server beside Vault: it records every request and lets a closure answer. Faults meet it as they meet the
+//! double.
 
-use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::connection::{Shared, serve};
+use crate::fault::{Fault, On};
 use crate::http::Answer;
 use crate::journal::{Journal, Recorded};
 use crate::listener::{Listener, Pool};
-use crate::reader::Reader;
-use crate::stream::Stream;
+use crate::lock;
+use crate::script::Script;
 use crate::tls::{Certificates, Issuer, Tls};
 
 /// What such a server has seen.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) journal: Journal,
+    journal: Arc<Journal>,
     address: OnceLock<SocketAddr>,
 }
 
@@ -25,10 +27,15 @@ impl Tally {
     pub(crate) fn address(&self) -> SocketAddr {
         *self.address.get().expect("the server has started")
     }
+
+    /// How many requests came before the one that is answered.
+    pub(crate) fn earlier(&self) -> usize {
+        self.journal.requests().len().saturating_sub(1)
+    }
 }
 
 pub(crate) struct Aside {
-    tally: Arc<Tally>,
+    shared: Arc<Shared>,
     certificates: Option<Certificates>,
     listener: Listener,
 }
@@ -44,19 +51,31 @@ impl Aside {
         answer: impl Fn(&Tally, &Recorded) -> Option<Answer> + Send + Sync + 'static,
     ) -> Self {
         let certificates = Certificates::new(tls, Issuer::default(), false).expect("certificates can be made");
-        let config = certificates.as_ref().map(|certificates| Arc::clone(&certificates.config));
         let tally = Arc::new(Tally::default());
-        let seen = Arc::clone(&tally);
-        let listener = Listener::start(Arc::new(Pool::default()), None, move |socket, number| {
-            seen.journal.connected();
-            match Stream::open(socket, config.clone()) {
-                Ok(stream) => serve(stream, number, &seen, &answer),
-                Err(error) => seen.journal.failed_handshake(error.to_string()),
-            }
-        })
-        .expect("a loopback port can be had");
+        let (told, is_tls) = (Arc::clone(&tally), certificates.is_some());
+        let pool = Arc::new(Pool::default());
+        let shared = Arc::new(Shared {
+            service: Box::new(move |request, _, _| {
+                let body = request.body.clone();
+                let recorded = Recorded { complete: true, body, ..Recorded::new(0, is_tls, &request.head) };
+                answer(&told, &recorded)
+            }),
+            clock: Clock::default(),
+            journal: Arc::clone(&tally.journal),
+            script: Mutex::new(Script::default()),
+            tls: certificates.as_ref().map(|certificates| Arc::clone(&certificates.config)),
+            pool: Arc::clone(&pool),
+        });
+        let served = Arc::clone(&shared);
+        let listener = Listener::start(pool, None, move |socket, number| serve(&served, socket, number))
+            .expect("a loopback port can be had");
         tally.address.get_or_init(|| listener.address);
-        Self { tally, certificates, listener }
+        Self { shared, certificates, listener }
+    }
+
+    /// Arms a fault.
+    pub(crate) fn inject(&self, on: On, fault: Fault) {
+        lock(&self.shared.script).arm(on, fault);
     }
 
     pub(crate) fn address(&self) -> String {
@@ -69,37 +88,14 @@ impl Aside {
     }
 
     pub(crate) fn requests(&self) -> Vec<Recorded> {
-        self.tally.journal.requests()
+        self.shared.journal.requests()
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.tally.journal.connections()
+        self.shared.journal.connections()
     }
 
     pub(crate) fn wait_for_requests(&self, count: usize, timeout: Duration) -> bool {
-        self.tally.journal.wait_for(count, timeout)
+        self.shared.journal.wait_for(count, timeout)
     }
-}
-
-fn serve(stream: Stream, number: usize, tally: &Tally, answer: &dyn Fn(&Tally, &Recorded) -> Option<Answer>) {
-    let mut reader = Reader::new(stream);
-    loop {
-        reader.begin();
-        let Ok(head) = reader.head() else { break };
-        let Ok(body) = reader.body(&head) else { break };
-        let request = Recorded {
-            complete: true,
-            read: reader.taken,
-            body,
-            ..Recorded::new(number, reader.stream.is_tls(), &head)
-        };
-        let answer = answer(tally, &request);
-        tally.journal.arrived(Recorded { status: answer.as_ref().map(|answer| answer.status), ..request });
-        let Some(answer) = answer else { break };
-        let raw = answer.encode(&head.method, head.keeps_alive(), Clock::default().now());
-        if reader.stream.write_all(&raw).and_then(|()| reader.stream.flush()).is_err() || !head.keeps_alive() {
-            break;
-        }
-    }
-    reader.stream.close();
 }

@@ -1,13 +1,13 @@
-//! One connection of the double: requests in, answers out, and whatever a fault makes of them.
+//! One connection of the double, or of a server beside it: requests in, answers out, and whatever a fault makes of them.
 
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
 
 use crate::clock::Clock;
-use crate::core::Core;
 use crate::core::request::{HttpRequest, Staged};
 use crate::fault::{Action, Fault};
 use crate::http::{Answer, Head};
@@ -18,20 +18,22 @@ use crate::reader::{ReadError, Reader};
 use crate::script::Script;
 use crate::stream::{Socket, Stream};
 
+/// What answers a request at a time. Without an answer, the connection is closed.
+pub(crate) type Service = Box<dyn Fn(&HttpRequest, Staged, SystemTime) -> Option<Answer> + Send + Sync>;
+
 /// What all connections of a server share.
 pub(crate) struct Shared {
-    pub(crate) core: Mutex<Core>,
+    pub(crate) service: Service,
     pub(crate) clock: Clock,
-    pub(crate) journal: Journal,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) script: Mutex<Script>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) pool: Arc<Pool>,
 }
 
 impl Shared {
-    pub(crate) fn process(&self, request: &HttpRequest, staged: Staged) -> Answer {
-        let now = self.clock.now();
-        lock(&self.core).handle(request, staged, now)
+    pub(crate) fn process(&self, request: &HttpRequest, staged: Staged) -> Option<Answer> {
+        (self.service)(request, staged, self.clock.now())
     }
 }
 
@@ -142,7 +144,8 @@ impl Exchange<'_> {
             }
         };
         let sequence = self.record(reader, &head, fault.as_deref(), Some(&body));
-        let request = HttpRequest { head, body, remote: self.remote };
+        let certificates = reader.stream.certificates();
+        let request = HttpRequest { head, body, remote: self.remote, certificates };
         self.act(reader, sequence, &request, fault.as_deref())
     }
 
@@ -185,7 +188,7 @@ impl Exchange<'_> {
             Some(Action::SlowCloud(delay)) => staged.abandoned = stream.is_left_within(*delay)?,
             _ => {}
         }
-        let mut answer = self.shared.process(request, staged);
+        let Some(mut answer) = self.shared.process(request, staged) else { return Ok(Next::Close) };
         self.shared.journal.update(sequence, |request| request.processed = true);
         // Then those that keep the answer from the client.
         match fault.map(|fault| &fault.action) {

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::aside::Aside;
-use crate::fault::Reply;
+use crate::fault::{Fault, On, Reply};
 use crate::http::Answer;
 use crate::journal::Recorded;
 use crate::tls::Tls;
@@ -42,7 +42,7 @@ impl TokenIssuer {
         sign: impl Fn(&str) -> String + Send + Sync + 'static,
     ) -> Self {
         let proof = proof.to_owned();
-        let server = Aside::start(Tls::Off, move |tally, request| match first.get(tally.journal.requests().len()) {
+        let server = Aside::start(Tls::Off, move |tally, request| match first.get(tally.earlier()) {
             Some(reply) => reply.0.clone(),
             None => match look_at(wire, &proof, request) {
                 Ok(audience) => answer(wire, &sign(&audience)),
@@ -61,6 +61,11 @@ impl TokenIssuer {
             TokenWire::Azure | TokenWire::Codefresh => "",
         };
         format!("{}/idtoken{query}", self.server.address())
+    }
+
+    /// Arms a fault.
+    pub fn inject(&self, on: On, fault: Fault) {
+        self.server.inject(on, fault);
     }
 
     /// What came.

@@ -50,7 +50,7 @@ pub use http::{Answer, Headers};
 pub use issuer::{TokenIssuer, TokenWire};
 pub use journal::Recorded;
 pub use kubernetes::KubernetesApi;
-pub use machine::Machine;
+pub use machine::{IMDS_TOKEN, Machine};
 pub use oracle::{LiveLease, LiveToken};
 pub use pki::{ClientCa, KeyUsage};
 pub use proxy::Proxy;

@@ -4,11 +4,13 @@ use serde_json::json;
 
 use crate::aside::Aside;
 use crate::engine::aws_login::AwsPrincipal;
+use crate::fault::{Fault, On};
 use crate::http::Answer;
 use crate::journal::Recorded;
 use crate::tls::Tls;
 
-const TOKEN: &str = "AQAEANdoubleTokenOfImdsV2xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx==";
+/// The token of the instance metadata service, which every later request must show.
+pub const IMDS_TOKEN: &str = "AQAEANdoubleTokenOfImdsV2xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx==";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 const CONTAINER: &str = "/v1/credentials";
 
@@ -39,6 +41,11 @@ impl Machine {
         format!("{}{CONTAINER}", self.0.address())
     }
 
+    /// Arms a fault.
+    pub fn inject(&self, on: On, fault: Fault) {
+        self.0.inject(on, fault);
+    }
+
     /// What was asked, as `METHOD path`.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
@@ -52,7 +59,7 @@ fn answer(principal: Option<AwsPrincipal>, authorization: &str, request: &Record
     if request.path == "/latest/api/token" {
         let lifetime: u32 = header("x-aws-ec2-metadata-token-ttl-seconds").parse().unwrap_or_default();
         return match (request.method.as_str(), lifetime) {
-            ("PUT", 1..=21_600) => Answer::new(200, "text/plain", TOKEN),
+            ("PUT", 1..=21_600) => Answer::new(200, "text/plain", IMDS_TOKEN),
             ("PUT", _) => refuse(400),
             _ => refuse(405),
         };
@@ -67,7 +74,7 @@ fn answer(principal: Option<AwsPrincipal>, authorization: &str, request: &Record
             Answer::new(200, "application/json", keys.to_string())
         }
         ("GET", None) if request.path == CONTAINER => refuse(401),
-        ("GET", Some(_)) if header("x-aws-ec2-metadata-token") != TOKEN => refuse(401),
+        ("GET", Some(_)) if header("x-aws-ec2-metadata-token") != IMDS_TOKEN => refuse(401),
         ("GET", Some("")) => Answer::new(200, "text/plain", "ci-runner"),
         ("GET", Some("ci-runner")) => Answer::new(200, "text/plain", keys.to_string()),
         _ => refuse(404),

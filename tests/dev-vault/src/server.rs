@@ -13,7 +13,7 @@ use crate::core::standby::Standby;
 use crate::dialect::Dialect;
 use crate::engine::{Options, aws};
 use crate::fault::{Fault, On};
-use crate::journal::{Journal, Recorded};
+use crate::journal::Recorded;
 use crate::listener::{Listener, Pool};
 use crate::lock;
 use crate::oracle::{LiveLease, LiveToken};
@@ -99,10 +99,12 @@ impl Builder {
         let clock = Clock::default();
         let core = Core::new(self.dialect.unwrap_or(Dialect::Vault1_16), self.options, clock.now());
         let pool = Arc::new(Pool::default());
+        let core = Arc::new(Mutex::new(core));
+        let asked = Arc::clone(&core);
         let shared = Arc::new(Shared {
-            core: Mutex::new(core),
+            service: Box::new(move |request, staged, now| Some(lock(&asked).handle(request, staged, now))),
             clock,
-            journal: Journal::default(),
+            journal: Arc::default(),
             script: Mutex::new(Script::default()),
             tls: certificates.as_ref().map(|certificates| Arc::clone(&certificates.config)),
             pool: Arc::clone(&pool),
@@ -111,13 +113,14 @@ impl Builder {
         let listener =
             Listener::start(pool, self.unix.as_deref(), move |socket, number| serve(&served, socket, number))
                 .expect("a loopback port can be had");
-        DevVault { shared, certificates, listener }
+        DevVault { shared, core, certificates, listener }
     }
 }
 
 /// A running server. It stops when it is dropped.
 pub struct DevVault {
     pub(crate) shared: Arc<Shared>,
+    core: Arc<Mutex<Core>>,
     certificates: Option<Certificates>,
     listener: Listener,
 }
@@ -319,7 +322,7 @@ impl DevVault {
 
     pub(crate) fn core<T>(&self, ask: impl FnOnce(&mut Core) -> T) -> T {
         let now = self.shared.clock.now();
-        let mut core = lock(&self.shared.core);
+        let mut core = lock(&self.core);
         core.advance_to(now);
         ask(&mut core)
     }

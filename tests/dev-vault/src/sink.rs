@@ -30,7 +30,7 @@ impl Sink {
     #[must_use]
     pub fn answering(tls: Tls, replies: Vec<Reply>) -> Self {
         let last = replies.len().checked_sub(1).expect("at least one answer");
-        Self(Aside::start(tls, move |tally, _| replies[tally.journal.requests().len().min(last)].0.clone()))
+        Self(Aside::start(tls, move |tally, _| replies[tally.earlier().min(last)].0.clone()))
     }
 
     /// Ends TLS in front of a server of plain HTTP, as a load balancer does: whatever the client proved is lost.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
+use rustls::pki_types::CertificateDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Go's own words.
@@ -166,6 +167,17 @@ impl Stream {
 
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// What the client has proved to hold: its certificate, and what it sent with it.
+    pub(crate) fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        match self {
+            Self::Plain(_) => Vec::new(),
+            Self::Tls(stream) => {
+                let chain = stream.conn.peer_certificates().unwrap_or_default();
+                chain.iter().map(|certificate| certificate.clone().into_owned()).collect()
+            }
+        }
     }
 
     fn socket(&mut self) -> &mut Socket {

@@ -76,7 +76,7 @@ impl Moment {
         Self {
             files,
             open,
-            leases: world.vault.live_leases().into_iter().filter(|lease| !lease.queued).collect(),
+            leases: world.vault.live_leases().into_iter().filter(|lease| !lease.queued).map(named).collect(),
             tokens: world.vault.live_tokens(),
             unspent: people.iter().filter(|person| is_unspent(person, world)).map(|p| p.secret.clone()).collect(),
             strays: world.vault.keys_without_a_lease(),
@@ -113,6 +113,12 @@ impl Moment {
     }
 }
 
+/// What a database lends has no access key: it is known by its lease.
+fn named(lease: LiveLease) -> LiveLease {
+    let is_named = !lease.path.starts_with("database/");
+    LiveLease { access_key: if is_named { lease.access_key } else { lease.id.clone() }, ..lease }
+}
+
 /// The files of a cache, and the names of those that others can open.
 pub fn read_cache(home: &Path) -> (BTreeMap<String, Option<Entry>>, Vec<String>) {
     let (mut files, mut open) = (BTreeMap::new(), Vec::new());
@@ -122,7 +128,8 @@ pub fn read_cache(home: &Path) -> (BTreeMap<String, Option<Entry>>, Vec<String>)
         if file.metadata().is_ok_and(|metadata| metadata.mode() & 0o7777 != 0o600) {
             open.push(name.clone());
         }
-        if !name.starts_with("lock-") {
+        // The state of a job is no entry.
+        if !name.starts_with("lock-") && !name.starts_with("job-") {
             files.insert(name, std::fs::read(file.path()).ok().and_then(Entry::read));
         }
     }

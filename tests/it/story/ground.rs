@@ -12,7 +12,13 @@ use super::eye::Moment;
 use super::person::Person;
 use super::plot::{Call, End, REQUESTS, Random, Request, Step};
 use super::real::{self, Real};
-use crate::support::{ROLE, Run, World};
+use crate::support::{METHODS, ROLE, Run, World};
+
+/// The sections of a run that fails at the second one.
+pub const SECTIONS: &str = "sections.toml";
+
+const TWO_SECTIONS: &str = "[secret.db]\npath = \"database/creds/app\"\nenv = { PGUSER = \"username\" }\n\
+    [secret.nowhere]\npath = \"database/creds/nobody\"\nenv = { N = \"username\" }\n";
 
 pub enum Ground {
     Double(Box<World>),
@@ -34,11 +40,15 @@ impl Ground {
         let arn = "arn:aws:iam::123123123123:role/ci";
         let role = json!({ "credential_type": "assumed_role", "role_arns": [arn], "default_sts_ttl": sts, "max_sts_ttl": sts });
         world.vault.write("aws/roles/365-dev", role);
+        world.vault.write("sys/mounts/database", json!({ "type": "database" }));
+        world.vault.write("database/roles/app", json!({ "db_name": "x" }));
+        let read = ["exoscale/apikey/*", "aws/*", "database/creds/*"];
+        let mut policy = read.map(|path| format!("path \"{path}\" {{ capabilities = [\"read\"] }}\n")).concat();
         if may_revoke {
-            let policy = "path \"exoscale/apikey/*\" { capabilities = [\"read\"] }\n\
-                 path \"aws/*\" { capabilities = [\"read\"] }\npath \"sys/leases/revoke\" { capabilities = [\"update\"] }";
-            world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+            policy += "path \"sys/leases/revoke\" { capabilities = [\"update\"] }";
         }
+        world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+        world.file(SECTIONS, TWO_SECTIONS);
         let set_up =
             format!("a login lives {login}, an Exoscale key {key}, STS {sts}; the policy revokes: {may_revoke}");
         (Self::Double(Box::new(world)), set_up)
@@ -56,6 +66,8 @@ impl Ground {
         match (self, step) {
             (Self::Double(_), step) => step,
             (Self::Real(_), Step::Pass(_)) => Step::List,
+            (Self::Real(_), Step::Command { .. }) => Step::List,
+            (Self::Real(_), Step::Replace(who, identity)) => Step::Replace(who, self.identity(identity)),
             (Self::Real(_), Step::Clear { who, all, .. }) => Step::Clear { who, all, mishap: None },
             (Self::Real(_), Step::Call(call)) => {
                 let end = match call.end {
@@ -75,6 +87,12 @@ impl Ground {
             Self::Double(_) => &REQUESTS[place],
             Self::Real(_) => &real::REQUESTS[place % real::REQUESTS.len()],
         }
+    }
+
+    /// An identity that can come here: what stands beside the double for the other ones cannot be asked by a real server.
+    pub fn identity(&self, drawn: &'static str) -> &'static str {
+        let is_known = METHODS.contains(&drawn);
+        if is_known || !self.is_real() { drawn } else { "id-token" }
     }
 
     /// How long a call asks a server that does not serve.

@@ -1,7 +1,6 @@
 //! What may happen in a story, and chance, which decides what does.
 
 use super::trouble::Mishap;
-use crate::support::METHODS;
 
 /// Whether anything goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +42,8 @@ pub struct Request {
     pub revocable: bool,
 }
 
-/// Three targets; one of them is asked for in three ways.
-pub const REQUESTS: [Request; 6] = [
+/// Four targets; one of them is asked for in three ways.
+pub const REQUESTS: [Request; 7] = [
     Request { path: "aws/sts/365-dev", line: "aws --role 365-dev --format process", process: true, revocable: false },
     Request {
         path: "aws/creds/user",
@@ -61,7 +60,17 @@ pub const REQUESTS: [Request; 6] = [
     Request { path: EXOSCALE, line: "exoscale --role gitlab-ci-runner", process: false, revocable: true },
     Request { path: EXOSCALE, line: "exoscale --role gitlab-ci-runner --format json", process: false, revocable: true },
     Request { path: "aws/sts/365-dev", line: "aws --role 365-dev", process: false, revocable: false },
+    Request {
+        path: "database/creds/app",
+        line: "secret --path database/creds/app --env PGUSER=username --env PGPASSWORD=password --format json",
+        process: false,
+        revocable: true,
+    },
 ];
+
+/// Who may come: the identities of [`crate::support::METHODS`], and two that prove themselves in other ways.
+pub const IDENTITIES: [&str; 7] =
+    ["wrapping-token", "secret-id", "generator-token", "id-token", "token", "kubernetes", "github"];
 
 const EXOSCALE: &str = "exoscale/apikey/gitlab-ci-runner";
 
@@ -91,7 +100,38 @@ pub enum Step {
         all: bool,
         mishap: Option<Mishap>,
     },
+    /// A command of its own, beside the calls.
+    Command {
+        who: usize,
+        what: Errand,
+        mishap: Option<Mishap>,
+    },
 }
+
+/// What such a command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    Whoami,
+    Doctor,
+    /// A credential for a command, which ends at once.
+    Exec,
+    Token,
+    /// Two sections, of which the second has a role that does not exist.
+    Sections,
+    /// Two calls that the job's state notes, and `ci-creds revoke` behind them.
+    Revoke,
+}
+
+const ERRANDS: [Errand; 8] = [
+    Errand::Whoami,
+    Errand::Doctor,
+    Errand::Doctor,
+    Errand::Exec,
+    Errand::Token,
+    Errand::Sections,
+    Errand::Revoke,
+    Errand::Revoke,
+];
 
 /// Some calls of one identity at the same moment.
 #[derive(Clone, Debug)]
@@ -138,9 +178,9 @@ impl Plot {
         if is_sealed && random.one_in(2) {
             return Step::Unseal;
         }
-        match random.below(40) {
+        match random.below(46) {
             0..22 => wild_call(random, who),
-            22..24 => Step::Replace(who, random.pick(&METHODS)),
+            22..24 => Step::Replace(who, random.pick(&IDENTITIES)),
             24..29 => Step::Pass(random.pick(&[15, 45, 120, 200, 290, 400, 660, 800, 1300, 2700])),
             29 => Step::LagBehind(random.pick(&[0, 0, 5, 50, 90, 200])),
             30 => Step::RevokeLogin(random.below(100)),
@@ -148,6 +188,10 @@ impl Plot {
             32 => Step::Restart,
             33..35 => Step::Spoil(random.below(100), random.one_in(2)),
             35..37 => Step::List,
+            40.. => {
+                let mishap = random.one_in(3).then(|| Mishap::draw(random));
+                Step::Command { who, what: random.pick(&ERRANDS), mishap }
+            }
             _ => {
                 let mishap =
                     random.one_in(3).then(|| Mishap::draw(random)).filter(|mishap| mishap.what.spares_revocation());

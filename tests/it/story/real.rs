@@ -133,7 +133,7 @@ impl Real {
             _ => ("VAULT_TOKEN", token(NAME), run),
         };
         let run = run.env(variable, &secret);
-        Person { number, method, secret, token, ends, run }
+        Person { number, method, secret, token, ends, run, beside: None }
     }
 
     pub fn look(&self, people: &[Person], lag: Duration) -> Moment {

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use dev_vault::{Fault, On};
 
 use super::caller::{self, Clock};
+use super::command::Done;
 use super::eye::Moment;
 use super::given_back::Cleared;
-use super::ground::Ground;
+use super::ground::{Ground, SECTIONS};
 use super::person::Person;
-use super::plot::{Call, End, PEOPLE, Plot, Random, Step};
+use super::plot::{Call, End, Errand, IDENTITIES, PEOPLE, Plot, REQUESTS, Random, Step};
 use super::promise::{Ending, Promises, Seen};
 use super::trouble::{Mishap, SLOW_CLOUD, What};
-use crate::support::{METHODS, Ran, World};
+use crate::support::{Ran, World};
 
 pub struct Stage {
     pub ground: Ground,
@@ -47,8 +48,8 @@ impl Stage {
             notes: String::new(),
         };
         for _ in 0..PEOPLE {
-            let method = random.pick(&METHODS);
-            let person = stage.invite(method);
+            let identity = stage.ground.identity(random.pick(&IDENTITIES));
+            let person = stage.invite(identity);
             stage.people.push(person);
         }
         stage
@@ -113,6 +114,7 @@ impl Stage {
                 let ran = self.run(self.ground.command("cache").to_command());
                 return self.promises.list_what_is_kept(&ran, &before);
             }
+            Step::Command { who, what, mishap } => return self.play_command(*who, *what, mishap.as_ref(), before),
             Step::Clear { who, all, mishap } => {
                 let mut run = self.people[*who].run.clone();
                 run.arguments = vec!["cache".into(), "clear".into()];
@@ -178,7 +180,11 @@ impl Stage {
         let endings: Vec<_> = children
             .into_iter()
             .zip(&call.requests)
-            .map(|(child, request)| caller::end(child, self.ground.request(*request), self.ground.is_real()))
+            .map(|(child, request)| {
+                let request = self.ground.request(*request);
+                let by_lease = self.ground.is_real() || request.path.starts_with("database/");
+                caller::end(child, request, by_lease)
+            })
             .collect();
         if !matches!(call.end, End::Whole | End::Full) {
             self.let_the_last_words_arrive();
@@ -202,6 +208,43 @@ impl Stage {
         let calm = call.mishap.is_none() && !self.is_sealed && !hangs && !is_locked;
         let seen = Seen { ground: &self.ground, person, call, calm, endings, before: before.clone(), after };
         self.promises.hold(&seen)
+    }
+
+    fn play_command(
+        &mut self,
+        who: usize,
+        what: Errand,
+        mishap: Option<&Mishap>,
+        before: Moment,
+    ) -> Result<(), String> {
+        self.arm(mishap);
+        let limit = if mishap.is_some() || self.is_sealed { " --request-timeout 1s --timeout 4s" } else { "" };
+        let sections = self.double().path(SECTIONS).display().to_string();
+        let lines = match what {
+            Errand::Whoami => vec![format!("whoami{limit}")],
+            Errand::Doctor => vec![format!("doctor aws --role 365-dev{limit}")],
+            Errand::Exec => vec![format!("exec exoscale --role gitlab-ci-runner{limit} -- true")],
+            Errand::Token => vec![format!("token --ttl 10m --format json --no-keep-state{limit}")],
+            Errand::Sections => vec![format!("secret db nowhere --config {sections} --no-keep-state{limit}")],
+            Errand::Revoke => {
+                let calls = ["exoscale --role gitlab-ci-runner --format json", REQUESTS[6].line];
+                let calls = calls.map(|line| format!("{line} --keep-state{limit}"));
+                calls.into_iter().chain([format!("revoke{limit}")]).collect()
+            }
+        };
+        let mut rans = Vec::new();
+        for line in lines {
+            let mut run = self.people[who].run.clone();
+            run.arguments = line.split_whitespace().map(str::to_owned).collect();
+            let ran = self.run(run.to_command());
+            let _ = write!(self.notes, " => {} {:?} {:?}", ran.code, ran.stdout, ran.stderr);
+            rans.push(ran);
+        }
+        self.disarm();
+        let after = self.look();
+        let calm = mishap.is_none() && !self.is_sealed;
+        let done = Done { person: &self.people[who], what, rans, calm, before, after };
+        self.promises.hold_command(&self.ground, &done)
     }
 
     fn start(&self, call: &Call, request: usize) -> Child {

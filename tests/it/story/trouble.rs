@@ -87,10 +87,12 @@ impl What {
 }
 
 /// The paths that make something, of which one may be refused.
-fn minting_paths() -> [String; 6] {
+fn minting_paths() -> [String; 8] {
     [
         "approle/login".into(),
         "gitlab/login".into(),
+        "k8s/login".into(),
+        "database/creds/app".into(),
         format!("role/{ROLE}/secret-id"),
         "aws/sts/365-dev".into(),
         "aws/creds/user".into(),

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::core::fields::Fields;
 use crate::core::policy::{DEFAULT, Policy, RESPONSE_WRAPPING};
 use crate::core::response::Failure;
+use crate::engine::certificate::Certificate;
 use crate::engine::kv::{KvV1, KvV2, SYSTEM_TTL};
+use crate::engine::service_account::ServiceAccount;
 use crate::engine::table::Table;
 use crate::engine::{Backend, approle::AppRole, aws::Aws, aws_login::AwsLogin, exoscale::Exoscale, jwt::Jwt};
 use crate::random;
@@ -62,6 +64,8 @@ impl Mount {
             (true, "approle") => Box::new(AppRole::default()),
             (true, "jwt" | "oidc") => Box::new(Jwt::default()),
             (true, "aws") => Box::new(AwsLogin::default()),
+            (true, "kubernetes") => Box::new(ServiceAccount::default()),
+            (true, "cert") => Box::new(Certificate::default()),
             (false, "kv-v2") => Box::new(KvV2::default()),
             (false, "kv" | "generic") if version == Some("2") => Box::new(KvV2::default()),
             (false, "kv" | "kv-v1" | "generic") => Box::new(KvV1::default()),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use serde_json::{Map, Value};
 
 use crate::core::fields::{Fields, Object, parse_duration};
@@ -17,6 +18,8 @@ pub(crate) struct HttpRequest {
     pub(crate) head: Head,
     pub(crate) body: Vec<u8>,
     pub(crate) remote: IpAddr,
+    /// What the client showed in the TLS handshake: its certificate and what stands above it.
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
 /// What a test's script has arranged to happen inside the server.
@@ -94,6 +97,8 @@ pub(crate) struct Request {
     pub(crate) token: Option<String>,
     pub(crate) wrap_ttl: Option<Duration>,
     pub(crate) remote: IpAddr,
+    /// As [`HttpRequest::certificates`].
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
     pub(crate) staged: Staged,
 }
 
@@ -128,6 +133,7 @@ impl Request {
             token: token(&http.head.headers),
             wrap_ttl: wrap_ttl(&http.head.headers)?,
             remote: http.remote,
+            certificates: http.certificates.clone(),
             staged,
         })
     }

@@ -6,12 +6,14 @@ pub(crate) mod approle;
 pub(crate) mod aws;
 pub(crate) mod aws_login;
 mod aws_role;
+pub(crate) mod certificate;
 pub(crate) mod exoscale;
 pub(crate) mod jwt;
 mod jwt_claims;
 pub(crate) mod jwt_keys;
 pub(crate) mod kv;
 mod secret_id;
+pub(crate) mod service_account;
 pub(crate) mod table;
 
 use std::collections::BTreeSet;
