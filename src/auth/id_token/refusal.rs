@@ -263,7 +263,7 @@ mod tests {
             (
                 400,
                 "audience claim found in JWT but no audiences bound to the role",
-                "bound_audiences of the role deploy to the token's aud, which is https://vault",
+                "vault write auth/gitlab/role/deploy role_type=jwt bound_audiences=https://vault",
             ),
             (
                 400,
