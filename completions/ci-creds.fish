@@ -111,11 +111,17 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l insecure-
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via -d 'The engine\'s path: sts for temporary credentials, creds for an IAM user [default: sts]' -r -f -a "sts\t'Temporary credentials'
-creds\t'The role\'s own type: an IAM user'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via -d 'Vault\'s sts for temporary credentials, Vault\'s creds for an IAM user, or web-identity for AWS without Vault [default: sts]' -r -f -a "sts\t'Temporary credentials'
+creds\t'The role\'s own type: an IAM user'
+web-identity\t'Without Vault: AWS takes the job\'s ID token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ttl -d 'Lifetime of STS credentials, 15m at least: 20m, 1h, 1d' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-arn -d 'The role to assume: without Vault, or when the Vault role allows more than one' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l session-name -d 'The session\'s name in CloudTrail' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l policy-file -d 'The file of an IAM policy that limits the session; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l policy-arn -d 'A managed policy that limits the session; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l assume -d 'A second role, assumed by the first one; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l external-id -d 'The external ID that the second role demands' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l source-identity -d 'The source identity of the second role\'s session' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s f -l format -d 'What to print [default: shell]' -r -f -a "shell\t'POSIX shell exports, for eval'
 fish\t'fish'
@@ -165,6 +171,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l retries -d 'Ho
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l config -d 'The configuration file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s q -l quiet -d 'Print nothing on stderr but errors'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l fips -d 'Use the FIPS endpoint of STS; with --via web-identity'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l via-file -d 'Print only a line that sources a private file, which removes itself'
@@ -317,10 +324,16 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s h -l help -
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the storage\'s zone' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l via -d 'The engine\'s path: sts for temporary credentials, creds for an IAM user [default: sts]' -r -f -a "sts\t'Temporary credentials'
-creds\t'The role\'s own type: an IAM user'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l via -d 'Vault\'s sts for temporary credentials, Vault\'s creds for an IAM user, or web-identity for AWS without Vault [default: sts]' -r -f -a "sts\t'Temporary credentials'
+creds\t'The role\'s own type: an IAM user'
+web-identity\t'Without Vault: AWS takes the job\'s ID token'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-arn -d 'The role to assume: without Vault, or when the Vault role allows more than one' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l session-name -d 'The session\'s name in CloudTrail' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l policy-file -d 'The file of an IAM policy that limits the session; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l policy-arn -d 'A managed policy that limits the session; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l assume -d 'A second role, assumed by the first one; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l external-id -d 'The external ID that the second role demands' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l source-identity -d 'The source identity of the second role\'s session' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l project-id -d 'The project, if it is not that of the secret' -r -f
@@ -368,6 +381,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l config -d 'Th
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s v -l verbose -d 'Print requests, origins of values and causes on stderr'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sos -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l fips -d 'Use the FIPS endpoint of STS; with --via web-identity'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l s3 -d 'For the object storage: export the key for AWS tools'
@@ -387,11 +401,17 @@ json\t'One JSON document, as docs/doctor.schema.json describes it'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the storage\'s zone' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l via -d 'The engine\'s path: sts for temporary credentials, creds for an IAM user [default: sts]' -r -f -a "sts\t'Temporary credentials'
-creds\t'The role\'s own type: an IAM user'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l via -d 'Vault\'s sts for temporary credentials, Vault\'s creds for an IAM user, or web-identity for AWS without Vault [default: sts]' -r -f -a "sts\t'Temporary credentials'
+creds\t'The role\'s own type: an IAM user'
+web-identity\t'Without Vault: AWS takes the job\'s ID token'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l ttl -d 'Lifetime of STS credentials, 15m at least: 20m, 1h, 1d' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-arn -d 'The role to assume: without Vault, or when the Vault role allows more than one' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l session-name -d 'The session\'s name in CloudTrail' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l policy-file -d 'The file of an IAM policy that limits the session; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l policy-arn -d 'A managed policy that limits the session; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l assume -d 'A second role, assumed by the first one; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l external-id -d 'The external ID that the second role demands' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l source-identity -d 'The source identity of the second role\'s session' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l project-id -d 'The project, if it is not that of the secret' -r -f
@@ -437,6 +457,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s q -l quiet 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l report -d 'Print Markdown for a ticket, without host names and addresses'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l with-names -d 'Leave host names and addresses in the report'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sos -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l fips -d 'Use the FIPS endpoint of STS; with --via web-identity'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l s3 -d 'For the object storage: export the key for AWS tools'
@@ -752,10 +773,16 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l ttl -d 'How
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s r -l role -d 'The engine\'s role, such as deploy or {project_id}-dev' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s m -l mount -d 'Where the engine is mounted [default: the name of the command]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l zone -d 'Also export EXOSCALE_ZONE; with --sos, the storage\'s zone' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l via -d 'The engine\'s path: sts for temporary credentials, creds for an IAM user [default: sts]' -r -f -a "sts\t'Temporary credentials'
-creds\t'The role\'s own type: an IAM user'"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l role-arn -d 'The role to assume, when the Vault role allows more than one' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l via -d 'Vault\'s sts for temporary credentials, Vault\'s creds for an IAM user, or web-identity for AWS without Vault [default: sts]' -r -f -a "sts\t'Temporary credentials'
+creds\t'The role\'s own type: an IAM user'
+web-identity\t'Without Vault: AWS takes the job\'s ID token'"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l role-arn -d 'The role to assume: without Vault, or when the Vault role allows more than one' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l session-name -d 'The session\'s name in CloudTrail' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l policy-file -d 'The file of an IAM policy that limits the session; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l policy-arn -d 'A managed policy that limits the session; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l assume -d 'A second role, assumed by the first one; with --via web-identity' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l external-id -d 'The external ID that the second role demands' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l source-identity -d 'The source identity of the second role\'s session' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l project-id -d 'The project, if it is not that of the secret' -r -f
@@ -800,6 +827,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s v -l verbos
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l every-value -d 'Cover every value of the placeholders behind {project_id}, by a * at the end of the path'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l sos -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l fips -d 'Use the FIPS endpoint of STS; with --via web-identity'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l s3 -d 'For the object storage: export the key for AWS tools'

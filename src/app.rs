@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::cli::{
-    self, CacheAction, Cli, Command, ConnectionFlags, DoctorFormat, Intent, LoginFlags, Question, Stop, TokenAction,
-    WhoamiFormat,
+    self, CacheAction, Cli, Command, ConnectionFlags, CredentialFlags, DoctorFormat, Intent, LoginFlags, Question,
+    Stop, TokenAction, WhoamiFormat,
 };
 use crate::command::doctor::ReportForm;
 use crate::command::revoke::{self, Breadth};
@@ -56,7 +56,7 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
 fn diagnose(arguments: &[OsString], host: &Host) {
     let command = cli::parse_arguments(arguments).ok().map(|cli| cli.command);
     if let Some(mut flags) = command.and_then(Command::into_doctor_flags) {
-        let refusal = find_id_token(&mut flags.login, &flags.connection, host).err();
+        let refusal = find_id_token(&mut flags.login, &flags.connection, flags.wanted.as_ref(), host).err();
         doctor::follow_a_failure(&config::survey(&flags, refusal, host), host);
     }
 }
@@ -107,18 +107,18 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
     let Cli { volume, command } = cli;
     match command {
         Command::Exec(mut flags) => {
-            let request = find_id_token(&mut flags.login, &flags.connection, host)?;
+            let request = find_id_token(&mut flags.login, &flags.connection, flags.wanted.first(), host)?;
             let mut exec = config::resolve_exec(flags, volume, host)?;
             exec.repeat_later(request);
             return Ok(exec::run(exec, host)?);
         }
         Command::Fetch(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, host)?;
+            find_id_token(&mut flags.login, &flags.connection, Some(&flags.wanted), host)?;
             let words = cli::words_of(arguments);
             fetch::run(config::resolve_fetch(&flags, volume, &words, host)?, &words, host)?;
         }
         Command::Secret(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, host)?;
+            find_id_token(&mut flags.login, &flags.connection, None, host)?;
             let words = cli::words_of(arguments);
             let plan = config::resolve_secret(&flags, volume, &words, host)?;
             // From here on it is known which variables a failure unsets.
@@ -128,12 +128,12 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
             fetch::run(plan, &words, host)?;
         }
         Command::VaultToken(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, host)?;
+            find_id_token(&mut flags.login, &flags.connection, None, host)?;
             let words = cli::words_of(arguments);
             fetch::run(config::resolve_token(*flags, volume, &words, host)?, &words, host)?;
         }
         Command::Doctor(mut flags) => {
-            let refusal = find_id_token(&mut flags.login, &flags.connection, host).err();
+            let refusal = find_id_token(&mut flags.login, &flags.connection, flags.wanted.as_ref(), host).err();
             let survey = config::survey(&flags, refusal, host);
             let form = match (flags.report, flags.format) {
                 (true, _) => ReportForm::Ticket { with_names: flags.with_names },
@@ -144,7 +144,7 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
         }
         Command::Revoke(mut flags) => {
             let place = config::resolve_state_place(host)?;
-            let access = find_id_token(&mut flags.login, &flags.connection, host)
+            let access = find_id_token(&mut flags.login, &flags.connection, None, host)
                 .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
             let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
             revoke::run(&place, access, breadth, true, volume.verbose, host)?;
@@ -153,7 +153,7 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
             None => cache::show(&config::resolve_place(host)?, host)?,
             Some(CacheAction::Clear(mut flags)) => {
                 let place = config::resolve_state_place(host)?;
-                let access = find_id_token(&mut flags.login, &flags.connection, host)
+                let access = find_id_token(&mut flags.login, &flags.connection, None, host)
                     .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
@@ -173,7 +173,7 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
             }
         },
         Command::Whoami(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, host)?;
+            find_id_token(&mut flags.login, &flags.connection, None, host)?;
             let access = config::resolve_access(&flags.login, &flags.connection, host)?;
             whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)?;
         }
@@ -193,8 +193,13 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
 
 /// Requests the ID token of the job where the login needs one and the CI system gives it by request only. It is put with
 /// the flags: a role can have its claims in it, so all else is decided afterwards.
-fn find_id_token(login: &mut LoginFlags, connection: &ConnectionFlags, host: &Host) -> Result<Option<TokenRequest>> {
-    let mut request = config::resolve_token_request(login, connection, host)?;
+fn find_id_token(
+    login: &mut LoginFlags,
+    connection: &ConnectionFlags,
+    wanted: Option<&CredentialFlags>,
+    host: &Host,
+) -> Result<Option<TokenRequest>> {
+    let mut request = config::resolve_token_request(login, connection, wanted, host)?;
     login.job_token = request.as_mut().map(|request| request_id_token(request, host)).transpose()?;
     Ok(request)
 }

@@ -62,7 +62,8 @@ impl<'a> Chain<'a> {
             Ok(made) => made,
             Err(error) => return self.fall_back(plan, error),
         };
-        let keep = |Writer { cache, lock }: Writer<'_>| cache.keep(lock, &credential, &session, issued, self.host);
+        let keep =
+            |Writer { cache, lock }: Writer<'_>| cache.keep(lock, &credential, session.as_ref(), issued, self.host);
         if self.custody.writer().is_some_and(keep) {
             self.custody.release();
         }
@@ -106,13 +107,13 @@ impl<'a> Chain<'a> {
     }
 
     /// Makes a credential, and waits until it works where somebody asked for that; and what is to be handed over with it.
-    async fn make(&mut self, plan: &mut Plan) -> Result<(Credential, Session)> {
+    async fn make(&mut self, plan: &mut Plan) -> Result<(Credential, Option<Session>)> {
         let (mut first, mut session) = self.source.obtain(plan, &mut self.custody).await?;
         revoke_unless_known(&first, plan, &mut self.custody, self.host).await?;
         for wanted in std::mem::take(&mut plan.others) {
             plan.go_on_to(wanted);
             let (next, renewed) = self.source.obtain_more(session, plan, &mut self.custody).await?;
-            session = renewed;
+            session = Some(renewed);
             first.others.push(next);
         }
         Ok((first, session))

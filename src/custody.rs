@@ -22,7 +22,8 @@ use crate::vault::client::Vault;
 
 /// What a run owes, and the signal that ends it.
 pub(crate) struct Custody<'a> {
-    vault: &'a Vault<'a>,
+    /// Who revokes what is owed; `None` where nothing that the run makes can be revoked.
+    vault: Option<&'a Vault<'a>>,
     cache: Option<&'a Cache>,
     host: &'a Host,
     interrupt: Interrupt,
@@ -71,7 +72,12 @@ pub(crate) struct Writer<'a> {
 
 impl<'a> Custody<'a> {
     /// Nothing is owed yet.
-    pub(crate) fn new(vault: &'a Vault<'a>, cache: Option<&'a Cache>, host: &'a Host, interrupt: Interrupt) -> Self {
+    pub(crate) fn new(
+        vault: Option<&'a Vault<'a>>,
+        cache: Option<&'a Cache>,
+        host: &'a Host,
+        interrupt: Interrupt,
+    ) -> Self {
         Self {
             vault,
             cache,
@@ -224,7 +230,7 @@ impl<'a> Custody<'a> {
             tokio::select! {
                 biased;
                 done = &mut read => return Ok(done),
-                kind = self.interrupt.wait() => match self.vault.interrupt() {
+                kind = self.interrupt.wait() => match self.vault.is_some_and(Vault::interrupt) {
                     true => return Ok(read.await),
                     false => kind,
                 },
@@ -238,17 +244,17 @@ impl<'a> Custody<'a> {
     /// # Errors
     /// [`Kind::Leak`] saying what may be left. Nothing is owed any more all the same.
     pub(crate) async fn revoke(&mut self) -> Result<()> {
-        let Some(debt) = self.debt.take() else { return Ok(()) };
+        let (Some(debt), Some(vault)) = (self.debt.take(), self.vault) else { return Ok(()) };
         let earlier = std::mem::take(&mut self.earlier);
         let lock = self.lock.as_ref();
-        let revoked = self.interrupt.race(debt.revoke(self.vault, self.cache, lock, self.host)).await;
+        let revoked = self.interrupt.race(debt.revoke(vault, self.cache, lock, self.host)).await;
         let mut end = match revoked {
             Ok(end) => end,
-            Err(_) => debt.revoke(self.vault, self.cache, lock, self.host).await,
+            Err(_) => debt.revoke(vault, self.cache, lock, self.host).await,
         };
         // A token that was ours is gone by now, and these with it: Vault says so at once.
         for (leftover, path) in earlier {
-            if let Err(leak) = lease::revoke(self.vault, &debt.session, &leftover, &path).await {
+            if let Err(leak) = lease::revoke(vault, &debt.session, &leftover, &path).await {
                 end = Err(match end {
                     Ok(()) => leak,
                     Err(first) => first.also(leak.message()),

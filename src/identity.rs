@@ -18,7 +18,7 @@ use crate::variables as var;
 pub struct Login {
     /// The proof.
     pub identity: Identity,
-    /// Where the login is mounted: `approle`, `jwt`, `gitlab`.
+    /// Where the login is mounted: `approle`, `jwt`, `gitlab`. Empty where the proof itself is shown and nobody logs in.
     pub mount: String,
     /// The role of the login: the AppRole's name or the JWT role.
     pub role: Option<String>,
@@ -580,6 +580,7 @@ impl Login {
     pub fn describe(&self) -> String {
         match &self.identity {
             Identity::Token { .. } => format!("token (from {})", self.origin),
+            identity if self.mount.is_empty() => format!("{} (from {})", identity.facts().name, self.origin),
             identity => format!("{} at auth/{} (from {})", identity.facts().name, self.mount, self.origin),
         }
     }

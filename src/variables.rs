@@ -173,11 +173,13 @@ variables! {
         CI_CREDS_AWS_MOUNT,
         /// The path of the stored Scaleway key.
         CI_CREDS_SCALEWAY_PATH,
-        /// The endpoint of STS that `--wait-ready` asks, if it is not AWS's own.
+        /// The endpoint of STS that `--wait-ready` and `--via web-identity` ask, if it is not AWS's own.
         AWS_ENDPOINT_URL_STS,
         /// The same for every service of AWS. It is read if `AWS_ENDPOINT_URL_STS` is not set.
         AWS_ENDPOINT_URL,
-        /// The region of STS that `--wait-ready` asks, if neither a flag nor a file names one.
+        /// The role that takes the job's ID token with `--via web-identity`. It is read if `--role-arn` is not set.
+        AWS_ROLE_ARN,
+        /// The region of STS that `--wait-ready` and `--via web-identity` ask, if neither a flag nor a file names one.
         AWS_REGION,
         /// The same by its older name. It is read if `AWS_REGION` is not set.
         AWS_DEFAULT_REGION,

@@ -12,7 +12,7 @@ use crate::secret::Secret;
 
 /// The form that is posted.
 pub(crate) const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
-const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 /// The element around a success, which a captive portal's `200` does not have.
 const SUCCESS: &[u8] = b"<GetCallerIdentityResponse";
 /// The region whose name a signature for the global endpoint has.
@@ -29,6 +29,74 @@ const DOMAINS: [(&str, &str); 7] = [
     ("eu-isoe-", "cloud.adc-e.uk"),
     ("", "amazonaws.com"),
 ];
+
+/// The partitions by how their regions begin: from botocore's `partitions.json`.
+const PARTITIONS: [(&str, &str); 8] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("eusc-", "aws-eusc"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("", "aws"),
+];
+
+/// The partition of a region.
+#[must_use]
+pub(crate) fn partition_of(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, name)| name)
+}
+
+/// The endpoint of a role's session: that of a region, or the one that a partition has without any. `fips`: that of the
+/// same region whose cryptography is validated; GovCloud has no other.
+#[must_use]
+pub(crate) fn endpoint_for(partition: &str, region: Option<&str>, fips: bool) -> (String, String) {
+    let default = match partition {
+        "aws-cn" => Some("cn-north-1"),
+        "aws-us-gov" => Some("us-gov-west-1"),
+        "aws-eusc" => Some("eusc-de-east-1"),
+        "aws-iso" => Some("us-iso-east-1"),
+        "aws-iso-b" => Some("us-isob-east-1"),
+        "aws-iso-f" => Some("us-isof-south-1"),
+        "aws-iso-e" => Some("eu-isoe-west-1"),
+        _ if fips => Some(GLOBAL),
+        _ => None,
+    };
+    let (url, signed_for) = endpoint(region.or(default));
+    if fips && partition != "aws-us-gov" {
+        (url.replacen("//sts.", "//sts-fips.", 1), signed_for)
+    } else {
+        (url, signed_for)
+    }
+}
+
+/// Whether this is a name of STS: of the public endpoints, or of an interface endpoint in a VPC.
+///
+/// Security: who can set a variable could have the ID token sent to a server of his own. Under AWS's domains anybody can have
+/// a name, but none of these.
+#[must_use]
+pub(crate) fn is_sts(host: &str) -> bool {
+    let domains = DOMAINS.iter().map(|(_, domain)| *domain).chain(["api.aws", "api.amazonwebservices.com.cn"]);
+    let labels = domains.filter_map(|domain| host.strip_suffix(domain)?.strip_suffix('.')).map(|rest| rest.split('.'));
+    labels.map(Iterator::collect::<Vec<_>>).any(|labels| match labels.as_slice() {
+        ["sts" | "sts-fips"] => true,
+        ["sts" | "sts-fips", region] => is_region(region),
+        [endpoint, "sts" | "sts-fips", region, "vpce"] => endpoint.starts_with("vpce-") && is_region(region),
+        _ => false,
+    })
+}
+
+/// `eu-central-1`, and not `s3` or `s3-eu-central-1`, where anybody can have a bucket.
+fn is_region(name: &str) -> bool {
+    let parts: Vec<_> = name.split('-').collect();
+    let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
+    let is_of = |part: &str, fits: fn(&u8) -> bool| !part.is_empty() && part.as_bytes().iter().all(fits);
+    parts.len() >= 3
+        && first.len() <= 4
+        && parts[..parts.len() - 1].iter().all(|part| is_of(part, u8::is_ascii_lowercase))
+        && is_of(last, u8::is_ascii_digit)
+}
 
 /// The URL of STS in a region, or of the global one, and the region that a request to it is signed for.
 #[must_use]
@@ -63,6 +131,23 @@ pub fn login_headers(
     own.extend(keys.session.as_ref().map(|token| ("x-amz-security-token", token.expose())));
     own.extend(server_id.map(|id| ("x-vault-aws-iam-server-id", id)));
     let request = CanonicalRequest { method: "POST", host, path: "/", query: "", headers: &own, body: BODY };
+    let signed = sign(&request, &Scope { region, service: "sts", time }, &keys.id, &keys.secret);
+    let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    own.chain([("host", host.to_owned())]).chain(signed).collect()
+}
+
+/// The headers of another signed form, as a `POST` to `/`.
+#[must_use]
+pub(super) fn form_headers(
+    host: &str,
+    region: &str,
+    time: Timestamp,
+    keys: &AwsKeys,
+    body: &str,
+) -> Vec<(&'static str, String)> {
+    let mut own = vec![("content-type", FORM)];
+    own.extend(keys.session.as_ref().map(|token| ("x-amz-security-token", token.expose())));
+    let request = CanonicalRequest { method: "POST", host, path: "/", query: "", headers: &own, body };
     let signed = sign(&request, &Scope { region, service: "sts", time }, &keys.id, &keys.secret);
     let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
     own.chain([("host", host.to_owned())]).chain(signed).collect()
@@ -174,6 +259,56 @@ mod tests {
             assert_eq!(judge(403, body.as_bytes()), (Verdict::Other, None), "{body}");
         }
         assert_eq!(judge(403, b"\xff<Code>InvalidClientTokenId</Code>"), (Verdict::Other, None));
+    }
+
+    #[test]
+    fn a_role_is_asked_for_in_the_region_or_the_default_of_its_partition() {
+        for (partition, region, fips, url, signed_for) in [
+            ("aws", None, false, "https://sts.amazonaws.com", "us-east-1"),
+            ("aws", None, true, "https://sts-fips.us-east-1.amazonaws.com", "us-east-1"),
+            ("aws", Some("eu-central-1"), false, "https://sts.eu-central-1.amazonaws.com", "eu-central-1"),
+            ("aws", Some("us-west-2"), true, "https://sts-fips.us-west-2.amazonaws.com", "us-west-2"),
+            ("aws-cn", None, false, "https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("aws-us-gov", None, true, "https://sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+            ("aws-us-gov", Some("us-gov-east-1"), false, "https://sts.us-gov-east-1.amazonaws.com", "us-gov-east-1"),
+            ("aws-iso-b", None, false, "https://sts.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1"),
+        ] {
+            assert_eq!(endpoint_for(partition, region, fips), (url.to_owned(), signed_for.to_owned()), "{partition}");
+        }
+        for (region, partition) in [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")] {
+            assert_eq!(partition_of(region), partition);
+        }
+    }
+
+    #[test]
+    fn no_name_that_somebody_else_can_have_is_sts() {
+        for host in [
+            "sts.amazonaws.com",
+            "sts.eu-central-1.amazonaws.com",
+            "sts-fips.us-east-1.amazonaws.com",
+            "sts.cn-north-1.amazonaws.com.cn",
+            "sts.eu-west-1.api.aws",
+            "vpce-0a1b-c2d3.sts.eu-central-1.vpce.amazonaws.com",
+        ] {
+            assert!(is_sts(host), "{host}");
+        }
+        for host in [
+            "sts.evil.example",
+            "amazonaws.com",
+            "evil.s3.amazonaws.com",
+            "sts.s3.amazonaws.com",
+            "sts.s3-eu-west-1.amazonaws.com",
+            "vpce-x.sts.s3.vpce.amazonaws.com",
+            "abc.execute-api.eu-west-1.amazonaws.com",
+            "sts.execute-api.eu-west-1.amazonaws.com",
+            "sts.amazonaws.com.evil.example",
+            "evilsts.amazonaws.com",
+            "x.sts.eu-central-1.amazonaws.com",
+            "sts.s3.eu-central-1.vpce.amazonaws.com",
+            "ec2-1-2-3-4.compute-1.amazonaws.com",
+        ] {
+            assert!(!is_sts(host), "{host}");
+        }
     }
 
     #[test]

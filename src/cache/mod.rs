@@ -175,7 +175,7 @@ impl Cache {
         .hint(format!("is it stopped? fuser -v {lock} names it; --no-cache does not wait"))
     }
 
-    /// Keeps a credential for the next callers, and with it the login that can take it back.
+    /// Keeps a credential for the next callers, and with it the login that can take it back, if there was one.
     ///
     /// The lock is held by the caller; that is what makes the draft's name his. Returns whether it is kept: one without
     /// an end is not, for nobody would know when to stop using it.
@@ -183,7 +183,7 @@ impl Cache {
         &self,
         _turn: &Lock,
         credential: &Credential,
-        session: &Session,
+        session: Option<&Session>,
         issued: Timestamp,
         host: &Host,
     ) -> bool {
@@ -198,7 +198,7 @@ impl Cache {
             revocable: credential.lease.life == Life::Leased,
             // Who asks for it has it tried before it is kept.
             known: self.wants_known,
-            login: session.own.then(|| entry::LoginEntry::of(session)),
+            login: session.filter(|session| session.own).map(entry::LoginEntry::of),
         };
         let label = self.label(Some(self.target.clone()), issued, expires);
         folder::sweep(&self.folder, &self.lock, host.now(), host);

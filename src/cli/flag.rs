@@ -49,6 +49,9 @@ impl CredentialFlags {
         let given = |setting: &&'static Setting| {
             let text = match setting.value {
                 Value::Switch => matches.get_flag(setting.key()).then(String::new),
+                Value::List(_) => matches
+                    .get_many::<String>(setting.key())
+                    .map(|texts| texts.map(String::as_str).collect::<Vec<_>>().join(" ")),
                 Value::Text(_) | Value::Choice(..) => matches.get_one::<String>(setting.key()).cloned(),
             };
             text.map(|text| (*setting, text))
@@ -112,6 +115,7 @@ pub(super) fn argument(setting: &Setting) -> Arg {
     match setting.value {
         Value::Switch => argument.action(ArgAction::SetTrue),
         Value::Text(name) => argument.value_name(name),
+        Value::List(name) => argument.value_name(name).action(ArgAction::Append),
         Value::Choice(name, choices) => {
             let values = choices.iter().map(|(value, help)| PossibleValue::new(*value).help(*help));
             argument.value_name(name).value_parser(PossibleValuesParser::new(values))

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::auth::{Session, supplied};
-use crate::config::{Known, Survey};
+use crate::config::{Known, Maker, Plan, Survey};
 use crate::diagnosis::text::Look;
 use crate::diagnosis::token::Purse;
 use crate::diagnosis::{
@@ -104,6 +104,15 @@ async fn diagnose(survey: &Survey, verbose: bool, limit: Duration, host: &Host) 
         diagnosis.add(surrounding::examine(&survey.surroundings));
         return Ok(diagnosis);
     };
+    if let Some(plan) = survey.known.plan().filter(|plan| matches!(plan.maker, Maker::Sts(_))) {
+        let walk = walk_to_sts(plan, &mut diagnosis, host);
+        let ended = interrupt.race(tokio::time::timeout(limit, walk)).await;
+        diagnosis.add(surrounding::examine(&survey.surroundings));
+        return match ended {
+            Ok(_) => Ok(diagnosis),
+            Err(kind) => Err(Error::new(kind, "interrupted; nothing was sent to AWS that proves who the job is")),
+        };
+    }
     let vault = match Vault::new(connection, host) {
         Ok(vault) => vault,
         Err(error) => {
@@ -130,6 +139,20 @@ async fn diagnose(survey: &Survey, verbose: bool, limit: Duration, host: &Host) 
     match ended {
         Ok(_) => Ok(diagnosis),
         Err(kind) => Err(Error::new(kind, "interrupted; what the diagnosis logged in with was revoked")),
+    }
+}
+
+/// The way to STS, and what the ID token says. The token is not shown to STS: that would make a session that nobody can revoke.
+async fn walk_to_sts(plan: &Plan, diagnosis: &mut Diagnosis, host: &Host) {
+    let blocked = network::examine_way(&plan.connection, diagnosis, host).await;
+    diagnosis.add(identity::examine(&plan.login, None, host).await);
+    match blocked {
+        Some(by) => diagnosis.block(&[Topic::Login], by),
+        None => {
+            let why = "not tried: a session of AWS cannot be revoked; the trust policy of the role must allow the sub and the \
+                aud above";
+            diagnosis.add(Check::skip(Topic::Login, why));
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use jiff::SignedDuration;
+
 use crate::auth::Session;
 use crate::cache::{self, JobState};
 use crate::chain;
-use crate::config::{Exec, Serve, Task, removed_variables};
+use crate::config::{Exec, Maker, Serve, Task, removed_variables};
 use crate::credential::{Credential, Life};
 use crate::custody::Custody;
 use crate::delivery::ValueFiles;
@@ -18,8 +20,8 @@ use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
 use crate::rotation::Holdings;
 use crate::secret::Secret;
-use crate::source::{Source, VaultSource};
-use crate::time::earlier;
+use crate::source::{Source, StsSource, VaultSource};
+use crate::time::{earlier, left_until, render_duration, render_time};
 use crate::variables as var;
 use crate::vault::client::Vault;
 
@@ -40,6 +42,10 @@ pub(crate) fn run(mut exec: Exec, host: &Host) -> Result<Ending, StartFailure> {
     // Nothing is made for a command that cannot run.
     let program = host.find_program(&exec.command)?;
     prepare(&mut exec, host).map_err(StartFailure::before)?;
+    if matches!(&exec.task, Task::Read(plan, _) if matches!(plan.maker, Maker::Sts(_))) {
+        let runtime = start_runtime(host).map_err(StartFailure::before)?;
+        return runtime.block_on(run_without_vault(exec, &program, host));
+    }
     let place = exec.state.as_ref();
     let state = open_state(place, (exec.task.connection(), exec.task.login()), host).map_err(StartFailure::before)?;
     let vault = Vault::new(exec.task.connection(), host).map_err(StartFailure::before)?;
@@ -63,6 +69,55 @@ fn prepare(exec: &mut Exec, host: &Host) -> Result<()> {
     exec.task.connection_mut().read_roots(host)
 }
 
+/// The same with a credential of STS, which ends by itself.
+async fn run_without_vault(mut exec: Exec, program: &Program, host: &Host) -> Result<Ending, StartFailure> {
+    let signals = Interrupt::listen_unless_ignored().map_err(StartFailure::before)?;
+    let mut custody = Custody::new(None, None, host, signals);
+    let Task::Read(plan, _) = &mut exec.task else {
+        return Err(StartFailure::before(Error::new(Kind::Internal, "nothing is asked of STS")));
+    };
+    let made = Source::Sts(StsSource { host }).obtain(plan, &mut custody).await;
+    let mut credential = match made {
+        Ok((credential, _)) => credential,
+        Err(error) => return Err(StartFailure::before(custody.fail(error))),
+    };
+    plan.login.identity.forget();
+    let end = credential.lease.expires_at;
+    if let (Some(want), Some(end)) = (&exec.want, end)
+        && host.now().checked_add(want.value).is_ok_and(|wanted| wanted.duration_since(end) > A_MINUTE)
+    {
+        host.warn(format!(
+            "the credential expires at {}, and nobody renews it: {} says that it must last for {}",
+            render_time(end),
+            want.origin,
+            render_duration(want.value)
+        ));
+    }
+    let environment = environment(&exec, None, std::slice::from_ref(&credential), None);
+    credential.values.clear();
+    let (signals, _) = custody.hand_on().await.map_err(StartFailure::before)?;
+    warn_of_a_printed_environment(&exec.command, host);
+    write_message(take_warnings(host) + &take_alarms(host), host);
+    let mut command = Foreground::start(program, environment, signals, host)?;
+    if let Some(left) = end.map(|end| left_until(end, host.now())) {
+        tokio::select! {
+            biased;
+            ended = command.wait() => return Ok(ended),
+            () = tokio::time::sleep(left) => {}
+        }
+        let what = "the credential expires now, and nobody can renew it";
+        let more = if exec.ends_on_expiry { ": sending SIGTERM to the command, as --on-expiry term says" } else { "" };
+        write_message(format!("ci-creds: warning: {what}{more}\n"), host);
+        if exec.ends_on_expiry {
+            command.terminate();
+        }
+    }
+    Ok(command.wait().await)
+}
+
+/// A life that is shorter by less is not told.
+const A_MINUTE: SignedDuration = SignedDuration::from_secs(60);
+
 async fn run_with(
     mut exec: Exec,
     program: &Program,
@@ -71,7 +126,7 @@ async fn run_with(
 ) -> Result<Ending, StartFailure> {
     let signals = Interrupt::listen_unless_ignored().map_err(StartFailure::before)?;
     let required = exec.state.as_ref().is_some_and(|place| place.required);
-    let mut custody = Custody::new(vault, None, host, signals).with_state(state, required).while_renewed();
+    let mut custody = Custody::new(Some(vault), None, host, signals).with_state(state, required).while_renewed();
     let lender = match custody.race(look_up_token(&exec, vault)).await {
         Ok(Ok(lender)) => lender,
         Ok(Err(error)) | Err(error) => return Err(StartFailure::before(custody.fail(error))),
@@ -102,7 +157,7 @@ async fn run_with(
         Ok(files) => files,
         Err(error) => return Err(StartFailure::before(custody.abandon(error).await)),
     };
-    let environment = environment(&exec, &session, &credentials, serving.as_ref());
+    let environment = environment(&exec, Some(&session), &credentials, serving.as_ref());
     // The values are in the environment now, and of no more use here.
     credentials.iter_mut().for_each(|one| one.values.clear());
     let (signals, record) = match custody.hand_on().await {
@@ -266,7 +321,7 @@ async fn obtain(
     custody: &mut Custody<'_>,
     host: &Host,
 ) -> Result<(Session, Vec<Credential>)> {
-    let source = Source::Vault(VaultSource { vault, host });
+    let source = VaultSource { vault, host };
     let serves = exec.serve.is_some();
     match &mut exec.task {
         Task::LogIn(access) => Ok((source.log_in(&access.login, custody).await?, Vec::new())),
@@ -294,7 +349,7 @@ async fn obtain(
 /// their place, and everything that is ours alone.
 fn environment(
     exec: &Exec,
-    session: &Session,
+    session: Option<&Session>,
     credentials: &[Credential],
     serving: Option<&Serving<'_>>,
 ) -> Environment {
@@ -308,7 +363,7 @@ fn environment(
     set.extend(serving.iter().flat_map(|serving| serving.variables()));
     // What one credential sets, another one's list does not take away.
     removed.retain(|name| !set.iter().any(|(known, _)| known == name));
-    if let Some(beside) = &exec.vault {
+    if let (Some(beside), Some(session)) = (&exec.vault, session) {
         let twin = |name: &str| name.strip_prefix(var::VAULT).map(|rest| format!("{}{rest}", var::BAO));
         removed.extend(beside.iter().filter_map(|(name, _)| twin(name)));
         set.extend(beside.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(value.clone()))));

@@ -3,7 +3,7 @@
 use crate::cache::{Cache, Door, JobState};
 use crate::chain::{self, Chain};
 use crate::claims::Claims;
-use crate::config::{Delivery, Plan, StatePlace};
+use crate::config::{Delivery, Maker, Plan, StatePlace};
 use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::delivery;
@@ -18,7 +18,7 @@ use crate::provider::token;
 use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
-use crate::source::{Source, VaultSource};
+use crate::source::{Source, StsSource, VaultSource};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
@@ -41,7 +41,8 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
     if let (Some(credential), true) = (&kept, plan.output.verbose) {
         let end = credential.lease.expires_at.map(render_time).unwrap_or_default();
-        write_stderr(format!("ci-creds: cached: from an earlier call, until {end}; Vault is not asked\n"), host);
+        let maker = maker(&plan);
+        write_stderr(format!("ci-creds: cached: from an earlier call, until {end}; {maker} is not asked\n"), host);
     }
     let at_once = kept.as_ref().and_then(|credential| delivery::hand_over_at_once(credential, &plan, host));
     let receipt = match (at_once, kept) {
@@ -51,7 +52,10 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
             if let Some(readiness) = &mut plan.readiness {
                 readiness.read_roots(host)?;
             }
-            fetch_new(&mut plan, host, cache.as_ref())?
+            match plan.maker {
+                Maker::Vault => fetch_new(&mut plan, host, cache.as_ref())?,
+                Maker::Sts(_) => fetch_of_sts(&mut plan, host, cache.as_ref())?,
+            }
         }
     };
     tell_warnings(&plan, host);
@@ -74,7 +78,8 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<Stri
     }
     start_runtime(host)?.block_on(async {
         let required = plan.state.as_ref().is_some_and(|place| place.required);
-        let custody = Custody::new(&vault, cache, host, Interrupt::listen()?).with_state(state.as_ref(), required);
+        let custody =
+            Custody::new(Some(&vault), cache, host, Interrupt::listen()?).with_state(state.as_ref(), required);
         let source = Source::Vault(VaultSource { vault: &vault, host });
         let end = obtain_and_deliver(Chain::new(source, cache, host, custody), plan, host).await;
         if plan.output.verbose {
@@ -82,6 +87,27 @@ fn fetch_new(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<Stri
         }
         end
     })
+}
+
+/// Asks STS, and delivers. A signal that comes in between ends the run with its code.
+fn fetch_of_sts(plan: &mut Plan, host: &Host, cache: Option<&Cache>) -> Result<String> {
+    let is_silent = plan.output.quiet || plan.output.format == Format::Process && !plan.output.verbose;
+    if !is_silent && !plan.output.in_a_job {
+        host.show_progress();
+    }
+    start_runtime(host)?.block_on(async {
+        let custody = Custody::new(None, cache, host, Interrupt::listen()?);
+        let source = Source::Sts(StsSource { host });
+        obtain_and_deliver(Chain::new(source, cache, host, custody), plan, host).await
+    })
+}
+
+/// Who is asked for the credential.
+fn maker(plan: &Plan) -> &'static str {
+    match plan.maker {
+        Maker::Vault => "Vault",
+        Maker::Sts(_) => "AWS",
+    }
 }
 
 /// Opens the state of the job, where one is kept.
@@ -167,11 +193,18 @@ fn origins(plan: &Plan) -> Vec<(&'static str, String)> {
         (format!("{} (from {})", connection.address.host(), connection.address_origin), proxy)
     };
     let (vault, proxy) = server(connection);
-    let mut rows = vec![
-        ("vault", format!("{vault}{namespace}{proxy}")),
-        ("login", plan.login.describe()),
-        ("path", tell_path(&plan.shape, &plan.mint.path, &plan.role_origin)),
-    ];
+    let mut rows = match plan.maker {
+        Maker::Vault => vec![
+            ("vault", format!("{vault}{namespace}{proxy}")),
+            ("login", plan.login.describe()),
+            ("path", tell_path(&plan.shape, &plan.mint.path, &plan.role_origin)),
+        ],
+        Maker::Sts(_) => vec![
+            ("sts", format!("{vault}{proxy}")),
+            ("login", plan.login.describe()),
+            ("role", format!("{} (from {})", plan.role, plan.role_origin)),
+        ],
+    };
     rows.extend(plan.others.iter().map(|one| ("path", tell_path(&one.shape, &one.mint.path, &one.role_origin))));
     if let Some(claims) = plan.login.identity.claims() {
         rows.insert(2, ("claims", tell(claims)));

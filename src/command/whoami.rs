@@ -13,7 +13,7 @@ use crate::identity::{Identity, Login, Spend};
 use crate::mint::Data;
 use crate::revocation::{self, Fate, Revocation};
 use crate::secret::Secret;
-use crate::source::{Source, VaultSource};
+use crate::source::VaultSource;
 use crate::time::{end_of, render_duration, render_time};
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
@@ -78,7 +78,7 @@ struct TokenFacts {
 
 async fn ask(server: &Vault<'_>, vault: &Vault<'_>, access: &Access, host: &Host) -> Result<Portrait> {
     let login = &access.login;
-    let mut custody = Custody::new(vault, None, host, Interrupt::listen()?);
+    let mut custody = Custody::new(Some(vault), None, host, Interrupt::listen()?);
     let server = match custody.race(server.health()).await {
         Ok(exchange) => read_server(exchange),
         Err(signal) => return Err(custody.fail(signal)),
@@ -90,7 +90,7 @@ async fn ask(server: &Vault<'_>, vault: &Vault<'_>, access: &Access, host: &Host
             Subject::Wrapping { creation_path, expires }
         }
         Spend::Nothing => {
-            let source = Source::Vault(VaultSource { vault, host });
+            let source = VaultSource { vault, host };
             let session = match source.log_in(login, &mut custody).await {
                 Ok(session) => session,
                 Err(error) => return Err(custody.fail(error)),

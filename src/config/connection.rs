@@ -343,15 +343,16 @@ fn resolve_redirect_hosts(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> 
     by_flag.chain(by_file.map(|text| parse_redirect_host(text, "redirect-hosts"))).collect()
 }
 
-struct Deadlines {
-    connect: Duration,
-    request: Option<Duration>,
-    run: Duration,
+/// How long is waited.
+pub(super) struct Deadlines {
+    pub(super) connect: Duration,
+    pub(super) request: Option<Duration>,
+    pub(super) run: Duration,
 }
 
 /// A connection attempt ends well before the other two: when one of them passes in the middle of it, nobody can say that
 /// nothing was sent.
-fn resolve_deadlines(flags: &cli::ConnectionFlags, process: bool, layers: &Layers<'_>) -> Result<Deadlines> {
+pub(super) fn resolve_deadlines(flags: &cli::ConnectionFlags, process: bool, layers: &Layers<'_>) -> Result<Deadlines> {
     let connect = ("--connect-timeout", flags.connect_timeout.as_deref());
     let connect = resolve_duration(connect, &[], layers, |file| file.connect_timeout.as_deref())?.unwrap_or(CONNECT);
     let request = ("--request-timeout", flags.request_timeout.as_deref());
@@ -372,7 +373,7 @@ fn resolve_duration(
     layers.text(flag, variables, in_file)?.map(|text| parse_duration(&text)).transpose()
 }
 
-fn resolve_retries(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<u32> {
+pub(super) fn resolve_retries(flags: &cli::ConnectionFlags, layers: &Layers<'_>) -> Result<u32> {
     let text = layers.text(("--retries", flags.retries.as_deref()), var::of_flag("--retries"), |_| None)?;
     match text {
         Some(text) => text.value.trim().parse::<u32>().ok().filter(|number| *number <= 10).ok_or_else(|| {

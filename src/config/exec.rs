@@ -7,12 +7,14 @@ use std::time::Duration;
 use super::cache::{CachePlace, resolve_place};
 use super::id_token::{named_variable, private_variables};
 use super::output::{Delivery, Output, private_folder};
-use super::plan::{Access, CredentialPlan, ENDLESS, Plan};
+use super::plan::{Access, CredentialPlan, ENDLESS, Maker, Plan};
 use super::secret::{find_sections, resolve_sections};
 use super::serve::{Serve, resolve_serve};
 use super::source::Layers;
 use super::state::{StatePlace, resolve_state};
 use super::token_request::TokenRequest;
+use super::web_identity::{self, WebIdentityPlan};
+use super::web_role;
 use super::{file, resolve_access_by, resolve_wanted};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -23,6 +25,7 @@ use crate::identity::{Login, Spend};
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::provider::cloud::{Cloud, Setting};
+use crate::provider::role::WebIdentityRequest;
 use crate::render::format::Format;
 use crate::time::parse_duration;
 use crate::variables as var;
@@ -126,6 +129,11 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     let files = file::read_files(host, flags.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let want = resolve_want(&flags, &layers)?;
+    for one in &flags.wanted {
+        if let Some(request) = web_role::find_request(one, &layers)? {
+            return resolve_without_vault(request, flags, (volume, want), &layers);
+        }
+    }
     let leash = resolve_leash(&flags, &layers)?;
     let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
     let serve = resolve_serve(&mut flags, &layers)?;
@@ -183,6 +191,54 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         verbose,
         id_token_variables,
         command,
+    })
+}
+
+/// A run of a command with a credential that needs no Vault: nothing is renewed, and nothing can be revoked.
+fn resolve_without_vault(
+    request: WebIdentityRequest,
+    flags: cli::ExecFlags,
+    (volume, want): (cli::Volume, Option<WithOrigin<Duration>>),
+    layers: &Layers<'_>,
+) -> Result<Exec> {
+    let refused = [
+        ("another credential", flags.wanted.len() + flags.secrets.len() > 1),
+        ("the Vault token", flags.vault),
+        ("--serve", flags.serve),
+    ];
+    if let Some((what, _)) = refused.into_iter().find(|(_, said)| *said) {
+        return Err(Error::new(Kind::Usage, format!("--via web-identity asks no Vault, and {what} needs one"))
+            .hint("run one ci-creds exec inside the other, or drop one of them"));
+    }
+    let [wanted] = flags.wanted.as_slice() else {
+        return Err(Error::new(Kind::Internal, "a credential without Vault is not the only one"));
+    };
+    let asked = (wanted, &flags.login, &flags.connection);
+    let WebIdentityPlan { sts, access: Access { connection, login }, wanted } =
+        web_identity::resolve(request, asked, false, layers)?;
+    let output = Output {
+        format: Format::Shell,
+        delivery: Delivery::Environment,
+        verbose: volume.verbose,
+        quiet: volume.quiet,
+        in_a_job: false,
+        keep_profile: wanted.keep_profile,
+        folder: None,
+    };
+    let plan = Plan { maker: Maker::Sts(Box::new(sts)), ..Plan::new(connection, login, wanted, None, output) };
+    Ok(Exec {
+        task: Task::Read(Box::new(plan), Vec::new()),
+        vault: None,
+        want,
+        leash: None,
+        cache: None,
+        state: None,
+        serve: None,
+        ends_on_expiry: flags.on_expiry.as_deref() == Some("term"),
+        strict_revoke: false,
+        verbose: volume.verbose,
+        id_token_variables: private_variables(&flags.login, layers)?,
+        command: flags.command,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::http::address::Address;
 use crate::http::transport::{ClientCertificate, Connection};
-use crate::identity::{AuthMethod, Circumstances, Companion, Input, Login};
+use crate::identity::{AuthMethod, Circumstances, Companion, Identity, Input, Login};
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::secret::Secret;
@@ -114,6 +114,46 @@ pub(super) fn resolve_login(
     let role = role.map(|role| role.value);
     let renew = layers.switch(flags.renew, var::of_flag("--renew"), |file| file.renew_generator)?;
     Ok((Login { identity, mount, role, role_origin, origin, renew, perhaps_generator }, claims))
+}
+
+/// The job's ID token, as the identity of a job at another server than Vault: no mount and no role belongs to it.
+///
+/// # Errors
+/// [`Kind::Input`] where the job has none, or what it has is none; [`Kind::Config`] for another audience than the user names.
+pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Login> {
+    if let Some(method) = wanted(flags, layers)?.filter(|method| *method != AuthMethod::IdToken) {
+        let text = format!("AWS without Vault takes the job's ID token, and not the method {}", method.needs().name);
+        return Err(Error::new(Kind::Usage, text).hint("--auth id-token, or drop --auth"));
+    }
+    let given = find_id_token(flags, layers)?;
+    let offer = if given.is_some() { None } else { find_offer(flags, layers)? };
+    let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
+    let reader = Reader { layers, connection: None, method: AuthMethod::IdToken, job_files, id_token_variable: None };
+    let is_offer = offer.is_some();
+    let token = match (given, offer) {
+        (Some(source), _) => reader.read(source, Input::IdToken)?,
+        (None, Some(offer)) => reader.read_offer(offer, flags)?,
+        (None, None) => {
+            let error = Error::new(Kind::Input, "the job has no ID token for AWS: VAULT_ID_TOKEN is not set");
+            let in_gitlab = "in GitLab, give the job `id_tokens: {AWS_ID_TOKEN: {aud: sts.amazonaws.com}}`, and pass \
+                --id-token-env AWS_ID_TOKEN";
+            return Err(error.hint(setup_hint(layers)?.unwrap_or_else(|| in_gitlab.to_owned())));
+        }
+    };
+    let claims = Claims::from_token(&token.value)
+        .ok_or_else(|| Error::new(Kind::Input, format!("the ID token in {} is not a JWT", token.origin)))?;
+    check_named_audience(&claims, &token.origin, flags, layers)?;
+    let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
+    let key = key.map(Secret::duplicate);
+    Ok(Login {
+        identity: Identity::IdToken { token: token.value, claims, key },
+        mount: String::new(),
+        role: None,
+        role_origin: Origin::Default,
+        origin: token.origin,
+        renew: false,
+        perhaps_generator: false,
+    })
 }
 
 /// How a job logs in, for who sets that up: what is needed without a secret.

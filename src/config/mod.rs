@@ -4,6 +4,7 @@
 
 mod address;
 mod cache;
+mod choice;
 mod connection;
 mod demand;
 mod exec;
@@ -35,13 +36,15 @@ mod token;
 mod token_request;
 mod trust;
 mod vault_token;
+mod web_identity;
+mod web_role;
 
 use crate::claims::Claims;
 use crate::cli::{self};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::{Identity, Login};
-use crate::provider::cloud::{Choices, Cloud, EngineRequest, Location, Setting};
+use crate::provider::cloud::{Cloud, EngineRequest, Location, Setting};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::variables as var;
@@ -49,12 +52,13 @@ use std::borrow::Cow;
 
 use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
+use choice::choose;
 use demand::Demand;
 pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
 pub(crate) use gitlab::{Owner, VariablePlan};
 pub(crate) use output::Delivery;
 pub(crate) use output::unusable;
-pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Plan, TokenWish};
+pub(crate) use plan::{Access, CredentialPlan, ENDLESS, Maker, Plan, StsPlan, TokenWish};
 pub(crate) use policy::resolve_policy;
 pub use profile::find_profiles;
 pub(crate) use readiness::QUESTION;
@@ -69,6 +73,7 @@ pub(crate) use survey::{Known, Survey, survey};
 pub(crate) use token::{Rotate, resolve_rotate};
 pub(crate) use token_request::{ANSWER, TokenRequest, TokenTarget, resolve_token_request};
 pub(crate) use vault_token::resolve_token;
+use web_identity::WebIdentityPlan;
 
 /// Decides where the cache lies, for `ci-creds cache`.
 ///
@@ -142,8 +147,15 @@ pub(crate) fn resolve_fetch(
     let output = output::resolve_output(&demand, format, &layers)?;
     let cache = cache::resolve_cache(&demand, format, &layers)?;
     let state = state::resolve_state(flags.output.state, &layers)?;
-    let (Access { connection, login }, claims) =
-        resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
+    let process = format == Format::Process;
+    if let Some(request) = web_role::find_request(&flags.wanted, &layers)? {
+        let asked = (&flags.wanted, &flags.login, &flags.connection);
+        let WebIdentityPlan { sts, access: Access { connection, login }, wanted } =
+            web_identity::resolve(request, asked, process, &layers)?;
+        // Nothing is noted for `ci-creds revoke`: nothing can be revoked.
+        return Ok(Plan { maker: Maker::Sts(Box::new(sts)), ..Plan::new(connection, login, wanted, cache, output) });
+    }
+    let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, process, &layers)?;
     let sets_variables = format.facts().sets_variables;
     let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), &layers)?;
     let mut plan = Plan { state, ..Plan::new(connection, login, wanted, cache, output) };
@@ -238,22 +250,7 @@ fn resolve_request(
     sets_variables: bool,
     layers: &Layers<'_>,
 ) -> Result<EngineRequest> {
-    let cloud = flags.cloud;
-    (cloud.request)(&Choices {
-        mount,
-        role,
-        path,
-        sets_variables,
-        text: &|setting| {
-            layers.text((setting.flag, flags.said(setting)), setting.variables, |file| {
-                file.text_of(cloud.command, setting.key())
-            })
-        },
-        is_on: &|setting| {
-            let in_file = |file: &settings::Settings| file.switch_of(cloud.command, setting.key());
-            flags.said(setting).is_some() || layers.files.find(in_file).is_some_and(|found| found.value)
-        },
-    })
+    choose(flags, (mount, role, path), sets_variables, layers, flags.cloud.request)
 }
 
 fn format_of(output: &cli::OutputFlags) -> Format {

@@ -22,9 +22,11 @@ pub(crate) const ENDLESS: u64 = u64::MAX;
 /// What a run that fetches a credential does.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// How Vault is reached.
+    /// Who makes the credential. How that one is reached, as whom and by which request stands in the fields that follow.
+    pub maker: Maker,
+    /// How the maker is reached.
     pub connection: Connection,
-    /// The job's identity.
+    /// The job's identity, as the maker takes it.
     pub login: Login,
     /// What the credential consists of.
     pub shape: Cow<'static, Shape>,
@@ -55,6 +57,41 @@ pub(crate) struct Plan {
     /// When the job ends at the latest, where the credential shall last until then and nobody renews it later.
     pub job_end: Option<Timestamp>,
 }
+
+/// Who makes the credential of a plan.
+#[derive(Debug)]
+pub(crate) enum Maker {
+    /// An engine of Vault, behind a login.
+    Vault,
+    /// STS of AWS, which takes the ID token itself.
+    Sts(Box<StsPlan>),
+}
+
+/// What is asked of STS.
+#[derive(Debug)]
+pub(crate) struct StsPlan {
+    /// The `Host` header, which is signed.
+    pub authority: String,
+    /// The region that a signature is for.
+    pub region: String,
+    /// The fields of the request that shows the ID token.
+    pub first: Vec<(&'static str, String)>,
+    /// Those of the request for the second role, where there is one.
+    pub second: Option<Vec<(&'static str, String)>>,
+}
+
+impl StsPlan {
+    /// How long the credentials live, if AWS grants what is asked for.
+    #[must_use]
+    pub(crate) fn seconds(&self) -> u64 {
+        let fields = self.second.as_ref().unwrap_or(&self.first);
+        let asked = fields.iter().find(|(name, _)| *name == "DurationSeconds");
+        asked.and_then(|(_, text)| text.parse().ok()).unwrap_or(AN_HOUR)
+    }
+}
+
+/// What STS grants where nothing is asked for.
+const AN_HOUR: u64 = 3600;
 
 /// What is asked of a Vault token.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +132,7 @@ impl Plan {
     ) -> Self {
         let CredentialPlan { shape, role, role_origin, mint, companions, readiness, .. } = wanted;
         Self {
+            maker: Maker::Vault,
             connection,
             login,
             shape,

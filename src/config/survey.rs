@@ -2,16 +2,19 @@
 //! behind a mistake. Every mistake is collected that would end the run before its first request.
 
 use super::output::{Delivery, Output};
-use super::plan::{Access, CredentialPlan, Plan};
+use super::plan::{Access, CredentialPlan, Maker, Plan};
 use super::source::Layers;
 use super::surrounding::{Surroundings, survey_surroundings};
+use super::web_identity::{self, WebIdentityPlan};
+use super::web_role;
 use super::{connection, file, identity, resolve_wanted, trust};
 use crate::cli;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::transport::{Connection, Roots};
 use crate::identity::Login;
 use crate::origin::WithOrigin;
+use crate::provider::role::WebIdentityRequest;
 use crate::render::format::Format;
 use crate::typo::looks_like_a_token;
 use crate::variables as var;
@@ -88,6 +91,12 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Ho
     let files = note(file::read_files(host, flags.connection.config.as_deref()), &mut mistakes).unwrap_or_default();
     let layers = Layers { host, files: &files };
     let mut settings: Vec<_> = files.paths().map(|path| row("configuration", path.display(), "file")).collect();
+    if let Some(wanted) = &flags.wanted {
+        match web_role::find_request(wanted, &layers) {
+            Ok(None) => {}
+            found => return survey_web_identity(found, (wanted, flags, refusal), settings, &layers),
+        }
+    }
     let connection = note(connection::resolve_connection(&flags.connection, false, &layers), &mut mistakes);
     let connection = connection.and_then(|mut connection| {
         note(connection.read_roots(host), &mut mistakes)?;
@@ -128,6 +137,41 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Ho
         (Some(connection), _) => Known::Server(Box::new(connection)),
     };
     Survey { known, settings, mistakes, surroundings }
+}
+
+/// The same of a credential that needs no Vault.
+fn survey_web_identity(
+    found: Result<Option<WebIdentityRequest>>,
+    (wanted, flags, refusal): (&cli::CredentialFlags, &cli::DoctorFlags, Option<Error>),
+    mut settings: Vec<SettingRow>,
+    layers: &Layers<'_>,
+) -> Survey {
+    let host = layers.host;
+    let asked = (wanted, &flags.login, &flags.connection);
+    let decide = |request| {
+        let mut plan = web_identity::resolve(request, asked, false, layers)?;
+        plan.access.connection.read_roots(host)?;
+        Ok(plan)
+    };
+    let decided = match (refusal, found) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Ok(Some(request))) => decide(request),
+        (None, Ok(None)) => Err(Error::new(Kind::Internal, "no credential without Vault is asked for")),
+        (None, Err(error)) => Err(error),
+    };
+    let WebIdentityPlan { sts, access: Access { connection, login }, wanted } = match decided {
+        Ok(plan) => plan,
+        Err(error) => {
+            let surroundings = survey_surroundings(None, host);
+            return Survey { known: Known::Nothing, settings, mistakes: vec![error], surroundings };
+        }
+    };
+    settings.push(row("STS", &connection.address, &connection.address_origin));
+    settings.extend(describe_login(&login).into_iter().filter(|row| row.name == "login"));
+    settings.extend(describe_wanted(&wanted));
+    let surroundings = survey_surroundings(Some(&wanted), host);
+    let plan = Plan { maker: Maker::Sts(Box::new(sts)), ..plan(connection, login, wanted) };
+    Survey { known: Known::Plan(Box::new(plan)), settings, mistakes: Vec::new(), surroundings }
 }
 
 fn note<T>(result: Result<T>, mistakes: &mut Vec<Error>) -> Option<T> {

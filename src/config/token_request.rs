@@ -5,13 +5,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::connection::resolve_connection;
+use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
 use super::file::{Files, read_files};
-use super::id_token::{find_audience, find_system, is_pull_request, setup};
+use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, is_pull_request, setup};
 use super::identity::wants_offer;
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
 use super::trust::check_origin;
+use super::web_role;
 use crate::ci::{CiSystem, TokenEndpoint, TokenProgram, TokenSource};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -55,6 +56,7 @@ pub(crate) enum TokenTarget {
 pub(crate) fn resolve_token_request(
     login: &cli::LoginFlags,
     connection: &cli::ConnectionFlags,
+    wanted: Option<&cli::CredentialFlags>,
     host: &Host,
 ) -> Result<Option<TokenRequest>> {
     let nobody = Files::default();
@@ -66,6 +68,15 @@ pub(crate) fn resolve_token_request(
     }
     let files = read_files(host, connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
+    if let Some(audience) = wanted.map(|wanted| web_role::find_audience(wanted, &layers)).transpose()?.flatten() {
+        let Some(Offer { system, way: OfferWay::Request, .. }) = find_unless_given(login, &layers)? else {
+            return Ok(None);
+        };
+        let audience = find_audience(login, &layers)?.map_or(audience, |named| named.value);
+        let timeout = resolve_deadlines(connection, false, &layers)?.run;
+        let job = JobSide { system, audience, timeout, repeats: resolve_retries(connection, &layers)? > 0 };
+        return job.request(&layers);
+    }
     let Some(system) = wants_offer(login, &layers)? else { return Ok(None) };
     let vault = resolve_connection(connection, false, &layers)?;
     check_origin(&vault, &files)?;
@@ -80,12 +91,12 @@ pub(crate) fn resolve_token_request(
             }
         },
     };
-    let job = JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 };
-    match system.facts().request {
-        Some(TokenSource::Http(endpoint)) => job.by_http(endpoint, &layers).map(Some),
-        Some(TokenSource::Program(program)) => job.by_program(program, &layers).map(Some),
-        None => Ok(None),
-    }
+    JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 }.request(&layers)
+}
+
+/// What the CI system offers where the user gives no token.
+fn find_unless_given(login: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<Offer>> {
+    if find_id_token(login, layers)?.is_some() { Ok(None) } else { find_offer(login, layers) }
 }
 
 /// A URL's origin (RFC 6454): no port that is the scheme's own.
@@ -103,6 +114,14 @@ struct JobSide {
 }
 
 impl JobSide {
+    fn request(self, layers: &Layers<'_>) -> Result<Option<TokenRequest>> {
+        match self.system.facts().request {
+            Some(TokenSource::Http(endpoint)) => self.by_http(endpoint, layers).map(Some),
+            Some(TokenSource::Program(program)) => self.by_program(program, layers).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Security: the job's request token goes to the host that the CI system names, over https, and nowhere else.
     fn by_http(self, endpoint: TokenEndpoint, layers: &Layers<'_>) -> Result<TokenRequest> {
         let needed = |name: &str| {
@@ -232,7 +251,7 @@ mod tests {
         let fake = Fake::default().with_variables(ACTIONS).with_variables(variables.iter().copied());
         let host = Host::fake(fake);
         let (login, connection) = flags();
-        let request = resolve_token_request(&login, &connection, &host)?;
+        let request = resolve_token_request(&login, &connection, None, &host)?;
         Ok(request.map(|request| match request.target {
             TokenTarget::Http { url, .. } => url,
             TokenTarget::Program { arguments, .. } => arguments.join(" "),

@@ -27,35 +27,10 @@ const ALL: [Topic; 5] = [Topic::Address, Topic::Connection, Topic::Tls, Topic::H
 /// Examines the way to the server, and the server. Returns which step blocks the requests that follow, if one does.
 pub(crate) async fn examine(connection: &Connection, diagnosis: &mut Diagnosis, host: &Host) -> Option<Topic> {
     let name = connection.address.host();
-    withhold(connection, &[], diagnosis);
-    let origin = &connection.address_origin;
-    let addresses = match find_addresses(connection, connection.connect_timeout).await {
-        Ok(addresses) => addresses,
-        Err(error) => {
-            diagnosis.add(Check::failure(Topic::Address, &error));
-            diagnosis.block(&ALL[1..], Topic::Address);
-            return Some(Topic::Address);
-        }
-    };
-    withhold(connection, addresses.as_deref().unwrap_or_default(), diagnosis);
-    let found = match (&connection.address, &addresses, &connection.proxy) {
-        (Address::Unix(_), ..) => format!("{name} is a socket of this machine (from {origin})"),
-        (_, _, Some(proxy)) => format!("{name} (from {origin}) is reached through the proxy from {}", proxy.origin),
-        (_, Some(addresses), None) => {
-            let mut list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-            list.dedup();
-            format!("{name} (from {origin}) has the address {}", list.join(", "))
-        }
-        (_, None, None) => format!("{name} (from {origin}) is an IP address"),
-    };
-    diagnosis.add(Check::good(Topic::Address, found));
-    let sight = match look(connection, LOOK).await {
+    let sight = match approach(connection, diagnosis).await {
         Ok(sight) => sight,
-        Err(Obstacle { reach, error }) => return Some(stumble(reach, &error, connection, diagnosis)),
+        Err(topic) => return Some(topic),
     };
-    sight.remote.iter().for_each(|remote| diagnosis.withhold(remote.ip().to_string()));
-    sight.certificate.iter().flat_map(|certificate| &certificate.names).for_each(|name| diagnosis.withhold(name));
-    diagnosis.add(Check::good(Topic::Connection, connected(&sight, connection)));
     let now = host.now();
     match read_health(&sight.reply, &name) {
         HealthAnswer::SpeaksTls(error) => {
@@ -86,6 +61,53 @@ pub(crate) async fn examine(connection: &Connection, diagnosis: &mut Diagnosis, 
             (!serves).then_some(Topic::Health)
         }
     }
+}
+
+/// Examines the way to a server that is no Vault, and its TLS. Returns which step blocks the request that follows, if one does.
+pub(crate) async fn examine_way(connection: &Connection, diagnosis: &mut Diagnosis, host: &Host) -> Option<Topic> {
+    match approach(connection, diagnosis).await {
+        Ok(sight) => {
+            diagnosis.add(secured(sight.certificate.as_ref(), connection, host.now()));
+            diagnosis.add(clock(sight.date.as_deref(), host.now()));
+            None
+        }
+        Err(topic) => Some(topic),
+    }
+}
+
+/// Finds the server and asks it once. The step that failed is told; which one, if one did.
+async fn approach(connection: &Connection, diagnosis: &mut Diagnosis) -> Result<Sight, Topic> {
+    let name = connection.address.host();
+    withhold(connection, &[], diagnosis);
+    let origin = &connection.address_origin;
+    let addresses = match find_addresses(connection, connection.connect_timeout).await {
+        Ok(addresses) => addresses,
+        Err(error) => {
+            diagnosis.add(Check::failure(Topic::Address, &error));
+            diagnosis.block(&ALL[1..], Topic::Address);
+            return Err(Topic::Address);
+        }
+    };
+    withhold(connection, addresses.as_deref().unwrap_or_default(), diagnosis);
+    let found = match (&connection.address, &addresses, &connection.proxy) {
+        (Address::Unix(_), ..) => format!("{name} is a socket of this machine (from {origin})"),
+        (_, _, Some(proxy)) => format!("{name} (from {origin}) is reached through the proxy from {}", proxy.origin),
+        (_, Some(addresses), None) => {
+            let mut list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+            list.dedup();
+            format!("{name} (from {origin}) has the address {}", list.join(", "))
+        }
+        (_, None, None) => format!("{name} (from {origin}) is an IP address"),
+    };
+    diagnosis.add(Check::good(Topic::Address, found));
+    let sight = match look(connection, LOOK).await {
+        Ok(sight) => sight,
+        Err(Obstacle { reach, error }) => return Err(stumble(reach, &error, connection, diagnosis)),
+    };
+    sight.remote.iter().for_each(|remote| diagnosis.withhold(remote.ip().to_string()));
+    sight.certificate.iter().flat_map(|certificate| &certificate.names).for_each(|name| diagnosis.withhold(name));
+    diagnosis.add(Check::good(Topic::Connection, connected(&sight, connection)));
+    Ok(sight)
 }
 
 /// What a report does not tell: where the server is.

@@ -54,10 +54,10 @@ impl CloudClient {
     pub(crate) async fn post(
         &self,
         headers: &[(&'static str, String)],
-        body: &'static str,
+        body: &str,
         timeout: Duration,
     ) -> Result<CloudReply, TransportError> {
-        self.finish(self.inner.post(&self.url).body(body), headers, timeout).await
+        self.finish(self.inner.post(&self.url).body(body.to_owned()), headers, timeout).await
     }
 
     /// Asks for what is at this path, which begins with a slash. Without a body.

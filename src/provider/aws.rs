@@ -4,15 +4,21 @@
 //! `security_token` (to 1.15, OpenBao), `session_token` (from 1.16) or both; an IAM user's are null or absent;
 //! Vault 1.13.0 answers STS without a lease and with `data.ttl`.
 
+mod setting;
+pub(crate) mod web_identity;
+
 use std::borrow::Cow;
 
-use super::cloud::{Choices, Cloud, EngineRequest, Heading, Location, Setting, Value, Wait, parse_place};
+use super::cloud::{Choices, Cloud, EngineRequest, Location, Wait, parse_place};
 use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::origin::WithOrigin;
 use crate::time::parse_duration;
 use crate::variables as var;
+
+pub(crate) use setting::REGIONS;
+use setting::*;
 
 /// The cloud.
 pub static CLOUD: Cloud = Cloud {
@@ -23,41 +29,29 @@ pub static CLOUD: Cloud = Cloud {
         "credential_process = ci-creds aws --role deploy --format process",
     ],
     location: Location::Role { role_variable: var::CI_CREDS_AWS_ROLE, mount_variable: var::CI_CREDS_AWS_MOUNT },
-    settings: &[&VIA, &TTL, &ROLE_ARN, &SESSION_NAME, &REGION, &WAIT_READY, &KEEP_PROFILE],
+    settings: &[
+        &VIA,
+        &TTL,
+        &ROLE_ARN,
+        &SESSION_NAME,
+        &POLICY_FILE,
+        &POLICY_ARN,
+        &ASSUME,
+        &EXTERNAL_ID,
+        &SOURCE_IDENTITY,
+        &REGION,
+        &FIPS,
+        &WAIT_READY,
+        &KEEP_PROFILE,
+    ],
     shapes: &[(None, &AWS)],
     keep_profile: Some(&KEEP_PROFILE),
     request,
+    without_vault: Some(web_identity::request),
 };
-
-const fn text(flag: &'static str, name: &'static str, help: &'static str, common: bool) -> Setting {
-    let value = Value::Text(name);
-    Setting { flag, value, help, heading: Heading::Credential, common, variables: &[], in_file: true }
-}
-
-const fn switch(flag: &'static str, help: &'static str, heading: Heading, in_file: bool) -> Setting {
-    Setting { flag, value: Value::Switch, help, heading, common: false, variables: &[], in_file }
-}
-
-static VIA: Setting = Setting {
-    flag: "--via",
-    value: Value::Choice("PATH", &[("sts", "Temporary credentials"), ("creds", "The role's own type: an IAM user")]),
-    help: "The engine's path: sts for temporary credentials, creds for an IAM user [default: sts]",
-    heading: Heading::Credential,
-    common: false,
-    variables: &[],
-    in_file: true,
-};
-static TTL: Setting = text("--ttl", "DURATION", "Lifetime of STS credentials, 15m at least: 20m, 1h, 1d", true);
-static ROLE_ARN: Setting =
-    text("--role-arn", "ARN", "The role to assume, when the Vault role allows more than one", false);
-static SESSION_NAME: Setting = text("--session-name", "NAME", "The session's name in CloudTrail", false);
-static REGION: Setting = text("--region", "REGION", "Also export AWS_REGION and AWS_DEFAULT_REGION", true);
-static WAIT_READY: Setting =
-    switch("--wait-ready", "Wait until AWS knows the key of a new IAM user, 30 s at most", Heading::Credential, true);
-static KEEP_PROFILE: Setting =
-    switch("--keep-profile", "Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are", Heading::Output, false);
 
 fn request(said: &Choices<'_>) -> Result<EngineRequest> {
+    web_identity::refuse_strays(said)?;
     let segment = parse_via((said.text)(&VIA)?)?;
     let region = (said.text)(&REGION)?;
     let mut companions = Vec::new();
@@ -94,7 +88,13 @@ fn parse_via(via: Option<WithOrigin<String>>) -> Result<&'static str> {
         None => Ok("sts"),
         Some(text) if text.value == "sts" => Ok("sts"),
         Some(text) if text.value == "creds" => Ok("creds"),
-        Some(text) => Err(Error::new(Kind::Config, format!("`via` in {} is neither sts nor creds", text.origin))),
+        Some(text) if text.value == WEB_IDENTITY => {
+            Err(Error::new(Kind::Usage, format!("{} names a way without Vault, and this is about Vault", text.origin))
+                .hint("--via sts, or --via creds"))
+        }
+        Some(text) => {
+            Err(Error::new(Kind::Config, format!("`via` in {} is none of sts, creds and web-identity", text.origin)))
+        }
     }
 }
 
@@ -196,9 +196,6 @@ pub(crate) const ENDPOINT: (&str, &str) = ("AWS_CONTAINER_CREDENTIALS_FULL_URI",
 
 /// What the SDKs read before they ask that endpoint.
 pub(crate) const FILES: [&str; 2] = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
-
-/// aws-cli 1 and boto3 read the one, the other SDKs the other.
-pub(crate) const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// What every SDK takes for unset when it is empty.
 pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];

@@ -3,6 +3,7 @@
 //! Pure: which layer a value comes from is [`crate::config`]'s business, how a flag is parsed [`crate::cli`]'s. Both
 //! read the same table.
 
+use super::role::WebIdentityRequest;
 use super::shape::Shape;
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
@@ -26,6 +27,8 @@ pub struct Cloud {
     pub keep_profile: Option<&'static Setting>,
     /// The request, from what was said.
     pub request: fn(&Choices<'_>) -> Result<EngineRequest>,
+    /// How this cloud gives a credential without Vault, where it can and that is asked for.
+    pub(crate) without_vault: Option<WithoutVault>,
 }
 
 /// By what a user says which credential it is.
@@ -41,6 +44,8 @@ pub enum Location {
     /// By the path of a KV engine, where a key is stored: the setting that names it.
     Path(&'static Setting),
 }
+/// What was said of a credential that needs no Vault. `None`: it comes from Vault.
+pub(crate) type WithoutVault = fn(&Choices<'_>) -> Result<Option<WebIdentityRequest>>;
 
 /// One thing that a user may say of a credential: a flag and, under the same name, a key of the configuration file.
 pub struct Setting {
@@ -67,6 +72,8 @@ pub enum Value {
     Switch,
     /// A text, by this name in the help.
     Text(&'static str),
+    /// Texts, each by this name in the help; blanks lie between them where they are one text.
+    List(&'static str),
     /// One of these texts, each with its line in the help; the name of the value first.
     Choice(&'static str, &'static [(&'static str, &'static str)]),
 }

@@ -27,6 +27,7 @@ pub static CLOUD: Cloud = Cloud {
     shapes: &[(Some(&STORAGE), &SOS), (None, &EXOSCALE)],
     keep_profile: None,
     request,
+    without_vault: None,
 };
 
 static ZONE: Setting = zone(&[]);

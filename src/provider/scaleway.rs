@@ -26,6 +26,7 @@ pub static CLOUD: Cloud = Cloud {
     shapes: &[(Some(&STORAGE), &S3), (None, &SCALEWAY)],
     keep_profile: None,
     request,
+    without_vault: None,
 };
 
 const fn text(flag: &'static str, name: &'static str, help: &'static str) -> Setting {

@@ -23,8 +23,11 @@ pub(crate) struct VaultSource<'a> {
 
 impl VaultSource<'_> {
     /// Logs in and asks the engine. After an unclear answer, what it may have made is revoked, and one more login
-    /// and read follow where the identity is good for it.
-    pub(super) async fn obtain(&self, plan: &mut Plan, custody: &mut Custody<'_>) -> Result<(Credential, Session)> {
+    /// and read follow where the identity is good for it. What is made is owed.
+    ///
+    /// # Errors
+    /// As [`super::Source::obtain`].
+    pub(crate) async fn obtain(&self, plan: &mut Plan, custody: &mut Custody<'_>) -> Result<(Credential, Session)> {
         let spent = plan.login.identity.facts().spends;
         let mut again = plan.login.identity.facts().repeatable;
         let mut cached = custody.writer().and_then(|writer| writer.cache.find_login(self.host));
@@ -60,8 +63,11 @@ impl VaultSource<'_> {
         }
     }
 
-    /// Logs in, and reads nothing.
-    pub(super) async fn log_in(&self, login: &Login, custody: &mut Custody<'_>) -> Result<Session> {
+    /// Logs in, and makes nothing. The login is owed.
+    ///
+    /// # Errors
+    /// As [`super::Source::obtain`].
+    pub(crate) async fn log_in(&self, login: &Login, custody: &mut Custody<'_>) -> Result<Session> {
         let session = login::log_in(self.vault, login, (false, false), custody, self.host).await?;
         custody.hold(Debt {
             session: session.duplicate(),
@@ -77,9 +83,12 @@ impl VaultSource<'_> {
         Ok(session)
     }
 
-    /// Reads another credential with the session of an earlier one. A read that fails is the failure of the run: what a
-    /// new login could make better would end the other credentials.
-    pub(super) async fn obtain_more(
+    /// Reads another credential with the session of an earlier one. It is owed too. A read that fails is the failure of
+    /// the run: what a new login could make better would end the other credentials.
+    ///
+    /// # Errors
+    /// As [`super::Source::obtain`]. Nothing is left to revoke then, and the earlier credentials are revoked.
+    pub(crate) async fn obtain_more(
         &self,
         session: Session,
         plan: &Plan,

@@ -139,6 +139,7 @@ mod value;
 mod version;
 mod wall;
 /// Who a job is to Vault, by `ci-creds whoami`.
+mod web_identity;
 mod whoami;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;

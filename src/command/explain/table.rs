@@ -1,6 +1,7 @@
 //! Every table that words an error, in one list.
 
 use crate::auth;
+use crate::aws;
 use crate::engine;
 use crate::vault::failure;
 use crate::vault::refusal::{RefusalTable, Row};
@@ -17,7 +18,8 @@ pub(super) fn tables() -> impl Iterator<Item = &'static RefusalTable> {
     const AUTH: &[RefusalTable] = auth::TABLES;
     const ENGINE: &[RefusalTable] = &engine::TABLES;
     const SERVER: &[RefusalTable] = &failure::TABLES;
-    AUTH.iter().chain(ENGINE).chain(SERVER)
+    const AWS: &[RefusalTable] = &aws::TABLES;
+    AUTH.iter().chain(ENGINE).chain(AWS).chain(SERVER)
 }
 
 /// Every row.

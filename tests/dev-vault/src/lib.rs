@@ -35,6 +35,7 @@ mod script;
 mod server;
 mod sink;
 mod stream;
+mod sts;
 mod tls;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,6 +58,7 @@ pub use proxy::Proxy;
 pub use relay::Relay;
 pub use server::{Builder, DevVault};
 pub use sink::Sink;
+pub use sts::{EXTERNAL_ID, FIRST_ROLE, SECOND_KEYS, SECOND_ROLE, Sts};
 pub use tls::{ClientIdentity, Issuer, Tls};
 
 /// A lock that outlives a panic: the panic itself is reported when the server is dropped.

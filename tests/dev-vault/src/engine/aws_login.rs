@@ -212,6 +212,17 @@ fn part<'a>(authorization: &'a str, name: &str) -> &'a str {
 
 /// The principal that signed, as STS finds it; else its error code and message.
 fn ask_sts(url: &str, headers: &Signed, region: &str, now: i64) -> Result<AwsPrincipal, (&'static str, String)> {
+    verify_signature(url.trim_start_matches("https://").trim_end_matches('/'), headers, region, now, BODY)
+}
+
+/// The same for any form that is posted to this host.
+pub(crate) fn verify_signature(
+    host: &str,
+    headers: &Signed,
+    region: &str,
+    now: i64,
+    body: &str,
+) -> Result<AwsPrincipal, (&'static str, String)> {
     let header = |name: &str| headers.get(name).map_or("", String::as_str);
     let authorization = header("authorization");
     let incomplete = || ("IncompleteSignature", format!("'{authorization}' not a valid key=value pair"));
@@ -239,7 +250,6 @@ fn ask_sts(url: &str, headers: &Signed, region: &str, now: i64) -> Result<AwsPri
     if must.into_iter().any(|name| !names.split(';').any(|signed| signed == name)) {
         return Err(mismatch("a header is not signed"));
     }
-    let host = url.trim_start_matches("https://").trim_end_matches('/');
     let canonical: String = names
         .split(';')
         .map(|name| match (name, headers.get(name)) {
@@ -247,7 +257,7 @@ fn ask_sts(url: &str, headers: &Signed, region: &str, now: i64) -> Result<AwsPri
             (name, value) => format!("{name}:{}\n", value.map_or("", |value| value.trim())),
         })
         .collect();
-    let canonical = format!("POST\n/\n\n{canonical}\n{names}\n{}", sha256(BODY));
+    let canonical = format!("POST\n/\n\n{canonical}\n{names}\n{}", sha256(body));
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{wanted}\n{}", sha256(&canonical));
     let first = sign(format!("AWS4{}", principal.secret).as_bytes(), date);
     let key = [region, "sts", "aws4_request"].iter().fold(first, |key, part| sign(&key, part));

@@ -1,0 +1,332 @@
+//! STS of AWS, as strict as its API reference: an OpenID Connect provider, a role that trusts it, and a second role that
+//! trusts the first one.
+//!
+//! It verifies the ID token and the signature, knows every parameter and its limits, and refuses a request without a
+//! signature where one must be, and one with a signature where none may be.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::aside::Aside;
+use crate::clock::{rfc3339, unix};
+use crate::dialect::Dialect;
+use crate::engine::aws_login::{AWS_SESSION, verify_signature};
+use crate::engine::jwt_keys::KeySet;
+use crate::fault::Reply;
+use crate::gitlab::GitlabToken;
+use crate::http::Answer;
+use crate::journal::Recorded;
+use crate::tls::Tls;
+
+/// The role that trusts the provider, and the one that trusts this role.
+pub const FIRST_ROLE: &str = "arn:aws:iam::123456789012:role/ci";
+/// See [`FIRST_ROLE`].
+pub const SECOND_ROLE: &str = "arn:aws:iam::210987654321:role/deploy";
+/// The credentials of the second role.
+pub const SECOND_KEYS: [&str; 3] = [
+    "ASIASECONDROLE7EXAMPLE",
+    "sEc0ndR0le/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    "IQoJb3JpZ2luX2VjSECOND//////////wEaCXVzLWVhc3Q=",
+];
+/// What the second role demands.
+pub const EXTERNAL_ID: &str = "external-1";
+const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+/// The longest session of the first role.
+const LONGEST: u64 = 7200;
+
+/// STS on loopback, in plain HTTP.
+pub struct Sts {
+    server: Aside,
+    reversed: Arc<AtomicBool>,
+}
+
+/// A refusal: status, code, message.
+type Refusal = (u16, &'static str, String);
+
+impl Sts {
+    /// Starts listening. The provider is of this issuer and has this client ID; the first requests get these answers.
+    ///
+    /// # Panics
+    /// When no loopback port can be had.
+    #[must_use]
+    pub fn start(issuer: &str, client_id: &str, first: Vec<Reply>) -> Self {
+        let keys = KeySet::from_config(vec![GitlabToken::public_key_pem().to_owned()], String::new(), String::new());
+        let provider =
+            Provider { issuer: issuer.to_owned(), client_id: client_id.to_owned(), keys: keys.expect("a key") };
+        let reversed = Arc::new(AtomicBool::new(false));
+        let turned = Arc::clone(&reversed);
+        let server = Aside::start(Tls::Off, move |tally, request| match first.get(tally.earlier()) {
+            Some(reply) => reply.0.clone(),
+            None => answer(&provider, request, turned.load(Ordering::SeqCst)),
+        });
+        Self { server, reversed }
+    }
+
+    /// For `AWS_ENDPOINT_URL_STS`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.server.address()
+    }
+
+    /// From now on the elements of an answer stand in the opposite order.
+    pub fn reverse(&self) {
+        self.reversed.store(true, Ordering::SeqCst);
+    }
+
+    /// What came.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.server.requests()
+    }
+
+    /// The forms that came.
+    #[must_use]
+    pub fn forms(&self) -> Vec<BTreeMap<String, String>> {
+        self.requests().iter().map(|request| form(&request.body).expect("a form")).collect()
+    }
+
+    /// How AWS answers with an error.
+    #[must_use]
+    pub fn refusal(status: u16, code: &str, message: &str) -> Reply {
+        Reply::status(status).header("Content-Type", "text/xml").body(error(code, message))
+    }
+}
+
+struct Provider {
+    issuer: String,
+    client_id: String,
+    keys: KeySet,
+}
+
+fn error(code: &str, message: &str) -> String {
+    format!(
+        "<ErrorResponse xmlns=\"{NAMESPACE}\">\n  <Error>\n    <Type>Sender</Type>\n    <Code>{code}</Code>\n    \
+         <Message>{message}</Message>\n  </Error>\n  <RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId>\n\
+         </ErrorResponse>\n"
+    )
+}
+
+fn answer(provider: &Provider, request: &Recorded, reversed: bool) -> Answer {
+    let is_json = request.headers.get("accept").is_some_and(|accept| accept.contains("application/json"));
+    match look_at(provider, request) {
+        Ok(made) if is_json => Answer::new(200, "application/json", made.json().to_string()),
+        Ok(made) => Answer::new(200, "text/xml", made.xml(reversed)),
+        Err((status, code, message)) => Answer::new(status, "text/xml", error(code, &message)),
+    }
+}
+
+/// What STS gives.
+struct Made {
+    action: &'static str,
+    role: String,
+    session: String,
+    keys: [&'static str; 3],
+    seconds: u64,
+}
+
+impl Made {
+    fn expiration(&self) -> SystemTime {
+        SystemTime::now() + Duration::from_secs(self.seconds)
+    }
+
+    fn arn(&self) -> String {
+        format!("{}/{}", self.role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/"), self.session)
+    }
+
+    fn xml(&self, reversed: bool) -> String {
+        let [key, secret, session] = self.keys;
+        let mut parts = [
+            format!("<AccessKeyId>{key}</AccessKeyId>"),
+            format!("<SecretAccessKey>{secret}</SecretAccessKey>"),
+            format!("<SessionToken>\n{session}\n</SessionToken>"),
+            format!("<Expiration>{}</Expiration>", rfc3339(self.expiration())),
+        ];
+        let user = format!(
+            "<AssumedRoleUser><Arn>{}</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser>",
+            self.arn()
+        );
+        if reversed {
+            parts.reverse();
+        }
+        let credentials = format!("<Credentials>{}</Credentials>", parts.concat());
+        let inside = if reversed { format!("{credentials}{user}") } else { format!("{user}{credentials}") };
+        let action = self.action;
+        format!("<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{inside}</{action}Result></{action}Response>")
+    }
+
+    fn json(&self) -> Value {
+        let [key, secret, session] = self.keys;
+        let result = json!({
+            "AssumedRoleUser": { "Arn": self.arn() },
+            "Credentials": {
+                "AccessKeyId": key, "SecretAccessKey": secret, "SessionToken": session,
+                "Expiration": unix(self.expiration()),
+            },
+        });
+        json!({ format!("{}Response", self.action): { format!("{}Result", self.action): result } })
+    }
+}
+
+fn look_at(provider: &Provider, request: &Recorded) -> Result<Made, Refusal> {
+    if (request.method.as_str(), request.path.as_str(), &request.query) != ("POST", "/", &None) {
+        return Err((404, "InvalidAction", "a POST to /".into()));
+    }
+    let form = form(&request.body).ok_or((400, "MalformedQueryString", "not a form".to_owned()))?;
+    let has = |name: &str| request.headers.get(name).is_some();
+    if request.headers.get("content-type").is_none_or(|kind| !kind.starts_with("application/x-www-form-urlencoded")) {
+        return Err((400, "MalformedQueryString", "not the type of a form".into()));
+    }
+    let text = |name: &str| form.get(name).map_or("", String::as_str);
+    if text("Version") != "2011-06-15" {
+        return Err((400, "InvalidAction", "a version that is none".into()));
+    }
+    match text("Action") {
+        "AssumeRoleWithWebIdentity" => {
+            if has("authorization") || has("x-amz-security-token") || has("x-amz-date") {
+                let text = "Couldn't retrieve verification key from your identity provider, please reference \
+                            AssumeRoleWithWebIdentity documentation for requirements";
+                return Err((400, "InvalidIdentityToken", text.into()));
+            }
+            check(&form, &[&COMMON[..], &WITH_TOKEN].concat())?;
+            with_web_identity(provider, &form)
+        }
+        "AssumeRole" => {
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+            let host = request.headers.get("host").unwrap_or_default().to_owned();
+            let signer = verify_signature(&host, &headers, "us-east-1", unix(SystemTime::now()), &body)
+                .map_err(|(code, message)| (403, code, message))?;
+            check(&form, &[&COMMON[..], &SIGNED].concat())?;
+            let external = form.get("ExternalId").map(String::as_str);
+            if signer.id != AWS_SESSION.id || text("RoleArn") != SECOND_ROLE || external != Some(EXTERNAL_ID) {
+                let message = format!("User: {} is not authorized to perform: sts:AssumeRole", signer.arn);
+                return Err((403, "AccessDenied", message));
+            }
+            let seconds = seconds(&form);
+            if seconds > 3600 {
+                let message =
+                    "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining";
+                return Err((400, "ValidationError", message.into()));
+            }
+            let (role, session) = (text("RoleArn").to_owned(), text("RoleSessionName").to_owned());
+            Ok(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, seconds })
+        }
+        _ => Err((400, "InvalidAction", "Could not find operation".into())),
+    }
+}
+
+fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>) -> Result<Made, Refusal> {
+    let text = |name: &str| form.get(name).map_or("", String::as_str);
+    let invalid = |message: String| (400, "InvalidIdentityToken", message);
+    let (_, claims) = provider.keys.verify(text("WebIdentityToken"), Dialect::OpenBao).map_err(|_| {
+        invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)".into())
+    })?;
+    let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+    if issuer != provider.issuer {
+        return Err(invalid(format!("No OpenIDConnect provider found in your account for {issuer}")));
+    }
+    let is_ours = match claims.get("aud") {
+        Some(Value::String(one)) => *one == provider.client_id,
+        Some(Value::Array(list)) => list.iter().any(|one| *one == provider.client_id),
+        _ => false,
+    };
+    if !is_ours {
+        return Err(invalid("Incorrect token audience".into()));
+    }
+    let expires = claims.get("exp").and_then(Value::as_i64).unwrap_or_default();
+    if expires < unix(SystemTime::now()) {
+        return Err((400, "ExpiredTokenException", format!("Token expired: current date must be before {expires}")));
+    }
+    if text("RoleArn") != FIRST_ROLE {
+        return Err((403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity".into()));
+    }
+    let seconds = seconds(form);
+    if seconds > LONGEST {
+        let message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+        return Err((400, "ValidationError", message.into()));
+    }
+    let (role, session) = (text("RoleArn").to_owned(), text("RoleSessionName").to_owned());
+    let keys = [AWS_SESSION.id, AWS_SESSION.secret, AWS_SESSION.session.unwrap_or_default()];
+    Ok(Made { action: "AssumeRoleWithWebIdentity", role, session, keys, seconds })
+}
+
+fn seconds(form: &BTreeMap<String, String>) -> u64 {
+    form.get("DurationSeconds").and_then(|text| text.parse().ok()).unwrap_or(3600)
+}
+
+/// A parameter: its name, whether it must be there, its shortest and longest text, and other characters than letters and
+/// digits; any at all where that is empty.
+type Parameter = (&'static str, bool, usize, usize, &'static str);
+
+/// From botocore's model of STS.
+const COMMON: [Parameter; 6] = [
+    ("Action", true, 1, 64, ""),
+    ("Version", true, 1, 64, ""),
+    ("RoleArn", true, 20, 2048, ""),
+    ("RoleSessionName", true, 2, 64, "_+=,.@-"),
+    ("DurationSeconds", false, 3, 5, ""),
+    ("Policy", false, 1, 2048, ""),
+];
+const WITH_TOKEN: [Parameter; 1] = [("WebIdentityToken", true, 4, 20_000, "")];
+const SIGNED: [Parameter; 2] =
+    [("ExternalId", false, 2, 1224, "_+=,.@:/-"), ("SourceIdentity", false, 2, 256, "_+=,.@-")];
+
+/// As AWS's message, it repeats the value.
+fn check(form: &BTreeMap<String, String>, known: &[Parameter]) -> Result<(), Refusal> {
+    let invalid = |text: String| (400, "ValidationError", format!("1 validation error detected: {text}"));
+    for (name, required, least, most, others) in known {
+        let Some(value) = form.get(*name) else {
+            if *required {
+                return Err(invalid(format!(
+                    "Value null at '{name}' failed to satisfy constraint: Member must not be null"
+                )));
+            }
+            continue;
+        };
+        let fits = others.is_empty() || value.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
+        if !(*least..=*most).contains(&value.chars().count()) || !fits {
+            return Err(invalid(format!("Value '{value}' at '{name}' failed to satisfy constraint")));
+        }
+    }
+    let of_policies = |name: &str| name.starts_with("PolicyArns.member.") && name.ends_with(".arn");
+    let policies = form.keys().filter(|name| of_policies(name)).count();
+    if policies > 10 || form.keys().any(|name| !of_policies(name) && !known.iter().any(|(known, ..)| known == name)) {
+        return Err(invalid("a parameter that this action does not have".into()));
+    }
+    match seconds(form) {
+        900..=43_200 => Ok(()),
+        seconds => Err(invalid(format!("Value '{seconds}' at 'durationSeconds' failed to satisfy constraint"))),
+    }
+}
+
+/// A form; a name that stands twice is none.
+fn form(body: &[u8]) -> Option<BTreeMap<String, String>> {
+    let mut form = BTreeMap::new();
+    for pair in std::str::from_utf8(body).ok()?.split('&') {
+        let (name, value) = pair.split_once('=')?;
+        if form.insert(decode(name)?, decode(value)?).is_some() {
+            return None;
+        }
+    }
+    Some(form)
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            }
+            b'+' => bytes.push(b' '),
+            byte => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
