@@ -182,7 +182,7 @@ mod tests {
             (
                 "ci-creds gcp",
                 "no such command: \"gcp\"",
-                "the commands: ci-creds exoscale, aws, secret, exec, doctor, revoke, cache, token, whoami, policy, explain, completions, man, help or version",
+                "the commands: ci-creds exoscale, aws, scaleway, secret, exec, doctor, revoke, cache, token, whoami, policy, explain, completions, man, help or version",
             ),
             ("ci-creds cache claer", "no such command: \"claer\"", "did you mean ci-creds cache clear?"),
             ("ci-creds help asw", "no such command: \"asw\"", "did you mean ci-creds aws?"),

@@ -54,7 +54,7 @@ fn run(world: &World, line: &str) -> Run {
     world.command_as("token", &format!("scaleway {line}"))
 }
 
-fn pairs<'a>(set: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str)> {
+fn pairs(set: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
     set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
