@@ -202,7 +202,7 @@ mod tests {
             (
                 "ci-creds aws --via stss",
                 "--via does not take \"stss\"",
-                "did you mean --via sts? It takes sts or creds",
+                "did you mean --via sts? It takes sts, creds or web-identity",
             ),
             (
                 "ci-creds exec exoscale env",
