@@ -207,7 +207,7 @@ mod tests {
             (
                 "ci-creds exec exoscale env",
                 "ci-creds exec does not know \"env\"",
-                "it takes exoscale, aws or vault; put the command after --",
+                "it takes exoscale, aws, scaleway or vault; put the command after --",
             ),
             ("ci-creds cache list", "no such command: \"list\"", "ci-creds cache, or ci-creds cache clear"),
             ("ci-creds completions bahs", "does not know \"bahs\"", "did you mean bash? It takes bash,"),
