@@ -125,7 +125,7 @@ pub(super) const REFUSALS: [Row; 14] = [
         says: Says::Text(&["decoding", "compact JWS"]),
         kind: Kind::Input,
         cause: LOGIN.0,
-        change: "the token is not of a service account: for the ID token of a CI system, pass --auth id-token",
+        change: "this is not the token of a service account: for the ID token of a CI system, pass --auth id-token",
     },
     LOGIN.refused(
         "kubernetes-denied",

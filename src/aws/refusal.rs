@@ -93,7 +93,7 @@ pub(super) const WEB_IDENTITY: [Row; 14] = [
     SESSION.refused(
         "sts-issuer-rejects",
         Says::Text(&["IDPRejectedClaim"]),
-        "the issuer {iss} says that the token is not valid, or not any more: run the job again",
+        "the issuer {iss} says that the token is not valid: re-run the job",
     ),
     SESSION.refused(
         "sts-trust",

@@ -198,7 +198,7 @@ fn resolve_without_vault(
         ("--serve", flags.serve),
     ];
     if let Some((what, _)) = refused.into_iter().find(|(_, said)| *said) {
-        return Err(Error::new(Kind::Usage, format!("--via web-identity asks no Vault, and {what} needs one"))
+        return Err(Error::new(Kind::Usage, format!("--via web-identity needs no Vault, and {what} needs one"))
             .hint("run one ci-creds exec inside the other, or drop one of them"));
     }
     let [wanted] = flags.wanted.as_slice() else {

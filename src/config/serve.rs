@@ -35,7 +35,8 @@ pub(super) fn resolve_serve(flags: &mut cli::ExecFlags, layers: &Layers<'_>) -> 
     let wanted = flags.wanted.remove(index);
     let keep_config = flags.keep_aws_config;
     if !keep_config && aws::CLOUD.keep_profile.is_some_and(|setting| wanted.said(setting).is_some()) {
-        let text = "--keep-profile does not go with --serve: the SDKs do not read the file that the profile is in";
+        let text =
+            "--keep-profile and --serve exclude each other: the SDKs do not read the file that the profile is in";
         return Err(Error::new(Kind::Usage, text).hint("--keep-aws-config leaves the files and the profile"));
     }
     flags.wanted.push(wanted);

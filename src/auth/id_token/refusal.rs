@@ -145,7 +145,7 @@ pub(crate) const REFUSALS: [Row; 33] = [
     LOGIN.refused(
         "jwt-numeric-date",
         Says::Text(&["NumericDate"]),
-        "iat, nbf and exp must be numbers: the issuer of the token writes one of them as a text",
+        "iat, nbf and exp must be numbers: the issuer of the token writes one of them as a string",
     ),
     LOGIN.refused(
         "jwt-static-keys",
