@@ -56,7 +56,8 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
 fn diagnose(arguments: &[OsString], host: &Host) {
     let command = cli::parse_arguments(arguments).ok().map(|cli| cli.command);
     if let Some(mut flags) = command.and_then(Command::into_doctor_flags) {
-        let refusal = find_id_token(&mut flags.login, &flags.connection, flags.wanted.as_ref(), host).err();
+        let refusal =
+            find_id_token(&mut flags.access.login, &flags.access.connection, flags.wanted.as_ref(), host).err();
         doctor::follow_a_failure(&config::survey(&flags, refusal, host), host);
     }
 }
@@ -107,18 +108,18 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
     let Cli { volume, command } = cli;
     match command {
         Command::Exec(mut flags) => {
-            let request = find_id_token(&mut flags.login, &flags.connection, flags.wanted.first(), host)?;
+            let request = find_id_token(&mut flags.access.login, &flags.access.connection, flags.wanted.first(), host)?;
             let mut exec = config::resolve_exec(flags, volume, host)?;
             exec.repeat_later(request);
             return Ok(exec::run(exec, host)?);
         }
         Command::Fetch(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, Some(&flags.wanted), host)?;
+            find_id_token(&mut flags.access.login, &flags.access.connection, Some(&flags.wanted), host)?;
             let words = cli::words_of(arguments);
             fetch::run(config::resolve_fetch(&flags, volume, &words, host)?, &words, host)?;
         }
         Command::Secret(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, None, host)?;
+            find_id_token(&mut flags.access.login, &flags.access.connection, None, host)?;
             let words = cli::words_of(arguments);
             let plan = config::resolve_secret(&flags, volume, &words, host)?;
             // From here on it is known which variables a failure unsets.
@@ -128,12 +129,13 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
             fetch::run(plan, &words, host)?;
         }
         Command::VaultToken(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, None, host)?;
+            find_id_token(&mut flags.access.login, &flags.access.connection, None, host)?;
             let words = cli::words_of(arguments);
             fetch::run(config::resolve_token(*flags, volume, &words, host)?, &words, host)?;
         }
         Command::Doctor(mut flags) => {
-            let refusal = find_id_token(&mut flags.login, &flags.connection, flags.wanted.as_ref(), host).err();
+            let refusal =
+                find_id_token(&mut flags.access.login, &flags.access.connection, flags.wanted.as_ref(), host).err();
             let survey = config::survey(&flags, refusal, host);
             let form = match (flags.report, flags.format) {
                 (true, _) => ReportForm::Ticket { with_names: flags.with_names },
@@ -144,8 +146,8 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
         }
         Command::Revoke(mut flags) => {
             let place = config::resolve_state_place(host)?;
-            let access = find_id_token(&mut flags.login, &flags.connection, None, host)
-                .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
+            let access = find_id_token(&mut flags.access.login, &flags.access.connection, None, host)
+                .and_then(|_| config::resolve_access(&flags.access.login, &flags.access.connection, host));
             let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
             revoke::run(&place, access, breadth, true, volume.verbose, host)?;
         }
@@ -153,21 +155,25 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
             None => cache::show(&config::resolve_place(host)?, host)?,
             Some(CacheAction::Clear(mut flags)) => {
                 let place = config::resolve_state_place(host)?;
-                let access = find_id_token(&mut flags.login, &flags.connection, None, host)
-                    .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
+                let access = find_id_token(&mut flags.access.login, &flags.access.connection, None, host)
+                    .and_then(|_| config::resolve_access(&flags.access.login, &flags.access.connection, host));
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
         },
         Command::Token(TokenAction::Renew(flags)) => {
-            token::run(config::resolve_access(&flags.login, &flags.connection, host)?, volume.verbose, host)?;
+            token::run(
+                config::resolve_access(&flags.access.login, &flags.access.connection, host)?,
+                volume.verbose,
+                host,
+            )?;
         }
         Command::Token(TokenAction::Rotate(flags)) => {
             rotate::run(config::resolve_rotate(&flags, host)?, volume.verbose, host)?;
         }
         Command::Whoami(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, None, host)?;
-            let access = config::resolve_access(&flags.login, &flags.connection, host)?;
+            find_id_token(&mut flags.access.login, &flags.access.connection, None, host)?;
+            let access = config::resolve_access(&flags.access.login, &flags.access.connection, host)?;
             whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)?;
         }
         Command::Policy(flags) => {

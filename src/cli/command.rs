@@ -53,11 +53,9 @@ impl Command {
     /// credential that it names. `None` of every other command.
     pub(crate) fn into_doctor_flags(self) -> Option<DoctorFlags> {
         match self {
-            Self::Fetch(FetchFlags { wanted, login, connection, .. }) => {
-                Some(DoctorFlags::of_run(Some(wanted), login, connection))
-            }
-            Self::Exec(ExecFlags { wanted, login, connection, .. }) => {
-                Some(DoctorFlags::of_run(wanted.into_iter().next(), login, connection))
+            Self::Fetch(FetchFlags { wanted, access, .. }) => Some(DoctorFlags::of_run(Some(wanted), access)),
+            Self::Exec(ExecFlags { wanted, access, .. }) => {
+                Some(DoctorFlags::of_run(wanted.into_iter().next(), access))
             }
             _ => None,
         }

@@ -125,7 +125,7 @@ const SHORTEST_LEASH: Duration = Duration::from_secs(30);
 /// As [`super::resolve_fetch`].
 pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host: &Host) -> Result<Exec> {
     check_wanted(&flags.wanted, flags.stray_setting)?;
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
+    let files = file::read_files(host, flags.access.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let want = resolve_want(&flags, &layers)?;
     for one in &flags.wanted {
@@ -134,7 +134,8 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         }
     }
     let leash = resolve_leash(&flags, &layers)?;
-    let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
+    let (Access { connection, login }, claims) =
+        resolve_access_by(&flags.access.login, &flags.access.connection, false, &layers)?;
     let serve = resolve_serve(&mut flags, &layers)?;
     let state = resolve_state(flags.state, &layers)?;
     let cache = match &state {
@@ -142,7 +143,7 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
         Some(state) => Some(state.cache.clone()),
         None => Some(resolve_place(&layers)?),
     };
-    let vault = flags.vault.then(|| vault_variables(&connection, &flags.connection, &layers)).transpose()?;
+    let vault = flags.vault.then(|| vault_variables(&connection, &flags.access.connection, &layers)).transpose()?;
     let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
     let clouds = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?;
     let secrets = match flags.secrets.is_empty() {
@@ -155,8 +156,8 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     // What is served is read last.
     let mut wanted = secrets.into_iter().chain(clouds);
     let id_token_variables = match login.identity.claims() {
-        Some(_) => private_variables(&flags.login, &layers)?,
-        None => named_variable(&flags.login, &layers)?.map(|name| name.value).into_iter().collect(),
+        Some(_) => private_variables(&flags.access.login, &layers)?,
+        None => named_variable(&flags.access.login, &layers)?.map(|name| name.value).into_iter().collect(),
     };
     let task = match wanted.next() {
         Some(first) => {
@@ -204,7 +205,7 @@ fn resolve_without_vault(
     let [wanted] = flags.wanted.as_slice() else {
         return Err(Error::new(Kind::Internal, "a credential without Vault is not the only one"));
     };
-    let asked = (wanted, &flags.login, &flags.connection);
+    let asked = (wanted, &flags.access.login, &flags.access.connection);
     let WebIdentityPlan { sts, access: Access { connection, login }, wanted } =
         web_identity::resolve(request, asked, false, layers)?;
     let output = Output::of_a_command(volume, wanted.keep_profile, None);
@@ -220,7 +221,7 @@ fn resolve_without_vault(
         ends_on_expiry: flags.on_expiry.as_deref() == Some("term"),
         strict_revoke: false,
         verbose: volume.verbose,
-        id_token_variables: private_variables(&flags.login, layers)?,
+        id_token_variables: private_variables(&flags.access.login, layers)?,
         command: flags.command,
     })
 }

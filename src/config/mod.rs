@@ -142,20 +142,21 @@ pub(crate) fn resolve_fetch(
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
     let format = format_of(demand.output);
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
+    let files = file::read_files(host, flags.access.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let output = output::resolve_output(&demand, format, &layers)?;
     let cache = cache::resolve_cache(&demand, format, &layers)?;
     let state = state::resolve_state(flags.output.state, &layers)?;
     let process = format == Format::Process;
     if let Some(request) = web_role::find_request(&flags.wanted, &layers)? {
-        let asked = (&flags.wanted, &flags.login, &flags.connection);
+        let asked = (&flags.wanted, &flags.access.login, &flags.access.connection);
         let WebIdentityPlan { sts, access: Access { connection, login }, wanted } =
             web_identity::resolve(request, asked, process, &layers)?;
         // Nothing is noted for `ci-creds revoke`: nothing can be revoked.
         return Ok(Plan { maker: Maker::Sts(Box::new(sts)), ..Plan::new(connection, login, wanted, cache, output) });
     }
-    let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, process, &layers)?;
+    let (Access { connection, login }, claims) =
+        resolve_access_by(&flags.access.login, &flags.access.connection, process, &layers)?;
     let sets_variables = format.facts().sets_variables;
     let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), &layers)?;
     let mut plan = Plan { state, ..Plan::new(connection, login, wanted, cache, output) };

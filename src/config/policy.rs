@@ -40,9 +40,9 @@ const BINDABLE: [&str; 6] =
 /// [`Kind::Usage`] and [`Kind::Config`], as the run itself, but for what is not there.
 pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, host: &Host) -> Result<PolicyPlan> {
     check_wanted(&flags.wanted, flags.stray_setting)?;
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
+    let files = file::read_files(host, flags.access.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
-    let outline = resolve_outline(&flags.login, &layers)?;
+    let outline = resolve_outline(&flags.access.login, &layers)?;
     let ttl = flags.ttl.clone().map(|value| parse_duration(&WithOrigin { value, origin: Origin::Flag("--ttl") }));
     let ttl = ttl.transpose()?;
     let mut draft = Draft::new(flags, &outline, &layers)?;
@@ -67,12 +67,12 @@ pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, host: &Host) -> Result<Po
         (_, true) => draft.gap("LOGIN_ROLE", "the name of the AppRole, VAULT_APPROLE_ROLE"),
     };
     let namespace = layers
-        .text(("--namespace", flags.connection.namespace.as_deref()), var::of_flag("--namespace"), |file| {
+        .text(("--namespace", flags.access.connection.namespace.as_deref()), var::of_flag("--namespace"), |file| {
             file.namespace.as_deref()
         })?
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
-    let child = flags.login.child_token;
+    let child = flags.access.login.child_token;
     if child && set_up != SetUp::Token {
         draft.limit("--child-token has no effect with this login, whose token is the run's own".into());
     }

@@ -29,7 +29,7 @@ pub(crate) fn resolve_secret(
     words: &[String],
     host: &Host,
 ) -> Result<Plan> {
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
+    let files = file::read_files(host, flags.access.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let sections = match &flags.wanted.path {
         Some(path) => vec![WithOrigin { value: parse_flags(&flags.wanted, path)?, origin: Origin::Flag("--path") }],
@@ -47,7 +47,7 @@ pub(crate) fn resolve_secret(
     let cache = cache::resolve_cache(&demand, format, &layers)?;
     let state = state::resolve_state(flags.output.state, &layers)?;
     let (Access { connection, login }, claims) =
-        resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
+        resolve_access_by(&flags.access.login, &flags.access.connection, format == Format::Process, &layers)?;
     let asks_for_a_life =
         sections.iter().any(|section| section.value.body.as_ref().is_some_and(|body| body.contains("\"ttl\"")));
     let reads = sections.len() as u64;

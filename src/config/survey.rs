@@ -88,7 +88,8 @@ pub(crate) struct SettingRow {
 /// Decides what can be decided. `refusal`: why the CI system gave no ID token.
 pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Host) -> Survey {
     let mut mistakes = Vec::new();
-    let files = note(file::read_files(host, flags.connection.config.as_deref()), &mut mistakes).unwrap_or_default();
+    let files =
+        note(file::read_files(host, flags.access.connection.config.as_deref()), &mut mistakes).unwrap_or_default();
     let layers = Layers { host, files: &files };
     let mut settings: Vec<_> = files.paths().map(|path| row("configuration", path.display(), "file")).collect();
     if let Some(wanted) = &flags.wanted {
@@ -97,7 +98,7 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Ho
             found => return survey_web_identity(found, (wanted, flags, refusal), settings, &layers),
         }
     }
-    let connection = note(connection::resolve_connection(&flags.connection, false, &layers), &mut mistakes);
+    let connection = note(connection::resolve_connection(&flags.access.connection, false, &layers), &mut mistakes);
     let connection = connection.and_then(|mut connection| {
         note(connection.read_roots(host), &mut mistakes)?;
         Some(connection)
@@ -108,13 +109,13 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Ho
     let is_allowed = listed.is_some() || connection.is_none();
     let login = match refusal {
         Some(refusal) => Err(refusal),
-        None => identity::resolve_login(&flags.login, connection.as_ref(), &layers),
+        None => identity::resolve_login(&flags.access.login, connection.as_ref(), &layers),
     };
     let login = note(login, &mut mistakes);
     settings.extend(login.iter().flat_map(|(login, _)| describe_login(login)));
     settings.extend(describe_texts(&login_texts(flags, &layers)));
     let is_meant = match (&connection, &login) {
-        (Some(connection), Some((login, _))) if listed != Some(true) && !flags.login.any_audience => {
+        (Some(connection), Some((login, _))) if listed != Some(true) && !flags.access.login.any_audience => {
             let claims = login.identity.claims();
             claims.is_none_or(|claims| note(trust::check_audience(connection, claims), &mut mistakes).is_some())
         }
@@ -147,7 +148,7 @@ fn survey_web_identity(
     layers: &Layers<'_>,
 ) -> Survey {
     let host = layers.host;
-    let asked = (wanted, &flags.login, &flags.connection);
+    let asked = (wanted, &flags.access.login, &flags.access.connection);
     let decide = |request| {
         let mut plan = web_identity::resolve(request, asked, false, layers)?;
         plan.access.connection.read_roots(host)?;
@@ -214,7 +215,7 @@ fn describe_connection(connection: &Connection, flags: &cli::DoctorFlags, layers
 type Texts = Vec<(&'static str, Option<WithOrigin<String>>)>;
 
 fn connection_texts(flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Texts {
-    let given = &flags.connection;
+    let given = &flags.access.connection;
     let text =
         |flag: &'static str, value: Option<&str>, in_file: &dyn Fn(&super::settings::Settings) -> Option<&str>| {
             layers.text((flag, value), var::of_flag(flag), in_file).ok().flatten()
@@ -234,7 +235,7 @@ fn connection_texts(flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Texts {
 }
 
 fn login_texts(flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Texts {
-    let given = &flags.login;
+    let given = &flags.access.login;
     let text =
         |flag: &'static str, value: Option<&str>, in_file: &dyn Fn(&super::settings::Settings) -> Option<&str>| {
             layers.text((flag, value), var::of_flag(flag), in_file).ok().flatten()

@@ -32,7 +32,7 @@ pub(crate) struct Rotate {
 /// # Errors
 /// Whatever is wrong before the first request.
 pub(crate) fn resolve_rotate(flags: &cli::RotateFlags, host: &Host) -> Result<Rotate> {
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
+    let files = file::read_files(host, flags.access.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let token_role = WithOrigin { value: flags.token_role.trim().to_owned(), origin: Origin::Flag("--token-role") };
     check_role(&token_role, "token role")?;
@@ -41,7 +41,7 @@ pub(crate) fn resolve_rotate(flags: &cli::RotateFlags, host: &Host) -> Result<Ro
         "0" | "0s" => Ok(Duration::ZERO),
         text => parse_duration(&WithOrigin { value: text.to_owned(), origin: Origin::Flag("--grace") }),
     });
-    let (access, _) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
+    let (access, _) = resolve_access_by(&flags.access.login, &flags.access.connection, false, &layers)?;
     let job_left = layers.job().left()?.map(|left| left.value);
     Ok(Rotate { access, token_role: token_role.value, variable, grace: grace.transpose()?, job_left })
 }

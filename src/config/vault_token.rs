@@ -32,16 +32,17 @@ pub(crate) fn resolve_token(
     host: &Host,
 ) -> Result<Plan> {
     // A token that the user supplies is not ours to revoke. A child of it is.
-    flags.login.child_token = true;
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
+    flags.access.login.child_token = true;
+    let files = file::read_files(host, flags.access.connection.config.as_deref())?;
     let layers = Layers { host, files: &files };
     let demand = Demand { shape: Cow::Borrowed(&TOKEN), output: &flags.output, volume, words, keep_profile: false };
     let format = format_of(demand.output);
     let output = output::resolve_output(&demand, format, &layers)?;
     let state = state::resolve_state(flags.output.state, &layers)?;
     let wish = TokenWish { life: resolve_life(&flags, &layers)?, uses: resolve_uses(&flags)? };
-    let (Access { connection, login }, _) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
-    let companions = vault_variables(&connection, &flags.connection, &layers)?;
+    let (Access { connection, login }, _) =
+        resolve_access_by(&flags.access.login, &flags.access.connection, false, &layers)?;
+    let companions = vault_variables(&connection, &flags.access.connection, &layers)?;
     let wanted = CredentialPlan {
         shape: Cow::Borrowed(&TOKEN),
         role: String::new(),
