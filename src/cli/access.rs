@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValue;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
-use crate::ci::JobToken;
 use crate::identity::{AuthMethod, Input};
 
 /// Who the job is, and how Vault is reached.
+#[derive(Default)]
 pub struct AccessFlags {
     /// The job's identity.
     pub login: LoginFlags,
@@ -56,8 +56,6 @@ pub struct LoginFlags {
     pub id_token_from: Option<String>,
     /// The audience that is requested for it.
     pub id_token_audience: Option<String>,
-    /// The ID token that was requested for this run; no flag has it.
-    pub job_token: Option<JobToken>,
     /// Whether the audience of the ID token may name another host.
     pub any_audience: bool,
     /// Whether to work on a child of the Vault token.
@@ -172,7 +170,6 @@ impl FromArgMatches for LoginFlags {
             id_token_env,
             id_token_from,
             id_token_audience,
-            job_token: None,
             any_audience,
             child_token,
             creation_path,

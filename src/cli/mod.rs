@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 
 pub use access::{AccessFlags, ConnectionFlags, LoginFlags};
 pub use command::Command;
+pub(crate) use command::Prerequisite;
 pub use doctor::{DoctorFlags, DoctorFormat};
 pub use exec::ExecFlags;
 pub use flag::{

@@ -7,7 +7,7 @@ use super::source::Layers;
 use super::surrounding::{Surroundings, survey_surroundings};
 use super::web_identity::{self, WebIdentityPlan};
 use super::web_role;
-use super::{connection, file, identity, resolve_wanted, trust};
+use super::{connection, identity, resolve_wanted, trust};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -85,13 +85,18 @@ pub(crate) struct SettingRow {
     pub(crate) origin: String,
 }
 
-/// Decides what can be decided. `refusal`: why the CI system gave no ID token.
-pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Host) -> Survey {
+/// Decides what can be decided. `found`: the layers of a run, or why it has none.
+pub(crate) fn survey(flags: &cli::DoctorFlags, found: Result<Layers<'_>>, host: &Host) -> Survey {
     let mut mistakes = Vec::new();
-    let files =
-        note(file::read_files(host, flags.access.connection.config.as_deref()), &mut mistakes).unwrap_or_default();
-    let layers = Layers { host, files: &files };
-    let mut settings: Vec<_> = files.paths().map(|path| row("configuration", path.display(), "file")).collect();
+    let (layers, refusal) = match found {
+        Ok(layers) => (layers, None),
+        // Without the ID token, or without the files themselves.
+        Err(refusal) => match note(Layers::read(&flags.access.connection, host), &mut mistakes) {
+            Some(layers) => (layers, Some(refusal)),
+            None => (Layers::bare(host), None),
+        },
+    };
+    let mut settings: Vec<_> = layers.files.paths().map(|path| row("configuration", path.display(), "file")).collect();
     if let Some(wanted) = &flags.wanted {
         match web_role::find_request(wanted, &layers) {
             Ok(None) => {}
@@ -104,7 +109,7 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Ho
         Some(connection)
     });
     settings.extend(connection.iter().flat_map(|connection| describe_connection(connection, flags, &layers)));
-    let listed = connection.as_ref().map(|connection| trust::check_origin(connection, &files));
+    let listed = connection.as_ref().map(|connection| trust::check_origin(connection, &layers.files));
     let listed = listed.and_then(|listed| note(listed, &mut mistakes));
     let is_allowed = listed.is_some() || connection.is_none();
     let login = match refusal {
@@ -148,7 +153,7 @@ fn survey_web_identity(
     layers: &Layers<'_>,
 ) -> Survey {
     let host = layers.host;
-    let asked = (wanted, &flags.access.login, &flags.access.connection);
+    let asked = (wanted, &flags.access);
     let decide = |request| {
         let mut plan = web_identity::resolve(request, asked, false, layers)?;
         plan.access.connection.read_roots(host)?;
