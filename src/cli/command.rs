@@ -5,15 +5,17 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
+use super::access::{AccessFlags, ConnectionFlags};
 use super::doctor::{DOCTOR, DoctorFlags};
 use super::exec::{EXEC, ExecFlags};
 use super::flag::{
-    CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags, WHOAMI, WhoamiFlags,
+    CACHE, COMPLETIONS, CacheAction, CacheFlags, ClearFlags, CompletionsFlags, CredentialFlags, FetchFlags, REVOKE,
+    RevokeFlags, WHOAMI, WhoamiFlags,
 };
 use super::help;
 use super::policy::{POLICY, PolicyFlags};
 use super::secret::{SECRET, SecretFlags};
-use super::token::{TOKEN, TokenAction, TokenCall};
+use super::token::{RenewFlags, RotateFlags, TOKEN, TokenAction, TokenCall};
 use super::vault_token::VaultTokenFlags;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
@@ -49,19 +51,48 @@ pub enum Command {
 }
 
 impl Command {
+    /// What it has to know first.
+    pub(crate) fn prerequisite(&self) -> Prerequisite<'_> {
+        match self {
+            Self::Fetch(FetchFlags { access, wanted, .. }) => Prerequisite::Login(access, Some(wanted)),
+            Self::Exec(ExecFlags { access, wanted, .. }) => Prerequisite::Login(access, wanted.first()),
+            Self::Doctor(flags) => Prerequisite::Login(&flags.access, flags.wanted.as_ref()),
+            Self::VaultToken(flags) => Prerequisite::Login(&flags.access, None),
+            Self::Secret(SecretFlags { access, .. })
+            | Self::Revoke(RevokeFlags { access, .. })
+            | Self::Cache(CacheFlags { action: Some(CacheAction::Clear(ClearFlags { access, .. })) })
+            | Self::Whoami(WhoamiFlags { access, .. }) => Prerequisite::Login(access, None),
+            // They take the token that is stored, or describe a login that another run will make.
+            Self::Token(TokenAction::Renew(RenewFlags { access }))
+            | Self::Token(TokenAction::Rotate(RotateFlags { access, .. }))
+            | Self::Policy(PolicyFlags { access, .. }) => Prerequisite::Files(&access.connection),
+            Self::Cache(CacheFlags { action: None }) | Self::Explain(_) | Self::Completions(_) | Self::Man(_) => {
+                Prerequisite::Nothing
+            }
+        }
+    }
+
     /// The flags of the diagnosis of a run: a command that fetches a credential, or one that runs another with the first
     /// credential that it names. `None` of every other command.
     pub(crate) fn into_doctor_flags(self) -> Option<DoctorFlags> {
         match self {
-            Self::Fetch(FetchFlags { wanted, login, connection, .. }) => {
-                Some(DoctorFlags::of_run(Some(wanted), login, connection))
-            }
-            Self::Exec(ExecFlags { wanted, login, connection, .. }) => {
-                Some(DoctorFlags::of_run(wanted.into_iter().next(), login, connection))
+            Self::Fetch(FetchFlags { wanted, access, .. }) => Some(DoctorFlags::of_run(Some(wanted), access)),
+            Self::Exec(ExecFlags { wanted, access, .. }) => {
+                Some(DoctorFlags::of_run(wanted.into_iter().next(), access))
             }
             _ => None,
         }
     }
+}
+
+/// What a command has to know before any of its flags means something.
+pub(crate) enum Prerequisite<'a> {
+    /// Nothing.
+    Nothing,
+    /// The configuration files.
+    Files(&'a ConnectionFlags),
+    /// The configuration files, and the ID token of the job: the command logs in, to read this credential or none.
+    Login(&'a AccessFlags, Option<&'a CredentialFlags>),
 }
 
 /// A command.

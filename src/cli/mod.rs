@@ -3,6 +3,7 @@
 //! The only folder that names clap. No flag takes a secret: flags name a variable or a file. Values keep the text
 //! that was typed, so that [`crate::config`] can say where each of them came from.
 
+mod access;
 mod command;
 mod doctor;
 mod exec;
@@ -24,12 +25,14 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::error::{Error, Result};
 
+pub use access::{AccessFlags, ConnectionFlags, LoginFlags};
 pub use command::Command;
+pub(crate) use command::Prerequisite;
 pub use doctor::{DoctorFlags, DoctorFormat};
 pub use exec::ExecFlags;
 pub use flag::{
-    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
-    LoginFlags, OutputFlags, RevokeFlags, Shell, StateFlags, Volume, WhoamiFlags, WhoamiFormat,
+    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, CredentialFlags, EngineFlags, FetchFlags, OutputFlags,
+    RevokeFlags, Shell, StateFlags, Volume, WhoamiFlags, WhoamiFormat,
 };
 pub use policy::PolicyFlags;
 pub use question::{Question, parse_question};
@@ -251,7 +254,10 @@ mod tests {
             panic!("refused")
         };
         assert!(volume.verbose && aws.wanted.engine.role.as_deref() == Some("deploy"));
-        assert_eq!((aws.connection.address.as_deref(), aws.wanted.engine.mount.as_deref()), (Some("x"), Some("y")));
+        assert_eq!(
+            (aws.access.connection.address.as_deref(), aws.wanted.engine.mount.as_deref()),
+            (Some("x"), Some("y"))
+        );
         assert!(parse("ci-creds -q cache").is_ok_and(|cli| cli.volume.quiet));
         assert!(parse("ci-creds cache clear -q").is_ok_and(|cli| cli.volume.quiet));
         assert!(parse("ci-creds --all -v cache clear").is_ok_and(|cli| cli.volume.verbose));
