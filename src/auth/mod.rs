@@ -88,7 +88,9 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
         }
         .err_into()
         .boxed_local(),
-        Identity::IdToken { token, claims, .. } => id_token::login(vault, login, token, claims).err_into().boxed_local(),
+        Identity::IdToken { token, claims, .. } => {
+            id_token::login(vault, login, token, claims).err_into().boxed_local()
+        }
         Identity::Token { token, child: true } => token::child(vault, login, token).err_into().boxed_local(),
         Identity::Token { token, child: false } => return Ok(token::plain(token)),
         Identity::Kubernetes { token, file } => {
