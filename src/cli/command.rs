@@ -231,6 +231,11 @@ impl CommandRow {
         (self.flags)(clap::Command::new(self.name).about(self.about))
     }
 
+    /// The command of a line that clap has taken apart by this definition.
+    pub(super) fn parse(&self, matches: &mut ArgMatches) -> Result<Command, clap::Error> {
+        (self.parse)(self, matches)
+    }
+
     /// Its flags, and those of the commands below it.
     pub(super) fn all_flags(&self) -> Vec<clap::Arg> {
         let command = self.definition();
@@ -308,7 +313,7 @@ impl FromArgMatches for Command {
         let missing = || clap::Error::new(ErrorKind::MissingSubcommand);
         let (name, mut matches) = matches.remove_subcommand().ok_or_else(missing)?;
         let row = rows().find(|row| row.name == name).ok_or_else(missing)?;
-        (row.parse)(&row, &mut matches)
+        row.parse(&mut matches)
     }
 
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
