@@ -292,8 +292,8 @@ fn cloud_of(command: &str) -> Option<&'static Cloud> {
     CLOUDS.into_iter().find(|cloud| cloud.command == command)
 }
 
-/// What `derive(Subcommand)` would write, but that a command's flags are made when it is the one on the line: those of
-/// all commands would be a third of the instructions of a run that finds its credential in the cache.
+/// What `derive(Subcommand)` would write, but that a command's flags are made when it is the one on the line: `--version`
+/// and the list of the commands need none of them.
 impl Subcommand for Command {
     fn augment_subcommands(command: clap::Command) -> clap::Command {
         command.subcommands(rows().map(|row| clap::Command::new(row.name).about(row.about).defer(row.flags)))
