@@ -13,7 +13,7 @@ use super::sts;
 use crate::config::StsPlan;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::cloud::CloudClient;
+use crate::http::service::{ServiceClient, ServiceRequest, Verb};
 use crate::http::transport::Connection;
 use crate::http::{Stage, TransportError};
 use crate::identity::{AwsKeys, Identity, Login};
@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 /// STS, as one run asks it.
 pub(crate) struct Sts<'a> {
-    http: CloudClient,
+    http: ServiceClient,
     plan: &'a StsPlan,
     connection: &'a Connection,
     verbose: bool,
@@ -41,7 +41,7 @@ impl<'a> Sts<'a> {
     /// # Errors
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
     pub(crate) fn new(connection: &'a Connection, plan: &'a StsPlan, verbose: bool, host: &'a Host) -> Result<Self> {
-        Ok(Self { http: CloudClient::new(connection)?, plan, connection, verbose, host })
+        Ok(Self { http: ServiceClient::new(connection)?, plan, connection, verbose, host })
     }
 
     /// Shows the ID token, and assumes the second role where there is one. Says when the last request was sent.
@@ -89,8 +89,16 @@ impl<'a> Sts<'a> {
         loop {
             let sent = self.host.now();
             let left = self.connection.timeout.saturating_sub(self.host.elapsed());
-            let answer = self.http.post(&headers(sent), body.expose(), ANSWER.min(left)).await;
-            let (error, repeats) = match answer {
+            let request = ServiceRequest {
+                verb: Verb::Post,
+                path: "/",
+                query: &[],
+                proof: None,
+                headers: &headers(sent),
+                body: Some(body.expose()),
+                timeout: ANSWER.min(left),
+            };
+            let (error, repeats) = match self.http.send(&request).await {
                 Ok(answer) => {
                     self.tell(action, &format!("{}", answer.status));
                     match answer.status {

@@ -69,7 +69,7 @@ pub(super) fn resolve_login(
     let offer = found.offer.take().filter(|_| method == AuthMethod::IdToken);
     let is_offer = offer.is_some();
     let id_token = match offer {
-        Some(offer) => reader.read_offer(offer, flags).map(Some),
+        Some(offer) => reader.read_offer(offer).map(Some),
         None => id_token,
     };
     let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
@@ -97,7 +97,7 @@ pub(super) fn resolve_login(
     if let (AuthMethod::IdToken, Some(claims)) = (method, &claims) {
         check_named_audience(claims, &proof.secret.origin, flags, layers)?;
     }
-    let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
+    let key = layers.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
     let beside = Circumstances {
         role_id: proof.role_id,
         claims: claims.clone(),
@@ -132,7 +132,7 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
     let is_offer = offer.is_some();
     let token = match (given, offer) {
         (Some(source), _) => reader.read(source, Input::IdToken)?,
-        (None, Some(offer)) => reader.read_offer(offer, flags)?,
+        (None, Some(offer)) => reader.read_offer(offer)?,
         (None, None) => {
             let error = Error::new(Kind::Input, "the job has no ID token for AWS: VAULT_ID_TOKEN is not set");
             let in_gitlab = "in GitLab, give the job `id_tokens: {AWS_ID_TOKEN: {aud: sts.amazonaws.com}}`, and pass \
@@ -143,7 +143,7 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
     let claims = Claims::from_token(&token.value)
         .ok_or_else(|| Error::new(Kind::Input, format!("the ID token in {} is not a JWT", token.origin)))?;
     check_named_audience(&claims, &token.origin, flags, layers)?;
-    let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
+    let key = layers.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
     let key = key.map(Secret::duplicate);
     Ok(Login {
         identity: Identity::IdToken { token: token.value, claims, key },
@@ -212,8 +212,8 @@ impl Reader<'_> {
         source.read(self.layers.host, input, self.job_files.as_deref())
     }
 
-    fn read_offer(&self, offer: Offer, flags: &cli::LoginFlags) -> Result<WithOrigin<Secret>> {
-        match (offer.way, &flags.job_token) {
+    fn read_offer(&self, offer: Offer) -> Result<WithOrigin<Secret>> {
+        match (offer.way, &self.layers.job_token) {
             (OfferWay::Source(source), _) => self.read(source, Input::IdToken),
             (OfferWay::Request, Some(requested)) => Ok(requested.duplicate().token),
             (OfferWay::Request, None) => {

@@ -43,7 +43,7 @@ pub(super) struct WebIdentityPlan {
 /// STS; [`Kind::Input`] where there is no ID token.
 pub(super) fn resolve(
     request: WebIdentityRequest,
-    (flags, login, connection): (&cli::CredentialFlags, &cli::LoginFlags, &cli::ConnectionFlags),
+    (flags, cli::AccessFlags { login, connection }): (&cli::CredentialFlags, &cli::AccessFlags),
     process: bool,
     layers: &Layers<'_>,
 ) -> Result<WebIdentityPlan> {

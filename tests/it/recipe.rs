@@ -38,7 +38,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("aws", "src/render/profile.rs", "the syntax of AWS's credentials file"),
     ("aws", "src/auth/aws.rs", "the login with AWS credentials"),
     ("aws", "src/auth/mod.rs", "likewise"),
-    ("aws", "src/cli/flag.rs", "its flags"),
+    ("aws", "src/cli/access.rs", "its flags"),
     ("aws", "src/config/iam.rs", "where its credentials are"),
     ("aws", "src/config/identity.rs", "likewise"),
     ("aws", "src/identity.rs", "its method"),
