@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dev_vault::{
@@ -6,6 +9,7 @@ use dev_vault::{
 };
 use serde_json::Value;
 
+use crate::support::shell::{self, EVALS, Stage};
 use crate::support::{ISSUER, Ran, Run, World, exports, leak, moto, tool};
 
 /// What AWS's own actions ask for.
@@ -470,4 +474,121 @@ fn the_limits_are_those_of_botocores_model() {
         let ran = ci(&world, &sts, &line).run();
         assert_eq!(ran.code != 64, fits, "{line}: {ran:?}");
     }
+}
+
+/// A job that gets its token in a file, for the SDKs.
+fn token_job(world: &World, sts: &Sts, line: &str) -> Run {
+    ci(world, sts, &format!("--format web-identity {line}"))
+}
+
+// check: 4
+#[test]
+fn in_every_shell_an_eval_points_the_sdks_to_a_private_file_with_the_id_token_and_nobody_is_asked() {
+    let (world, sts) = start(Vec::new());
+    let signed = token(&world).sign();
+    let run = token_job(&world, &sts, "").env("AWS_ID_TOKEN", &signed);
+    let stale = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_SECURITY_TOKEN",
+        "AWS_CREDENTIAL_EXPIRATION",
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ];
+    let stage = stale.iter().fold(Stage::new(&world, &run), |stage, name| stage.env(name, "stale"));
+    let call = format!(
+        "ci-creds aws --via web-identity --role-arn {FIRST_ROLE} --id-token-env AWS_ID_TOKEN --format web-identity"
+    );
+    for shell in shell::posix() {
+        for (open, close) in EVALS {
+            let script = format!(
+                "set -eu\numask 000\nenv -0 >\"$OUT/before\"\n{open}{call} --region eu-1{close}\nenv -0 >\"$OUT/after\"\n"
+            );
+            let played = stage.play(&shell, &script);
+            assert_eq!((played.ran.code, played.ran.stderr.as_str()), (0, ""), "{}: {:?}", shell.name, played.ran);
+            let path = PathBuf::from(&played.dump("after")["AWS_WEB_IDENTITY_TOKEN_FILE"]);
+            let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o7777;
+            assert_eq!((mode(path.parent().expect("a folder")), mode(&path)), (0o700, 0o600));
+            assert_eq!(std::fs::read_to_string(&path).expect("the file"), signed);
+            let mut expected: BTreeMap<&str, Option<String>> = stale.iter().map(|name| (*name, None)).collect();
+            expected.insert("AWS_WEB_IDENTITY_TOKEN_FILE", Some(path.display().to_string()));
+            expected.insert("AWS_ROLE_ARN", Some(FIRST_ROLE.into()));
+            expected.insert("AWS_ROLE_SESSION_NAME", Some("someproject-302".into()));
+            expected.extend(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name, Some("eu-1".to_owned()))));
+            played.assert_changed(shell.name, &expected);
+        }
+        // A failure takes the keys away, and fails the eval.
+        let script = format!(
+            "env -0 >\"$OUT/before\"\neval $({call} --assume x) || code=$?\nenv -0 >\"$OUT/after\"\nexit $code\n"
+        );
+        let played = stage.play(&shell, &script);
+        assert_eq!(played.ran.code, 64, "{}: {:?}", shell.name, played.ran);
+        played.assert_changed(shell.name, &stale.iter().map(|name| (*name, None)).collect());
+    }
+    assert_eq!((sts.requests().len(), world.vault.connections()), (0, 0));
+    let ran = token_job(&world, &sts, "-v").run();
+    assert_silent(&world, &ran);
+    assert_eq!(leak::find([&signed[..60]], &ran.stdout), None);
+}
+
+#[test]
+fn what_the_sdks_would_not_know_is_refused_before_there_is_a_file() {
+    let (world, sts) = start(Vec::new());
+    let policy = world.file("policy.json", "{}").display().to_string();
+    for (line, words, hint) in [
+        (format!("--assume {SECOND_ROLE}"), "a second role (--assume)", "use --format shell"),
+        ("--cache".to_owned(), "--cache has nothing to keep", "drop --cache"),
+        ("--ttl 1h".to_owned(), "the lifetime (--ttl)", "use --format shell"),
+        (format!("--policy-file {policy}"), "a policy (--policy-file)", "use --format shell"),
+        ("--policy-arn arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned(), "(--policy-arn)", "use --format shell"),
+        ("--fips".to_owned(), "the FIPS endpoint (--fips)", "use --format shell"),
+    ] {
+        let ran = token_job(&world, &sts, &line).run().failed(78, "config");
+        assert!(ran.stderr.contains(words) && ran.stderr.contains(hint), "{line}: {ran:?}");
+        assert!(ran.stdout.ends_with("(exit 78);\n"), "{ran:?}");
+    }
+    token_job(&world, &sts, "--keep-profile").run().failed(64, "usage");
+    for (life, words) in [(899, "expires in 14m"), (-5, "has expired")] {
+        let short = token(&world).expires_in(life).sign();
+        let ran = token_job(&world, &sts, "").env("AWS_ID_TOKEN", &short).run().failed(78, "config");
+        assert!(ran.stderr.contains(words) && ran.stderr.contains("needs 15m"), "{ran:?}");
+        assert!(ran.stderr.contains("use --format shell"), "{ran:?}");
+    }
+    let long = token(&world).expires_in(960).sign();
+    token_job(&world, &sts, "").env("AWS_ID_TOKEN", &long).run().ok();
+    for line in ["aws --role deploy", "exoscale --role deploy", "token", "secret --path kv/x --env A=b"] {
+        let ran = world.command_as("token", &format!("{line} --format web-identity")).run().failed(78, "config");
+        assert!(ran.stderr.contains("needs --via web-identity"), "{line}: {ran:?}");
+    }
+    let line = format!("exec aws --via web-identity --role-arn {FIRST_ROLE} --format web-identity -- true");
+    let ran = world.command(&line).run();
+    assert!(ran.code == 125 && ran.stderr.contains("put ci-creds aws into an eval"), "{ran:?}");
+    assert_eq!((sts.requests().len(), world.vault.connections()), (0, 0));
+    assert_eq!(std::fs::read_dir(world.path("tmp")).expect("the folder").count(), 1);
+}
+
+#[test]
+fn aws_cli_assumes_the_role_with_the_token_in_the_file() {
+    let Some(aws) = tool::find("aws") else { return };
+    let (world, sts) = start(Vec::new());
+    let set = exports(&token_job(&world, &sts, "--region us-east-1").run().ok());
+    let mut command = Command::new(&aws);
+    command.args(["sts", "get-caller-identity", "--output", "json"]);
+    command.env_clear().envs(&set).env("HOME", world.home()).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    // What it is told about itself is not ours: the session is made by the request before.
+    let _ = Ran::of({
+        command.env("AWS_ENDPOINT_URL_STS", sts.address());
+        command
+    });
+    let form = &sts.forms()[0];
+    assert_eq!(form["Action"], "AssumeRoleWithWebIdentity");
+    assert_eq!((form["RoleArn"].as_str(), form["RoleSessionName"].as_str()), (FIRST_ROLE, "someproject-302"));
+    let file = std::fs::read_to_string(&set["AWS_WEB_IDENTITY_TOKEN_FILE"]).expect("the file");
+    assert_eq!(form["WebIdentityToken"], file);
+    assert!(!file.ends_with('\n'));
 }
