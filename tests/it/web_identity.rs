@@ -481,7 +481,6 @@ fn token_job(world: &World, sts: &Sts, line: &str) -> Run {
     ci(world, sts, &format!("--format web-identity {line}"))
 }
 
-// check: 4
 #[test]
 fn in_every_shell_an_eval_points_the_sdks_to_a_private_file_with_the_id_token_and_nobody_is_asked() {
     let (world, sts) = start(Vec::new());
