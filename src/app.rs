@@ -159,19 +159,12 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
                 revoke::run(&place, access, breadth, false, volume.verbose, host)?;
             }
         },
-        Command::Token(call) => match call.action {
-            Some(TokenAction::Renew(flags)) => {
-                token::run(config::resolve_access(&flags.login, &flags.connection, host)?, volume.verbose, host)?;
-            }
-            Some(TokenAction::Rotate(flags)) => {
-                rotate::run(config::resolve_rotate(&flags, host)?, volume.verbose, host)?;
-            }
-            None => {
-                return Err(Error::new(Kind::Usage, "ci-creds token needs an action: renew or rotate")
-                    .hint("ci-creds token renew, or ci-creds token --help")
-                    .into());
-            }
-        },
+        Command::Token(TokenAction::Renew(flags)) => {
+            token::run(config::resolve_access(&flags.login, &flags.connection, host)?, volume.verbose, host)?;
+        }
+        Command::Token(TokenAction::Rotate(flags)) => {
+            rotate::run(config::resolve_rotate(&flags, host)?, volume.verbose, host)?;
+        }
         Command::Whoami(mut flags) => {
             find_id_token(&mut flags.login, &flags.connection, None, host)?;
             let access = config::resolve_access(&flags.login, &flags.connection, host)?;

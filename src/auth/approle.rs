@@ -7,7 +7,7 @@ use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
-use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::refusal::{CommonCause, Refusal, Row, Says, explain};
 use crate::vault::step::Step;
 
 /// Logs in with both halves.
@@ -128,18 +128,18 @@ fn value(name: &str, login: &Login) -> String {
 
 /// Of `auth/<mount>/login`.
 pub(super) const REFUSALS: [Row; 11] = [
-    refused(
+    LOGIN.refused(
         "approle-no-mount",
         Says::NoSuchLogin,
         "AppRole is not mounted at auth/{mount}: set its mount with --auth-mount or CI_CREDS_AUTH_MOUNT",
     ),
-    refused(
+    LOGIN.refused(
         "approle-forbidden",
         Says::Status(&[403]),
         "check that AppRole is mounted at auth/{mount} (--auth-mount); Vault also locks a role ID after five wrong secret IDs, for 15 \
         minutes",
     ),
-    refused(
+    LOGIN.refused(
         "approle-address",
         Says::Text(&["CIDR"]),
         "this runner's address is not in secret_id_bound_cidrs or token_bound_cidrs of the role; HashiCorp Vault has spent the \
@@ -153,38 +153,30 @@ pub(super) const REFUSALS: [Row; 11] = [
         "approle-at-other",
         Says::Text(&["missing jwt", "no client certificate", "client certificate must be supplied"]),
     ),
-    refused(
+    LOGIN.refused(
         "approle-no-secret-id",
         Says::Text(&["missing secret_id"]),
         "set VAULT_SECRET_ID or VAULT_SECRET_ID_FILE: the role ID alone logs in only where the role has bind_secret_id=false",
     ),
-    refused(
+    LOGIN.refused(
         "approle-secret-id",
         Says::Text(&["secret id", "secret ID", "secret_id"]),
         "the secret ID (from {origin}) or VAULT_ROLE_ID is wrong, expired or used up: make a new one with vault write -f \
         auth/{mount}/role/{role}/secret-id",
     ),
-    refused(
+    LOGIN.refused(
         "approle-role-id",
         Says::Text(&["role ID", "role_id", "alias name"]),
         "VAULT_ROLE_ID is not a role ID of auth/{mount}: vault read auth/{mount}/role/{role}/role-id",
     ),
-    refused("approle-other", Says::Anything, "check VAULT_ROLE_ID, the secret ID and --auth-mount"),
+    LOGIN.refused("approle-other", Says::Anything, "check VAULT_ROLE_ID, the secret ID and --auth-mount"),
 ];
 
-const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row {
-        id,
-        says,
-        kind: Kind::Denied,
-        cause: "the AppRole login at auth/{mount}/login was refused ({because})",
-        change,
-    }
-}
+const LOGIN: CommonCause = CommonCause("the AppRole login at auth/{mount}/login was refused ({because})");
 
 const fn other_method(id: &'static str, says: Says) -> Row {
     let change = "auth/{mount} is not an AppRole mount: set the right one with --auth-mount or CI_CREDS_AUTH_MOUNT";
-    Row { kind: Kind::Config, ..refused(id, says, change) }
+    LOGIN.config(id, says, change)
 }
 
 /// Of `auth/<mount>/role/<role>/secret-id`, asked with a generator token.

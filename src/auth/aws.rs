@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::{AwsSigner, Login};
 use crate::secret::Secret;
 use crate::vault::client::Vault;
-use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::refusal::{CommonCause, Refusal, Row, Says, explain};
 
 /// Logs in. The role is the principal's own name without one.
 pub(super) async fn login(vault: &Vault<'_>, login: &Login, signer: &AwsSigner) -> Result<Session> {
@@ -81,9 +81,9 @@ pub(super) fn describe(refusal: &Refusal, login: &Login, signer: &AwsSigner) -> 
 /// What Vault says, and what to change. It is 400 for all, also where Vault cannot reach STS. AWS tells what should have been
 /// signed, with the session token in it: such a text is withheld.
 pub(super) const REFUSALS: [Row; 14] = [
-    refused("aws-login-mount-missing", Says::NoSuchLogin, IS_IT_MOUNTED),
-    refused("aws-login-denied", Says::Status(&[403]), IS_IT_MOUNTED),
-    config(
+    LOGIN.refused("aws-login-mount-missing", Says::NoSuchLogin, IS_IT_MOUNTED),
+    LOGIN.refused("aws-login-denied", Says::Status(&[403]), IS_IT_MOUNTED),
+    LOGIN.config(
         "aws-login-at-another-method",
         Says::Text(&[
             "could not be found",
@@ -99,11 +99,11 @@ pub(super) const REFUSALS: [Row; 14] = [
         id: "aws-login-sts-unreachable",
         says: Says::Text(&["error making upstream request: error making request"]),
         kind: Kind::Unavailable,
-        cause: CAUSE,
+        cause: LOGIN.0,
         change: "Vault could not reach STS: re-run the job later; if it happens again, Vault must reach sts_endpoint of \
             auth/{mount}/config/client through its own network",
     },
-    config(
+    LOGIN.config(
         "aws-login-server-id",
         Says::Text(&[
             "validating X-Vault-AWS-IAM-Server-ID header: missing",
@@ -111,41 +111,41 @@ pub(super) const REFUSALS: [Row; 14] = [
         ]),
         "--iam-server-id or CI_CREDS_IAM_SERVER_ID must be iam_server_id_header_value of auth/{mount}/config/client",
     ),
-    config(
+    LOGIN.config(
         "aws-login-changed",
         Says::Text(&["X-Vault-AWS-IAM-Server-ID"]),
         "something between this runner and Vault changed the request: is a proxy in between?",
     ),
-    refused(
+    LOGIN.refused(
         "aws-login-principal",
         Says::Text(&["does not belong to the role"]),
         "bound_iam_principal_arn of the role {role} must have the principal in this message, without the session's name: \
         vault read auth/{mount}/role/{role}",
     ),
-    refused(
+    LOGIN.refused(
         "aws-login-role-missing",
         Says::Text(&["entry for role"]),
         "there is no role {role} at auth/{mount}: --auth-role or CI_CREDS_AUTH_ROLE; vault list auth/{mount}/role",
     ),
-    refused("aws-login-type", Says::Text(&["auth method iam not allowed"]), "the role {role} must have auth_type=iam"),
-    refused(
+    LOGIN.refused("aws-login-type", Says::Text(&["auth method iam not allowed"]), "the role {role} must have auth_type=iam"),
+    LOGIN.refused(
         "aws-login-signature",
         Says::Text(&["SignatureDoesNotMatch", "repeats a secret"]),
         "AWS_SECRET_ACCESS_KEY does not belong to the access key, the clock of this runner is wrong, or Vault asks STS in \
         another region than {region}: --sts-region must be sts_region of auth/{mount}/config/client",
     ),
-    refused(
+    LOGIN.refused(
         "aws-login-credentials",
         Says::Text(&["InvalidClientTokenId", "ExpiredToken"]),
         "AWS does not know these credentials (from {origin}), or they have expired: get new ones",
     ),
-    refused(
+    LOGIN.refused(
         "aws-login-sts-denied",
         Says::Text(&["received error code 403 from STS"]),
         "AWS refused the signature of these credentials (from {origin}): check that they are valid, that the clock of this \
         runner is right, and that --sts-region is sts_region of auth/{mount}/config/client ({region} here)",
     ),
-    config(
+    LOGIN.config(
         "aws-login-form",
         Says::Text(&[
             "invalid request header",
@@ -155,18 +155,11 @@ pub(super) const REFUSALS: [Row; 14] = [
         ]),
         "auth/{mount} does not take a login of type iam as ci-creds makes it: which version of Vault is it?",
     ),
-    refused("aws-login-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
+    LOGIN.refused("aws-login-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
 ];
 
 const IS_IT_MOUNTED: &str = "check that the AWS method is mounted at auth/{mount} (--auth-mount), and that \
     token_bound_cidrs of the role {role} allow this runner";
 
-const CAUSE: &str = "the login with the AWS credentials (from {origin}) at auth/{mount}/login was refused ({because})";
-
-const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Denied, cause: CAUSE, change }
-}
-
-const fn config(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Config, cause: CAUSE, change }
-}
+const LOGIN: CommonCause =
+    CommonCause("the login with the AWS credentials (from {origin}) at auth/{mount}/login was refused ({because})");

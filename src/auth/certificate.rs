@@ -4,10 +4,10 @@
 //! the first role in its list that fits.
 
 use super::session::{Session, session, settle};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::identity::Login;
 use crate::vault::client::Vault;
-use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::refusal::{CommonCause, Refusal, Row, Says, explain};
 use crate::vault::step::Step;
 
 /// Logs in as the role.
@@ -28,15 +28,15 @@ pub(super) fn describe(refusal: &Refusal, login: &Login) -> Error {
 
 /// What Vault says, from 1.8 to OpenBao 2.7, and what to change.
 pub(super) const REFUSALS: [Row; 10] = [
-    refused("cert-mount-missing", Says::NoSuchLogin, IS_IT_MOUNTED),
-    refused("cert-denied", Says::Status(&[403]), IS_IT_MOUNTED),
-    config(
+    LOGIN.refused("cert-mount-missing", Says::NoSuchLogin, IS_IT_MOUNTED),
+    LOGIN.refused("cert-denied", Says::Status(&[403]), IS_IT_MOUNTED),
+    LOGIN.config(
         "cert-not-sent",
         Says::Text(&["no client certificate found", "client certificate must be supplied", "tls connection required"]),
         "Vault got no client certificate: whatever ends TLS in front of Vault, such as a load balancer, must pass TLS \
         through to it",
     ),
-    config(
+    LOGIN.config(
         "cert-at-another-method",
         Says::Text(&[
             "missing role_id",
@@ -47,42 +47,35 @@ pub(super) const REFUSALS: [Row; 10] = [
         ]),
         "auth/{mount} is the mount of another method: --auth-mount must name the mount of the TLS certificate method",
     ),
-    refused(
+    LOGIN.refused(
         "cert-role-or-ca",
         Says::Text(&["invalid certificate or no client certificate"]),
         "there is no role {role} at auth/{mount}, or another CA than that of the role signed the certificate: vault read \
         auth/{mount}/certs/{role}; VAULT_CLIENT_CERT must hold the certificate first, and then its intermediates",
     ),
-    refused(
+    LOGIN.refused(
         "cert-constraints",
         Says::Text(&["no chain matching all constraints"]),
         "the names of the certificate do not fit the role {role} (allowed_common_names, allowed_dns_sans, \
         allowed_organizational_units and similar): vault read auth/{mount}/certs/{role}",
     ),
-    refused(
+    LOGIN.refused(
         "cert-expired",
         Says::Text(&["expired or is not yet valid"]),
         "renew the client certificate, or correct the clock of Vault",
     ),
-    refused(
+    LOGIN.refused(
         "cert-key-usage",
         Says::Text(&["incompatible key usage"]),
         "have the client certificate issued with extendedKeyUsage=clientAuth",
     ),
-    refused("cert-invalid", Says::Text(&["failed to verify client"]), "have the client certificate issued again"),
-    refused("cert-other", Says::Anything, "vault read auth/{mount}/certs/{role} shows what the role requires"),
+    LOGIN.refused("cert-invalid", Says::Text(&["failed to verify client"]), "have the client certificate issued again"),
+    LOGIN.refused("cert-other", Says::Anything, "vault read auth/{mount}/certs/{role} shows what the role requires"),
 ];
 
 const IS_IT_MOUNTED: &str = "check that the TLS certificate method is mounted at auth/{mount} (--auth-mount), and that \
     token_bound_cidrs of the role {role} allow this runner";
 
-const CAUSE: &str =
-    "the login with the client certificate (key from {origin}) at auth/{mount}/login was refused ({because})";
-
-const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Denied, cause: CAUSE, change }
-}
-
-const fn config(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Config, cause: CAUSE, change }
-}
+const LOGIN: CommonCause = CommonCause(
+    "the login with the client certificate (key from {origin}) at auth/{mount}/login was refused ({because})",
+);

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::identity::Login;
 use crate::secret::Secret;
 use crate::vault::client::Vault;
-use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::refusal::{CommonCause, Refusal, Row, Says, explain};
 use crate::vault::step::Step;
 
 /// Logs in. The file is read again: a run can outlive the token that it began with.
@@ -64,58 +64,58 @@ pub(super) fn describe(refusal: &Refusal, login: &Login, token: &Secret) -> Erro
 
 /// What Vault says (vault-plugin-auth-kubernetes, from Vault 1.8 to OpenBao 2.7), and what to change.
 pub(super) const REFUSALS: [Row; 14] = [
-    refused(
+    LOGIN.refused(
         "kubernetes-mount-missing",
         Says::NoSuchLogin,
         "auth/{mount} must be a mount of the Kubernetes method: set it with --auth-mount",
     ),
-    config(
+    LOGIN.config(
         "kubernetes-at-jwt",
         Says::Text(&["could not be found", "error validating token", "missing token"]),
         "auth/{mount} is a mount of the JWT method: pass --auth id-token --id-token-file PATH, or set --auth-mount",
     ),
-    config(
+    LOGIN.config(
         "kubernetes-at-approle",
         Says::Text(&["missing role_id", "failed to determine alias name"]),
         "auth/{mount} is an AppRole mount: --auth-mount must name the mount of the Kubernetes method",
     ),
-    config(
+    LOGIN.config(
         "kubernetes-at-cert",
         Says::Text(&["no client certificate", "client certificate must be supplied"]),
         "auth/{mount} is a mount of the TLS certificate method: --auth-mount must name that of the Kubernetes method",
     ),
-    config(
+    LOGIN.config(
         "kubernetes-unconfigured",
         Says::Text(&["could not load backend configuration"]),
         "an operator must configure it: vault write auth/{mount}/config kubernetes_host=https://HOST:PORT",
     ),
-    refused(
+    LOGIN.refused(
         "kubernetes-role-missing",
         Says::Text(&["invalid role name"]),
         "there is no role {role} at auth/{mount}: --auth-role or CI_CREDS_AUTH_ROLE; vault list auth/{mount}/role",
     ),
-    refused(
+    LOGIN.refused(
         "kubernetes-audience",
         Says::Text(&["audience", "claim aud is invalid"]),
         "the token's aud is {aud}, and audience of the role {role} is another one: mount a token with that audience (a \
         projected volume with serviceAccountToken) and pass --service-account-token-file PATH",
     ),
-    refused(
+    LOGIN.refused(
         "kubernetes-expired",
         Says::Text(&["expired"]),
         "the token has expired: name the file that the kubelet writes, not a copy of it, or correct the clocks",
     ),
-    refused(
+    LOGIN.refused(
         "kubernetes-account",
         Says::Text(&["service account name not authorized"]),
         "the token's sub is {sub}: bound_service_account_names of the role {role} must have that name",
     ),
-    refused(
+    LOGIN.refused(
         "kubernetes-namespace",
         Says::Text(&["namespace not authorized"]),
         "the token's sub is {sub}: bound_service_account_namespaces of the role {role} must have that namespace",
     ),
-    refused(
+    LOGIN.refused(
         "kubernetes-issuer",
         Says::Text(&["claim iss is invalid"]),
         "the token's iss is {iss}: set issuer of auth/{mount}/config to it, or disable_iss_validation=true",
@@ -124,29 +124,22 @@ pub(super) const REFUSALS: [Row; 14] = [
         id: "kubernetes-not-a-service-account",
         says: Says::Text(&["decoding", "compact JWS"]),
         kind: Kind::Input,
-        cause: CAUSE,
-        change: "the token is not of a service account: for the ID token of a CI system, pass --auth id-token",
+        cause: LOGIN.0,
+        change: "this is not the token of a service account: for the ID token of a CI system, pass --auth id-token",
     },
-    refused(
+    LOGIN.refused(
         "kubernetes-denied",
         Says::Status(&[403]),
         "Vault has this answer for four causes: auth/{mount} is not a mount of the Kubernetes method; Vault cannot reach the \
         API server (kubernetes_host); its reviewer, or without one this service account, lacks system:auth-delegator; the \
         service account or its pod was deleted or created again",
     ),
-    refused("kubernetes-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
+    LOGIN.refused("kubernetes-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
 ];
 
-const CAUSE: &str =
-    "the login with the service account token (from {origin}) at auth/{mount}/login was refused ({because})";
-
-const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Denied, cause: CAUSE, change }
-}
-
-const fn config(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Config, cause: CAUSE, change }
-}
+const LOGIN: CommonCause = CommonCause(
+    "the login with the service account token (from {origin}) at auth/{mount}/login was refused ({because})",
+);
 
 #[cfg(test)]
 mod tests {

@@ -96,7 +96,7 @@ impl<'a> Sts<'a> {
                     match answer.status {
                         200 => match assume::parse_session(&answer.body, action) {
                             Some(session) => return Ok((sent, session)),
-                            None => return Err(self.no_sts("answers what is no answer of STS")),
+                            None => return Err(self.no_sts("does not answer as STS does")),
                         },
                         300..=399 => return Err(self.no_sts("redirects the request, which is not followed")),
                         _ => {

@@ -4,7 +4,7 @@
 //! a row has.
 
 use crate::error::Kind;
-use crate::vault::refusal::{Refusal, RefusalTable, Row, Says};
+use crate::vault::refusal::{CommonCause, Refusal, RefusalTable, Row, Says};
 
 /// The tables, for `ci-creds explain`.
 pub(crate) const TABLES: [RefusalTable; 2] = [
@@ -52,13 +52,13 @@ pub(super) fn repeat(refusal: &Refusal) -> Repeat {
 
 /// Of the request that shows the ID token.
 pub(super) const WEB_IDENTITY: [Row; 14] = [
-    denied(
+    SESSION.refused(
         "sts-no-provider",
         Says::Text(&[NO_PROVIDER]),
         "the account of that role needs an IAM identity provider for the issuer of the token: aws iam \
         create-open-id-connect-provider --url {iss} --client-id-list {aud}",
     ),
-    denied(
+    SESSION.refused(
         "sts-audience",
         Says::Text(&[AUDIENCE]),
         "the IAM identity provider for {iss} does not have the audience {aud}: aws iam \
@@ -68,17 +68,17 @@ pub(super) const WEB_IDENTITY: [Row; 14] = [
         id: "sts-issuer-keys",
         says: Says::Text(&[NO_KEY]),
         kind: Kind::Unavailable,
-        cause: CAUSE,
+        cause: SESSION.0,
         change: "AWS could not read the keys of the issuer: {iss}/.well-known/openid-configuration must be reachable from the \
         internet; run it again",
     },
-    denied(
+    SESSION.refused(
         "sts-token-invalid",
         Says::Text(&["InvalidIdentityToken"]),
         "AWS takes an ID token with RS256, RS384, RS512 or ES256, ES384, ES512 and times in whole seconds: check its issuer \
         {iss} and its audience {aud}",
     ),
-    denied(
+    SESSION.refused(
         "sts-token-expired",
         Says::Text(&["ExpiredToken"]),
         "the ID token has expired: call ci-creds earlier in the job, or have the CI system sign a new one (--id-token-from)",
@@ -87,31 +87,31 @@ pub(super) const WEB_IDENTITY: [Row; 14] = [
         id: "sts-issuer-unreachable",
         says: Says::Text(&["IDPCommunicationError"]),
         kind: Kind::Unavailable,
-        cause: CAUSE,
+        cause: SESSION.0,
         change: "AWS could not reach the issuer {iss}: it must be reachable from the internet; run it again",
     },
-    denied(
+    SESSION.refused(
         "sts-issuer-rejects",
         Says::Text(&["IDPRejectedClaim"]),
-        "the issuer {iss} says that the token is not valid, or not any more: run the job again",
+        "the issuer {iss} says that the token is not valid: re-run the job",
     ),
-    denied(
+    SESSION.refused(
         "sts-trust",
         Says::Text(&["AccessDenied"]),
         "there is no such role, or its trust policy does not allow sts:AssumeRoleWithWebIdentity for sub {sub} and aud {aud}: \
         aws iam get-role --role-name NAME",
     ),
-    config(
+    SESSION.config(
         "sts-duration",
         Says::Text(&[TOO_LONG]),
         "lower --ttl, or raise MaxSessionDuration of the role: aws iam update-role --max-session-duration SECONDS",
     ),
-    config(
+    SESSION.config(
         "sts-policy",
         Says::Text(&["MalformedPolicyDocument", "PackedPolicyTooLarge"]),
         "correct or shorten the policy of --policy-file, or drop some of --policy-arn",
     ),
-    config(
+    SESSION.config(
         "sts-region-disabled",
         Says::Text(&["RegionDisabledException"]),
         "the account must enable this region for STS, or --region must name one that it has enabled",
@@ -120,17 +120,17 @@ pub(super) const WEB_IDENTITY: [Row; 14] = [
         id: "sts-throttled",
         says: Says::Text(&["Throttl", "RequestLimitExceeded", "TooManyRequests"]),
         kind: Kind::Temporary,
-        cause: CAUSE,
+        cause: SESSION.0,
         change: "AWS limits the rate of requests: run it again later, or allow more time with --timeout",
     },
     Row {
         id: "sts-failed",
         says: Says::Status(&[408, 429, 500, 502, 503, 504]),
         kind: Kind::Unavailable,
-        cause: CAUSE,
+        cause: SESSION.0,
         change: "run it again later",
     },
-    denied(
+    SESSION.refused(
         "sts-other",
         Says::Anything,
         "check --role-arn and --region, and that the endpoint is STS: AWS_ENDPOINT_URL_STS must not be set to another server",
@@ -174,16 +174,9 @@ pub(super) const ASSUME: [Row; 7] = [
     second("sts-second-other", Says::Anything, Kind::Denied, "check --assume, --external-id and --source-identity"),
 ];
 
-const CAUSE: &str = "AWS did not give a session of {role} for the ID token (from {origin}) ({because})";
+const SESSION: CommonCause =
+    CommonCause("AWS did not give a session of {role} for the ID token (from {origin}) ({because})");
 const SECOND_CAUSE: &str = "AWS did not let {first} assume {role} ({because})";
-
-const fn denied(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Denied, cause: CAUSE, change }
-}
-
-const fn config(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Config, cause: CAUSE, change }
-}
 
 const fn second(id: &'static str, says: Says, kind: Kind, change: &'static str) -> Row {
     Row { id, says, kind, cause: SECOND_CAUSE, change }

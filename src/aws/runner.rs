@@ -81,7 +81,7 @@ async fn fetch_of_container(url: &str, authorization: Option<&Secret>, host: &Ho
                     Kind::Input,
                     format!("{name} has no AWS credentials for this container: it answers {}", reply.status),
                 )
-                .hint("does the task have a role, and is the authorization token of this container's?"));
+                .hint("check that the task has a role, and that the authorization token belongs to this container"));
             }
             Err(TransportError { error, stage }) if tries == TRIES || stage == Stage::Last => {
                 return Err(error.also("it is asked for the AWS credentials of this container"));
@@ -152,9 +152,10 @@ struct KeysAnswer {
 fn parse_keys(reply: &CloudReply, name: &str) -> Result<AwsKeys> {
     let unusable = |why: &str| {
         Error::new(Kind::Input, format!("the answer of {name} has no AWS credentials: {why}"))
-            .hint("has the role of this runner a trust policy for the service? its own log says more")
+            .hint("check that the role of this runner trusts the service; the log of the service says more")
     };
-    let answer: KeysAnswer = serde_json::from_slice(&reply.body).map_err(|_| unusable("it is not as AWS's is"))?;
+    let answer: KeysAnswer =
+        serde_json::from_slice(&reply.body).map_err(|_| unusable("it does not have AWS's form"))?;
     if answer.code.as_deref().is_some_and(|code| code != "Success") {
         return Err(unusable("it reports a failure"));
     }

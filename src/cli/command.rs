@@ -13,7 +13,7 @@ use super::flag::{
 use super::help;
 use super::policy::{POLICY, PolicyFlags};
 use super::secret::{SECRET, SecretFlags};
-use super::token::{TOKEN, TokenCall};
+use super::token::{TOKEN, TokenAction, TokenCall};
 use super::vault_token::VaultTokenFlags;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
@@ -34,8 +34,8 @@ pub enum Command {
     Doctor(Box<DoctorFlags>),
     /// `ci-creds cache`.
     Cache(CacheFlags),
-    /// `ci-creds token`.
-    Token(TokenCall),
+    /// `ci-creds token renew`, `ci-creds token rotate`.
+    Token(TokenAction),
     /// `ci-creds whoami`.
     Whoami(WhoamiFlags),
     /// `ci-creds policy`.
@@ -134,10 +134,10 @@ const OTHERS: &[CommandRow] = &[
         output: CommandOutput::Token,
         flags: |command| VaultTokenFlags::augment_args(TokenCall::augment_args(command)).after_help(help::TOKEN),
         parse: |_, matches| match TokenCall::from_arg_matches(matches)? {
+            TokenCall { action: Some(action) } => Ok(Command::Token(action)),
             TokenCall { action: None } => {
                 VaultTokenFlags::from_arg_matches(matches).map(Box::new).map(Command::VaultToken)
             }
-            call => Ok(Command::Token(call)),
         },
     },
     CommandRow {

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, StateFlags, argument};
+use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, StateFlags, settings_of_all_clouds};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Setting};
 
@@ -148,15 +148,7 @@ impl CloudFlags {
 impl ExecFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
-        let mut known = vec!["ttl"];
-        let mut settings = Vec::new();
-        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
-            if !known.contains(&setting.key()) {
-                known.push(setting.key());
-                settings.push(argument(setting).help_heading("Credential").hide_short_help(true));
-            }
-        }
-        let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings);
+        let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings_of_all_clouds());
         let command = EndpointFlags::augment_args(Lifetime::augment_args(command));
         ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(EXEC)
     }

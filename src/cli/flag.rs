@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand
 
 use crate::ci::JobToken;
 use crate::identity::{AuthMethod, Input};
+use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Heading, Location, Setting, Value};
 use crate::render::format::Format;
 
@@ -103,6 +104,19 @@ impl FetchFlags {
             connection: ConnectionFlags::from_arg_matches(matches)?,
         })
     }
+}
+
+/// The settings of all clouds, each once, for a command that takes several clouds. `--ttl` is that command's own.
+pub(super) fn settings_of_all_clouds() -> Vec<Arg> {
+    let mut known = vec!["ttl"];
+    let mut settings = Vec::new();
+    for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
+        if !known.contains(&setting.key()) {
+            known.push(setting.key());
+            settings.push(argument(setting).help_heading("Credential").hide_short_help(true));
+        }
+    }
+    settings
 }
 
 pub(super) fn argument(setting: &Setting) -> Arg {

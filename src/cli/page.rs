@@ -1,4 +1,4 @@
-//! The completion scripts and manual pages, as build.rs packed them. They are unpacked when somebody asks for one.
+//! The completion scripts and manual pages, as build/main.rs packed them. They are unpacked when somebody asks for one.
 
 /// Each with its place in the text of all.
 const INDEX: &[(&str, usize, usize)] = &include!(concat!(env!("OUT_DIR"), "/pages.rs"));

@@ -4,7 +4,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use super::exec::CloudFlags;
-use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, argument};
+use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, settings_of_all_clouds};
 use crate::policy::format::{OperatorCli, PolicyFormat};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Setting};
@@ -73,16 +73,8 @@ fn providers() -> PossibleValuesParser {
 impl PolicyFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
-        let mut known = vec!["ttl"];
-        let mut settings = Vec::new();
-        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
-            if !known.contains(&setting.key()) {
-                known.push(setting.key());
-                settings.push(argument(setting).help_heading("Credential").hide_short_help(true));
-            }
-        }
         let command = TextFlags::augment_args(PolicyProviders::augment_args(command));
-        let command = EngineFlags::augment_args(command).args(settings);
+        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds());
         ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(POLICY)
     }
 

@@ -35,12 +35,14 @@ impl<'a> Serving<'a> {
     ///
     /// # Errors
     /// As [`Endpoint::open`].
-    pub(super) async fn open(serve: Serve, credential: &mut Credential, host: &'a Host) -> Result<Self> {
+    pub(super) async fn open(mut serve: Serve, credential: &mut Credential, host: &'a Host) -> Result<Self> {
         let (endpoint, token) = Endpoint::open(host).await?;
         let served = credential.take();
         let of_one_credential = credential.shape.expiration;
         credential.companions.retain(|(name, _)| Some(*name) != of_one_credential);
         credential.keep_profile = serve.keep_config;
+        // What is set last counts, and `--region` counts more.
+        serve.region = serve.region.filter(|_| !credential.variables().any(|(name, _)| aws::REGIONS.contains(&name)));
         Ok(Self { endpoint, token, serve, current: Current::new(served, host), host })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::cache::{CachePlace, resolve_place};
 use super::id_token::{named_variable, private_variables};
-use super::output::{Delivery, Output, private_folder};
+use super::output::{Output, private_folder};
 use super::plan::{Access, CredentialPlan, ENDLESS, Maker, Plan};
 use super::secret::{find_sections, resolve_sections};
 use super::serve::{Serve, resolve_serve};
@@ -26,7 +26,6 @@ use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::provider::cloud::{Cloud, Setting};
 use crate::provider::role::WebIdentityRequest;
-use crate::render::format::Format;
 use crate::time::parse_duration;
 use crate::variables as var;
 
@@ -161,15 +160,7 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host:
     };
     let task = match wanted.next() {
         Some(first) => {
-            let output = Output {
-                format: Format::Shell,
-                delivery: Delivery::Environment,
-                verbose: volume.verbose,
-                quiet: volume.quiet,
-                in_a_job: false,
-                keep_profile: first.keep_profile,
-                folder,
-            };
+            let output = Output::of_a_command(volume, first.keep_profile, folder);
             let mut plan = Plan::new(connection, login, first, None, output);
             plan.reads = if serve.is_some() { ENDLESS } else { reads as u64 };
             Task::Read(Box::new(plan), wanted.collect())
@@ -207,7 +198,7 @@ fn resolve_without_vault(
         ("--serve", flags.serve),
     ];
     if let Some((what, _)) = refused.into_iter().find(|(_, said)| *said) {
-        return Err(Error::new(Kind::Usage, format!("--via web-identity asks no Vault, and {what} needs one"))
+        return Err(Error::new(Kind::Usage, format!("--via web-identity needs no Vault, and {what} needs one"))
             .hint("run one ci-creds exec inside the other, or drop one of them"));
     }
     let [wanted] = flags.wanted.as_slice() else {
@@ -216,15 +207,7 @@ fn resolve_without_vault(
     let asked = (wanted, &flags.login, &flags.connection);
     let WebIdentityPlan { sts, access: Access { connection, login }, wanted } =
         web_identity::resolve(request, asked, false, layers)?;
-    let output = Output {
-        format: Format::Shell,
-        delivery: Delivery::Environment,
-        verbose: volume.verbose,
-        quiet: volume.quiet,
-        in_a_job: false,
-        keep_profile: wanted.keep_profile,
-        folder: None,
-    };
+    let output = Output::of_a_command(volume, wanted.keep_profile, None);
     let plan = Plan { maker: Maker::Sts(Box::new(sts)), ..Plan::new(connection, login, wanted, None, output) };
     Ok(Exec {
         task: Task::Read(Box::new(plan), Vec::new()),

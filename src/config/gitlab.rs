@@ -88,7 +88,7 @@ fn resolve_owner(flags: &cli::VariableFlags, layers: &Layers<'_>) -> Result<Owne
         return Ok(Owner::Group(group.clone()));
     }
     let project = layers.variable(var::CI_PROJECT_ID)?.ok_or_else(|| {
-        Error::new(Kind::Config, "it is not set whose variable it is (CI_PROJECT_ID, --group)")
+        Error::new(Kind::Config, "the project that has the variable is not set (CI_PROJECT_ID, or --group for a group)")
             .hint("GitLab sets CI_PROJECT_ID in every job; elsewhere set it to the number of the project")
     })?;
     match project.value.bytes().all(|byte| byte.is_ascii_digit()) {

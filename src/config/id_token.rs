@@ -220,7 +220,7 @@ pub(super) fn find_audience(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
             || audience.value.starts_with('-')
             || !audience.value.bytes().all(|byte| (0x20..=0x7e).contains(&byte)))
     {
-        return Err(Error::new(Kind::Usage, format!("the audience (from {}) is not a usable one", audience.origin))
+        return Err(Error::new(Kind::Usage, format!("the audience (from {}) cannot be used", audience.origin))
             .hint("use printable ASCII, 1024 characters at most, with no hyphen in front: https://vault.example.com"));
     }
     Ok(named)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::demand::Demand;
 use super::source::Layers;
+use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::provider::process_switch;
 use crate::provider::shape::{CredentialsFile, Syntax};
@@ -28,6 +29,15 @@ pub(crate) struct Output {
     pub keep_profile: bool,
     /// Where the private files of a secret's values are made. None for a cloud.
     pub folder: Option<PathBuf>,
+}
+
+impl Output {
+    /// For a command that gets the values in its environment.
+    pub(super) fn of_a_command(volume: cli::Volume, keep_profile: bool, folder: Option<PathBuf>) -> Self {
+        let cli::Volume { verbose, quiet } = volume;
+        let delivery = Delivery::Environment;
+        Self { format: Format::Shell, delivery, verbose, quiet, in_a_job: false, keep_profile, folder }
+    }
 }
 
 /// The way from us to the caller.

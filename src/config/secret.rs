@@ -36,7 +36,8 @@ pub(crate) fn resolve_secret(
         None => find_sections(&flags.wanted.names, &layers)?,
     };
     if sections.len() > 1 && flags.output.cache {
-        return Err(Error::new(Kind::Usage, "--cache takes one secret a call").hint("a call each, or drop --cache"));
+        return Err(Error::new(Kind::Usage, "--cache takes one secret a call")
+            .hint("make a call for each of them, or drop --cache"));
     }
     let shapes: Vec<_> = sections.iter().map(|section| section.value.shape()).collect();
     let joined = join(&shapes).ok_or_else(|| Error::new(Kind::Internal, "no secret is asked for"))?;
@@ -189,7 +190,7 @@ fn parse_pairs(flag: &'static str, texts: &[String], example: &str) -> Result<Ve
         let pair = text.split_once('=').filter(|(_, field)| !field.trim().is_empty());
         let Some((variable, field)) = pair else {
             return Err(Error::new(Kind::Usage, format!("{flag} takes a variable and a field"))
-                .hint(format!("the variable stands left: {flag} {example}")));
+                .hint(format!("write the variable on the left: {flag} {example}")));
         };
         check_variable(flag, variable)?;
         pairs.push((variable.to_owned(), field.trim().to_owned()));
@@ -200,7 +201,7 @@ fn parse_pairs(flag: &'static str, texts: &[String], example: &str) -> Result<Ve
 fn check_variable(flag: &str, name: &str) -> Result<()> {
     match find_problem(name) {
         Some(problem) => Err(Error::new(Kind::Usage, format!("{flag}: {} {problem}", quoted_name(name)))
-            .hint("choose another variable; the field of the answer stands right")),
+            .hint("choose another variable; the field of the answer is on the right")),
         None => Ok(()),
     }
 }

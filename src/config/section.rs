@@ -98,7 +98,7 @@ fn parse_section(name: &str, place: usize, value: &Spanned<DeValue<'_>>) -> Sect
     } else if section.variables.is_empty() && section.files.is_empty() {
         Some((
             "the secret sets no variable",
-            "env = { PGUSER = \"username\" }: the variable stands left, the field right",
+            "env = { PGUSER = \"username\" }: the variable on the left, the field on the right",
         ))
     } else if section.version.is_some() && section.kv != Some(2) {
         Some(("`version` is for kv = 2", "add kv = 2, or drop `version`"))
@@ -163,7 +163,8 @@ fn check_variable(name: &str, place: usize) -> SectionResult<()> {
     match find_problem(name) {
         Some(problem) => {
             let words = format!("{} {problem}", quoted_name(name));
-            Err(SectionMistake::new(place, words).hint("choose another variable; the field of the answer stands right"))
+            Err(SectionMistake::new(place, words)
+                .hint("choose another variable; the field of the answer is on the right"))
         }
         None => Ok(()),
     }

@@ -16,7 +16,7 @@ use crate::variables as var;
 pub(crate) struct Serve {
     /// Whether the command's SDKs read AWS's own files, and the profile that the caller names.
     pub(crate) keep_config: bool,
-    /// The region that those files would have said.
+    /// The region for both variables: what one of them says, or else what those files would have said.
     pub(crate) region: Option<String>,
 }
 
@@ -35,7 +35,8 @@ pub(super) fn resolve_serve(flags: &mut cli::ExecFlags, layers: &Layers<'_>) -> 
     let wanted = flags.wanted.remove(index);
     let keep_config = flags.keep_aws_config;
     if !keep_config && aws::CLOUD.keep_profile.is_some_and(|setting| wanted.said(setting).is_some()) {
-        let text = "--keep-profile does not go with --serve: the SDKs do not read the file that the profile is in";
+        let text =
+            "--keep-profile and --serve exclude each other: the SDKs do not read the file that the profile is in";
         return Err(Error::new(Kind::Usage, text).hint("--keep-aws-config leaves the files and the profile"));
     }
     flags.wanted.push(wanted);
@@ -55,8 +56,13 @@ pub(super) fn resolve_serve(flags: &mut cli::ExecFlags, layers: &Layers<'_>) -> 
         }
         return Ok(Some(Serve { keep_config, region: None }));
     }
-    let is_set = layers.variable(var::AWS_REGION)?.is_some() || layers.variable(var::AWS_DEFAULT_REGION)?.is_some();
-    let region = config.filter(|_| !is_set).and_then(|(_, text)| render::find_region(&text, &profile));
+    // The SDKs for JavaScript and Go read the first variable alone, boto3 the second: without the files they would have
+    // no region.
+    let region = match (layers.variable(var::AWS_REGION)?, layers.variable(var::AWS_DEFAULT_REGION)?) {
+        (Some(_), Some(_)) => None,
+        (Some(one), None) | (None, Some(one)) => Some(one.value),
+        (None, None) => config.and_then(|(_, text)| render::find_region(&text, &profile)),
+    };
     Ok(Some(Serve { keep_config, region }))
 }
 

@@ -14,7 +14,7 @@ const RENEW: &str = "sys/leases/renew";
 const REVOKE: &str = "sys/leases/revoke";
 const LOG_OUT: &str = "auth/token/revoke-self";
 
-const COUNTED: &str = "not examined: the uses of the token are counted, and each question costs one";
+const COUNTED: &str = "not examined: the uses of the token are counted, and each request takes one";
 
 /// Asks for the help of the path, which tells a wrong mount from a missing policy.
 pub(crate) async fn examine_mount(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan) -> Check {

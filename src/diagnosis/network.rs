@@ -144,7 +144,7 @@ fn stumble(reach: Reach, error: &Error, connection: &Connection, diagnosis: &mut
 fn connected(sight: &Sight, connection: &Connection) -> String {
     match (sight.remote, &connection.proxy) {
         (Some(remote), None) => format!("{remote} takes connections"),
-        (_, Some(proxy)) => format!("the proxy from {} leads there", proxy.origin),
+        (_, Some(proxy)) => format!("the connection goes through the proxy from {}", proxy.origin),
         (None, None) => format!("{} takes connections", connection.address.host()),
     }
 }

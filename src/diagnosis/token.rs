@@ -71,7 +71,7 @@ pub(crate) async fn examine(
     if !purse.take() {
         return Check::skip(
             Topic::Token,
-            "not looked up: the uses of the token are counted, and each question costs one",
+            "not looked up: the uses of the token are counted, and each request takes one",
         );
     }
     match vault.read_token(&purse.session.token).await {
@@ -130,13 +130,17 @@ fn describe(info: &TokenInfo, session: &Session, plan: Option<&Plan>, job_left: 
         details.push(("uses".to_owned(), uses.to_string()));
     }
     let check = if !session.own && uses > 0 {
-        let left = format!("{text}; its uses are counted, {uses} are left, and this look-up cost one");
+        let left = format!("{text}; its uses are limited: {uses} are left, and this lookup took one");
         if uses <= reads {
             let error = Error::new(Kind::Config, left);
             let hint = "give the job a token without a limit: vault token create -use-limit=0";
             Check::failure(Topic::Token, &error.hint(hint))
         } else {
-            Check::warning(Topic::Token, left, "the steps behind this one are not examined, to spend no more")
+            Check::warning(
+                Topic::Token,
+                left,
+                "the steps after this one are not examined, so that the run keeps the rest of its uses",
+            )
         }
     } else {
         Check::good(Topic::Token, text)

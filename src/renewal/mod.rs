@@ -259,6 +259,8 @@ impl<'a> Renewal<'a> {
                 "raise token_max_ttl or token_explicit_max_ttl of the login's role".to_owned()
             }
             (Some(TermLimit::Capped), _) => MAX_TTL.to_owned(),
+            // The engine's text when a request comes a moment after the last one that it grants.
+            (Some(TermLimit::Refused(because)), What::Lease(..)) if because.contains("max TTL") => MAX_TTL.to_owned(),
             (Some(TermLimit::Refused(because)), _) => format!("Vault does not renew it ({because})"),
             (None, _) => "Vault does not answer its renewal, which is sent again".to_owned(),
         };

@@ -87,6 +87,21 @@ pub(crate) struct Row {
     pub change: &'static str,
 }
 
+/// The cause that most rows of a table share.
+pub(crate) struct CommonCause(pub(crate) &'static str);
+
+impl CommonCause {
+    /// What is refused.
+    pub(crate) const fn refused(&self, id: &'static str, says: Says, change: &'static str) -> Row {
+        Row { id, says, kind: Kind::Denied, cause: self.0, change }
+    }
+
+    /// What is refused because a setting is wrong, here or at Vault.
+    pub(crate) const fn config(&self, id: &'static str, says: Says, change: &'static str) -> Row {
+        Row { id, says, kind: Kind::Config, cause: self.0, change }
+    }
+}
+
 /// A table, as a page tells of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefusalTable {

@@ -1,6 +1,6 @@
 mod often;
 
-pub(crate) use often::{installation, words};
+pub(crate) use often::{Sdk, installation, words};
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -21,7 +21,7 @@ fn a_mistake_on_the_command_line_names_the_flag() {
         ("exoscale --role a --role b", &["--role is given twice", "keep one"]),
         ("exoscale extra", &["takes no argument, only flags, and got \"extra\"", "ci-creds exoscale --role extra"]),
         ("--bogus exoscale", &["no flag --bogus", "ci-creds exoscale --help"]),
-        ("aws --via nope --role x", &["--via does not take \"nope\"", "sts or creds"]),
+        ("aws --via nope --role x", &["--via does not take \"nope\"", "sts, creds or web-identity"]),
         ("aws --auth password --role x", &["--auth does not take \"password\"", "wrapping-token"]),
         ("aws --auth approle --role x", &["--auth does not take \"approle\"", "did you mean --auth secret-id?"]),
         ("aws --ttl 1hour --role x", &["--ttl: \"1hour\" is not a duration", "did you mean --ttl 1h?"]),

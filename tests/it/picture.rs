@@ -94,7 +94,7 @@ fn draw(lines: &[&str], palette: &Palette) -> String {
     let height = lines.len() as f64 * LINE + 2.0 * MARGIN;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-         height=\"{height:.0}\" role=\"img\">\n<title>The demo of ci-creds in a terminal of {COLUMNS} columns</title>\n\
+         height=\"{height:.0}\" role=\"img\">\n<title>ci-creds in a terminal of {COLUMNS} columns</title>\n\
          <style>\ntext {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; \
          fill: {}; white-space: pre; }}\n",
         palette.text

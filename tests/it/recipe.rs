@@ -62,7 +62,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("Token", "src/command/whoami.rs", "a token has neither a mount nor a role"),
     ("Shell", "src/cli/word.rs", "the default"),
     ("Shell", "src/config/mod.rs", "the default"),
-    ("Shell", "src/config/exec.rs", "a command gets the variables that a shell would get"),
+    ("Shell", "src/config/output.rs", "a command gets the variables that a shell would get"),
     ("Shell", "src/config/survey.rs", "a diagnosis prints no credential"),
     ("aws", "src/config/surrounding.rs", "the SDKs of AWS have an order of sources, and two files"),
     ("aws", "src/render/web_identity.rs", "the variables of AWS's SDKs"),

@@ -227,18 +227,26 @@ fn what_does_not_go_with_it_is_told_before_anything_is_asked() {
 }
 
 #[test]
-fn the_region_of_the_profile_is_handed_on_and_a_variable_beats_it() {
+fn the_region_of_the_profile_is_handed_on_and_a_variable_beats_it_and_sets_the_other() {
     let world = World::start();
     let text = "[default]\nregion = eu-west-1\n[profile ci]\nregion = eu-west-2\naws_access_key_id = AKIAOLD\n";
     let config = world.file("aws-config", text);
-    let ask = |variables: &[(&str, &str)]| {
-        let run = exec(&world, "secret-id", AWS, &["sh", "-c", "echo ${AWS_REGION-none} ${AWS_DEFAULT_REGION-none}"]);
+    let ask_as = |line: &str, variables: &[(&str, &str)]| {
+        let run = exec(&world, "secret-id", line, &["sh", "-c", "echo ${AWS_REGION-none} ${AWS_DEFAULT_REGION-none}"]);
         let run = run.env("AWS_CONFIG_FILE", &config.display().to_string());
         variables.iter().fold(run, |run, (name, value)| run.env(name, value)).run().ok()
     };
+    let ask = |variables: &[(&str, &str)]| ask_as(AWS, variables);
     assert_eq!(ask(&[]), "eu-west-1 eu-west-1\n");
     assert_eq!(ask(&[("AWS_PROFILE", "ci")]), "eu-west-2 eu-west-2\n");
-    assert_eq!(ask(&[("AWS_PROFILE", "ci"), ("AWS_DEFAULT_REGION", "us-east-1")]), "none us-east-1\n");
+    assert_eq!(ask(&[("AWS_PROFILE", "ci"), ("AWS_DEFAULT_REGION", "us-east-1")]), "us-east-1 us-east-1\n");
+    assert_eq!(ask(&[("AWS_PROFILE", "ci"), ("AWS_REGION", "us-east-2")]), "us-east-2 us-east-2\n");
+    let both = [("AWS_REGION", "us-east-2"), ("AWS_DEFAULT_REGION", "us-east-1")];
+    assert_eq!(ask(&both), "us-east-2 us-east-1\n");
+    let line = format!("{AWS} --region eu-north-1");
+    for variables in [&[][..], &[("AWS_REGION", "us-east-2")]] {
+        assert_eq!(ask_as(&line, variables), "eu-north-1 eu-north-1\n");
+    }
 }
 
 #[test]

@@ -286,7 +286,8 @@ fn hold_tokens(world: &World, ran: &Ran, errand: Errand, before: &BTreeSet<Strin
         path.ends_with("/login") || path.ends_with("/token/create")
     };
     let sent: Vec<_> = requests.iter().filter(makes).collect();
-    let made = sent.iter().filter(|request| request.processed).count();
+    // Whoever was never answered may have been served after the caller had gone.
+    let made = sent.iter().filter(|request| request.processed || request.status.is_none()).count();
     let heard: BTreeSet<_> = requests.iter().filter_map(|request| request.headers.get("X-Vault-Token")).collect();
     let tokens = world.vault.live_tokens().into_iter().filter(|token| !token.wrapping && !before.contains(&token.id));
     let (used, unused): (Vec<_>, Vec<_>) = tokens.partition(|token| heard.contains(token.id.as_str()));

@@ -8,7 +8,7 @@ use crate::identity::Login;
 use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables::VAULT_ID_TOKEN;
-use crate::vault::refusal::{Refusal, Row, Says, explain};
+use crate::vault::refusal::{CommonCause, Refusal, Row, Says, explain};
 
 /// The error of a refused login.
 pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
@@ -55,63 +55,63 @@ fn algorithm(token: &Secret) -> String {
 }
 
 pub(crate) const REFUSALS: [Row; 33] = [
-    refused("jwt-no-mount", Says::NoSuchLogin, IS_IT_MOUNTED),
-    refused("jwt-forbidden", Says::Status(&[403]), IS_IT_MOUNTED),
-    config(
+    LOGIN.refused("jwt-no-mount", Says::NoSuchLogin, IS_IT_MOUNTED),
+    LOGIN.refused("jwt-forbidden", Says::Status(&[403]), IS_IT_MOUNTED),
+    LOGIN.config(
         "jwt-at-approle",
         Says::Text(&["missing role_id", "failed to determine alias name"]),
         "auth/{mount} is an AppRole mount: --auth-mount or VAULT_AUTH_PATH must name the mount of the JWT method",
     ),
-    config(
+    LOGIN.config(
         "jwt-at-kubernetes",
         Says::Text(&["invalid role name", "missing jwt"]),
         "auth/{mount} is a mount of the Kubernetes method: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
     ),
-    config(
+    LOGIN.config(
         "jwt-at-cert",
         Says::Text(&["no client certificate", "client certificate must be supplied"]),
         "auth/{mount} is a mount of the TLS certificate method: --auth-mount or VAULT_AUTH_PATH must name that of the JWT method",
     ),
-    config(
+    LOGIN.config(
         "jwt-no-configuration",
         Says::Text(&["could not load configuration"]),
         "an operator must configure it: vault write auth/{mount}/config oidc_discovery_url={iss} bound_issuer={iss}",
     ),
-    config("jwt-empty-user", Says::Text(&["missing name in alias"]), USER_CLAIM),
-    refused(
+    LOGIN.config("jwt-empty-user", Says::Text(&["missing name in alias"]), USER_CLAIM),
+    LOGIN.refused(
         "jwt-no-role-given",
         Says::Whole("missing role"),
         "auth/{mount} has no default_role: --auth-role NAME, or VAULT_AUTH_ROLE",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-no-role",
         Says::Text(&["could not be found"]),
         "there is no role {role} at auth/{mount}: --auth-role or VAULT_AUTH_ROLE; vault list auth/{mount}/role",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-oidc-role",
         Says::Text(&["oidc role_type is not allowed"]),
         "the role {role} is for logins in a browser: vault write auth/{mount}/role/{role} role_type=jwt",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-no-bound-audience",
         Says::Text(&["no audiences bound"]),
         "the role {role} has no bound_audiences: vault write auth/{mount}/role/{role} role_type=jwt bound_audiences={aud}; add \
         bound_claims_type=glob if the role has it, or Vault resets it",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-audience",
         Says::Text(&["audience"]),
         "the token's aud is {aud}, and bound_audiences of the role {role} has another value: in GitLab, write `id_tokens: \
         {{variable}: {aud: AUDIENCE}}`, with the value that vault read -field=bound_audiences auth/{mount}/role/{role} \
         shows, to the letter",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-issuer",
         Says::Text(&["issuer"]),
         "the token's iss is {iss}: auth/{mount}/config must have bound_issuer={iss}, exactly, also at its end",
     ),
-    config(
+    LOGIN.config(
         "jwt-keys-url",
         Says::Text(&["failed to decode keys", "get keys failed: 4"]),
         "jwks_url of auth/{mount}/config does not return a list of keys: if {iss} is a GitLab, write \
@@ -121,16 +121,16 @@ pub(crate) const REFUSALS: [Row; 33] = [
         id: "jwt-keys-unreachable",
         says: Says::Text(&["fetching keys"]),
         kind: Kind::Unavailable,
-        cause: CAUSE,
+        cause: LOGIN.0,
         change: "Vault could not fetch the keys of the token's issuer, {iss}: re-run the job later; if it happens again, Vault must \
             reach jwks_url or oidc_discovery_url of auth/{mount}/config through its own network",
     },
-    refused(
+    LOGIN.refused(
         "jwt-unsigned",
         Says::Text(&["signature algorithm none"]),
         "the token has no signature: {origin} must hold the ID token of this job, unchanged",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-algorithm",
         Says::Text(&["unexpected algorithm", "unexpected signature algorithm"]),
         "auth/{mount}/config must have the algorithm that the token is signed with: jwt_supported_algs={alg}",
@@ -139,82 +139,82 @@ pub(crate) const REFUSALS: [Row; 33] = [
         id: "jwt-malformed",
         says: Says::Text(&["malformed jwt", "compact JWS format", "illegal base64 data"]),
         kind: Kind::Input,
-        cause: CAUSE,
+        cause: LOGIN.0,
         change: "the token is not a JWT: {origin} must hold the ID token of this job, unchanged",
     },
-    refused(
+    LOGIN.refused(
         "jwt-numeric-date",
         Says::Text(&["NumericDate"]),
-        "iat, nbf and exp must be numbers: the issuer of the token writes one of them as a text",
+        "iat, nbf and exp must be numbers: the issuer of the token writes one of them as a string",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-static-keys",
         Says::Text(&["no known key"]),
         "the token is from {iss}: jwt_validation_pubkeys of auth/{mount}/config must have the key of that issuer, or \
         jwks_url or oidc_discovery_url must name it",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-signature",
         Says::Text(&["signature"]),
         "the token is from {iss}: auth/{mount}/config must name its keys (jwks_url or oidc_discovery_url); if the issuer has \
         just changed its keys, re-run the job",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-expired",
         Says::Text(&["expired"]),
         "the ID token expired during the job, or the clocks differ: GitLab's tokens expire at the job's timeout, or after 5 minutes \
         without one",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-clock",
         Says::Text(&["not yet valid", "in the future"]),
         "the clocks of GitLab and Vault differ by more than a minute",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-subject",
         Says::Text(&["subject"]),
         "the token's sub is {sub}: bound_subject of the role {role} differs, and takes no pattern; to allow this job, write \
         bound_subject={sub}; for a pattern, bind sub in bound_claims with bound_claims_type=glob{form}",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-no-time",
         Says::Text(&["claims in token"]),
         "the token has none of iat, nbf and exp: its issuer must set one of them",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-groups-claim",
         Says::Text(&["claim not found in token", "converted to string list"]),
         "groups_claim of the role {role} must name a claim of this token that is a list, or be removed: vault write \
         auth/{mount}/role/{role} role_type=jwt groups_claim=",
     ),
-    refused("jwt-user-claim", Says::Text(&["not found in token", "could not be converted to string"]), USER_CLAIM),
-    refused(
+    LOGIN.refused("jwt-user-claim", Says::Text(&["not found in token", "could not be converted to string"]), USER_CLAIM),
+    LOGIN.refused(
         "jwt-claim-mappings",
         Says::Text(&["error converting claim"]),
         "take {mapped} out of claim_mappings of the role {role}: they map only claims that are a string or a boolean",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-claim-object",
         Says::Text(&["claim is not a string, bool, int or list"]),
         "bound_claims of the role {role} bind an object: bind a value in it by a JSON pointer, such as /user/id",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-claim-type",
         Says::Text(&["claim is not a string or list"]),
         "bound_claims of the role {role} bind a number or a boolean, and this version of Vault compares only strings and \
         lists: bind another claim",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-claim-missing",
         Says::Text(&["is missing"]),
         "bound_claims of the role {role} require a claim that this token does not have: {claims}; or take {claim} out of bound_claims",
     ),
-    refused(
+    LOGIN.refused(
         "jwt-bound-claim",
         Says::Text(&["claim"]),
         "bound_claims of the role {role} do not fit: {claims}; patterns need bound_claims_type=glob",
     ),
-    refused("jwt-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
+    LOGIN.refused("jwt-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
 ];
 
 const IS_IT_MOUNTED: &str = "check that the JWT method is mounted at auth/{mount} (--auth-mount or VAULT_AUTH_PATH), and that \
@@ -223,15 +223,8 @@ const IS_IT_MOUNTED: &str = "check that the JWT method is mounted at auth/{mount
 const USER_CLAIM: &str = "user_claim of the role {role} must name a claim of this token that is a string and not empty, \
     such as sub: vault write auth/{mount}/role/{role} role_type=jwt user_claim=sub";
 
-const CAUSE: &str = "the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})";
-
-const fn refused(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Denied, cause: CAUSE, change }
-}
-
-const fn config(id: &'static str, says: Says, change: &'static str) -> Row {
-    Row { id, says, kind: Kind::Config, cause: CAUSE, change }
-}
+const LOGIN: CommonCause =
+    CommonCause("the login with the ID token (from {origin}) at auth/{mount}/login was refused ({because})");
 
 #[cfg(test)]
 mod tests {

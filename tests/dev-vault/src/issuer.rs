@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use crate::aside::Aside;
+use crate::core::request::decode_strictly;
 use crate::fault::{Fault, On, Reply};
 use crate::http::Answer;
 use crate::journal::Recorded;
@@ -117,19 +118,8 @@ fn look_at(wire: TokenWire, proof: &str, request: &Recorded) -> Result<String, (
 
 /// Of an audience, only what every reader takes the same may stand as it is.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-            }
-            byte if byte.is_ascii_alphanumeric() || b"-_.~!*'()".contains(&byte) => bytes.push(byte),
-            _ => return None,
-        }
-    }
-    String::from_utf8(bytes).ok()
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!*'()".contains(&byte);
+    decode_strictly(text, |byte| is_plain(byte).then_some(byte))
 }
 
 fn answer(wire: TokenWire, token: &str) -> Answer {

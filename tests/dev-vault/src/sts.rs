@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::aside::Aside;
 use crate::clock::{rfc3339, unix};
+use crate::core::request::decode_strictly;
 use crate::dialect::Dialect;
 use crate::engine::aws_login::{AWS_SESSION, verify_signature};
 use crate::engine::jwt_keys::KeySet;
@@ -316,17 +317,5 @@ fn form(body: &[u8]) -> Option<BTreeMap<String, String>> {
 }
 
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-            }
-            b'+' => bytes.push(b' '),
-            byte => bytes.push(byte),
-        }
-    }
-    String::from_utf8(bytes).ok()
+    decode_strictly(text, |byte| Some(if byte == b'+' { b' ' } else { byte }))
 }

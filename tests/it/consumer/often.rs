@@ -7,6 +7,7 @@
 mod sdk;
 mod terraform;
 
+pub(crate) use sdk::Sdk;
 pub(crate) use terraform::{installation, words};
 
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use dev_vault::{Fault, On};
 use serde_json::{Value, json};
 
 use super::{AWS, exec, minted};
-use crate::consumer::{installation, words};
+use crate::consumer::{Sdk, installation, words};
 use crate::support::moto::{self, Cloud};
 use crate::support::{Ran, Run, World, tool};
 
@@ -68,15 +68,37 @@ fn boto3_works_for_three_lifetimes_and_each_of_its_calls_reads_nothing() {
     let (world, run) = job(cloud, &[&python.display().to_string(), "-c", BOTO3]);
     let begun = Instant::now();
     let ran = run.run();
-    let passed = begun.elapsed();
-    let words: Vec<_> = ran.stdout.split_whitespace().collect();
-    let [arn, calls, asked] = words[..] else { panic!("{ran:?}") };
-    let (calls, asked): (usize, usize) = (calls.parse().expect("calls"), asked.parse().expect("hits"));
-    assert_eq!((arn, ran.code, ran.stderr.as_str()), (cloud.role.arn.as_str(), 0, ""), "{ran:?}");
-    println!("boto3: {calls} calls, {asked} requests to the endpoint, {} reads of Vault", minted(&world));
     // Less than ten minutes are left at any time, so botocore asks before each call.
-    assert!(calls >= 12 && (calls..=calls + 3).contains(&asked), "{calls} {asked}");
-    assert_reads_for(&world, passed);
+    assert_asked_before_each_call("boto3", &ran, cloud, &world, begun.elapsed());
+}
+
+/// It printed whose key it signs with, its calls, and its requests to the endpoint.
+fn assert_asked_before_each_call(name: &str, ran: &Ran, cloud: &Cloud, world: &World, passed: Duration) {
+    let words: Vec<_> = ran.stdout.split_whitespace().collect();
+    let [arn, calls, asked] = words[..] else { panic!("{name}: {ran:?}") };
+    let (calls, asked): (usize, usize) = (calls.parse().expect("calls"), asked.parse().expect("hits"));
+    assert_eq!((arn, ran.code, ran.stderr.as_str()), (cloud.role.arn.as_str(), 0, ""), "{name}: {ran:?}");
+    println!("{name}: {calls} calls, {asked} requests to the endpoint, {} reads of Vault", minted(world));
+    assert!(calls >= 12 && (calls..=calls + 3).contains(&asked), "{name}: {calls} {asked}");
+    assert_reads_for(world, passed);
+}
+
+#[test]
+fn the_sdks_for_javascript_and_go_work_for_three_lifetimes_and_each_of_their_calls_reads_nothing() {
+    if !tool::slow("the SDKs for JavaScript and Go at the endpoint") {
+        return;
+    }
+    let Some(cloud) = moto::cloud() else { return };
+    for sdk in Sdk::all() {
+        let (words, modules) = sdk.served(19);
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let (world, run) = job(cloud, &words);
+        let run = run.env("NODE_PATH", modules).env("NODE_NO_WARNINGS", "1");
+        let begun = Instant::now();
+        let ran = run.run();
+        // Less than five minutes are left at any time, so both ask before each call.
+        assert_asked_before_each_call(sdk.name, &ran, cloud, &world, begun.elapsed());
+    }
 }
 
 #[test]

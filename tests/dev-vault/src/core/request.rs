@@ -242,6 +242,22 @@ fn parse_form(text: &str) -> Object {
     fields
 }
 
+/// Decodes what is percent-encoded, and takes each other byte as `plain` says. `None` for what is neither.
+pub(crate) fn decode_strictly(text: &str, plain: impl Fn(u8) -> Option<u8>) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => plain(byte)?,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
 pub(crate) fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -17,8 +17,8 @@ use crate::support::{Ran, Run, World, exports, tool};
 
 /// A program that reads what the tool hands out. How it is asked stands at the head of each in `sdk/`.
 #[derive(Clone, Debug)]
-struct Sdk {
-    name: &'static str,
+pub(crate) struct Sdk {
+    pub(crate) name: &'static str,
     program: PathBuf,
     /// Before every question.
     arguments: Vec<String>,
@@ -52,7 +52,7 @@ impl Sdk {
     }
 
     /// Whichever are here.
-    fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         [Self::javascript(), Self::go()].into_iter().flatten().collect()
     }
 
@@ -62,6 +62,12 @@ impl Sdk {
         // It warns that its next versions need another Node.js.
         command.env("NODE_PATH", &self.modules).env("NODE_NO_WARNINGS", "1").env("AWS_REGION", "us-east-1");
         command
+    }
+
+    /// The words that run it in a command of `exec --serve` for so long, and the folder of its packages, for `NODE_PATH`.
+    pub(crate) fn served(&self, seconds: u64) -> (Vec<String>, &str) {
+        let words = [self.program.display().to_string()].into_iter().chain(self.arguments.iter().cloned());
+        (words.chain(["served".to_owned(), seconds.to_string()]).collect(), &self.modules)
     }
 
     fn play(&self, run: &Run, arguments: &[&str]) -> Ran {

@@ -5,6 +5,7 @@
 //     named PROFILE                the same, asked of this one profile and of nothing else
 //     upload                       where an upload goes, in which region, and with which checksums; nothing is sent
 //     walk FROM TO STEP            who signs at each of these seconds, and how long the credential has left
+//     served SECONDS               asks so long who signs: the answer, the calls, and the requests to the endpoint
 "use strict";
 
 const { fromIni, fromNodeProviderChain } = require("@aws-sdk/credential-providers");
@@ -64,9 +65,24 @@ async function walk(from, to, step) {
   }
 }
 
+async function served(seconds) {
+  let [who, calls, asked] = ["", 0, 0];
+  // Node.js says so of every request, whoever makes it.
+  require("node:diagnostics_channel").subscribe("http.client.request.start", ({ request }) => {
+    if (request.path === "/get-credentials") asked++;
+  });
+  const end = Date.now() + Number(seconds) * 1000;
+  for (; Date.now() < end; calls++) {
+    who = await questions.who();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  console.log(who, calls, asked);
+}
+
 async function main() {
   if (question in questions) return ask(...rest);
   if (question === "upload") return upload();
+  if (question === "served") return served(...rest);
   if (question === "walk") return walk(...rest.map(Number));
   if (question === "named") return show(await fromIni({ profile: rest[0] })());
   for (const profile of rest) show(await fromNodeProviderChain(profile ? { profile } : {})());

@@ -2,19 +2,23 @@
 //
 //	who|bucket TIMES [at-once]   asks STS who signs, or S3 for its first bucket
 //	values PROFILE…              key, secret and session of each profile; "" is what nothing was said about
+//	served SECONDS               asks so long who signs: the answer, the calls, and the requests to the endpoint
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
@@ -46,11 +50,13 @@ func ask(ctx context.Context, settings aws.Config, question string) (string, err
 	return *answer.Buckets[0].Name, nil
 }
 
-// Version 1.17 now and then closes a connection of which it still reads: one request in a hundred.
+// Version 1.17 now and then closes a connection of which it still reads: one request in a hundred. A request for a
+// credential is never repeated here.
 func insist(ctx context.Context, settings aws.Config, question string) string {
 	for {
 		answer, err := ask(ctx, settings, question)
-		if err != nil && strings.Contains(err.Error(), "use of closed network connection") {
+		closed := err != nil && strings.Contains(err.Error(), "use of closed network connection")
+		if closed && !strings.Contains(err.Error(), "credentials") {
 			continue
 		}
 		fail(err)
@@ -70,6 +76,28 @@ func values(ctx context.Context, profiles []string) {
 	}
 }
 
+type counted struct{ requests int }
+
+func (c *counted) Do(request *http.Request) (*http.Response, error) {
+	c.requests++
+	return http.DefaultClient.Do(request)
+}
+
+func served(ctx context.Context, resolver aws.EndpointResolverWithOptions, seconds string) {
+	var asked counted
+	count := config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = &asked })
+	settings, err := config.LoadDefaultConfig(ctx, config.WithEndpointResolverWithOptions(resolver), count)
+	fail(err)
+	long, err := time.ParseDuration(seconds + "s")
+	fail(err)
+	who, calls := "", 0
+	for end := time.Now().Add(long); time.Now().Before(end); calls++ {
+		who = insist(ctx, settings, "who")
+		time.Sleep(500 * time.Millisecond)
+	}
+	fmt.Println(who, calls, asked.requests)
+}
+
 func main() {
 	ctx := context.Background()
 	if os.Args[1] == "values" {
@@ -77,6 +105,10 @@ func main() {
 		return
 	}
 	resolver := aws.EndpointResolverWithOptionsFunc(endpoint)
+	if os.Args[1] == "served" {
+		served(ctx, resolver, os.Args[2])
+		return
+	}
 	settings, err := config.LoadDefaultConfig(ctx, config.WithEndpointResolverWithOptions(resolver))
 	fail(err)
 	times, err := strconv.Atoi(os.Args[2])

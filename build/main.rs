@@ -2,23 +2,20 @@
 //! packed: 600 kB of scripts and manual pages that repeat each other, a tenth of that in the program.
 
 #![expect(clippy::disallowed_methods, reason = "src/host is the door of the program, and this is none of it")]
+#![expect(clippy::print_stdout, reason = "so a build script speaks to Cargo")]
+
+mod version;
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let (version, target) = (variable("CARGO_PKG_VERSION"), variable("TARGET"));
-    // A build for development would be stale, or be made anew, with every commit.
-    let commit =
-        (variable("PROFILE") == "release").then(|| commit(Path::new(&variable("CARGO_MANIFEST_DIR")))).flatten();
-    let text = match commit {
-        Some(commit) => format!("{version} ({commit}, {target})"),
-        None => version,
-    };
+    let version = variable("CARGO_PKG_VERSION");
+    let folder = variable("CARGO_MANIFEST_DIR");
+    let text = version::render(&version, &variable("TARGET"), &variable("PROFILE"), Path::new(&folder));
     println!("cargo::rustc-env=CI_CREDS_VERSION={text}");
     pack(Path::new("completions"), Path::new(&variable("OUT_DIR")))
 }
@@ -43,21 +40,4 @@ fn pack(folder: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("pages.bin"), miniz_oxide::deflate::compress_to_vec(all.as_bytes(), BEST))?;
     std::fs::write(out.join("pages.rs"), format!("[\n{index}]\n"))?;
     Ok(())
-}
-
-/// The commit of this checkout; `None` in an unpacked archive, also in one that lies in somebody else's repository.
-fn commit(folder: &Path) -> Option<String> {
-    folder.join(".git").exists().then_some(())?;
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-        (output.status.success() && !text.is_empty()).then_some(text)
-    };
-    // It grows with every commit and every checkout.
-    for file in ["HEAD", "logs/HEAD"] {
-        if let Some(path) = git(&["rev-parse", "--git-path", file]) {
-            println!("cargo::rerun-if-changed={}", folder.join(path).display());
-        }
-    }
-    git(&["rev-parse", "--short=12", "HEAD"])
 }
