@@ -571,23 +571,37 @@ fn what_the_sdks_would_not_know_is_refused_before_there_is_a_file() {
     assert_eq!(std::fs::read_dir(world.path("tmp")).expect("the folder").count(), 1);
 }
 
+/// Two SDKs that find the file by its variable, in a job that had other credentials.
 #[test]
-fn aws_cli_assumes_the_role_with_the_token_in_the_file() {
-    let Some(aws) = tool::find("aws") else { return };
+fn aws_cli_and_boto3_assume_the_role_with_the_token_in_the_file_and_work_with_the_session() {
+    let (Some(aws), Some(python)) = (tool::find("aws"), moto::python()) else { return };
     let (world, sts) = start(Vec::new());
-    let set = exports(&token_job(&world, &sts, "--region us-east-1").run().ok());
-    let mut command = Command::new(&aws);
-    command.args(["sts", "get-caller-identity", "--output", "json"]);
-    command.env_clear().envs(&set).env("HOME", world.home()).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
-    // What it is told about itself is not ours: the session is made by the request before.
-    let _ = Ran::of({
-        command.env("AWS_ENDPOINT_URL_STS", sts.address());
-        command
-    });
-    let form = &sts.forms()[0];
-    assert_eq!(form["Action"], "AssumeRoleWithWebIdentity");
-    assert_eq!((form["RoleArn"].as_str(), form["RoleSessionName"].as_str()), (FIRST_ROLE, "someproject-302"));
-    let file = std::fs::read_to_string(&set["AWS_WEB_IDENTITY_TOKEN_FILE"]).expect("the file");
-    assert_eq!(form["WebIdentityToken"], file);
-    assert!(!file.ends_with('\n'));
+    let run = token_job(&world, &sts, "");
+    let programs = [("AWS", &aws), ("PYTHON", &python)];
+    let stage = programs
+        .iter()
+        .fold(Stage::new(&world, &run), |stage, (name, path)| stage.env(name, &path.display().to_string()));
+    let stage = stage.env("AWS_ACCESS_KEY_ID", "AKIASTALE").env("AWS_SECRET_ACCESS_KEY", "stale");
+    let stage = stage.env("AWS_PROFILE", "missing").env("AWS_EC2_METADATA_DISABLED", "true");
+    let script = format!(
+        "set -eu\neval $(ci-creds aws --via web-identity --role-arn {FIRST_ROLE} --id-token-env AWS_ID_TOKEN \
+         --format web-identity --region us-east-1 || echo false)\nenv -0 >\"$OUT/after\"\n\
+         \"$AWS\" sts get-caller-identity --query Arn --output text\n\
+         \"$PYTHON\" -c 'import boto3; print(boto3.client(\"sts\").get_caller_identity()[\"Arn\"])'\n"
+    );
+    let shell = shell::posix().into_iter().next().expect("a shell");
+    let played = stage.play(&shell, &script);
+    let arn = "arn:aws:sts::123456789012:assumed-role/ci/someproject-302\n";
+    assert_eq!((played.ran.code, played.ran.stdout.as_str()), (0, arn.repeat(2).as_str()), "{:?}", played.ran);
+    let path = &played.dump("after")["AWS_WEB_IDENTITY_TOKEN_FILE"];
+    let file = std::fs::read_to_string(path).expect("the file");
+    for [shown, asked] in sts.forms().chunks(2).map(|pair| [&pair[0], &pair[1]]) {
+        assert_eq!(
+            (shown["Action"].as_str(), shown["WebIdentityToken"].as_str()),
+            ("AssumeRoleWithWebIdentity", &*file)
+        );
+        assert_eq!((shown["RoleArn"].as_str(), shown["RoleSessionName"].as_str()), (FIRST_ROLE, "someproject-302"));
+        assert_eq!(asked["Action"], "GetCallerIdentity");
+    }
+    assert_eq!(sts.requests().len(), 4);
 }
