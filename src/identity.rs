@@ -526,6 +526,15 @@ impl Identity {
         }
     }
 
+    /// The ID token.
+    #[must_use]
+    pub fn id_token(&self) -> Option<&Secret> {
+        match self {
+            Self::IdToken { token, .. } => Some(token),
+            _ => None,
+        }
+    }
+
     /// The ID token, where it was requested for this run alone.
     #[must_use]
     pub fn requested_token(&self) -> Option<&Secret> {
