@@ -16,7 +16,7 @@ use crate::host::Host;
 use crate::http::service::{ServiceClient, ServiceRequest, Verb};
 use crate::http::transport::Connection;
 use crate::http::{Stage, TransportError};
-use crate::identity::{AwsKeys, Identity, Login};
+use crate::identity::{AwsKeys, Login};
 use crate::secret::Secret;
 use crate::vault::refusal::{Refusal, explain};
 
@@ -51,9 +51,9 @@ impl<'a> Sts<'a> {
     /// [`Kind::Protocol`] for an answer that is none of STS.
     pub(crate) async fn obtain(&self, login: &Login) -> Result<(Timestamp, RoleSession)> {
         // Not the secret of its facts: with that, a token of this run alone was requested.
-        let Identity::IdToken { token, .. } = &login.identity else {
-            return Err(Error::new(Kind::Internal, "STS takes an ID token, and this login has none"));
-        };
+        let token = login.identity.id_token();
+        let token =
+            token.ok_or_else(|| Error::new(Kind::Internal, "STS takes an ID token, and this login has none"))?;
         let body = assume::body(WITH_WEB_IDENTITY, &self.plan.first, Some(token));
         // Security: no other header of AWS's. STS refuses a session token beside the ID token.
         let unsigned = |_: Timestamp| vec![("content-type", sts::FORM.to_owned())];

@@ -14,7 +14,7 @@ use crate::http::address::{Address, Server, parse_server};
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
 use crate::http::transport::{Connection, Roots};
 use crate::http::{Stage, TransportError};
-use crate::identity::{AwsKeys, AwsSource, Identity};
+use crate::identity::{AwsKeys, AwsSource};
 use crate::secret::Secret;
 
 /// An endpoint of a container is asked so often.
@@ -31,25 +31,6 @@ const ENOUGH: Duration = Duration::from_secs(60);
 pub(crate) fn are_usable(keys: &AwsKeys, now: Timestamp) -> bool {
     let lasts = |end: Timestamp| now.checked_add(ENOUGH).is_ok_and(|soon| soon < end);
     !keys.id.is_empty() && keys.expires_at.is_none_or(lasts)
-}
-
-/// Fetches the credentials of an AWS login, where it has none yet: what is cached is encrypted with their secret.
-///
-/// # Errors
-/// As [`fetch`].
-pub(crate) async fn complete(identity: &mut Identity, host: &Host) -> Result<()> {
-    if let Identity::Aws(signer) = identity
-        && !are_usable(&signer.keys, host.now())
-    {
-        signer.keys = fetch(&signer.source, host).await?;
-    }
-    Ok(())
-}
-
-/// Whether [`complete`] has anything to do.
-#[must_use]
-pub(crate) fn is_incomplete(identity: &Identity) -> bool {
-    matches!(identity, Identity::Aws(signer) if signer.keys.id.is_empty())
 }
 
 /// Asks the service for the credentials.

@@ -44,7 +44,7 @@ use crate::claims::Claims;
 use crate::cli::{self};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::identity::{Identity, Login};
+use crate::identity::Login;
 use crate::provider::cloud::{Cloud, EngineRequest, Location, Setting};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
@@ -105,7 +105,7 @@ fn resolve_access_by(flags: &cli::AccessFlags, process: bool, layers: &Layers<'_
     let listed = trust::check_origin(&connection, &layers.files)?;
     let (login, claims) = identity::resolve_login(&flags.login, Some(&connection), layers)?;
     // An address on the administrator's list needs no audience.
-    if let (Identity::IdToken { claims, .. }, false) = (&login.identity, listed || flags.login.any_audience) {
+    if let (Some(claims), false) = (login.identity.claims(), listed || flags.login.any_audience) {
         trust::check_audience(&connection, claims)?;
     }
     Ok((Access { connection, login }, claims))
