@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::aside::Aside;
-use crate::clock::{rfc3339, unix};
+use crate::clock::{Clock, rfc3339, unix};
 use crate::core::request::decode_strictly;
 use crate::dialect::Dialect;
 use crate::engine::aws_login::{AWS_SESSION, verify_signature};
@@ -43,6 +43,7 @@ const LONGEST: u64 = 7200;
 pub struct Sts {
     server: Aside,
     reversed: Arc<AtomicBool>,
+    clock: Arc<Clock>,
 }
 
 /// A refusal: status, code, message.
@@ -59,12 +60,13 @@ impl Sts {
         let provider =
             Provider { issuer: issuer.to_owned(), client_id: client_id.to_owned(), keys: keys.expect("a key") };
         let reversed = Arc::new(AtomicBool::new(false));
-        let turned = Arc::clone(&reversed);
+        let clock = Arc::new(Clock::default());
+        let (turned, ticking) = (Arc::clone(&reversed), Arc::clone(&clock));
         let server = Aside::start(Tls::Off, move |tally, request| match first.get(tally.earlier()) {
             Some(reply) => reply.0.clone(),
-            None => answer(&provider, request, turned.load(Ordering::SeqCst)),
+            None => answer(&provider, request, turned.load(Ordering::SeqCst), ticking.now()),
         });
-        Self { server, reversed }
+        Self { server, reversed, clock }
     }
 
     /// For `AWS_ENDPOINT_URL_STS`.
@@ -76,6 +78,11 @@ impl Sts {
     /// From now on the elements of an answer stand in the opposite order.
     pub fn reverse(&self) {
         self.reversed.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
     }
 
     /// Arms a fault.
@@ -121,9 +128,9 @@ fn error(code: &str, message: &str) -> String {
     )
 }
 
-fn answer(provider: &Provider, request: &Recorded, reversed: bool) -> Answer {
+fn answer(provider: &Provider, request: &Recorded, reversed: bool, now: SystemTime) -> Answer {
     let is_json = request.headers.get("accept").is_some_and(|accept| accept.contains("application/json"));
-    match look_at(provider, request) {
+    match look_at(provider, request, now) {
         Ok(made) if is_json => Answer::new(200, "application/json", made.json().to_string()),
         Ok(made) => Answer::new(200, "text/xml", made.xml(reversed)),
         Err((status, code, message)) => Answer::new(status, "text/xml", error(code, &message)),
@@ -136,14 +143,11 @@ struct Made {
     role: String,
     session: String,
     keys: [&'static str; 3],
-    seconds: u64,
+    /// When it ends.
+    end: SystemTime,
 }
 
 impl Made {
-    fn expiration(&self) -> SystemTime {
-        SystemTime::now() + Duration::from_secs(self.seconds)
-    }
-
     fn arn(&self) -> String {
         format!("{}/{}", self.role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/"), self.session)
     }
@@ -154,7 +158,7 @@ impl Made {
             format!("<AccessKeyId>{key}</AccessKeyId>"),
             format!("<SecretAccessKey>{secret}</SecretAccessKey>"),
             format!("<SessionToken>\n{session}\n</SessionToken>"),
-            format!("<Expiration>{}</Expiration>", rfc3339(self.expiration())),
+            format!("<Expiration>{}</Expiration>", rfc3339(self.end)),
         ];
         let user = format!(
             "<AssumedRoleUser><Arn>{}</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser>",
@@ -175,14 +179,14 @@ impl Made {
             "AssumedRoleUser": { "Arn": self.arn() },
             "Credentials": {
                 "AccessKeyId": key, "SecretAccessKey": secret, "SessionToken": session,
-                "Expiration": unix(self.expiration()),
+                "Expiration": unix(self.end),
             },
         });
         json!({ format!("{}Response", self.action): { format!("{}Result", self.action): result } })
     }
 }
 
-fn look_at(provider: &Provider, request: &Recorded) -> Result<Made, Refusal> {
+fn look_at(provider: &Provider, request: &Recorded, now: SystemTime) -> Result<Made, Refusal> {
     if (request.method.as_str(), request.path.as_str(), &request.query) != ("POST", "/", &None) {
         return Err((404, "InvalidAction", "a POST to /".into()));
     }
@@ -203,13 +207,13 @@ fn look_at(provider: &Provider, request: &Recorded) -> Result<Made, Refusal> {
                 return Err((400, "InvalidIdentityToken", text.into()));
             }
             check(&form, &[&COMMON[..], &WITH_TOKEN].concat())?;
-            with_web_identity(provider, &form)
+            with_web_identity(provider, &form, now)
         }
         "AssumeRole" => {
             let body = String::from_utf8_lossy(&request.body).into_owned();
             let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
             let host = request.headers.get("host").unwrap_or_default().to_owned();
-            let signer = verify_signature(&host, &headers, "us-east-1", unix(SystemTime::now()), &body)
+            let signer = verify_signature(&host, &headers, "us-east-1", unix(now), &body)
                 .map_err(|(code, message)| (403, code, message))?;
             check(&form, &[&COMMON[..], &SIGNED].concat())?;
             let external = form.get("ExternalId").map(String::as_str);
@@ -224,13 +228,14 @@ fn look_at(provider: &Provider, request: &Recorded) -> Result<Made, Refusal> {
                 return Err((400, "ValidationError", message.into()));
             }
             let (role, session) = (text("RoleArn").to_owned(), text("RoleSessionName").to_owned());
-            Ok(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, seconds })
+            let end = now + Duration::from_secs(seconds);
+            Ok(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, end })
         }
         _ => Err((400, "InvalidAction", "Could not find operation".into())),
     }
 }
 
-fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>) -> Result<Made, Refusal> {
+fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>, now: SystemTime) -> Result<Made, Refusal> {
     let text = |name: &str| form.get(name).map_or("", String::as_str);
     let invalid = |message: String| (400, "InvalidIdentityToken", message);
     let (_, claims) = provider.keys.verify(text("WebIdentityToken"), Dialect::OpenBao).map_err(|_| {
@@ -249,7 +254,7 @@ fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>) -> Re
         return Err(invalid("Incorrect token audience".into()));
     }
     let expires = claims.get("exp").and_then(Value::as_i64).unwrap_or_default();
-    if expires < unix(SystemTime::now()) {
+    if expires < unix(now) {
         return Err((400, "ExpiredTokenException", format!("Token expired: current date must be before {expires}")));
     }
     if text("RoleArn") != FIRST_ROLE {
@@ -262,7 +267,8 @@ fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>) -> Re
     }
     let (role, session) = (text("RoleArn").to_owned(), text("RoleSessionName").to_owned());
     let keys = [AWS_SESSION.id, AWS_SESSION.secret, AWS_SESSION.session.unwrap_or_default()];
-    Ok(Made { action: "AssumeRoleWithWebIdentity", role, session, keys, seconds })
+    let end = now + Duration::from_secs(seconds);
+    Ok(Made { action: "AssumeRoleWithWebIdentity", role, session, keys, end })
 }
 
 fn seconds(form: &BTreeMap<String, String>) -> u64 {
