@@ -13,10 +13,10 @@ use super::sts;
 use crate::config::StsPlan;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::cloud::{CloudClient, CloudReply};
+use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
 use crate::http::transport::Connection;
 use crate::http::{Stage, TransportError};
-use crate::identity::{AwsKeys, Identity, Login};
+use crate::identity::{AwsKeys, Login};
 use crate::secret::Secret;
 use crate::vault::refusal::{Refusal, explain};
 
@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 /// STS, as one run asks it.
 pub(crate) struct Sts<'a> {
-    http: CloudClient,
+    http: ServiceClient,
     plan: &'a StsPlan,
     connection: &'a Connection,
     verbose: bool,
@@ -41,7 +41,7 @@ impl<'a> Sts<'a> {
     /// # Errors
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
     pub(crate) fn new(connection: &'a Connection, plan: &'a StsPlan, verbose: bool, host: &'a Host) -> Result<Self> {
-        Ok(Self { http: CloudClient::new(connection)?, plan, connection, verbose, host })
+        Ok(Self { http: ServiceClient::new(connection)?, plan, connection, verbose, host })
     }
 
     /// Shows the ID token, and assumes the second role where there is one. Says when the last request was sent.
@@ -51,9 +51,9 @@ impl<'a> Sts<'a> {
     /// [`Kind::Protocol`] for an answer that is none of STS.
     pub(crate) async fn obtain(&self, login: &Login) -> Result<(Timestamp, RoleSession)> {
         // Not the secret of its facts: with that, a token of this run alone was requested.
-        let Identity::IdToken { token, .. } = &login.identity else {
-            return Err(Error::new(Kind::Internal, "STS takes an ID token, and this login has none"));
-        };
+        let token = login.identity.id_token();
+        let token =
+            token.ok_or_else(|| Error::new(Kind::Internal, "STS takes an ID token, and this login has none"))?;
         let body = assume::body(WITH_WEB_IDENTITY, &self.plan.first, Some(token));
         // Security: no other header of AWS's. STS refuses a session token beside the ID token.
         let unsigned = |_: Timestamp| vec![("content-type", sts::FORM.to_owned())];
@@ -109,7 +109,16 @@ impl<'a> Sts<'a> {
         loop {
             let sent = self.host.now();
             let left = self.connection.timeout.saturating_sub(self.host.elapsed());
-            let answer = self.http.post(&headers(sent), body.expose(), ANSWER.min(left)).await;
+            let request = ServiceRequest {
+                verb: Verb::Post,
+                path: "/",
+                query: &[],
+                proof: None,
+                headers: &headers(sent),
+                body: Some(body.expose()),
+                timeout: ANSWER.min(left),
+            };
+            let answer = self.http.send(&request).await;
             let status = answer.as_ref().map(|answer| answer.status).ok();
             self.tell(action, &status.map_or("no answer".to_owned(), |status| status.to_string()));
             if let Ok(answer) = &answer
@@ -120,8 +129,8 @@ impl<'a> Sts<'a> {
             }
             *may_remain |= may_have_acted(&answer);
             let (error, repeats) = match answer {
-                Ok(CloudReply { status: 200..=299, .. }) => return Err(self.no_sts("does not answer as STS does")),
-                Ok(CloudReply { status: 300..=399, .. }) => {
+                Ok(ServiceReply { status: 200..=299, .. }) => return Err(self.no_sts("does not answer as STS does")),
+                Ok(ServiceReply { status: 300..=399, .. }) => {
                     return Err(self.no_sts("redirects the request, which is not followed"));
                 }
                 Ok(answer) => {
@@ -197,7 +206,7 @@ fn role_of(fields: &FormFields) -> String {
 
 /// Whether a session may have been made by a request that ended so, and was not parsed. 503 is what AWS answers when it does not
 /// act.
-fn may_have_acted(answer: &Result<CloudReply, TransportError>) -> bool {
+fn may_have_acted(answer: &Result<ServiceReply, TransportError>) -> bool {
     match answer {
         Ok(answer) => matches!(answer.status, 200..=299 | 500..=502 | 504..=599),
         Err(error) => error.stage == Stage::Sent,
