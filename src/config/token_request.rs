@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
 use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, is_pull_request, setup};
-use super::identity::wants_offer;
+use super::method::wants_offer;
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
 use super::trust::check_origin;
