@@ -5,13 +5,15 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::cli::{
-    self, CacheAction, Cli, Command, DoctorFormat, Intent, Prerequisite, Question, Stop, TokenAction, WhoamiFormat,
+    self, AccessFlags, CacheAction, Cli, Command, DoctorFlags, DoctorFormat, ExecFlags, FetchFlags, Intent,
+    Prerequisite, Question, RenewFlags, RotateFlags, SecretFlags, Stop, TokenAction, VaultTokenFlags, Volume,
+    WhoamiFlags, WhoamiFormat,
 };
 use crate::command::doctor::ReportForm;
-use crate::command::revoke::{self, Breadth};
+use crate::command::revoke::Breadth;
 use crate::command::{
-    cache, doctor, exec, explain, fetch, policy, request_id_token, rotate, take_warnings, token, whoami, write_message,
-    write_stderr,
+    self, cache, doctor, exec, explain, fetch, policy, request_id_token, rotate, take_warnings, token, whoami,
+    write_message, write_stderr,
 };
 use crate::config::{self, Layers, TokenRequest};
 use crate::error::{Error, Kind, Result};
@@ -52,6 +54,7 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
 }
 
 /// Examines the run of this line, which has failed.
+#[inline(never)]
 fn diagnose(arguments: &[OsString], host: &Host) {
     let command = cli::parse_arguments(arguments).ok().map(|cli| cli.command);
     if let Some(flags) = command.and_then(Command::into_doctor_flags) {
@@ -107,64 +110,25 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
     let basis = find_basis(command.prerequisite(), host);
     let words = cli::words_of(arguments);
     match command {
-        Command::Exec(flags) => {
-            let Basis { layers, token_request } = basis?;
-            let mut exec = config::resolve_exec(flags, volume, &layers)?;
-            exec.repeat_later(token_request);
-            // The job's ID token is in it, and the command may run for hours.
-            drop(layers);
-            return Ok(exec::run(exec, host)?);
-        }
-        Command::Fetch(flags) => {
-            let plan = config::resolve_fetch(&flags, volume, &words, &basis?.layers)?;
-            fetch::run(plan, &words, host)?;
-        }
-        Command::Secret(flags) => {
-            let plan = config::resolve_secret(&flags, volume, &words, &basis?.layers)?;
-            // From here on it is known which variables a failure unsets.
-            if let (Some(intent), Some(shape)) = (intent, config::owned_shape(&plan)) {
-                intent.shape = Some(Cow::Owned(shape));
-            }
-            fetch::run(plan, &words, host)?;
-        }
-        Command::VaultToken(flags) => {
-            let plan = config::resolve_token(*flags, volume, &words, &basis?.layers)?;
-            fetch::run(plan, &words, host)?;
-        }
-        Command::Doctor(flags) => {
-            let survey = config::survey(&flags, basis.map(|basis| basis.layers), host);
-            let form = match (flags.report, flags.format) {
-                (true, _) => ReportForm::Ticket { with_names: flags.with_names },
-                (false, DoctorFormat::Text) => ReportForm::Text,
-                (false, DoctorFormat::Json) => ReportForm::Json,
-            };
-            return Ok(Ending::Code(doctor::run(&survey, form, volume.verbose, host)?));
-        }
+        Command::Exec(flags) => return run_command(flags, volume, basis?, host),
+        Command::Fetch(flags) => fetch_credential(&flags, volume, &words, &basis?.layers, host)?,
+        Command::Secret(flags) => fetch_secret(&flags, volume, &words, &basis?.layers, intent, host)?,
+        Command::VaultToken(flags) => fetch_token(*flags, volume, &words, &basis?.layers, host)?,
+        Command::Doctor(flags) => return Ok(Ending::Code(examine(&flags, volume, basis, host)?)),
         Command::Revoke(flags) => {
-            let place = config::resolve_state_place(host)?;
-            let access = basis.and_then(|basis| config::resolve_access(&flags.access, &basis.layers));
             let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
-            revoke::run(&place, access, breadth, true, volume.verbose, host)?;
+            revoke(&flags.access, (breadth, true), volume, basis, host)?;
         }
         Command::Cache(flags) => match flags.action {
             None => cache::show(&config::resolve_place(host)?, host)?,
             Some(CacheAction::Clear(flags)) => {
-                let place = config::resolve_state_place(host)?;
-                let access = basis.and_then(|basis| config::resolve_access(&flags.access, &basis.layers));
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
-                revoke::run(&place, access, breadth, false, volume.verbose, host)?;
+                revoke(&flags.access, (breadth, false), volume, basis, host)?;
             }
         },
-        Command::Token(TokenAction::Renew(flags)) => {
-            token::run(config::resolve_access(&flags.access, &basis?.layers)?, volume.verbose, host)?;
-        }
-        Command::Token(TokenAction::Rotate(flags)) => {
-            rotate::run(config::resolve_rotate(&flags, &basis?.layers)?, volume.verbose, host)?;
-        }
-        Command::Whoami(flags) => {
-            let access = config::resolve_access(&flags.access, &basis?.layers)?;
-            whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)?;
-        }
+        Command::Token(TokenAction::Renew(flags)) => renew_token(&flags, volume, &basis?.layers, host)?,
+        Command::Token(TokenAction::Rotate(flags)) => rotate_token(&flags, volume, &basis?.layers, host)?,
+        Command::Whoami(flags) => show_login(&flags, volume, &basis?.layers, host)?,
         Command::Policy(flags) => {
             policy::run(&config::resolve_policy(&flags, &basis?.layers)?, flags.format, volume.quiet, host)?;
         }
@@ -177,6 +141,99 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
         }
     }
     Ok(Ending::Code(0))
+}
+
+// The plans of these, inlined into one function, would be 30 kB of stack below all that a run does: seven pages, which
+// the system makes one by one.
+
+#[inline(never)]
+fn run_command(flags: ExecFlags, volume: Volume, basis: Basis<'_>, host: &Host) -> Result<Ending, RunFailure> {
+    let Basis { layers, token_request } = basis;
+    let mut exec = config::resolve_exec(flags, volume, &layers)?;
+    exec.repeat_later(token_request);
+    // The job's ID token is in it, and the command may run for hours.
+    drop(layers);
+    Ok(exec::run(exec, host)?)
+}
+
+#[inline(never)]
+fn fetch_credential(
+    flags: &FetchFlags,
+    volume: Volume,
+    words: &[String],
+    layers: &Layers<'_>,
+    host: &Host,
+) -> Result<()> {
+    fetch::run(config::resolve_fetch(flags, volume, words, layers)?, words, host)
+}
+
+#[inline(never)]
+fn fetch_secret(
+    flags: &SecretFlags,
+    volume: Volume,
+    words: &[String],
+    layers: &Layers<'_>,
+    intent: &mut Option<Intent>,
+    host: &Host,
+) -> Result<()> {
+    let plan = config::resolve_secret(flags, volume, words, layers)?;
+    // From here on it is known which variables a failure unsets.
+    if let (Some(intent), Some(shape)) = (intent, config::owned_shape(&plan)) {
+        intent.shape = Some(Cow::Owned(shape));
+    }
+    fetch::run(plan, words, host)
+}
+
+#[inline(never)]
+fn fetch_token(
+    flags: VaultTokenFlags,
+    volume: Volume,
+    words: &[String],
+    layers: &Layers<'_>,
+    host: &Host,
+) -> Result<()> {
+    fetch::run(config::resolve_token(flags, volume, words, layers)?, words, host)
+}
+
+#[inline(never)]
+fn examine(flags: &DoctorFlags, volume: Volume, basis: Result<Basis<'_>>, host: &Host) -> Result<u8> {
+    let survey = config::survey(flags, basis.map(|basis| basis.layers), host);
+    let form = match (flags.report, flags.format) {
+        (true, _) => ReportForm::Ticket { with_names: flags.with_names },
+        (false, DoctorFormat::Text) => ReportForm::Text,
+        (false, DoctorFormat::Json) => ReportForm::Json,
+    };
+    doctor::run(&survey, form, volume.verbose, host)
+}
+
+/// `quiet`: whether it says nothing where nothing is left.
+#[inline(never)]
+fn revoke(
+    access: &AccessFlags,
+    (breadth, quiet): (Breadth, bool),
+    volume: Volume,
+    basis: Result<Basis<'_>>,
+    host: &Host,
+) -> Result<()> {
+    let place = config::resolve_state_place(host)?;
+    let access = basis.and_then(|basis| config::resolve_access(access, &basis.layers));
+    command::revoke::run(&place, access, breadth, quiet, volume.verbose, host)
+}
+
+#[inline(never)]
+fn renew_token(flags: &RenewFlags, volume: Volume, layers: &Layers<'_>, host: &Host) -> Result<()> {
+    token::run(config::resolve_access(&flags.access, layers)?, volume.verbose, host)
+}
+
+#[inline(never)]
+fn rotate_token(flags: &RotateFlags, volume: Volume, layers: &Layers<'_>, host: &Host) -> Result<()> {
+    rotate::run(config::resolve_rotate(flags, layers)?, volume.verbose, host)
+}
+
+#[inline(never)]
+fn show_login(flags: &WhoamiFlags, volume: Volume, layers: &Layers<'_>, host: &Host) -> Result<()> {
+    let access = config::resolve_access(&flags.access, layers)?;
+    whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)
 }
 
 /// What a command is decided from, beside its flags.

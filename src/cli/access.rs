@@ -8,37 +8,14 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use crate::identity::{AuthMethod, Input};
 
 /// Who the job is, and how Vault is reached.
-#[derive(Default)]
+#[derive(Args, Default)]
 pub struct AccessFlags {
     /// The job's identity.
+    #[command(flatten)]
     pub login: LoginFlags,
     /// How Vault is reached.
+    #[command(flatten)]
     pub connection: ConnectionFlags,
-}
-
-/// What `derive(Args)` would write, but that it copies all matches for each part.
-impl Args for AccessFlags {
-    fn augment_args(command: Command) -> Command {
-        ConnectionFlags::augment_args(LoginFlags::augment_args(command))
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for AccessFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self {
-            login: LoginFlags::from_arg_matches(matches)?,
-            connection: ConnectionFlags::from_arg_matches(matches)?,
-        })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
 }
 
 /// The job's identity. The files of the secrets are the table of [`Input`]; the rest is here.
@@ -154,13 +131,14 @@ impl Args for LoginFlags {
     }
 }
 
+/// By what takes the values out of the matches: what only reads them copies all of them, for each part of a command.
 impl FromArgMatches for LoginFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let MethodFlags { auth, auth_mount, auth_role, id_token_env, id_token_from, id_token_audience } =
-            MethodFlags::from_arg_matches(matches)?;
-        let AudienceFlags { any_audience } = AudienceFlags::from_arg_matches(matches)?;
-        let TokenFlags { child_token, creation_path, renew } = TokenFlags::from_arg_matches(matches)?;
-        let AwsLoginFlags { iam_server_id, sts_region } = AwsLoginFlags::from_arg_matches(matches)?;
+            MethodFlags::from_arg_matches_mut(matches)?;
+        let AudienceFlags { any_audience } = AudienceFlags::from_arg_matches_mut(matches)?;
+        let TokenFlags { child_token, creation_path, renew } = TokenFlags::from_arg_matches_mut(matches)?;
+        let AwsLoginFlags { iam_server_id, sts_region } = AwsLoginFlags::from_arg_matches_mut(matches)?;
         let file = |input: Input| Some((input, matches.get_one::<PathBuf>(input.key())?.clone()));
         let files = Input::ALL.into_iter().filter_map(file).collect();
         Ok(Self {
@@ -178,6 +156,10 @@ impl FromArgMatches for LoginFlags {
             sts_region,
             files,
         })
+    }
+
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Self::from_arg_matches_mut(&mut matches.clone())
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

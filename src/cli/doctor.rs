@@ -80,16 +80,16 @@ impl DoctorFlags {
         Self { wanted, format: DoctorFormat::Text, report: false, with_names: false, access }
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let Provider { provider } = Provider::from_arg_matches(matches)?;
-        let DiagnosisFlags { format, report, with_names } = DiagnosisFlags::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let Provider { provider } = Provider::from_arg_matches_mut(matches)?;
+        let DiagnosisFlags { format, report, with_names } = DiagnosisFlags::from_arg_matches_mut(matches)?;
         let cloud = CLOUDS.into_iter().find(|cloud| provider.as_deref() == Some(cloud.command));
         Ok(Self {
             wanted: cloud.map(|cloud| CredentialFlags::from_arg_matches(cloud, matches)).transpose()?,
             format,
             report,
             with_names,
-            access: AccessFlags::from_arg_matches(matches)?,
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

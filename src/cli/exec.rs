@@ -152,10 +152,10 @@ impl ExecFlags {
         AccessFlags::augment_args(command).about(EXEC)
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let Providers { providers, command } = Providers::from_arg_matches(matches)?;
-        let Lifetime { ttl, leash, on_expiry, strict_revoke, state } = Lifetime::from_arg_matches(matches)?;
-        let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let Providers { providers, command } = Providers::from_arg_matches_mut(matches)?;
+        let Lifetime { ttl, leash, on_expiry, strict_revoke, state } = Lifetime::from_arg_matches_mut(matches)?;
+        let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches_mut(matches)?;
         let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         Ok(Self {
             stray_setting,
@@ -169,7 +169,7 @@ impl ExecFlags {
             state,
             serve,
             keep_aws_config,
-            access: AccessFlags::from_arg_matches(matches)?,
+            access: AccessFlags::from_arg_matches_mut(matches)?,
             command,
         })
     }

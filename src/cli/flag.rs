@@ -93,11 +93,11 @@ impl FetchFlags {
         AccessFlags::augment_args(OutputFlags::augment_args(command)).about(cloud.about)
     }
 
-    pub(super) fn from_arg_matches(cloud: &'static Cloud, matches: &ArgMatches) -> Result<Self, clap::Error> {
+    pub(super) fn from_arg_matches_mut(cloud: &'static Cloud, matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self {
             wanted: CredentialFlags::from_arg_matches(cloud, matches)?,
-            output: OutputFlags::from_arg_matches(matches)?,
-            access: AccessFlags::from_arg_matches(matches)?,
+            output: OutputFlags::from_arg_matches_mut(matches)?,
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

@@ -77,9 +77,9 @@ impl PolicyFlags {
         AccessFlags::augment_args(command).about(POLICY)
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let PolicyProviders { providers } = PolicyProviders::from_arg_matches(matches)?;
-        let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let PolicyProviders { providers } = PolicyProviders::from_arg_matches_mut(matches)?;
+        let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches_mut(matches)?;
         let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         Ok(Self {
             wanted,
@@ -90,7 +90,7 @@ impl PolicyFlags {
             name,
             claims: claim,
             every_value,
-            access: AccessFlags::from_arg_matches(matches)?,
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

@@ -99,12 +99,12 @@ impl SecretFlags {
         AccessFlags::augment_args(command).about(SECRET)
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let CacheChoice { cache, no_cache } = CacheChoice::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let CacheChoice { cache, no_cache } = CacheChoice::from_arg_matches_mut(matches)?;
         Ok(Self {
-            wanted: SecretSelection::from_arg_matches(matches)?,
-            output: PlainOutput::from_arg_matches(matches)?.into_output(cache, no_cache),
-            access: AccessFlags::from_arg_matches(matches)?,
+            wanted: SecretSelection::from_arg_matches_mut(matches)?,
+            output: PlainOutput::from_arg_matches_mut(matches)?.into_output(cache, no_cache),
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

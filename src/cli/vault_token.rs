@@ -37,13 +37,13 @@ impl VaultTokenFlags {
         AccessFlags::augment_args(command).about(super::token::TOKEN)
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let TokenLimits { ttl, uses } = TokenLimits::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let TokenLimits { ttl, uses } = TokenLimits::from_arg_matches_mut(matches)?;
         Ok(Self {
             ttl,
             uses,
-            output: PlainOutput::from_arg_matches(matches)?.into_output(false, false),
-            access: AccessFlags::from_arg_matches(matches)?,
+            output: PlainOutput::from_arg_matches_mut(matches)?.into_output(false, false),
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

@@ -39,6 +39,7 @@ mod trust;
 mod vault_token;
 mod web_identity;
 mod web_role;
+mod web_token;
 
 use crate::claims::Claims;
 use crate::cli::{self};
@@ -132,6 +133,9 @@ pub(crate) fn resolve_fetch(
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
     let format = format_of(demand.output);
+    if format == Format::WebIdentity {
+        web_token::check_request(web_role::find_request(&flags.wanted, layers)?.as_ref(), demand.output)?;
+    }
     let output = output::resolve_output(&demand, format, layers)?;
     let cache = cache::resolve_cache(&demand, format, layers)?;
     let state = state::resolve_state(flags.output.state, layers)?;
@@ -140,6 +144,9 @@ pub(crate) fn resolve_fetch(
         let asked = (&flags.wanted, &flags.access);
         let WebIdentityPlan { sts, access: Access { connection, login }, wanted } =
             web_identity::resolve(request, asked, process, layers)?;
+        if format == Format::WebIdentity {
+            web_token::check_life(&login, layers.host.now())?;
+        }
         // Nothing is noted for `ci-creds revoke`: nothing can be revoked.
         return Ok(Plan { maker: Maker::Sts(Box::new(sts)), ..Plan::new(connection, login, wanted, cache, output) });
     }
@@ -239,6 +246,11 @@ fn resolve_request(
     layers: &Layers<'_>,
 ) -> Result<EngineRequest> {
     choose(flags, (mount, role, path), sets_variables, layers, flags.cloud.request)
+}
+
+/// Refuses the format that hands over the ID token itself, for a command whose credential comes from Vault.
+fn check_vault_format(format: Format, output: &cli::OutputFlags) -> Result<()> {
+    if format == Format::WebIdentity { web_token::check_request(None, output) } else { Ok(()) }
 }
 
 fn format_of(output: &cli::OutputFlags) -> Format {

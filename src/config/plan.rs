@@ -81,6 +81,12 @@ pub(crate) struct StsPlan {
 }
 
 impl StsPlan {
+    /// A field of the request that shows the ID token; empty where it is not there.
+    #[must_use]
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.first.iter().find(|(field, _)| *field == name).map_or("", |(_, text)| text)
+    }
+
     /// How long the credentials live, if AWS grants what is asked for.
     #[must_use]
     pub(crate) fn seconds(&self) -> u64 {

@@ -8,7 +8,7 @@ use super::demand::Demand;
 use super::plan::{Access, CredentialPlan, Plan};
 use super::section::{is_section_name, quoted_name};
 use super::source::Layers;
-use super::{cache, format_of, name, output, resolve_access_by, state};
+use super::{cache, check_vault_format, format_of, name, output, resolve_access_by, state};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -40,6 +40,7 @@ pub(crate) fn resolve_secret(
     let joined = join(&shapes).ok_or_else(|| Error::new(Kind::Internal, "no secret is asked for"))?;
     let demand = Demand { shape: Cow::Owned(joined), output: &flags.output, volume, words, keep_profile: false };
     let format = format_of(demand.output);
+    check_vault_format(format, demand.output)?;
     let output = output::resolve_output(&demand, format, layers)?;
     let cache = cache::resolve_cache(&demand, format, layers)?;
     let state = state::resolve_state(flags.output.state, layers)?;

@@ -9,7 +9,7 @@ use super::demand::Demand;
 use super::exec::vault_variables;
 use super::plan::{Access, CredentialPlan, Plan, TokenWish};
 use super::source::Layers;
-use super::{format_of, output, resolve_access_by, state};
+use super::{check_vault_format, format_of, output, resolve_access_by, state};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
@@ -34,6 +34,7 @@ pub(crate) fn resolve_token(
     flags.access.login.child_token = true;
     let demand = Demand { shape: Cow::Borrowed(&TOKEN), output: &flags.output, volume, words, keep_profile: false };
     let format = format_of(demand.output);
+    check_vault_format(format, demand.output)?;
     let output = output::resolve_output(&demand, format, layers)?;
     let state = state::resolve_state(flags.output.state, layers)?;
     let wish = TokenWish { life: resolve_life(&flags, layers)?, uses: resolve_uses(&flags)? };

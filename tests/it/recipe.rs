@@ -54,6 +54,9 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("Shell", "src/config/output.rs", "a command gets the variables that a shell would get"),
     ("Shell", "src/config/survey.rs", "a diagnosis prints no credential"),
     ("aws", "src/config/surrounding.rs", "the SDKs of AWS have an order of sources, and two files"),
+    ("aws", "src/render/web_identity.rs", "the variables of AWS's SDKs"),
+    ("aws", "src/cli/mistake.rs", "a hint about the format web-identity"),
+    ("WebIdentity", "src/config/", "it has the ID token, and no credential"),
     ("File", "src/", "--file names a file of the user's"),
     ("Process", "src/", "SDKs call it, keep what it prints and show what it says"),
     ("Github", "src/config/output.rs", "the runner must be there to take the masks out of the log"),
@@ -167,7 +170,7 @@ fn a_new_format_touches_the_files_of_its_recipe() {
     let file = |format: &Format| match format {
         // A credentials file has a syntax for each kind of tool.
         Format::File => "profile".to_owned(),
-        format => format.facts().name.to_owned(),
+        format => format.facts().name.replace('-', "_"),
     };
     let old: Vec<_> = Format::ALL.iter().map(|format| (format!("{format:?}"), file(format))).collect();
     assert_is_true("format", &old, |text, name| words(text).any(|word| word == format!("Format::{name}")));
