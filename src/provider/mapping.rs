@@ -13,7 +13,7 @@ use crate::typo::{is_repeatable, nearest};
 ///
 /// # Errors
 /// [`Kind::Data`] naming the field, never the value.
-pub fn parse_data(
+pub(crate) fn parse_data(
     shape: &Shape,
     mapping: &Mapping,
     path: &str,
@@ -53,7 +53,7 @@ pub fn parse_data(
 ///
 /// # Errors
 /// [`Kind::Data`] naming the field, never the value; [`Kind::Config`] for a field without which no variables are set.
-pub fn parse_stored(
+pub(crate) fn parse_stored(
     (shape, stored): (&Shape, &StoredKey),
     path: &str,
     data: Vec<(String, Datum)>,
