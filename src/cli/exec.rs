@@ -154,9 +154,10 @@ impl ExecFlags {
 
     pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let Providers { providers, command } = Providers::from_arg_matches_mut(matches)?;
+        // First: `--ttl` is a setting of AWS's as well, and who reads it as its own takes it out.
+        let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         let Lifetime { ttl, leash, on_expiry, strict_revoke, state } = Lifetime::from_arg_matches_mut(matches)?;
         let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches_mut(matches)?;
-        let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         Ok(Self {
             stray_setting,
             wanted,

@@ -79,8 +79,9 @@ impl PolicyFlags {
 
     pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let PolicyProviders { providers } = PolicyProviders::from_arg_matches_mut(matches)?;
-        let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches_mut(matches)?;
+        // First: `--ttl` is a setting of AWS's as well, and who reads it as its own takes it out.
         let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
+        let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches_mut(matches)?;
         Ok(Self {
             wanted,
             stray_setting,

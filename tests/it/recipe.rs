@@ -26,6 +26,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("aws", "src/command/explain/table.rs", "likewise"),
     ("aws", "src/config/web_", "likewise"),
     ("aws", "src/source/sts.rs", "likewise"),
+    ("aws", "src/config/plan.rs", "how long its session lives"),
     ("aws", "src/config/output.rs", "a hint about the file that AWS's tools call config"),
     ("aws", "src/config/profile.rs", "AWS's config file has profiles too"),
     ("aws", "src/config/readiness.rs", "--wait-ready"),

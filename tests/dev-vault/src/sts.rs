@@ -17,7 +17,7 @@ use crate::core::request::decode_strictly;
 use crate::dialect::Dialect;
 use crate::engine::aws_login::{AWS_SESSION, AwsPrincipal, verify_signature};
 use crate::engine::jwt_keys::KeySet;
-use crate::fault::Reply;
+use crate::fault::{Fault, On, Reply};
 use crate::gitlab::GitlabToken;
 use crate::http::Answer;
 use crate::journal::Recorded;
@@ -84,6 +84,16 @@ impl Sts {
     /// From now on the elements of an answer stand in the opposite order.
     pub fn reverse(&self) {
         self.standing.reversed.store(true, Ordering::SeqCst);
+    }
+
+    /// Arms a fault.
+    pub fn inject(&self, on: On, fault: Fault) {
+        self.server.inject(on, fault);
+    }
+
+    /// Forgets the faults that are armed.
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
     }
 
     /// What came.
