@@ -13,8 +13,8 @@ use crate::claims::Claims;
 use crate::config::{ANSWER, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::Stage;
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb, is_header_text};
+use crate::http::{ServiceHints, Stage};
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::vault::retry::parse_retry_after;
@@ -22,6 +22,11 @@ use crate::vault::retry::parse_retry_after;
 /// The first pause at most, and every pause at most: full jitter below a bound that doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+const HINTS: ServiceHints = ServiceHints {
+    reach: "check that this runner can reach it (network, HTTPS_PROXY, NO_PROXY, firewall)",
+    trust: "the CI system is checked against the system's roots: add its CA to them; what is set for Vault does not count",
+};
 
 /// Reads the roots that the CI system is checked against.
 ///
@@ -72,7 +77,7 @@ async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Res
     let TokenTarget::Http { endpoint, connection, query, token } = &request.target else {
         return Err(Error::new(Kind::Internal, "a program has no URL"));
     };
-    let client = ServiceClient::new(connection)?;
+    let client = ServiceClient::new(connection, HINTS)?;
     let authorization = Secret::new(format!("{}{}", endpoint.scheme, token.expose()));
     if !is_header_text(authorization.expose()) {
         let text = "what the CI system gave the job to request an ID token with cannot be sent in a header";
@@ -100,13 +105,9 @@ async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Res
                     (error, answer.retry_after.and_then(|text| parse_retry_after(&text, host.now())))
                 }
             },
-            Err(broken) if broken.error.kind() == Kind::Unavailable && broken.stage != Stage::Last => (
-                broken.error.hint(format!(
-                    "check that this runner can reach {} (network, HTTPS_PROXY, NO_PROXY, firewall)",
-                    client.peer.host
-                )),
-                None,
-            ),
+            Err(broken) if broken.error.kind() == Kind::Unavailable && broken.stage != Stage::Last => {
+                (broken.error, None)
+            }
             Err(broken) => return Err(broken.error),
         };
         let pause = asked.unwrap_or_default().saturating_add(bound.mul_f64(fastrand::f64()));

@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::http::address::{Address, Server, parse_server};
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
 use crate::http::transport::Connection;
-use crate::http::{Stage, TransportError};
+use crate::http::{ServiceHints, Stage, TransportError};
 use crate::identity::{AwsKeys, AwsSource};
 use crate::secret::Secret;
 
@@ -23,6 +23,17 @@ const CONTAINER: Duration = Duration::from_secs(2);
 /// The instance's own service answers at once, or never: its answer to a container stops at the first hop.
 const INSTANCE: Duration = Duration::from_secs(1);
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+const TRUST_HINT: &str = "the endpoint is checked against the system's roots: add its CA to them";
+const CONTAINER_HINTS: ServiceHints = ServiceHints {
+    reach: "AWS_CONTAINER_CREDENTIALS_FULL_URI or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI names it: unset that outside of \
+            the task or pod that it belongs to, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    trust: TRUST_HINT,
+};
+const INSTANCE_HINTS: ServiceHints = ServiceHints {
+    reach: "a container gets no answer if the hop limit of the instance is 1: aws ec2 modify-instance-metadata-options \
+            --http-put-response-hop-limit 2; outside of AWS, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    trust: TRUST_HINT,
+};
 /// A login begins with credentials that last longer than it.
 const ENOUGH: Duration = Duration::from_secs(60);
 
@@ -49,7 +60,7 @@ pub(crate) async fn fetch(source: &AwsSource, host: &Host) -> Result<AwsKeys> {
 async fn fetch_of_container(url: &str, authorization: Option<&Secret>, host: &Host) -> Result<AwsKeys> {
     let end = url.find("://").map_or(0, |place| place + 3);
     let path = url[end..].find(['/', '?']).map_or(url.len(), |place| end + place);
-    let client = connect(&url[..path], CONTAINER, host)?;
+    let client = connect(&url[..path], CONTAINER, CONTAINER_HINTS, host)?;
     let path = if url[path..].starts_with('/') { url[path..].to_owned() } else { format!("/{}", &url[path..]) };
     let proof = authorization.map(|token| ("authorization", token));
     let name = client.peer.host.clone();
@@ -82,14 +93,11 @@ async fn fetch_of_container(url: &str, authorization: Option<&Secret>, host: &Ho
 }
 
 async fn fetch_of_instance(url: &str, host: &Host) -> Result<AwsKeys> {
-    let client = connect(url, INSTANCE, host)?;
+    let client = connect(url, INSTANCE, INSTANCE_HINTS, host)?;
     let name = client.peer.host.clone();
     let lifetime = [("x-aws-ec2-metadata-token-ttl-seconds", "21600".to_owned())];
     let silent = |TransportError { error, .. }: TransportError| {
-        error.also("it is the instance metadata service, asked for AWS credentials").hint(
-            "a container gets no answer if the hop limit of the instance is 1: aws ec2 modify-instance-metadata-options \
-            --http-put-response-hop-limit 2; outside of AWS, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        )
+        error.also("it is the instance metadata service, asked for AWS credentials")
     };
     let ask = async |verb, path: &str, proof, headers: &[(&'static str, String)]| {
         let request = ServiceRequest { verb, path, query: &[], proof, headers, body: None, timeout: INSTANCE };
@@ -165,9 +173,9 @@ fn parse_keys(reply: &ServiceReply, name: &str) -> Result<AwsKeys> {
 }
 
 /// Security: no proxy, which would get what proves who we are; and the system's roots for https.
-fn connect(url: &str, timeout: Duration, host: &Host) -> Result<ServiceClient> {
+fn connect(url: &str, timeout: Duration, hints: ServiceHints, host: &Host) -> Result<ServiceClient> {
     let server: Server = parse_server(url).map_err(|problem| Error::new(Kind::Config, format!("{url} {problem}")))?;
     let mut connection = Connection::to_service(Address::Tcp(server), "AWS".into(), timeout);
     connection.read_roots(host)?;
-    ServiceClient::new(&connection)
+    ServiceClient::new(&connection, hints)
 }

@@ -214,6 +214,10 @@ fn the_credentials_of_an_instance_and_of_a_container_log_in() {
     let foreign = container().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://10.0.0.1/v1/credentials");
     stopped_in(&world, &foreign, (78, "config"), &["which is not an address of AWS's", "169.254.170.23"]);
 
+    let nobody = container().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/v1/credentials");
+    let ran = nobody.run().failed(69, "unavailable");
+    assert!(ran.stderr.contains("hint: AWS_CONTAINER_CREDENTIALS_FULL_URI or") && !ran.stderr.contains("VAULT_ADDR"), "{ran:?}");
+
     let bare = Machine::start(None, "");
     let run = without_keys().env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &bare.address());
     stopped_in(&world, &run, (66, "input"), &["the instance has no role", "instance profile"]);
