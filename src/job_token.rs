@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::ci::{CiSystem, JobToken, TokenEndpoint};
+use crate::ci::{JobToken, TokenEndpoint};
 use crate::claims::Claims;
 use crate::config::{ANSWER, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
@@ -98,7 +98,7 @@ async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Res
         let proof = Some(("authorization", &authorization));
         let sent = ServiceRequest { verb, path: query, query: &[], proof, headers: &headers, body: None, timeout };
         let (error, asked) = match client.send(&sent).await {
-            Ok(answer) => match judge(&answer, request.system, endpoint, &client.peer.host, request.pull_request) {
+            Ok(answer) => match judge(&answer, request, endpoint, &client.peer.host) {
                 TokenAnswer::Token(token) => return Ok(token),
                 TokenAnswer::Refusal(error) => return Err(error),
                 TokenAnswer::Busy(error) => {
@@ -129,20 +129,10 @@ enum TokenAnswer {
     Busy(Error),
 }
 
-fn judge(
-    answer: &ServiceReply,
-    system: CiSystem,
-    endpoint: &TokenEndpoint,
-    peer: &str,
-    pull_request: bool,
-) -> TokenAnswer {
-    let facts = system.facts();
+fn judge(answer: &ServiceReply, request: &TokenRequest, endpoint: &TokenEndpoint, peer: &str) -> TokenAnswer {
+    let facts = request.system.facts();
     let status = answer.status;
     let error = |kind, what: &str| Error::new(kind, format!("{} {what} ({peer}, {status})", facts.title));
-    let setup = || {
-        let fork = if pull_request { "; GitHub gives no ID token to a pull request from a fork" } else { "" };
-        format!("give the job {}{fork}", facts.setup)
-    };
     match status {
         200 => match field(&answer.body, endpoint.field) {
             Some(token) => TokenAnswer::Token(token),
@@ -151,7 +141,7 @@ fn judge(
                 &format!("answered without `{}`: there is no ID token in it", endpoint.field),
             )),
         },
-        401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(setup())),
+        401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(&request.setup)),
         429 | 502..=504 => {
             TokenAnswer::Busy(error(Kind::Unavailable, "did not sign an ID token").hint("run the job again later"))
         }
@@ -162,7 +152,7 @@ fn judge(
         500..=599 => {
             TokenAnswer::Refusal(error(Kind::Unavailable, "failed to sign an ID token").hint("run the job again later"))
         }
-        _ => TokenAnswer::Refusal(error(Kind::Protocol, "did not sign an ID token").hint(setup())),
+        _ => TokenAnswer::Refusal(error(Kind::Protocol, "did not sign an ID token").hint(&request.setup)),
     }
 }
 

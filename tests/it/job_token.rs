@@ -120,6 +120,12 @@ fn what_is_no_token_ends_the_run_before_vault_is_asked_and_is_not_repeated() {
         ran.assert_marker(code);
         assert_eq!(issuer.requests().len(), 1, "{word}");
     }
+    // Forgejo sets GitHub's variables too, and what holds for GitHub's forks does not hold there.
+    let forgejo = issuer(&world, TokenWire::Forgejo, vec![Reply::error(403, "told-by-issuer")]);
+    let run = job_at(&world, "forgejo", &forgejo.url(), &exoscale()).env("GITHUB_EVENT_NAME", "pull_request");
+    let ran = run.run().failed(77, "denied");
+    assert!(ran.stderr.contains("in Forgejo Actions, give the job `enable-openid-connect: true`"), "{ran:?}");
+    assert!(!ran.stderr.contains("GitHub"), "{ran:?}");
     // Nobody is there; and somebody who is busy for longer than the run may last, or may not be asked twice.
     let ran = job_at(&world, "github", "http://127.0.0.1:1/idtoken", &format!("{} --timeout 1s", exoscale())).run();
     let ran = ran.failed(69, "unavailable");
