@@ -46,7 +46,7 @@ pub(crate) fn read_roots(request: &mut TokenRequest, host: &Host) -> Result<()> 
 /// [`Kind::Protocol`] for an answer without a token, [`Kind::Input`] when a program does not give one.
 pub(crate) async fn request(request: &TokenRequest, patience: Duration, host: &Host) -> Result<JobToken> {
     let token = match &request.target {
-        TokenTarget::Program { path, arguments } => host.ask_tool(path, arguments)?,
+        TokenTarget::Program { path, arguments } => host.ask_tool(path, arguments, patience).await?,
         TokenTarget::Http { .. } => by_http(request, host.elapsed() + patience, host).await?,
     };
     let title = request.system.facts().title;
