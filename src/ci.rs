@@ -35,6 +35,13 @@ pub(crate) enum CiSystem {
     Terraform,
 }
 
+/// The variables by which we know that we run in a CI job. `false` in one of them does not count.
+///
+/// The signs of [`CiSystem`], and beside them what most systems set, and Jenkins, whose jobs have no ID token of its own.
+pub(crate) fn job_signs() -> Vec<&'static str> {
+    [var::CI, var::JENKINS_URL].into_iter().chain(CiSystem::ALL.map(|system| system.facts().sign)).collect()
+}
+
 /// The row of a CI system.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CiFacts {
