@@ -157,12 +157,7 @@ struct HelperRun<'a> {
 
 impl<'a> HelperRun<'a> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where a program is asked for a token")]
-    fn start(
-        path: &Path,
-        arguments: &[&str],
-        secret: Option<&str>,
-        ends: &'a ChildEnds,
-    ) -> Result<Self, AskProblem> {
+    fn start(path: &Path, arguments: &[&str], secret: Option<&str>, ends: &'a ChildEnds) -> Result<Self, AskProblem> {
         check_program(path).map_err(AskProblem::Exposed)?;
         let mut command = Command::new(path);
         // Security: it has its own way to its token, and no business with the job's secrets.

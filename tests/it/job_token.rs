@@ -183,7 +183,10 @@ fn a_signal_while_the_login_is_prepared_ends_each_command_with_its_code_and_make
             .expect("sent");
         let ran = Ran::from(child.wait_with_output().expect("its end"));
         assert_eq!(ran.code, 143, "{name}: {ran:?}");
-        assert!(ran.stderr.starts_with("ci-creds: error[terminated]: the run was ended by a signal"), "{name}: {ran:?}");
+        assert!(
+            ran.stderr.starts_with("ci-creds: error[terminated]: the run was ended by a signal"),
+            "{name}: {ran:?}"
+        );
         match name {
             "doctor" | "revoke" => assert_eq!(ran.stdout, "", "{name}"),
             _ => ran.assert_marker(143),
