@@ -194,7 +194,7 @@ fn assert_reads(shell: &Shell, stage: &Stage, script: &str, expected: &[String])
 // check: 24
 #[test]
 fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
-    for shape in shapes() {
+    each(shapes().collect(), |shape| {
         let world = World::start();
         let credentials = draw(shape);
         let folder = write_texts(&world, Format::Shell, &credentials);
@@ -211,7 +211,7 @@ fn every_shell_reads_every_value_as_it_is_quoted_unquoted_and_sourced() {
                 assert_reads(&shell, &stage, &script, &expected);
             }
         }
-    }
+    });
 }
 
 // check: 24
