@@ -661,7 +661,7 @@ Register-ArgumentCompleter -Native -CommandName 'ci-creds' -ScriptBlock {
             [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'The group that has the variable: its number or path [default: the project in CI_PROJECT_ID]')
             [CompletionResult]::new('--gitlab-token-env', '--gitlab-token-env', [CompletionResultType]::ParameterName, 'The variable that holds GitLab''s access token: role Maintainer, scope api')
             [CompletionResult]::new('--gitlab-token-file', '--gitlab-token-file', [CompletionResultType]::ParameterName, 'The file that holds it')
-            [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'Revoke the old token after so long, 0s at once [default: it lives until it expires]')
+            [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'Revoke the old token after this time; 0s revokes it immediately [default: it lives until it expires]')
             [CompletionResult]::new('--auth', '--auth', [CompletionResultType]::ParameterName, 'The authentication method [default: the first one whose inputs are set, in this order]')
             [CompletionResult]::new('--auth-mount', '--auth-mount', [CompletionResultType]::ParameterName, 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]')
             [CompletionResult]::new('--auth-role', '--auth-role', [CompletionResultType]::ParameterName, 'The role of the login: the AppRole''s name, or the role of the other methods')

@@ -646,7 +646,7 @@ set edit:completion:arg-completer[ci-creds] = {|@words|
             cand --group 'The group that has the variable: its number or path [default: the project in CI_PROJECT_ID]'
             cand --gitlab-token-env 'The variable that holds GitLab''s access token: role Maintainer, scope api'
             cand --gitlab-token-file 'The file that holds it'
-            cand --grace 'Revoke the old token after so long, 0s at once [default: it lives until it expires]'
+            cand --grace 'Revoke the old token after this time; 0s revokes it immediately [default: it lives until it expires]'
             cand --auth 'The authentication method [default: the first one whose inputs are set, in this order]'
             cand --auth-mount 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]'
             cand --auth-role 'The role of the login: the AppRole''s name, or the role of the other methods'

@@ -676,7 +676,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l group -d 'The group that has the variable: its number or path [default: the project in CI_PROJECT_ID]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l gitlab-token-env -d 'The variable that holds GitLab\'s access token: role Maintainer, scope api' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l gitlab-token-file -d 'The file that holds it' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l grace -d 'Revoke the old token after so long, 0s at once [default: it lives until it expires]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l grace -d 'Revoke the old token after this time; 0s revokes it immediately [default: it lives until it expires]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
 use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, is_pull_request, setup};
-use super::identity::wants_offer;
+use super::method::wants_offer;
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
 use super::trust::check_origin;
@@ -16,7 +16,7 @@ use crate::ci::{CiSystem, TokenEndpoint, TokenProgram, TokenSource};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, Server, parse_server};
-use crate::http::transport::{Connection, Roots};
+use crate::http::transport::Connection;
 use crate::secret::Secret;
 use crate::variables as var;
 
@@ -148,22 +148,10 @@ impl JobSide {
             text.push_str(&piece);
             joint = '&';
         }
-        let address = Address::Tcp(server.clone());
-        let connection = Connection {
-            proxy: resolve_general_proxy(&address, layers)?,
-            address,
-            address_origin: url.origin.to_string(),
-            namespace: None,
-            roots: if server.tls { Roots::System } else { Roots::None },
-            identity: None,
-            server_name: None,
-            hearsay: false,
-            redirect_hosts: Vec::new(),
-            connect_timeout: ANSWER / 2,
-            request_timeout: None,
-            timeout: self.timeout,
-            retries: 0,
-        };
+        let address = Address::Tcp(server);
+        let proxy = resolve_general_proxy(&address, layers)?;
+        let reached = Connection::to_service(address, url.origin.to_string(), self.timeout);
+        let connection = Connection { proxy, connect_timeout: ANSWER / 2, ..reached };
         let key = Secret::new(token.value);
         let target =
             TokenTarget::Http { endpoint, connection: Box::new(connection), query: text, token: key.duplicate() };
