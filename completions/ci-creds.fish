@@ -68,7 +68,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -78,7 +78,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l token-fil
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -144,7 +144,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -154,7 +154,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l token-file -d 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -213,7 +213,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -223,7 +223,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l token-fil
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -281,7 +281,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -291,7 +291,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -353,7 +353,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -363,7 +363,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l token-file -d
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -427,7 +427,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -437,7 +437,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -478,7 +478,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -488,7 +488,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -527,7 +527,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -537,7 +537,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -582,7 +582,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -592,7 +592,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -632,7 +632,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -642,7 +642,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -683,7 +683,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -693,7 +693,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -729,7 +729,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -739,7 +739,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -798,7 +798,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -808,7 +808,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F

@@ -1,5 +1,5 @@
-//! STS of AWS, as strict as its API reference: an OpenID Connect provider, a role that trusts it, and a second role that
-//! trusts the first one.
+//! STS of AWS, as strict as its API reference: an OpenID Connect provider, a role that trusts it, a second role that trusts
+//! the first one, and an account whose own identities get ID tokens.
 //!
 //! It verifies the ID token and the signature, knows every parameter and its limits, and refuses a request without a
 //! signature where one must be, and one with a signature where none may be.
@@ -17,11 +17,12 @@ use crate::core::request::decode_strictly;
 use crate::dialect::Dialect;
 use crate::engine::aws_login::{AWS_SESSION, verify_signature};
 use crate::engine::jwt_keys::KeySet;
-use crate::fault::Reply;
+use crate::fault::{Fault, On, Reply};
 use crate::gitlab::GitlabToken;
 use crate::http::Answer;
 use crate::journal::Recorded;
 use crate::tls::Tls;
+use crate::web_token::{self, Account};
 
 /// The role that trusts the provider, and the one that trusts this role.
 pub const FIRST_ROLE: &str = "arn:aws:iam::123456789012:role/ci";
@@ -43,6 +44,7 @@ const LONGEST: u64 = 7200;
 pub struct Sts {
     server: Aside,
     reversed: Arc<AtomicBool>,
+    account: Arc<Account>,
 }
 
 /// A refusal: status, code, message.
@@ -60,11 +62,13 @@ impl Sts {
             Provider { issuer: issuer.to_owned(), client_id: client_id.to_owned(), keys: keys.expect("a key") };
         let reversed = Arc::new(AtomicBool::new(false));
         let turned = Arc::clone(&reversed);
+        let account = Arc::new(Account::default());
+        let of_tokens = Arc::clone(&account);
         let server = Aside::start(Tls::Off, move |tally, request| match first.get(tally.earlier()) {
             Some(reply) => reply.0.clone(),
-            None => answer(&provider, request, turned.load(Ordering::SeqCst)),
+            None => answer(&provider, request, &of_tokens, turned.load(Ordering::SeqCst)),
         });
-        Self { server, reversed }
+        Self { server, reversed, account }
     }
 
     /// For `AWS_ENDPOINT_URL_STS`.
@@ -76,6 +80,21 @@ impl Sts {
     /// From now on the elements of an answer stand in the opposite order.
     pub fn reverse(&self) {
         self.reversed.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on the account signs no ID token for its own identities.
+    pub fn disable_outbound_federation(&self) {
+        self.account.enabled.store(false, Ordering::SeqCst);
+    }
+
+    /// The session of the role lasts for so many seconds from the next request on.
+    pub fn end_session_in(&self, seconds: u64) {
+        self.account.left.store(seconds, Ordering::SeqCst);
+    }
+
+    /// Arms a fault.
+    pub fn inject(&self, on: On, fault: Fault) {
+        self.server.inject(on, fault);
     }
 
     /// What came.
@@ -111,16 +130,24 @@ fn error(code: &str, message: &str) -> String {
     )
 }
 
-fn answer(provider: &Provider, request: &Recorded, reversed: bool) -> Answer {
+fn answer(provider: &Provider, request: &Recorded, account: &Account, reversed: bool) -> Answer {
     let is_json = request.headers.get("accept").is_some_and(|accept| accept.contains("application/json"));
-    match look_at(provider, request) {
-        Ok(made) if is_json => Answer::new(200, "application/json", made.json().to_string()),
-        Ok(made) => Answer::new(200, "text/xml", made.xml(reversed)),
+    match look_at(provider, request, account) {
+        Ok(Given::Token(text)) => Answer::new(200, "text/xml", text),
+        Ok(Given::Session(made)) if is_json => Answer::new(200, "application/json", made.json().to_string()),
+        Ok(Given::Session(made)) => Answer::new(200, "text/xml", made.xml(reversed)),
         Err((status, code, message)) => Answer::new(status, "text/xml", error(code, &message)),
     }
 }
 
 /// What STS gives.
+enum Given {
+    Session(Made),
+    /// An ID token, in the whole answer.
+    Token(String),
+}
+
+/// A session of a role.
 struct Made {
     action: &'static str,
     role: String,
@@ -172,7 +199,7 @@ impl Made {
     }
 }
 
-fn look_at(provider: &Provider, request: &Recorded) -> Result<Made, Refusal> {
+fn look_at(provider: &Provider, request: &Recorded, account: &Account) -> Result<Given, Refusal> {
     if (request.method.as_str(), request.path.as_str(), &request.query) != ("POST", "/", &None) {
         return Err((404, "InvalidAction", "a POST to /".into()));
     }
@@ -193,7 +220,7 @@ fn look_at(provider: &Provider, request: &Recorded) -> Result<Made, Refusal> {
                 return Err((400, "InvalidIdentityToken", text.into()));
             }
             check(&form, &[&COMMON[..], &WITH_TOKEN].concat())?;
-            with_web_identity(provider, &form)
+            with_web_identity(provider, &form).map(Given::Session)
         }
         "AssumeRole" => {
             let body = String::from_utf8_lossy(&request.body).into_owned();
@@ -214,8 +241,9 @@ fn look_at(provider: &Provider, request: &Recorded) -> Result<Made, Refusal> {
                 return Err((400, "ValidationError", message.into()));
             }
             let (role, session) = (text("RoleArn").to_owned(), text("RoleSessionName").to_owned());
-            Ok(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, seconds })
+            Ok(Given::Session(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, seconds }))
         }
+        "GetWebIdentityToken" => web_token::answer(account, request, &form, NAMESPACE).map(Given::Token),
         _ => Err((400, "InvalidAction", "Could not find operation".into())),
     }
 }
