@@ -199,11 +199,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 --file)
@@ -1338,11 +1338,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 --file)
@@ -2177,11 +2177,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 --file)
@@ -2440,11 +2440,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 --auth)
@@ -2660,11 +2660,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
                     return 0
                     ;;
                 --auth)

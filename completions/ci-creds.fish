@@ -54,7 +54,8 @@ json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
 process\t'The JSON of the AWS SDKs\' credential_process'
 github\t'Variables for the later steps of a GitHub Actions job'
-file\t'A private credentials file, and the shell exports that point to it'"
+file\t'A private credentials file, and the shell exports that point to it'
+web-identity\t'A private file with the job\'s ID token, for the AWS SDKs; with --via web-identity'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l file -d 'Write the credential into this credentials file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r -f -a "(command ci-creds __complete profile (commandline -opc)[2..] 2>/dev/null)"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
@@ -130,7 +131,8 @@ json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
 process\t'The JSON of the AWS SDKs\' credential_process'
 github\t'Variables for the later steps of a GitHub Actions job'
-file\t'A private credentials file, and the shell exports that point to it'"
+file\t'A private credentials file, and the shell exports that point to it'
+web-identity\t'A private file with the job\'s ID token, for the AWS SDKs; with --via web-identity'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l file -d 'Write the credential into this credentials file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r -f -a "(command ci-creds __complete profile (commandline -opc)[2..] 2>/dev/null)"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
@@ -199,7 +201,8 @@ json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
 process\t'The JSON of the AWS SDKs\' credential_process'
 github\t'Variables for the later steps of a GitHub Actions job'
-file\t'A private credentials file, and the shell exports that point to it'"
+file\t'A private credentials file, and the shell exports that point to it'
+web-identity\t'A private file with the job\'s ID token, for the AWS SDKs; with --via web-identity'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l file -d 'Write the credential into this credentials file' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l profile -d 'The name of the profile or account in the file [default: ci-creds]' -r -f -a "(command ci-creds __complete profile (commandline -opc)[2..] 2>/dev/null)"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
@@ -269,7 +272,8 @@ json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
 process\t'The JSON of the AWS SDKs\' credential_process'
 github\t'Variables for the later steps of a GitHub Actions job'
-file\t'A private credentials file, and the shell exports that point to it'"
+file\t'A private credentials file, and the shell exports that point to it'
+web-identity\t'A private file with the job\'s ID token, for the AWS SDKs; with --via web-identity'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -570,7 +574,8 @@ json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
 process\t'The JSON of the AWS SDKs\' credential_process'
 github\t'Variables for the later steps of a GitHub Actions job'
-file\t'A private credentials file, and the shell exports that point to it'"
+file\t'A private credentials file, and the shell exports that point to it'
+web-identity\t'A private file with the job\'s ID token, for the AWS SDKs; with --via web-identity'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'

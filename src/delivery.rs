@@ -41,7 +41,10 @@ pub(crate) async fn hand_over(credential: &Credential, plan: &Plan, host: &Host)
 /// # Errors
 /// As [`hand_over`].
 pub(crate) fn hand_over_at_once(credential: &Credential, plan: &Plan, host: &Host) -> Option<Result<()>> {
-    if matches!(plan.output.delivery, Delivery::EditedFile { .. } | Delivery::Preview | Delivery::Environment) {
+    if matches!(
+        plan.output.delivery,
+        Delivery::EditedFile { .. } | Delivery::TokenFile(_) | Delivery::Preview | Delivery::Environment
+    ) {
         return None;
     }
     Some(ValueFiles::write(credential, plan.output.folder.as_deref(), host).and_then(|files| {
@@ -67,7 +70,7 @@ fn print(credential: &Credential, shown: &Credential, plan: &Plan, host: &Host) 
         })
     };
     match &plan.output.delivery {
-        Delivery::EditedFile { .. } | Delivery::Preview | Delivery::Environment => {
+        Delivery::EditedFile { .. } | Delivery::TokenFile(_) | Delivery::Preview | Delivery::Environment => {
             Err(Error::new(Kind::Internal, "the credential has no way to the caller"))
         }
         Delivery::Stdout => match &plan.output.folder {
@@ -86,6 +89,23 @@ fn print(credential: &Credential, shown: &Credential, plan: &Plan, host: &Host) 
             })
         }
     }
+}
+
+/// Hands over the ID token in place of a credential: the file has the token alone, without a newline, because the SDKs send
+/// what it has. `session` is the role and the session's name.
+///
+/// # Errors
+/// [`Kind::Create`], [`Kind::Output`]. No file is left behind then.
+pub(crate) fn hand_over_token(
+    token: &Secret,
+    session: (&str, &str),
+    folder: &Path,
+    plan: &Plan,
+    host: &Host,
+) -> Result<()> {
+    let path = host.create_private_file(folder, "token", |_| token.duplicate())?;
+    let pointers = render::token_pointers(&plan.shape, session, &plan.companions, &path);
+    host.write_stdout(&Secret::new(pointers)).inspect_err(|_| host.remove_private_file(&path))
 }
 
 /// The private files of the values that variables point to.

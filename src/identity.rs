@@ -158,8 +158,8 @@ pub struct Needs {
     pub name: &'static str,
     /// Its line in the help.
     pub help: &'static str,
-    /// The secret that proves who the job is. `None`: it is the connection's client certificate, or the runner's own.
-    pub secret: Option<Input>,
+    /// Where the proof of who the job is comes from.
+    pub proof: ProofSource,
     /// Whether it is used if its inputs are set and nobody names it. A pod has a token and a machine has credentials
     /// whatever the job is for.
     pub by_itself: bool,
@@ -175,6 +175,34 @@ pub struct Needs {
     pub mount_variable: Option<&'static str>,
     /// What an operator makes for it in Vault; `None` where `ci-creds policy` does not know it.
     pub set_up: Option<SetUp>,
+}
+
+/// Where the proof of a method comes from. `src/config/identity.rs` reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofSource {
+    /// A secret in a variable or a file.
+    Secret(Input),
+    /// The same, or what the CI system offers.
+    IdToken,
+    /// The same, or what `vault login` left.
+    VaultToken,
+    /// The connection.
+    ClientCertificate,
+    /// The runner's environment, its container or its instance.
+    AwsCredentials,
+}
+
+impl ProofSource {
+    /// The secret that a user can set for it.
+    #[must_use]
+    pub const fn input(self) -> Option<Input> {
+        match self {
+            Self::Secret(input) => Some(input),
+            Self::IdToken => Some(Input::IdToken),
+            Self::VaultToken => Some(Input::Token),
+            Self::ClientCertificate | Self::AwsCredentials => None,
+        }
+    }
 }
 
 /// What an operator makes in Vault for a method.
@@ -248,7 +276,7 @@ impl AuthMethod {
         let approle = Needs {
             name: "",
             help: "",
-            secret: Some(Input::SecretId),
+            proof: ProofSource::Secret(Input::SecretId),
             by_itself: true,
             companion: Companion::RoleId,
             role: Some(var::VAULT_APPROLE_ROLE),
@@ -261,7 +289,7 @@ impl AuthMethod {
             Self::WrappingToken => Needs {
                 name: "wrapping-token",
                 help: "A wrapping token that holds a secret ID, and the role ID",
-                secret: Some(Input::WrappingToken),
+                proof: ProofSource::Secret(Input::WrappingToken),
                 companion: Companion::RoleIdIfPresent,
                 set_up: Some(SetUp::AppRole(SecretIdMaker::Wrapper)),
                 ..approle
@@ -270,7 +298,7 @@ impl AuthMethod {
             Self::GeneratorToken => Needs {
                 name: "generator-token",
                 help: "A token that may only create one-time secret IDs, and the role ID",
-                secret: Some(Input::Token),
+                proof: ProofSource::Secret(Input::Token),
                 role_required: true,
                 set_up: Some(SetUp::AppRole(SecretIdMaker::Generator)),
                 ..approle
@@ -278,7 +306,7 @@ impl AuthMethod {
             Self::IdToken => Needs {
                 name: "id-token",
                 help: "The ID token of the CI job",
-                secret: Some(Input::IdToken),
+                proof: ProofSource::IdToken,
                 companion: Companion::None,
                 role: Some(var::VAULT_AUTH_ROLE),
                 mount: "jwt",
@@ -289,7 +317,7 @@ impl AuthMethod {
             Self::Token => Needs {
                 name: "token",
                 help: "A Vault token",
-                secret: Some(Input::Token),
+                proof: ProofSource::VaultToken,
                 companion: Companion::None,
                 role: None,
                 set_up: Some(SetUp::Token),
@@ -298,7 +326,7 @@ impl AuthMethod {
             Self::Kubernetes => Needs {
                 name: "kubernetes",
                 help: "The token of a Kubernetes service account",
-                secret: Some(Input::ServiceAccountToken),
+                proof: ProofSource::Secret(Input::ServiceAccountToken),
                 by_itself: false,
                 companion: Companion::None,
                 role: None,
@@ -310,7 +338,7 @@ impl AuthMethod {
             Self::Certificate => Needs {
                 name: "cert",
                 help: "The client certificate of the connection",
-                secret: None,
+                proof: ProofSource::ClientCertificate,
                 by_itself: false,
                 companion: Companion::None,
                 role: None,
@@ -322,7 +350,7 @@ impl AuthMethod {
             Self::Aws => Needs {
                 name: "aws",
                 help: "The runner's own AWS credentials, by a signed request that Vault sends to STS",
-                secret: None,
+                proof: ProofSource::AwsCredentials,
                 by_itself: false,
                 companion: Companion::None,
                 role: None,
@@ -469,6 +497,12 @@ impl AwsKeys {
     pub fn blank() -> Self {
         Self { id: String::new(), secret: Secret::new(String::new()), session: None, expires_at: None }
     }
+
+    /// Whether they are still to be fetched.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.id.is_empty()
+    }
 }
 
 /// What distinguishes one kind of identity from another: the row of a new one.
@@ -526,6 +560,15 @@ impl Identity {
         }
     }
 
+    /// The ID token, where one is the proof.
+    #[must_use]
+    pub fn id_token(&self) -> Option<&Secret> {
+        match self {
+            Self::IdToken { token, .. } => Some(token),
+            _ => None,
+        }
+    }
+
     /// The ID token, where it was requested for this run alone.
     #[must_use]
     pub fn requested_token(&self) -> Option<&Secret> {
@@ -540,6 +583,32 @@ impl Identity {
     pub fn supplied_token(&self) -> Option<&Secret> {
         match self {
             Self::GeneratorToken { token, .. } | Self::Token { token, .. } => Some(token),
+            _ => None,
+        }
+    }
+
+    /// The Vault token that is the session itself, or its parent, where nobody logs in.
+    #[must_use]
+    pub fn plain_token(&self) -> Option<&Secret> {
+        match self {
+            Self::Token { token, .. } => Some(token),
+            _ => None,
+        }
+    }
+
+    /// The creation path that the user demands of a wrapping token.
+    #[must_use]
+    pub fn creation_path(&self) -> Option<&str> {
+        match self {
+            Self::WrappingToken { creation_path, .. } => creation_path.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What signs the login with AWS credentials.
+    pub fn aws_signer_mut(&mut self) -> Option<&mut AwsSigner> {
+        match self {
+            Self::Aws(signer) => Some(signer),
             _ => None,
         }
     }

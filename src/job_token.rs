@@ -15,9 +15,8 @@ use crate::claims::Claims;
 use crate::config::{ANSWER, StsTarget, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::cloud::CloudClient;
-use crate::http::issuer::{IssuerClient, IssuerReply};
-use crate::http::{Method, Stage, TransportError};
+use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb, is_header_text};
+use crate::http::{Stage, TransportError};
 use crate::identity::AwsKeys;
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
@@ -89,12 +88,12 @@ async fn ask(
     request: &TokenRequest,
     deadline: Duration,
     host: &Host,
-    send: impl AsyncFn(Duration) -> Result<TokenAnswer>,
+    send: impl AsyncFn(Duration) -> TokenAnswer,
 ) -> Result<Secret> {
     let mut bound = FIRST_PAUSE;
     loop {
         let left = deadline.saturating_sub(host.elapsed());
-        let (error, asked) = match send(ANSWER.min(left)).await? {
+        let (error, asked) = match send(ANSWER.min(left)).await {
             TokenAnswer::Token(token) => return Ok(token),
             TokenAnswer::Refusal(error) => return Err(error),
             TokenAnswer::Busy(error, asked) => (error, asked),
@@ -110,20 +109,30 @@ async fn ask(
 }
 
 async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Result<Secret> {
-    let TokenTarget::Http { endpoint, connection, url, token } = &request.target else {
+    let TokenTarget::Http { endpoint, connection, query, token } = &request.target else {
         return Err(Error::new(Kind::Internal, "only an endpoint has a URL"));
     };
-    let client = IssuerClient::new(connection)?;
+    let client = ServiceClient::new(connection)?;
     let authorization = Secret::new(format!("{}{}", endpoint.scheme, token.expose()));
-    let method = if endpoint.post { Method::Post } else { Method::Get };
+    if !is_header_text(authorization.expose()) {
+        let text = "what the CI system gave the job to request an ID token with cannot be sent in a header";
+        return Err(Error::new(Kind::Input, text));
+    }
+    let mut headers = vec![("accept", "application/json".to_owned())];
+    let verb = if endpoint.post { Verb::Post } else { Verb::Get };
+    if endpoint.post {
+        // Azure's own clients send an empty JSON body, and a redirect to its login page is suppressed.
+        let empty =
+            [("content-type", "application/json"), ("content-length", "0"), ("x-tfs-fedauthredirect", "Suppress")];
+        headers.extend(empty.map(|(name, value)| (name, value.to_owned())));
+    }
+    let proof = Some(("authorization", &authorization));
     ask(request, deadline, host, async |timeout| {
-        Ok(match client.send(method, url, &authorization, timeout).await {
-            Ok(answer) => {
-                let asked = answer.retry_after.as_deref().and_then(|text| parse_retry_after(text, host.now()));
-                judge(&answer, asked, request.system, endpoint, &client.peer.host, request.pull_request)
-            }
+        let sent = ServiceRequest { verb, path: query, query: &[], proof, headers: &headers, body: None, timeout };
+        match client.send(&sent).await {
+            Ok(answer) => judge(&answer, request.system, endpoint, &client.peer.host, request.pull_request, host),
             Err(broken) => judge_silence(broken, &client.peer.host),
-        })
+        }
     })
     .await
 }
@@ -136,15 +145,18 @@ async fn by_sts(
     deadline: Duration,
     host: &Host,
 ) -> Result<Secret> {
-    let client = CloudClient::new(&target.connection)?;
+    let client = ServiceClient::new(&target.connection)?;
     let audience = request.audience.as_deref().unwrap_or_default();
     ask(request, deadline, host, async |timeout| {
         let now = host.now();
         let form = web_token::form(audience, keys, now);
         let headers = sts::form_headers(&target.authority, &target.region, now, keys, form.expose());
-        let answer = match client.post(&headers, form.expose(), timeout).await {
+        let body = Some(form.expose());
+        let (verb, path) = (Verb::Post, "/");
+        let sent = ServiceRequest { verb, path, query: &[], proof: None, headers: &headers, body, timeout };
+        let answer = match client.send(&sent).await {
             Ok(answer) => answer,
-            Err(broken) => return Ok(judge_silence(broken, &client.peer.host)),
+            Err(broken) => return judge_silence(broken, &client.peer.host),
         };
         let no_sts = |what: &str| {
             let error = Error::new(Kind::Protocol, format!("{} {what}", client.peer.host));
@@ -153,8 +165,8 @@ async fn by_sts(
                 target.connection.address_origin
             )))
         };
-        Ok(match answer.status {
-            200 => web_token::parse_token(&answer.body)
+        match answer.status {
+            200..=299 => web_token::parse_token(&answer.body)
                 .map_or_else(|| no_sts("does not answer as STS does"), TokenAnswer::Token),
             300..=399 => no_sts("redirects the request for an ID token, which is not followed"),
             status => {
@@ -165,7 +177,7 @@ async fn by_sts(
                     Repeat::Never => TokenAnswer::Refusal(error),
                 }
             }
-        })
+        }
     })
     .await
 }
@@ -189,12 +201,12 @@ fn judge_silence(broken: TransportError, peer: &str) -> TokenAnswer {
 }
 
 fn judge(
-    answer: &IssuerReply,
-    asked: Option<Duration>,
+    answer: &ServiceReply,
     system: CiSystem,
     endpoint: &TokenEndpoint,
     peer: &str,
     pull_request: bool,
+    host: &Host,
 ) -> TokenAnswer {
     let facts = system.facts();
     let status = answer.status;
@@ -214,7 +226,7 @@ fn judge(
         401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(setup())),
         429 | 502..=504 => {
             let error = error(Kind::Unavailable, "did not sign an ID token").hint("run the job again later");
-            TokenAnswer::Busy(error, asked)
+            TokenAnswer::Busy(error, answer.retry_after.as_deref().and_then(|text| parse_retry_after(text, host.now())))
         }
         300..=399 => TokenAnswer::Refusal(
             error(Kind::Protocol, "redirects the request for an ID token, which is not followed")

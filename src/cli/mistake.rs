@@ -194,6 +194,10 @@ impl Finding<'_> {
             return usage(named).hint(format!("did you mean {meant}?"));
         }
         let others: Vec<_> = rows().filter(|other| other.name != row.name && takes(other, flag)).collect();
+        if flag == "--format" && self.runs_a_command() {
+            return usage(format!("{named} for {}: it sets the variables of the command itself", row.name))
+                .hint("leave it out; for --format web-identity put ci-creds aws into an eval before the command");
+        }
         if let Some(other) = others.first() {
             let error = usage(format!("{named} for {}, only for {}", row.name, other.name));
             return match ours(&COUNTERPARTS, flag).filter(has) {

@@ -1,9 +1,13 @@
 //! `ci-creds exoscale`, `aws` and `scaleway`: deliver a credential from the cache or from its source.
 
+use std::path::Path;
+
+use jiff::Timestamp;
+
 use crate::cache::{Cache, Door, JobState};
 use crate::chain::{self, Chain};
 use crate::claims::Claims;
-use crate::config::{Delivery, Maker, Plan, StatePlace};
+use crate::config::{Delivery, Maker, Plan, StatePlace, StsPlan};
 use crate::credential::Credential;
 use crate::custody::Custody;
 use crate::delivery;
@@ -19,7 +23,7 @@ use crate::render;
 use crate::render::format::Format;
 use crate::secret::Secret;
 use crate::source::{Source, StsSource, VaultSource};
-use crate::time::render_time;
+use crate::time::{render_clock, render_time};
 use crate::vault::client::Vault;
 
 use super::{complete_login, start_runtime, take_alarms, take_warnings, write_stderr};
@@ -37,6 +41,9 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
         host.write_masks(&render::mask(token))?;
     }
     complete_login(&mut plan.login, host)?;
+    if let (Delivery::TokenFile(folder), Maker::Sts(sts)) = (&plan.output.delivery, &plan.maker) {
+        return hand_over_token(&plan, sts, folder, host);
+    }
     let cache = Cache::open(&plan, host);
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
     if let (Some(credential), true) = (&kept, plan.output.verbose) {
@@ -60,6 +67,24 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     };
     tell_warnings(&plan, host);
     write_stderr(receipt, host);
+    Ok(())
+}
+
+/// Hands over the ID token itself. Nobody is asked.
+fn hand_over_token(plan: &Plan, sts: &StsPlan, folder: &Path, host: &Host) -> Result<()> {
+    let (Some(token), [role, session]) =
+        (plan.login.identity.id_token(), ["RoleArn", "RoleSessionName"].map(|name| sts.field(name)))
+    else {
+        return Err(Error::new(Kind::Internal, "there is no ID token to hand over"));
+    };
+    delivery::hand_over_token(token, (role, session), folder, plan, host)?;
+    tell_warnings(plan, host);
+    if plan.output.in_a_job && !plan.output.quiet && !host.stdout().shared_with_stderr {
+        let end = plan.login.identity.claims().and_then(|claims| claims.seconds("exp"));
+        let end = end.and_then(|end| Timestamp::from_second(end).ok());
+        let end = end.map(|end| format!(", expires {}", render_clock(end, host.now()))).unwrap_or_default();
+        write_stderr(printable(&format!("ci-creds: ID token for role {role}{end}")) + "\n", host);
+    }
     Ok(())
 }
 

@@ -141,7 +141,7 @@ fn resolve_connection(layers: &Layers<'_>) -> Result<Connection> {
         timeout: REQUEST,
         retries: 0,
     };
-    trust::check_origin(&connection, layers.files)?;
+    trust::check_origin(&connection, &layers.files)?;
     Ok(connection)
 }
 

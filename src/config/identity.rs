@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::iam::{self, Found};
+use super::iam;
 use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, setup_hint};
 use super::name::{check_role, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};
@@ -16,7 +16,7 @@ use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::http::address::Address;
 use crate::http::transport::{ClientCertificate, Connection};
-use crate::identity::{AuthMethod, Circumstances, Companion, Identity, Input, Login};
+use crate::identity::{AuthMethod, AwsSigner, Circumstances, Companion, Identity, Input, Login, ProofSource};
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::secret::Secret;
@@ -57,7 +57,7 @@ pub(super) fn resolve_login(
     };
     // Nothing but the missing name tells a generator token from a plain one that a role ID happens to be set beside.
     let perhaps_generator = named.is_none()
-        && method == AuthMethod::Token
+        && method.needs().proof == ProofSource::VaultToken
         && found.get(Input::Token).is_some()
         && found.get(Input::RoleId).is_some();
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
@@ -66,10 +66,10 @@ pub(super) fn resolve_login(
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
     let id_token = found.take(Input::IdToken).map(|source| reader.read(source, Input::IdToken)).transpose();
     // What the CI system offers is no proof of anything else.
-    let offer = found.offer.take().filter(|_| method == AuthMethod::IdToken);
+    let offer = found.offer.take().filter(|_| method.needs().proof == ProofSource::IdToken);
     let is_offer = offer.is_some();
     let id_token = match offer {
-        Some(offer) => reader.read_offer(offer, flags).map(Some),
+        Some(offer) => reader.read_offer(offer).map(Some),
         None => id_token,
     };
     let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
@@ -81,23 +81,17 @@ pub(super) fn resolve_login(
         check_role(role, "role of the login")?;
     }
     let file = found.get(Input::ServiceAccountToken).and_then(SecretSource::file).map(Path::to_owned);
-    let (proof, signer) = match method {
-        AuthMethod::Aws => {
-            let Found { signer, origin } = iam::resolve_signer(flags, layers)?;
-            // The secret itself stays with the signer: it may have to be fetched first.
-            (Proof { secret: WithOrigin { value: Secret::new(String::new()), origin }, role_id: None }, Some(signer))
-        }
-        _ => (reader.read_proof(&mut found, id_token, role.is_some())?, None),
-    };
+    let proof = reader.read_proof(&mut found, id_token, role.is_some(), flags)?;
     let creation_path = reader.creation_path(flags)?;
-    if let (AuthMethod::IdToken, None) = (method, &claims) {
-        return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
-            .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
+    match &claims {
+        _ if method.needs().proof != ProofSource::IdToken => {}
+        Some(claims) => check_named_audience(claims, &proof.secret.origin, flags, layers)?,
+        None => {
+            return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
+                .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
+        }
     }
-    if let (AuthMethod::IdToken, Some(claims)) = (method, &claims) {
-        check_named_audience(claims, &proof.secret.origin, flags, layers)?;
-    }
-    let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
+    let key = layers.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
     let beside = Circumstances {
         role_id: proof.role_id,
         claims: claims.clone(),
@@ -105,7 +99,7 @@ pub(super) fn resolve_login(
         creation_path,
         child: flags.child_token,
         file,
-        signer,
+        signer: proof.signer,
     };
     let WithOrigin { value: secret, origin } = proof.secret;
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
@@ -132,7 +126,7 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
     let is_offer = offer.is_some();
     let token = match (given, offer) {
         (Some(source), _) => reader.read(source, Input::IdToken)?,
-        (None, Some(offer)) => reader.read_offer(offer, flags)?,
+        (None, Some(offer)) => reader.read_offer(offer)?,
         (None, None) => {
             let error = Error::new(Kind::Input, "the job has no ID token for AWS: VAULT_ID_TOKEN is not set");
             let in_gitlab = "in GitLab, give the job `id_tokens: {AWS_ID_TOKEN: {aud: sts.amazonaws.com}}`, and pass \
@@ -143,7 +137,7 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
     let claims = Claims::from_token(&token.value)
         .ok_or_else(|| Error::new(Kind::Input, format!("the ID token in {} is not a JWT", token.origin)))?;
     check_named_audience(&claims, &token.origin, flags, layers)?;
-    let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
+    let key = layers.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
     let key = key.map(Secret::duplicate);
     Ok(Login {
         identity: Identity::IdToken { token: token.value, claims, key },
@@ -205,6 +199,7 @@ struct Reader<'a> {
 struct Proof {
     secret: WithOrigin<Secret>,
     role_id: Option<Secret>,
+    signer: Option<AwsSigner>,
 }
 
 impl Reader<'_> {
@@ -212,8 +207,8 @@ impl Reader<'_> {
         source.read(self.layers.host, input, self.job_files.as_deref())
     }
 
-    fn read_offer(&self, offer: Offer, flags: &cli::LoginFlags) -> Result<WithOrigin<Secret>> {
-        match (offer.way, &flags.job_token) {
+    fn read_offer(&self, offer: Offer) -> Result<WithOrigin<Secret>> {
+        match (offer.way, &self.layers.job_token) {
             (OfferWay::Source(source), _) => self.read(source, Input::IdToken),
             (OfferWay::Request, Some(requested)) => Ok(requested.duplicate().token),
             (OfferWay::Request, None) => {
@@ -232,6 +227,7 @@ impl Reader<'_> {
         found: &mut Inputs,
         id_token: Result<Option<WithOrigin<Secret>>>,
         role_is_named: bool,
+        flags: &cli::LoginFlags,
     ) -> Result<Proof> {
         let needs = self.method.needs();
         let mut role_id = None;
@@ -239,17 +235,22 @@ impl Reader<'_> {
             role_id = Some(self.demand(found, Input::RoleId)?);
         }
         // Only by --auth: a role ID that a runner has for other methods must not log in by itself.
-        let alone = self.method == AuthMethod::SecretId && found.get(Input::SecretId).is_none();
+        let alone = needs.proof == ProofSource::Secret(Input::SecretId) && found.get(Input::SecretId).is_none();
         if let Some(secret) = role_id.take_if(|_| alone) {
-            return Ok(Proof { secret, role_id: None });
+            return Ok(Proof { secret, role_id: None, signer: None });
         }
-        let secret = match self.method {
-            AuthMethod::IdToken => id_token?.ok_or_else(|| missing(self.method, Input::IdToken.variable()))?,
-            AuthMethod::Token => self.token(found, Input::Token)?,
-            _ => match needs.secret {
-                Some(input) => self.demand(found, input)?,
-                None => self.client_key()?,
-            },
+        let mut signer = None;
+        let secret = match needs.proof {
+            ProofSource::Secret(input) => self.demand(found, input)?,
+            ProofSource::IdToken => id_token?.ok_or_else(|| missing(self.method, Input::IdToken.variable()))?,
+            ProofSource::VaultToken => self.token(found, Input::Token)?,
+            ProofSource::ClientCertificate => self.client_key()?,
+            ProofSource::AwsCredentials => {
+                let found = iam::resolve_signer(flags, self.layers)?;
+                signer = Some(found.signer);
+                // The secret itself stays with the signer: it may have to be fetched first.
+                WithOrigin { value: Secret::new(String::new()), origin: found.origin }
+            }
         };
         if needs.companion == Companion::RoleIdIfPresent {
             role_id = found.take(Input::RoleId).map(|source| self.read(source, Input::RoleId)).transpose()?;
@@ -257,7 +258,7 @@ impl Reader<'_> {
         if needs.role_required && !role_is_named {
             return Err(missing(self.method, needs.role.unwrap_or(ROLE_FLAG)));
         }
-        Ok(Proof { secret, role_id: role_id.map(|id| id.value) })
+        Ok(Proof { secret, role_id: role_id.map(|id| id.value), signer })
     }
 
     /// The key of the client certificate, which TLS proves.
@@ -280,7 +281,7 @@ impl Reader<'_> {
     }
 
     fn creation_path(&self, flags: &cli::LoginFlags) -> Result<Option<String>> {
-        if self.method != AuthMethod::WrappingToken {
+        if self.method.needs().proof != ProofSource::Secret(Input::WrappingToken) {
             return Ok(None);
         }
         let flag = ("--creation-path", flags.creation_path.as_deref());
@@ -386,7 +387,7 @@ fn choose(found: &Inputs, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
     let is_complete = |method: &AuthMethod| {
         let needs = method.needs();
         needs.by_itself
-            && needs.secret.is_some_and(is_there)
+            && needs.proof.input().is_some_and(is_there)
             && (needs.companion != Companion::RoleId || is_there(Input::RoleId))
             && (!needs.role_required || named_approle)
     };
@@ -427,7 +428,7 @@ fn nothing_to_log_in_with(found: &Inputs) -> Error {
         _ => {
             let all = AuthMethod::ALL.into_iter().map(AuthMethod::needs).filter(|needs| needs.by_itself);
             let inputs = all.filter_map(|needs| {
-                let secret = needs.secret?.variable();
+                let secret = needs.proof.input()?.variable();
                 let companion = if needs.companion == Companion::RoleId { " with VAULT_ROLE_ID" } else { "" };
                 let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
                 Some(format!("{secret}{companion}{role}"))

@@ -58,6 +58,8 @@ pub(crate) enum Delivery {
         /// The profile or account in it.
         profile: String,
     },
+    /// A private file with the ID token below this folder, and the exports by which SDKs find it on stdout.
+    TokenFile(PathBuf),
     /// That file of the user's, edited. stdout gets the exports that point to it, or a summary at a terminal.
     EditedFile {
         /// What the cloud's tools expect of it.
@@ -128,6 +130,13 @@ fn check_flags(demand: &Demand<'_>, format: Format) -> Result<()> {
         return Err(Error::new(Kind::Usage, "--replace-profile needs --file: it edits an AWS credentials file")
             .hint("add --file PATH, or drop --replace-profile"));
     }
+    if format == Format::WebIdentity && demand.keep_profile {
+        return Err(Error::new(
+            Kind::Usage,
+            "--keep-profile and --format web-identity exclude each other: SDKs would use the profile",
+        )
+        .hint("drop --keep-profile"));
+    }
     if format != Format::File {
         let flag = [("--file", demand.output.file.is_some()), ("--profile", demand.output.profile.is_some())];
         return match flag.into_iter().find(|(_, given)| *given) {
@@ -195,7 +204,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
     }
     if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
         let lost = match format {
-            Format::File => "nothing captures the output: no tool would find the file",
+            Format::File | Format::WebIdentity => "nothing captures the output: no tool would find the file",
             _ => "nothing captures the output: the credential would appear in the job's log",
         };
         return Err(Error::new(Kind::Usage, lost)
@@ -205,6 +214,9 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
         let file = find_file(demand)?;
         check_config_file(&file, &profile, layers)?;
         return Ok(Delivery::PrivateFile { file, folder: private_folder(layers)?, profile });
+    }
+    if format == Format::WebIdentity {
+        return private_folder(layers).map(Delivery::TokenFile);
     }
     let traced = traced(layers)?;
     if !demand.output.via_file && traced.is_none() {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::aws_endpoint::{SIGNED_REQUEST, authority, resolve_endpoint};
 use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
-use super::file::{Files, read_files};
 use super::iam;
 use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, is_pull_request, setup};
 use super::identity::wants_offer;
@@ -19,10 +18,9 @@ use crate::aws::sts;
 use crate::ci::{CiSystem, TokenEndpoint, TokenProgram, TokenSource};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
 use crate::http::address::{Address, Server, parse_server};
 use crate::http::transport::{Connection, Roots};
-use crate::identity::{AwsKeys, AwsSource, Input};
+use crate::identity::{AwsKeys, AwsSource};
 use crate::origin::{Origin, WithOrigin};
 use crate::provider::cloud::parse_place;
 use crate::secret::Secret;
@@ -48,8 +46,8 @@ pub(crate) struct TokenRequest {
 /// Who is asked for it.
 #[derive(Debug)]
 pub(crate) enum TokenTarget {
-    /// An endpoint, and the URL with everything in it.
-    Http { endpoint: TokenEndpoint, connection: Box<Connection>, url: String, token: Secret },
+    /// An endpoint, and what is behind its address: nothing, or `?` and the query.
+    Http { endpoint: TokenEndpoint, connection: Box<Connection>, query: String, token: Secret },
     /// A program.
     Program { path: PathBuf, arguments: Vec<String> },
     /// STS of AWS.
@@ -78,22 +76,19 @@ pub(crate) struct StsTarget {
 /// # Errors
 /// As [`super::resolve_fetch`].
 pub(crate) fn resolve_token_request(
-    login: &cli::LoginFlags,
-    connection: &cli::ConnectionFlags,
+    cli::AccessFlags { login, connection }: &cli::AccessFlags,
     wanted: Option<&cli::CredentialFlags>,
-    host: &Host,
+    layers: &Layers<'_>,
 ) -> Result<Option<TokenRequest>> {
-    let nobody = Files::default();
-    let bare = Layers { host, files: &nobody };
-    let said = login.id_token_from.is_some() || bare.variable(var::CI_CREDS_ID_TOKEN_FROM)?.is_some();
-    let here = find_system(&bare)?.and_then(|system| system.facts().request);
-    if !said && here.is_none() && !is_named_in_a_file(connection, &bare) {
+    let said = login.id_token_from.is_some() || layers.variable(var::CI_CREDS_ID_TOKEN_FROM)?.is_some();
+    let here = find_system(layers)?.and_then(|system| system.facts().request);
+    // A file is heard only where no variable tells of the system.
+    let in_a_file = || layers.files.find(|file| file.id_token_from.as_deref().and_then(CiSystem::parse));
+    if !said && here.is_none() && in_a_file().is_none_or(|system| system.value.facts().sign.is_some()) {
         return Ok(None);
     }
-    let files = read_files(host, connection.config.as_deref())?;
-    let layers = Layers { host, files: &files };
-    if let Some(audience) = wanted.map(|wanted| web_role::find_audience(wanted, &layers)).transpose()?.flatten() {
-        let Some(Offer { system, way: OfferWay::Request, .. }) = find_unless_given(login, &layers)? else {
+    if let Some(audience) = wanted.map(|wanted| web_role::find_audience(wanted, layers)).transpose()?.flatten() {
+        let Some(Offer { system, way: OfferWay::Request, .. }) = find_unless_given(login, layers)? else {
             return Ok(None);
         };
         if system == CiSystem::Aws {
@@ -101,15 +96,15 @@ pub(crate) fn resolve_token_request(
             return Err(Error::new(Kind::Usage, error)
                 .hint("drop --via web-identity to read the credential from Vault, or use another ID token"));
         }
-        let audience = find_audience(login, &layers)?.map_or(audience, |named| named.value);
-        let timeout = resolve_deadlines(connection, false, &layers)?.run;
-        let job = JobSide { system, audience, timeout, repeats: resolve_retries(connection, &layers)? > 0 };
-        return job.request(login, &layers);
+        let audience = find_audience(login, layers)?.map_or(audience, |named| named.value);
+        let timeout = resolve_deadlines(connection, false, layers)?.run;
+        let job = JobSide { system, audience, timeout, repeats: resolve_retries(connection, layers)? > 0 };
+        return job.request(login, layers);
     }
-    let Some(system) = wants_offer(login, &layers)? else { return Ok(None) };
-    let vault = resolve_connection(connection, false, &layers)?;
-    check_origin(&vault, &files)?;
-    let audience = match find_audience(login, &layers)? {
+    let Some(system) = wants_offer(login, layers)? else { return Ok(None) };
+    let vault = resolve_connection(connection, false, layers)?;
+    check_origin(&vault, &layers.files)?;
+    let audience = match find_audience(login, layers)? {
         Some(audience) => audience.value,
         None => match &vault.address {
             Address::Tcp(server) => origin_of(server),
@@ -120,19 +115,7 @@ pub(crate) fn resolve_token_request(
             }
         },
     };
-    JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 }.request(login, &layers)
-}
-
-/// Whether a configuration file names a source that no variable tells. A file that is wrong is told of later.
-fn is_named_in_a_file(connection: &cli::ConnectionFlags, bare: &Layers<'_>) -> bool {
-    // What comes before any source: most jobs have one of these, and read no file for this.
-    let is_set = |input: Input| bare.variable(input.variable()).ok().flatten().is_some();
-    if [Input::IdToken, Input::SecretId, Input::WrappingToken].into_iter().any(is_set) {
-        return false;
-    }
-    let named = read_files(bare.host, connection.config.as_deref()).ok();
-    let named = named.and_then(|files| files.find(|file| file.id_token_from.clone()));
-    named.and_then(|name| CiSystem::parse(&name.value)).is_some_and(|system| system.facts().sign.is_none())
+    JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 }.request(login, layers)
 }
 
 /// What the CI system offers where the user gives no token.
@@ -186,10 +169,10 @@ impl JobSide {
         if query.is_some_and(|query| query.contains('#') || !query.bytes().all(|byte| (0x21..=0x7e).contains(&byte))) {
             return Err(wrong("has a query with a fragment or a blank in it"));
         }
-        let connection = self.connect(Address::Tcp(server.clone()), url.origin.to_string(), layers)?;
+        let connection = self.connect(Address::Tcp(server), url.origin.to_string(), layers)?;
         let audience = endpoint.takes_audience.then_some(self.audience);
         let more = endpoint.parameter.into_iter().chain(audience.as_deref().map(|audience| ("audience", audience)));
-        let mut text = format!("{}{}", server.base(), server.prefix);
+        let mut text = String::new();
         let mut joint = '?';
         for piece in
             query.map(str::to_owned).into_iter().chain(more.map(|(name, value)| format!("{name}={}", encode(value))))
@@ -200,7 +183,7 @@ impl JobSide {
         }
         let key = Secret::new(token.value);
         let target =
-            TokenTarget::Http { endpoint, connection: Box::new(connection), url: text, token: key.duplicate() };
+            TokenTarget::Http { endpoint, connection: Box::new(connection), query: text, token: key.duplicate() };
         Ok(TokenRequest {
             system: self.system,
             target,
@@ -319,7 +302,7 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Fake;
+    use crate::host::{Fake, Host};
 
     const ACTIONS: [(&str, &str); 4] = [
         ("VAULT_ADDR", "https://vault.corp:8200"),
@@ -328,17 +311,13 @@ mod tests {
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-job"),
     ];
 
-    fn flags() -> (cli::LoginFlags, cli::ConnectionFlags) {
-        (cli::LoginFlags::default(), cli::ConnectionFlags::default())
-    }
-
     fn request(variables: &[(&str, &str)]) -> Result<Option<String>> {
         let fake = Fake::default().with_variables(ACTIONS).with_variables(variables.iter().copied());
         let host = Host::fake(fake);
-        let (login, connection) = flags();
-        let request = resolve_token_request(&login, &connection, None, &host)?;
+        let access = cli::AccessFlags::default();
+        let request = resolve_token_request(&access, None, &Layers::read(&access.connection, &host)?)?;
         Ok(request.map(|request| match request.target {
-            TokenTarget::Http { url, .. } => url,
+            TokenTarget::Http { connection, query, .. } => connection.address.base() + &query,
             TokenTarget::Program { arguments, .. } => arguments.join(" "),
             TokenTarget::Sts(target) => format!("{} {}", target.authority, target.region),
         }))

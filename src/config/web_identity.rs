@@ -21,7 +21,7 @@ use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::http::address::Address;
 use crate::http::transport::{Connection, Roots};
-use crate::identity::{Identity, Login};
+use crate::identity::Login;
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
 use crate::provider::aws::web_identity::{check_session_name, parse_policy, render_session_name};
@@ -44,7 +44,7 @@ pub(super) struct WebIdentityPlan {
 /// STS; [`Kind::Input`] where there is no ID token.
 pub(super) fn resolve(
     request: WebIdentityRequest,
-    (flags, login, connection): (&cli::CredentialFlags, &cli::LoginFlags, &cli::ConnectionFlags),
+    (flags, cli::AccessFlags { login, connection }): (&cli::CredentialFlags, &cli::AccessFlags),
     process: bool,
     layers: &Layers<'_>,
 ) -> Result<WebIdentityPlan> {
@@ -166,10 +166,7 @@ fn resolve_region(
 
 /// STS takes 4 to 20,000 characters.
 fn check_token(login: &Login) -> Result<()> {
-    let length = match &login.identity {
-        Identity::IdToken { token, .. } => token.expose().len(),
-        _ => 0,
-    };
+    let length = login.identity.id_token().map_or(0, |token| token.expose().len());
     if (4..=20_000).contains(&length) {
         return Ok(());
     }

@@ -19,6 +19,8 @@ pub enum Format {
     Github,
     /// A private credentials file, and the shell exports that point to it
     File,
+    /// A private file with the job's ID token, and the shell exports by which the AWS SDKs find it
+    WebIdentity,
 }
 
 /// What distinguishes one format from another: the row of a new one.
@@ -55,8 +57,17 @@ pub enum Trace {
 
 impl Format {
     /// Every format, in the order of the help.
-    pub const ALL: [Self; 8] =
-        [Self::Shell, Self::Fish, Self::Powershell, Self::Json, Self::Dotenv, Self::Process, Self::Github, Self::File];
+    pub const ALL: [Self; 9] = [
+        Self::Shell,
+        Self::Fish,
+        Self::Powershell,
+        Self::Json,
+        Self::Dotenv,
+        Self::Process,
+        Self::Github,
+        Self::File,
+        Self::WebIdentity,
+    ];
 
     /// The table.
     #[must_use]
@@ -121,6 +132,12 @@ impl Format {
             Self::File => FormatFacts {
                 name: "file",
                 help: "A private credentials file, and the shell exports that point to it",
+                evaluated: true,
+                ..data
+            },
+            Self::WebIdentity => FormatFacts {
+                name: "web-identity",
+                help: "A private file with the job's ID token, for the AWS SDKs; with --via web-identity",
                 evaluated: true,
                 ..data
             },

@@ -17,6 +17,7 @@ mod process;
 mod profile;
 mod shell;
 mod summary;
+mod web_identity;
 mod yaml;
 
 use std::path::Path;
@@ -57,6 +58,7 @@ pub fn render(format: Format, credential: &Credential, delimiter: &str) -> Resul
             None => Err(Error::new(Kind::Usage, "there is no credentials file for this kind of credential")),
         },
         Format::Github => Ok(github::lines(credential, delimiter)),
+        Format::WebIdentity => Err(Error::new(Kind::Usage, "this format has an ID token, and no credential")),
     }
 }
 
@@ -212,6 +214,18 @@ pub(crate) fn pointers(credential: &Credential, file: &CredentialsFile, path: &P
     shell::pointers(credential, file, path, profile)
 }
 
+/// The POSIX shell exports by which the AWS SDKs assume the role, with the ID token in the file at `path`, which is
+/// [plain](is_plain). They hold no secret.
+#[must_use]
+pub(crate) fn token_pointers(
+    shape: &Shape,
+    session: (&str, &str),
+    companions: &[(&'static str, String)],
+    path: &Path,
+) -> String {
+    web_identity::pointers(shape, session, companions, path)
+}
+
 /// What makes the caller's `eval` fail: the variables gone, the last command's status our exit code.
 ///
 /// An empty output would make `eval` return 0 in every shell, and `set -e` would go on without a credential, or
@@ -225,6 +239,7 @@ pub fn failure(format: Format, shape: Option<&Shape>, keep_profile: bool, kind: 
             let stale: Vec<_> = shape.map(|one| one.owned_variables_and_file().collect()).unwrap_or_default();
             shell::failure(&stale, kind)
         }
+        Format::WebIdentity => web_identity::failure(shape, kind),
         Format::Shell => shell::failure(&stale, kind),
         Format::Fish => fish::failure(&stale),
         Format::Powershell => powershell::failure(&stale, kind),

@@ -42,10 +42,18 @@ pub(super) fn pointers(credential: &Credential, file: &CredentialsFile, path: &P
     let companions = companions.map(|(name, value)| (*name, value.as_str()));
     let profile = file.profile_variable.map(|name| (name, profile));
     let set: Vec<_> = [(file.path_variable, path.as_str())].into_iter().chain(profile).chain(companions).collect();
-    let exports: String = set.iter().map(|(name, value)| format!(" &&\nexport {name}='{value}'")).collect();
     // A variable would win over the file.
     let hiding = credential.variables().map(|(name, _)| name).filter(|name| credential.shape.is_setting(name));
-    format!("{}{}{exports};\n", unset(credential.shape.owned_variables_and_file().chain(hiding)), whole())
+    assignments(credential.shape.owned_variables_and_file().chain(hiding), set.into_iter())
+}
+
+/// Values that stand between quotes as they are, after every stale variable is unset.
+pub(super) fn assignments<'a>(
+    stale: impl Iterator<Item = &'a str>,
+    set: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let exports: String = set.map(|(name, value)| format!(" &&\nexport {name}='{value}'")).collect();
+    format!("{}{}{exports};\n", unset(stale), whole())
 }
 
 /// Every character that a value, a path or a profile's name can have, and the quote around them. A shell that splits at

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dev_vault::{
@@ -6,6 +9,7 @@ use dev_vault::{
 };
 use serde_json::Value;
 
+use crate::support::shell::{self, EVALS, Stage};
 use crate::support::{ISSUER, Ran, Run, World, exports, leak, moto, tool};
 
 /// What AWS's own actions ask for.
@@ -30,6 +34,11 @@ fn job(world: &World, endpoint: &str, line: &str) -> Run {
 
 fn ci(world: &World, sts: &Sts, line: &str) -> Run {
     job(world, &sts.address(), &format!("--role-arn {FIRST_ROLE} {line}"))
+}
+
+/// What is told of a session that nobody got.
+fn rest_of(role: &str, life: &str) -> String {
+    format!("a session of {role} may remain: nobody can revoke it, and it expires within {life}")
 }
 
 fn assert_silent(world: &World, ran: &Ran) {
@@ -184,7 +193,10 @@ fn every_refusal_of_sts_is_told_by_its_cause_and_repeated_where_that_may_help() 
         [(400, "IDPCommunicationError", 3), (400, "Throttling", 3), (503, "", 2), (500, "InternalFailure", 2)]
     {
         let sts = Sts::start(ISSUER, AWS, vec![Sts::refusal(status, code, "busy"); times]);
-        ci(&world, &sts, "").run().ok();
+        let ran = ci(&world, &sts, "").run();
+        // Whoever fails in the middle may have made one.
+        assert_eq!(ran.stderr.contains(&rest_of(FIRST_ROLE, "1h")), status == 500, "{ran:?}");
+        ran.ok();
         assert_eq!(sts.requests().len(), times + 1, "{code}");
         let once = Sts::start(ISSUER, AWS, vec![Sts::refusal(status, code, "busy")]);
         ci(&world, &once, "--retries 0").run().failed(
@@ -212,11 +224,14 @@ fn what_is_no_answer_of_sts_is_not_believed_and_not_followed() {
     let cases = [
         (Reply::html(200, "<html>welcome</html>"), 76, "protocol"),
         (Reply::json(200, &serde_json::json!({ "Credentials": {} })), 76, "protocol"),
+        (Reply::status(204), 76, "protocol"),
         (Reply::status(307).header("Location", "http://127.0.0.1:1/"), 76, "protocol"),
     ];
     for (reply, exit, kind) in cases {
+        let is_redirect = format!("{reply:?}").contains("307");
         let sts = Sts::start(ISSUER, AWS, vec![reply]);
         let ran = ci(&world, &sts, "").run().failed(exit, kind);
+        assert_ne!(ran.stderr.contains(&rest_of(FIRST_ROLE, "1h")), is_redirect, "{ran:?}");
         assert!(ran.stderr.contains("AWS_ENDPOINT_URL_STS") && ran.stderr.contains("is STS"), "{ran:?}");
         assert_silent(&world, &ran);
         assert_eq!(sts.requests().len(), 1);
@@ -227,7 +242,9 @@ fn what_is_no_answer_of_sts_is_not_believed_and_not_followed() {
                 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
                 </AssumeRoleWithWebIdentityResponse>";
     let sts = Sts::start(ISSUER, AWS, vec![Reply::status(200).header("Content-Type", "text/xml").body(body)]);
-    ci(&world, &sts, "").run().failed(65, "data").assert_marker(65);
+    let ran = ci(&world, &sts, "").run().failed(65, "data");
+    assert!(ran.stderr.contains(&rest_of(FIRST_ROLE, "1h")), "{ran:?}");
+    ran.assert_marker(65);
     let ran = job(&world, "http://127.0.0.1:1", &format!("--role-arn {FIRST_ROLE} --timeout 1s")).run();
     assert!(ran.failed(69, "unavailable").stderr.contains("can reach AWS"));
 }
@@ -304,7 +321,7 @@ fn a_second_role_is_assumed_with_the_session_of_the_first_one() {
     // It does not trust the first one without that.
     let ran = ci(&world, &sts, &format!("--assume {SECOND_ROLE}")).run().failed(77, "denied");
     assert!(ran.stderr.contains(&format!("did not let {FIRST_ROLE} assume {SECOND_ROLE}")), "{ran:?}");
-    assert!(ran.stderr.contains("--external-id"), "{ran:?}");
+    assert!(ran.stderr.contains("--external-id") && ran.stderr.contains(&rest_of(FIRST_ROLE, "15m")), "{ran:?}");
     assert_silent(&world, &ran);
 }
 
@@ -470,4 +487,134 @@ fn the_limits_are_those_of_botocores_model() {
         let ran = ci(&world, &sts, &line).run();
         assert_eq!(ran.code != 64, fits, "{line}: {ran:?}");
     }
+}
+
+/// A job that gets its token in a file, for the SDKs.
+fn token_job(world: &World, sts: &Sts, line: &str) -> Run {
+    ci(world, sts, &format!("--format web-identity {line}"))
+}
+
+#[test]
+fn in_every_shell_an_eval_points_the_sdks_to_a_private_file_with_the_id_token_and_nobody_is_asked() {
+    let (world, sts) = start(Vec::new());
+    let signed = token(&world).sign();
+    let run = token_job(&world, &sts, "").env("AWS_ID_TOKEN", &signed);
+    let stale = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_SECURITY_TOKEN",
+        "AWS_CREDENTIAL_EXPIRATION",
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ];
+    let stage = stale.iter().fold(Stage::new(&world, &run), |stage, name| stage.env(name, "stale"));
+    let call = format!(
+        "ci-creds aws --via web-identity --role-arn {FIRST_ROLE} --id-token-env AWS_ID_TOKEN --format web-identity"
+    );
+    for shell in shell::posix() {
+        for (open, close) in EVALS {
+            let script = format!(
+                "set -eu\numask 000\nenv -0 >\"$OUT/before\"\n{open}{call} --region eu-1{close}\nenv -0 >\"$OUT/after\"\n"
+            );
+            let played = stage.play(&shell, &script);
+            assert_eq!((played.ran.code, played.ran.stderr.as_str()), (0, ""), "{}: {:?}", shell.name, played.ran);
+            let path = PathBuf::from(&played.dump("after")["AWS_WEB_IDENTITY_TOKEN_FILE"]);
+            let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o7777;
+            assert_eq!((mode(path.parent().expect("a folder")), mode(&path)), (0o700, 0o600));
+            assert_eq!(std::fs::read_to_string(&path).expect("the file"), signed);
+            let mut expected: BTreeMap<&str, Option<String>> = stale.iter().map(|name| (*name, None)).collect();
+            expected.insert("AWS_WEB_IDENTITY_TOKEN_FILE", Some(path.display().to_string()));
+            expected.insert("AWS_ROLE_ARN", Some(FIRST_ROLE.into()));
+            expected.insert("AWS_ROLE_SESSION_NAME", Some("someproject-302".into()));
+            expected.extend(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name, Some("eu-1".to_owned()))));
+            played.assert_changed(shell.name, &expected);
+        }
+        // A failure takes the keys away, and fails the eval.
+        let script = format!(
+            "env -0 >\"$OUT/before\"\neval $({call} --assume x) || code=$?\nenv -0 >\"$OUT/after\"\nexit $code\n"
+        );
+        let played = stage.play(&shell, &script);
+        assert_eq!(played.ran.code, 64, "{}: {:?}", shell.name, played.ran);
+        played.assert_changed(shell.name, &stale.iter().map(|name| (*name, None)).collect());
+    }
+    assert_eq!((sts.requests().len(), world.vault.connections()), (0, 0));
+    let ran = token_job(&world, &sts, "-v").run();
+    assert_silent(&world, &ran);
+    assert_eq!(leak::find([&signed[..60]], &ran.stdout), None);
+}
+
+#[test]
+fn what_the_sdks_would_not_know_is_refused_before_there_is_a_file() {
+    let (world, sts) = start(Vec::new());
+    let policy = world.file("policy.json", "{}").display().to_string();
+    for (line, words, hint) in [
+        (format!("--assume {SECOND_ROLE}"), "a second role (--assume)", "use --format shell"),
+        ("--cache".to_owned(), "--cache has nothing to keep", "drop --cache"),
+        ("--ttl 1h".to_owned(), "the lifetime (--ttl)", "use --format shell"),
+        (format!("--policy-file {policy}"), "a policy (--policy-file)", "use --format shell"),
+        ("--policy-arn arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned(), "(--policy-arn)", "use --format shell"),
+        ("--fips".to_owned(), "the FIPS endpoint (--fips)", "use --format shell"),
+    ] {
+        let ran = token_job(&world, &sts, &line).run().failed(78, "config");
+        assert!(ran.stderr.contains(words) && ran.stderr.contains(hint), "{line}: {ran:?}");
+        assert!(ran.stdout.ends_with("(exit 78);\n"), "{ran:?}");
+    }
+    token_job(&world, &sts, "--keep-profile").run().failed(64, "usage");
+    for (life, words) in [(899, "expires in 14m"), (-5, "has expired")] {
+        let short = token(&world).expires_in(life).sign();
+        let ran = token_job(&world, &sts, "").env("AWS_ID_TOKEN", &short).run().failed(78, "config");
+        assert!(ran.stderr.contains(words) && ran.stderr.contains("needs 15m"), "{ran:?}");
+        assert!(ran.stderr.contains("use --format shell"), "{ran:?}");
+    }
+    let long = token(&world).expires_in(960).sign();
+    token_job(&world, &sts, "").env("AWS_ID_TOKEN", &long).run().ok();
+    for line in ["aws --role deploy", "exoscale --role deploy", "token", "secret --path kv/x --env A=b"] {
+        let ran = world.command_as("token", &format!("{line} --format web-identity")).run().failed(78, "config");
+        assert!(ran.stderr.contains("needs --via web-identity"), "{line}: {ran:?}");
+    }
+    let line = format!("exec aws --via web-identity --role-arn {FIRST_ROLE} --format web-identity -- true");
+    let ran = world.command(&line).run();
+    assert!(ran.code == 125 && ran.stderr.contains("put ci-creds aws into an eval"), "{ran:?}");
+    assert_eq!((sts.requests().len(), world.vault.connections()), (0, 0));
+    assert_eq!(std::fs::read_dir(world.path("tmp")).expect("the folder").count(), 1);
+}
+
+/// Two SDKs that find the file by its variable, in a job that had other credentials.
+#[test]
+fn aws_cli_and_boto3_assume_the_role_with_the_token_in_the_file_and_work_with_the_session() {
+    let (Some(aws), Some(python)) = (tool::find("aws"), moto::python()) else { return };
+    let (world, sts) = start(Vec::new());
+    let run = token_job(&world, &sts, "");
+    let programs = [("AWS", &aws), ("PYTHON", &python)];
+    let stage = programs
+        .iter()
+        .fold(Stage::new(&world, &run), |stage, (name, path)| stage.env(name, &path.display().to_string()));
+    let stage = stage.env("AWS_ACCESS_KEY_ID", "AKIASTALE").env("AWS_SECRET_ACCESS_KEY", "stale");
+    let stage = stage.env("AWS_PROFILE", "missing").env("AWS_EC2_METADATA_DISABLED", "true");
+    let script = format!(
+        "set -eu\neval $(ci-creds aws --via web-identity --role-arn {FIRST_ROLE} --id-token-env AWS_ID_TOKEN \
+         --format web-identity --region us-east-1 || echo false)\nenv -0 >\"$OUT/after\"\n\
+         \"$AWS\" sts get-caller-identity --query Arn --output text\n\
+         \"$PYTHON\" -c 'import boto3; print(boto3.client(\"sts\").get_caller_identity()[\"Arn\"])'\n"
+    );
+    let shell = shell::posix().into_iter().next().expect("a shell");
+    let played = stage.play(&shell, &script);
+    let arn = "arn:aws:sts::123456789012:assumed-role/ci/someproject-302\n";
+    assert_eq!((played.ran.code, played.ran.stdout.as_str()), (0, arn.repeat(2).as_str()), "{:?}", played.ran);
+    let path = &played.dump("after")["AWS_WEB_IDENTITY_TOKEN_FILE"];
+    let file = std::fs::read_to_string(path).expect("the file");
+    for [shown, asked] in sts.forms().chunks(2).map(|pair| [&pair[0], &pair[1]]) {
+        assert_eq!(
+            (shown["Action"].as_str(), shown["WebIdentityToken"].as_str()),
+            ("AssumeRoleWithWebIdentity", &*file)
+        );
+        assert_eq!((shown["RoleArn"].as_str(), shown["RoleSessionName"].as_str()), (FIRST_ROLE, "someproject-302"));
+        assert_eq!(asked["Action"], "GetCallerIdentity");
+    }
+    assert_eq!(sts.requests().len(), 4);
 }

@@ -1,12 +1,13 @@
-//! STS of AWS, as strict as its API reference: an OpenID Connect provider, a role that trusts it, a second role that trusts
-//! the first one, and an account whose own identities get ID tokens.
+//! STS of AWS, as strict as its API reference: an OpenID Connect provider, a role that trusts it, and a second role that
+//! trusts the first one. It also says who signed a request, as the SDKs ask, and signs an ID token for an identity of the
+//! account.
 //!
 //! It verifies the ID token and the signature, knows every parameter and its limits, and refuses a request without a
 //! signature where one must be, and one with a signature where none may be.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::aside::Aside;
 use crate::clock::{rfc3339, unix};
 use crate::core::request::decode_strictly;
 use crate::dialect::Dialect;
-use crate::engine::aws_login::{AWS_SESSION, verify_signature};
+use crate::engine::aws_login::{AWS_SESSION, AwsPrincipal, verify_signature};
 use crate::engine::jwt_keys::KeySet;
 use crate::fault::{Fault, On, Reply};
 use crate::gitlab::GitlabToken;
@@ -43,8 +44,16 @@ const LONGEST: u64 = 7200;
 /// STS on loopback, in plain HTTP.
 pub struct Sts {
     server: Aside,
-    reversed: Arc<AtomicBool>,
-    account: Arc<Account>,
+    standing: Arc<Standing>,
+}
+
+/// What changes while it runs.
+#[derive(Default)]
+struct Standing {
+    reversed: AtomicBool,
+    /// The ARN of the last session of the first role.
+    session: Mutex<Option<String>>,
+    account: Account,
 }
 
 /// A refusal: status, code, message.
@@ -60,15 +69,13 @@ impl Sts {
         let keys = KeySet::from_config(vec![GitlabToken::public_key_pem().to_owned()], String::new(), String::new());
         let provider =
             Provider { issuer: issuer.to_owned(), client_id: client_id.to_owned(), keys: keys.expect("a key") };
-        let reversed = Arc::new(AtomicBool::new(false));
-        let turned = Arc::clone(&reversed);
-        let account = Arc::new(Account::default());
-        let of_tokens = Arc::clone(&account);
+        let standing = Arc::<Standing>::default();
+        let shared = Arc::clone(&standing);
         let server = Aside::start(Tls::Off, move |tally, request| match first.get(tally.earlier()) {
             Some(reply) => reply.0.clone(),
-            None => answer(&provider, request, &of_tokens, turned.load(Ordering::SeqCst)),
+            None => answer(&provider, request, &shared),
         });
-        Self { server, reversed, account }
+        Self { server, standing }
     }
 
     /// For `AWS_ENDPOINT_URL_STS`.
@@ -79,22 +86,27 @@ impl Sts {
 
     /// From now on the elements of an answer stand in the opposite order.
     pub fn reverse(&self) {
-        self.reversed.store(true, Ordering::SeqCst);
+        self.standing.reversed.store(true, Ordering::SeqCst);
     }
 
     /// From now on the account signs no ID token for its own identities.
     pub fn disable_outbound_federation(&self) {
-        self.account.enabled.store(false, Ordering::SeqCst);
+        self.standing.account.enabled.store(false, Ordering::SeqCst);
     }
 
     /// The session of the role lasts for so many seconds from the next request on.
     pub fn end_session_in(&self, seconds: u64) {
-        self.account.left.store(seconds, Ordering::SeqCst);
+        self.standing.account.left.store(seconds, Ordering::SeqCst);
     }
 
     /// Arms a fault.
     pub fn inject(&self, on: On, fault: Fault) {
         self.server.inject(on, fault);
+    }
+
+    /// Forgets the faults that are armed.
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
     }
 
     /// What came.
@@ -130,24 +142,48 @@ fn error(code: &str, message: &str) -> String {
     )
 }
 
-fn answer(provider: &Provider, request: &Recorded, account: &Account, reversed: bool) -> Answer {
+fn answer(provider: &Provider, request: &Recorded, standing: &Standing) -> Answer {
     let is_json = request.headers.get("accept").is_some_and(|accept| accept.contains("application/json"));
-    match look_at(provider, request, account) {
-        Ok(Given::Token(text)) => Answer::new(200, "text/xml", text),
-        Ok(Given::Session(made)) if is_json => Answer::new(200, "application/json", made.json().to_string()),
-        Ok(Given::Session(made)) => Answer::new(200, "text/xml", made.xml(reversed)),
+    let mut session = standing.session.lock().unwrap_or_else(PoisonError::into_inner);
+    match look_at(provider, request, &standing.account) {
+        Ok(Said::Token(text)) => Answer::new(200, "text/xml", text),
+        Ok(Said::Made(made)) => {
+            if made.keys[0] == AWS_SESSION.id {
+                *session = Some(made.arn());
+            }
+            match is_json {
+                true => Answer::new(200, "application/json", made.json().to_string()),
+                false => Answer::new(200, "text/xml", made.xml(standing.reversed.load(Ordering::SeqCst))),
+            }
+        }
+        Ok(Said::Signer) => match session.as_deref() {
+            Some(arn) => Answer::new(200, "text/xml", identity(arn)),
+            None => {
+                let text = "The security token included in the request is invalid";
+                Answer::new(403, "text/xml", error("InvalidClientTokenId", text))
+            }
+        },
         Err((status, code, message)) => Answer::new(status, "text/xml", error(code, &message)),
     }
 }
 
-/// What STS gives.
-enum Given {
-    Session(Made),
+fn identity(arn: &str) -> String {
+    format!(
+        "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\"><GetCallerIdentityResult><Arn>{arn}</Arn><UserId>AROA:x</UserId>\
+         <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    )
+}
+
+/// What an answer without an error says.
+enum Said {
+    Made(Made),
+    /// That the session of the first role signed it.
+    Signer,
     /// An ID token, in the whole answer.
     Token(String),
 }
 
-/// A session of a role.
+/// What STS gives.
 struct Made {
     action: &'static str,
     role: String,
@@ -167,10 +203,12 @@ impl Made {
 
     fn xml(&self, reversed: bool) -> String {
         let [key, secret, session] = self.keys;
+        // As AWS's reference prints it. botocore would send the newlines with the token.
+        let around = if reversed { "\n" } else { "" };
         let mut parts = [
             format!("<AccessKeyId>{key}</AccessKeyId>"),
             format!("<SecretAccessKey>{secret}</SecretAccessKey>"),
-            format!("<SessionToken>\n{session}\n</SessionToken>"),
+            format!("<SessionToken>{around}{session}{around}</SessionToken>"),
             format!("<Expiration>{}</Expiration>", rfc3339(self.expiration())),
         ];
         let user = format!(
@@ -199,7 +237,7 @@ impl Made {
     }
 }
 
-fn look_at(provider: &Provider, request: &Recorded, account: &Account) -> Result<Given, Refusal> {
+fn look_at(provider: &Provider, request: &Recorded, account: &Account) -> Result<Said, Refusal> {
     if (request.method.as_str(), request.path.as_str(), &request.query) != ("POST", "/", &None) {
         return Err((404, "InvalidAction", "a POST to /".into()));
     }
@@ -220,14 +258,17 @@ fn look_at(provider: &Provider, request: &Recorded, account: &Account) -> Result
                 return Err((400, "InvalidIdentityToken", text.into()));
             }
             check(&form, &[&COMMON[..], &WITH_TOKEN].concat())?;
-            with_web_identity(provider, &form).map(Given::Session)
+            with_web_identity(provider, &form).map(Said::Made)
+        }
+        "GetCallerIdentity" => {
+            let signer = find_signer(request)?;
+            match (signer.id == AWS_SESSION.id, form.len()) {
+                (true, 2) => Ok(Said::Signer),
+                _ => Err((400, "ValidationError", "not a request of the session of this role".into())),
+            }
         }
         "AssumeRole" => {
-            let body = String::from_utf8_lossy(&request.body).into_owned();
-            let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-            let host = request.headers.get("host").unwrap_or_default().to_owned();
-            let signer = verify_signature(&host, &headers, "us-east-1", unix(SystemTime::now()), &body)
-                .map_err(|(code, message)| (403, code, message))?;
+            let signer = find_signer(request)?;
             check(&form, &[&COMMON[..], &SIGNED].concat())?;
             let external = form.get("ExternalId").map(String::as_str);
             if signer.id != AWS_SESSION.id || text("RoleArn") != SECOND_ROLE || external != Some(EXTERNAL_ID) {
@@ -241,11 +282,19 @@ fn look_at(provider: &Provider, request: &Recorded, account: &Account) -> Result
                 return Err((400, "ValidationError", message.into()));
             }
             let (role, session) = (text("RoleArn").to_owned(), text("RoleSessionName").to_owned());
-            Ok(Given::Session(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, seconds }))
+            Ok(Said::Made(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, seconds }))
         }
-        "GetWebIdentityToken" => web_token::answer(account, request, &form, NAMESPACE).map(Given::Token),
+        "GetWebIdentityToken" => web_token::answer(account, request, &form, NAMESPACE).map(Said::Token),
         _ => Err((400, "InvalidAction", "Could not find operation".into())),
     }
+}
+
+fn find_signer(request: &Recorded) -> Result<AwsPrincipal, Refusal> {
+    let body = String::from_utf8_lossy(&request.body);
+    let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+    let host = request.headers.get("host").unwrap_or_default();
+    verify_signature(host, &headers, "us-east-1", unix(SystemTime::now()), &body)
+        .map_err(|(code, message)| (403, code, message))
 }
 
 fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>) -> Result<Made, Refusal> {
