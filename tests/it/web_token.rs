@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use dev_vault::{
-    AWS_ISSUER, AWS_REGION, AWS_SESSION, AWS_TAG, AWS_USER, AwsPrincipal, Fault, GitlabToken, Machine, On, Reply, Sts,
+    AWS_ISSUER, AWS_REGION, AWS_SESSION, AWS_TAG, AWS_USER, AwsPrincipal, DevVault, Fault, GitlabToken, Machine, On,
+    Reply, Sts,
 };
 use serde_json::{Value, json};
 
@@ -28,12 +29,16 @@ fn role(audience: &str, account: &str, policy: &str) -> Value {
     })
 }
 
-/// A Vault whose mount `of-aws` takes the account's tokens, and STS.
+/// Mounts `of-aws`, which takes the account's tokens.
+pub fn believe(vault: &DevVault) {
+    vault.write("sys/auth/of-aws", json!({ "type": "jwt" }));
+    vault.write("auth/of-aws/config", mount_config());
+    vault.write("auth/of-aws/role/ci", role(&vault.address(), "123456789012", "job"));
+}
+
 fn start(first: Vec<Reply>) -> (World, Sts) {
     let world = World::start();
-    world.vault.write("sys/auth/of-aws", json!({ "type": "jwt" }));
-    world.vault.write("auth/of-aws/config", mount_config());
-    world.vault.write("auth/of-aws/role/ci", role(&world.vault.address(), "123456789012", "job"));
+    believe(&world.vault);
     (world, Sts::start("", "", first))
 }
 
@@ -48,7 +53,8 @@ fn at(run: Run, sts: &Sts) -> Run {
     run.env("CI_CREDS_ID_TOKEN_FROM", "aws").env("VAULT_AUTH_PATH", "of-aws").env("VAULT_AUTH_ROLE", "ci")
 }
 
-fn job(world: &World, sts: &Sts, line: &str) -> Run {
+/// A job of the runner that has the role.
+pub fn job(world: &World, sts: &Sts, line: &str) -> Run {
     with_keys(at(world.command(line), sts), AWS_SESSION)
 }
 
