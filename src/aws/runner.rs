@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::{Address, Server, parse_server};
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
-use crate::http::transport::{Connection, Roots};
+use crate::http::transport::Connection;
 use crate::http::{Stage, TransportError};
 use crate::identity::{AwsKeys, AwsSource};
 use crate::secret::Secret;
@@ -167,22 +167,7 @@ fn parse_keys(reply: &ServiceReply, name: &str) -> Result<AwsKeys> {
 /// Security: no proxy, which would get what proves who we are; and the system's roots for https.
 fn connect(url: &str, timeout: Duration, host: &Host) -> Result<ServiceClient> {
     let server: Server = parse_server(url).map_err(|problem| Error::new(Kind::Config, format!("{url} {problem}")))?;
-    let roots = if server.tls { Roots::System } else { Roots::None };
-    let mut connection = Connection {
-        address: Address::Tcp(server),
-        address_origin: "AWS".into(),
-        namespace: None,
-        roots,
-        identity: None,
-        server_name: None,
-        proxy: None,
-        hearsay: false,
-        redirect_hosts: Vec::new(),
-        connect_timeout: timeout,
-        request_timeout: None,
-        timeout,
-        retries: 0,
-    };
+    let mut connection = Connection::to_service(Address::Tcp(server), "AWS".into(), timeout);
     connection.read_roots(host)?;
     ServiceClient::new(&connection)
 }

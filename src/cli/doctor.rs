@@ -4,7 +4,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use super::access::AccessFlags;
-use super::flag::{CredentialFlags, EngineFlags, argument};
+use super::flag::{CredentialFlags, EngineFlags, settings_of_all_clouds};
 use crate::provider::CLOUDS;
 
 /// What `doctor` is for, in the list of commands and at the head of its own help.
@@ -62,16 +62,8 @@ fn providers() -> PossibleValuesParser {
 impl DoctorFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
-        let mut known = Vec::new();
-        let mut settings = Vec::new();
-        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
-            if !known.contains(&setting.key()) {
-                known.push(setting.key());
-                settings.push(argument(setting).help_heading("Credential").hide_short_help(true));
-            }
-        }
         let command = DiagnosisFlags::augment_args(Provider::augment_args(command));
-        let command = EngineFlags::augment_args(command).args(settings);
+        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds(&[]));
         AccessFlags::augment_args(command).about(DOCTOR)
     }
 

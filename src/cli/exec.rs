@@ -147,7 +147,8 @@ impl CloudFlags {
 impl ExecFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
-        let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings_of_all_clouds());
+        let command =
+            EngineFlags::augment_args(Providers::augment_args(command)).args(settings_of_all_clouds(&["ttl"]));
         let command = EndpointFlags::augment_args(Lifetime::augment_args(command));
         AccessFlags::augment_args(command).about(EXEC)
     }

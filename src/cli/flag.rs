@@ -102,9 +102,9 @@ impl FetchFlags {
     }
 }
 
-/// The settings of all clouds, each once, for a command that takes several clouds. `--ttl` is that command's own.
-pub(super) fn settings_of_all_clouds() -> Vec<Arg> {
-    let mut known = vec!["ttl"];
+/// The settings of all clouds, each once, for a command that takes any cloud, without those that are its own flags.
+pub(super) fn settings_of_all_clouds(own: &[&'static str]) -> Vec<Arg> {
+    let mut known = own.to_vec();
     let mut settings = Vec::new();
     for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
         if !known.contains(&setting.key()) {
@@ -115,7 +115,7 @@ pub(super) fn settings_of_all_clouds() -> Vec<Arg> {
     settings
 }
 
-pub(super) fn argument(setting: &Setting) -> Arg {
+fn argument(setting: &Setting) -> Arg {
     let heading = match setting.heading {
         Heading::Credential => "Credential",
         Heading::Output => "Output",

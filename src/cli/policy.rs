@@ -73,7 +73,7 @@ impl PolicyFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
         let command = TextFlags::augment_args(PolicyProviders::augment_args(command));
-        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds());
+        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds(&["ttl"]));
         AccessFlags::augment_args(command).about(POLICY)
     }
 

@@ -17,6 +17,7 @@ mod identity;
 mod input;
 mod job;
 mod key;
+mod method;
 pub mod name;
 mod output;
 mod plan;

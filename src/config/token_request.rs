@@ -9,7 +9,7 @@ use super::aws_endpoint::{SIGNED_REQUEST, authority, resolve_endpoint};
 use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
 use super::iam;
 use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, is_pull_request, setup};
-use super::identity::wants_offer;
+use super::method::wants_offer;
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
 use super::trust::check_origin;
@@ -19,7 +19,7 @@ use crate::ci::{CiSystem, TokenEndpoint, TokenProgram, TokenSource};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, Server, parse_server};
-use crate::http::transport::{Connection, Roots};
+use crate::http::transport::Connection;
 use crate::identity::{AwsKeys, AwsSource};
 use crate::origin::{Origin, WithOrigin};
 use crate::provider::cloud::parse_place;
@@ -196,21 +196,9 @@ impl JobSide {
     }
 
     fn connect(&self, address: Address, address_origin: String, layers: &Layers<'_>) -> Result<Connection> {
-        Ok(Connection {
-            proxy: resolve_general_proxy(&address, layers)?,
-            roots: if matches!(&address, Address::Tcp(server) if server.tls) { Roots::System } else { Roots::None },
-            address,
-            address_origin,
-            namespace: None,
-            identity: None,
-            server_name: None,
-            hearsay: false,
-            redirect_hosts: Vec::new(),
-            connect_timeout: ANSWER / 2,
-            request_timeout: None,
-            timeout: self.timeout,
-            retries: 0,
-        })
+        let proxy = resolve_general_proxy(&address, layers)?;
+        let reached = Connection::to_service(address, address_origin, self.timeout);
+        Ok(Connection { proxy, connect_timeout: ANSWER / 2, ..reached })
     }
 
     /// Without a region, AWS's tools ask the global endpoint, which does not have this action.

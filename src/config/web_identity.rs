@@ -19,8 +19,7 @@ use crate::aws::sts;
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
-use crate::http::address::Address;
-use crate::http::transport::{Connection, Roots};
+use crate::http::transport::Connection;
 use crate::identity::Login;
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
@@ -62,21 +61,8 @@ pub(super) fn resolve(
         let Deadlines { connect, request, run } = resolve_deadlines(connection, process, layers)?;
         let retries = resolve_retries(connection, layers)?;
         let proxy = resolve_general_proxy(&address, layers)?;
-        Ok(Connection {
-            roots: if matches!(&address, Address::Tcp(server) if server.tls) { Roots::System } else { Roots::None },
-            address,
-            address_origin: String::new(),
-            namespace: None,
-            identity: None,
-            server_name: None,
-            proxy,
-            hearsay: false,
-            redirect_hosts: Vec::new(),
-            connect_timeout: connect,
-            request_timeout: request,
-            timeout: run,
-            retries,
-        })
+        let reached = Connection::to_service(address, String::new(), run);
+        Ok(Connection { proxy, connect_timeout: connect, request_timeout: request, retries, ..reached })
     })?;
     let any_audience = login.any_audience;
     let named = find_named_audience(login, layers)?;

@@ -10,7 +10,7 @@ pub(crate) mod web_identity;
 use std::borrow::Cow;
 
 use super::cloud::{Choices, Cloud, EngineRequest, Location, Wait, parse_place};
-use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax, ToolNames};
+use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, StoredKey, Syntax, ToolNames};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::origin::WithOrigin;
@@ -121,7 +121,7 @@ pub static AWS: Shape = Shape {
     irrevocable: Some("session_token"),
     expiration: Some("AWS_CREDENTIAL_EXPIRATION"),
     emptied: &EMPTIED,
-    profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
+    profiles: &PROFILES,
     mapping: None,
     stored: None,
     file: Some(FILE),
@@ -159,6 +159,33 @@ static FIELDS: [Field; 4] = [
     Field::label("arn", Characters { prefix: "arn:", others: ":/+=,.@_-", lower: true, least: 1, most: 2048 }),
 ];
 
+/// A key for the object storage of another cloud, under the names by which AWS's tools read one: what an AWS credential
+/// left behind goes. It has the name, the
+/// command and the title of its cloud.
+pub(super) const fn storage_shape(
+    (name, command, title): (&'static str, &'static str, &'static str),
+    fields: &'static [Field],
+    stored: Option<StoredKey>,
+    made: CloudObject,
+) -> Shape {
+    Shape {
+        name: Cow::Borrowed(name),
+        command: Cow::Borrowed(command),
+        title: Cow::Borrowed(title),
+        fields: Cow::Borrowed(fields),
+        aliases: &EMPTIED,
+        sources: &SOURCES,
+        irrevocable: None,
+        expiration: None,
+        emptied: &EMPTIED,
+        profiles: &PROFILES,
+        mapping: None,
+        stored,
+        file: Some(FILE),
+        made,
+    }
+}
+
 /// Where the object storage of another cloud is, as AWS's tools want to be told: they speak S3 to it.
 ///
 /// Since January 2025 the SDKs add a checksum that not every S3 but Amazon's takes; `when_required` is what they did
@@ -192,6 +219,9 @@ pub(crate) const FILES: [&str; 2] = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_
 
 /// What every SDK takes for unset when it is empty.
 pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];
+
+/// By which variables every SDK takes a profile in place of a key.
+const PROFILES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 
 /// What every SDK reads, and by which variables it finds it.
 pub(super) const FILE: CredentialsFile = CredentialsFile {

@@ -117,22 +117,7 @@ static FIELDS: [Field; 3] = [
 
 /// The same key for the object storage (SOS), under the names by which AWS's tools read one: they speak S3 to it. A
 /// session that an AWS credential left behind would be sent along, and a profile is AWS's too, so it always goes.
-pub static SOS: Shape = Shape {
-    name: Cow::Borrowed("exoscale"),
-    command: Cow::Borrowed("exoscale --sos"),
-    title: Cow::Borrowed("Exoscale"),
-    fields: Cow::Borrowed(&SOS_FIELDS),
-    aliases: &aws::EMPTIED,
-    sources: &aws::SOURCES,
-    irrevocable: None,
-    expiration: None,
-    emptied: &aws::EMPTIED,
-    profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
-    mapping: None,
-    stored: None,
-    file: Some(aws::FILE),
-    made: MADE,
-};
+pub static SOS: Shape = aws::storage_shape(("exoscale", "exoscale --sos", "Exoscale"), &SOS_FIELDS, None, MADE);
 
 static SOS_FIELDS: [Field; 3] = [key(aws::KEY_ID), secret(aws::SECRET), name()];
 

@@ -148,19 +148,10 @@ pub static SCALEWAY: Shape = Shape {
 
 /// The same key for the object storage, under the names by which AWS's tools read one. What holds for Exoscale's storage
 /// holds here: what an AWS credential left behind goes.
-pub static S3: Shape = Shape {
-    name: Cow::Borrowed("scaleway"),
-    command: Cow::Borrowed("scaleway --s3"),
-    title: Cow::Borrowed("Scaleway"),
-    fields: Cow::Borrowed(&S3_FIELDS),
-    aliases: &aws::EMPTIED,
-    sources: &aws::SOURCES,
-    irrevocable: None,
-    expiration: None,
-    emptied: &aws::EMPTIED,
-    profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
-    mapping: None,
-    stored: Some(StoredKey {
+pub static S3: Shape = aws::storage_shape(
+    ("scaleway", "scaleway --s3", "Scaleway"),
+    &S3_FIELDS,
+    Some(StoredKey {
         expires: EXPIRES,
         settings: &[AWS_REGION],
         needed: &["region"],
@@ -168,9 +159,8 @@ pub static S3: Shape = Shape {
         forms: FORMS,
         place: |region| aws::storage(format!("https://s3.{region}.scw.cloud"), region),
     }),
-    file: Some(aws::FILE),
-    made: MADE,
-};
+    MADE,
+);
 
 /// The field that says when the key expires, as Scaleway's API calls it.
 const EXPIRES: &str = "expires_at";

@@ -41,13 +41,13 @@ pub(crate) fn answer(
     account: &Account,
     request: &Recorded,
     form: &BTreeMap<String, String>,
+    now: SystemTime,
     namespace: &str,
 ) -> Result<String, Refusal> {
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
     let host = request.headers.get("host").unwrap_or_default();
-    let now = SystemTime::now();
-    let signer = verify_signature(host, &headers, AWS_REGION, unix(now), &body)
+    let signer = verify_signature(host, &headers, AWS_REGION, unix(SystemTime::now()), &body)
         .map_err(|(code, message)| (403, code, message))?;
     let (audiences, seconds) = check(form)?;
     if signer.id != AWS_SESSION.id {
