@@ -138,7 +138,7 @@ pub fn login_headers(
 
 /// The headers of another signed form, as a `POST` to `/`.
 #[must_use]
-pub(super) fn form_headers(
+pub(crate) fn form_headers(
     host: &str,
     region: &str,
     time: Timestamp,
