@@ -38,6 +38,14 @@ pub(crate) enum CiSystem {
     Aws,
 }
 
+/// The variables by which we know that we run in a CI job. `false` in one of them does not count.
+///
+/// The signs of [`CiSystem`], and beside them what most systems set, and Jenkins, whose jobs have no ID token of its own.
+pub(crate) fn job_signs() -> Vec<&'static str> {
+    let signs = CiSystem::ALL.into_iter().filter_map(|system| system.facts().sign);
+    [var::CI, var::JENKINS_URL].into_iter().chain(signs).collect()
+}
+
 /// The row of a CI system.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CiFacts {

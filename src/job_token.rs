@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::aws::assume::parse_refusal;
 use crate::aws::{self, Repeat, runner, sts, web_token};
-use crate::ci::{CiSystem, JobToken, TokenEndpoint};
+use crate::ci::{JobToken, TokenEndpoint};
 use crate::claims::Claims;
 use crate::config::{ANSWER, StsTarget, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb, is_header_text};
-use crate::http::{Stage, TransportError};
+use crate::http::{ServiceHints, Stage, TransportError};
 use crate::identity::AwsKeys;
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
@@ -25,6 +25,16 @@ use crate::vault::retry::parse_retry_after;
 /// The first pause at most, and every pause at most: full jitter below a bound that doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+const HINTS: ServiceHints = ServiceHints {
+    reach: "check that this runner can reach it (network, HTTPS_PROXY, NO_PROXY, firewall)",
+    trust: "the CI system is checked against the system's roots: add its CA to them; what is set for Vault does not count",
+};
+
+const STS_HINTS: ServiceHints = ServiceHints {
+    reach: "check that this runner can reach STS (network, HTTPS_PROXY, NO_PROXY, firewall), and --sts-region",
+    trust: sts::TRUST_HINT,
+};
 
 /// Reads the roots that the CI system or STS is checked against.
 ///
@@ -51,7 +61,7 @@ pub(crate) async fn request(request: &TokenRequest, patience: Duration, host: &H
     let deadline = host.elapsed() + patience;
     let mut key = request.key.as_ref().map(Secret::duplicate);
     let token = match &request.target {
-        TokenTarget::Program { path, arguments } => host.ask_tool(path, arguments)?,
+        TokenTarget::Program { path, arguments } => host.ask_tool(path, arguments, patience).await?,
         TokenTarget::Http { .. } => by_http(request, deadline, host).await?,
         TokenTarget::Sts(target) => {
             let fresh = match runner::are_usable(&target.keys, host.now()) {
@@ -112,7 +122,7 @@ async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Res
     let TokenTarget::Http { endpoint, connection, query, token } = &request.target else {
         return Err(Error::new(Kind::Internal, "only an endpoint has a URL"));
     };
-    let client = ServiceClient::new(connection)?;
+    let client = ServiceClient::new(connection, HINTS)?;
     let authorization = Secret::new(format!("{}{}", endpoint.scheme, token.expose()));
     if !is_header_text(authorization.expose()) {
         let text = "what the CI system gave the job to request an ID token with cannot be sent in a header";
@@ -130,8 +140,8 @@ async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Res
     ask(request, deadline, host, async |timeout| {
         let sent = ServiceRequest { verb, path: query, query: &[], proof, headers: &headers, body: None, timeout };
         match client.send(&sent).await {
-            Ok(answer) => judge(&answer, request.system, endpoint, &client.peer.host, request.pull_request, host),
-            Err(broken) => judge_silence(broken, &client.peer.host),
+            Ok(answer) => judge(&answer, request, endpoint, &client.peer.host, host),
+            Err(broken) => judge_silence(broken),
         }
     })
     .await
@@ -145,7 +155,7 @@ async fn by_sts(
     deadline: Duration,
     host: &Host,
 ) -> Result<Secret> {
-    let client = ServiceClient::new(&target.connection)?;
+    let client = ServiceClient::new(&target.connection, STS_HINTS)?;
     let audience = request.audience.as_deref().unwrap_or_default();
     ask(request, deadline, host, async |timeout| {
         let now = host.now();
@@ -156,7 +166,7 @@ async fn by_sts(
         let sent = ServiceRequest { verb, path, query: &[], proof: None, headers: &headers, body, timeout };
         let answer = match client.send(&sent).await {
             Ok(answer) => answer,
-            Err(broken) => return judge_silence(broken, &client.peer.host),
+            Err(broken) => return judge_silence(broken),
         };
         let no_sts = |what: &str| {
             let error = Error::new(Kind::Protocol, format!("{} {what}", client.peer.host));
@@ -192,29 +202,23 @@ enum TokenAnswer {
 }
 
 /// No answer, or half of one.
-fn judge_silence(broken: TransportError, peer: &str) -> TokenAnswer {
-    if broken.error.kind() != Kind::Unavailable || broken.stage == Stage::Last {
-        return TokenAnswer::Refusal(broken.error);
+fn judge_silence(broken: TransportError) -> TokenAnswer {
+    match broken.error.kind() == Kind::Unavailable && broken.stage != Stage::Last {
+        true => TokenAnswer::Busy(broken.error, None),
+        false => TokenAnswer::Refusal(broken.error),
     }
-    let hint = format!("check that this runner can reach {peer} (network, HTTPS_PROXY, NO_PROXY, firewall)");
-    TokenAnswer::Busy(broken.error.hint(hint), None)
 }
 
 fn judge(
     answer: &ServiceReply,
-    system: CiSystem,
+    request: &TokenRequest,
     endpoint: &TokenEndpoint,
     peer: &str,
-    pull_request: bool,
     host: &Host,
 ) -> TokenAnswer {
-    let facts = system.facts();
+    let facts = request.system.facts();
     let status = answer.status;
     let error = |kind, what: &str| Error::new(kind, format!("{} {what} ({peer}, {status})", facts.title));
-    let setup = || {
-        let fork = if pull_request { "; GitHub gives no ID token to a pull request from a fork" } else { "" };
-        format!("give the job {}{fork}", facts.setup)
-    };
     match status {
         200 => match field(&answer.body, endpoint.field) {
             Some(token) => TokenAnswer::Token(token),
@@ -223,7 +227,7 @@ fn judge(
                 &format!("answered without `{}`: there is no ID token in it", endpoint.field),
             )),
         },
-        401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(setup())),
+        401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(&request.setup)),
         429 | 502..=504 => {
             let error = error(Kind::Unavailable, "did not sign an ID token").hint("run the job again later");
             TokenAnswer::Busy(error, answer.retry_after.as_deref().and_then(|text| parse_retry_after(text, host.now())))
@@ -235,7 +239,7 @@ fn judge(
         500..=599 => {
             TokenAnswer::Refusal(error(Kind::Unavailable, "failed to sign an ID token").hint("run the job again later"))
         }
-        _ => TokenAnswer::Refusal(error(Kind::Protocol, "did not sign an ID token").hint(setup())),
+        _ => TokenAnswer::Refusal(error(Kind::Protocol, "did not sign an ID token").hint(&request.setup)),
     }
 }
 

@@ -328,9 +328,6 @@ pub const SECRETS: [&str; 10] = [
 /// How our own variables begin.
 pub const OWN: &str = "CI_CREDS_";
 
-/// The variables by which we know that we run in a CI job. `false` in one of them does not count.
-pub(crate) const JOB: [&str; 5] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL, TF_BUILD];
-
 /// fish says here, when it is exported, that it traces. Lower case is its name.
 pub const FISH_TRACE: &str = "fish_trace";
 
