@@ -146,8 +146,7 @@ mod tests {
             let host = Host::fake(Fake::default().with_variables([(name, value)]));
             Job { host: &host }.is_in_a_job().unwrap()
         };
-        for system in CiSystem::ALL {
-            let sign = system.facts().sign;
+        for sign in CiSystem::ALL.into_iter().filter_map(|system| system.facts().sign) {
             assert!(in_a_job(sign, "true") && !in_a_job(sign, "false"), "{sign}");
         }
         assert!(in_a_job("CI", "true") && in_a_job("JENKINS_URL", "https://jenkins.example.com/"));

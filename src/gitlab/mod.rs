@@ -181,7 +181,7 @@ impl<'a> VariableStore<'a> {
         match reply.status {
             401 => error(
                 Kind::Denied,
-                format!("{host} does not accept GitLab's token (from {token}) (status 401)"),
+                format!("{host} rejected the access token (from {token}): status 401"),
                 "it has expired or was revoked: make a new access token with the role Maintainer and the scope api"
                     .into(),
             ),

@@ -168,7 +168,9 @@ fn a_signal_while_the_login_is_prepared_ends_each_command_with_its_code_and_make
         }
         None
     };
-    let rows: [(Run, &dyn Fn() -> Option<(TcpStream, SocketAddr)>, &str); 5] = [
+    // What it waits for stays open.
+    type Wait<'a> = &'a dyn Fn() -> Option<(TcpStream, SocketAddr)>;
+    let rows: [(Run, Wait<'_>, &str); 5] = [
         (job_at(&world, "github", &url, &exoscale()), &connected, "an ID token"),
         (container(&exoscale()), &connected, "keys of the runner"),
         (by_program(&world, "BUILDKITE", &folder), &called, "a program"),
