@@ -280,8 +280,7 @@ fn find_signer(request: &Recorded, now: SystemTime) -> Result<AwsPrincipal, Refu
     let body = String::from_utf8_lossy(&request.body);
     let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
     let host = request.headers.get("host").unwrap_or_default();
-    verify_signature(host, &headers, "us-east-1", unix(now), &body)
-        .map_err(|(code, message)| (403, code, message))
+    verify_signature(host, &headers, "us-east-1", unix(now), &body).map_err(|(code, message)| (403, code, message))
 }
 
 fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>, now: SystemTime) -> Result<Made, Refusal> {
