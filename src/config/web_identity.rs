@@ -16,6 +16,7 @@ use super::source::Layers;
 use super::web_role::{audience_of, partition, resolve_role};
 use crate::aws::assume::{ASSUME_ROLE, FormFields, WITH_WEB_IDENTITY};
 use crate::aws::sts;
+use crate::ci::{CiFacts, CiSystem};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
@@ -183,9 +184,20 @@ fn check_audience(claims: &Claims, of_aws: &str, named: Option<&WithOrigin<Strin
         format!("the ID token (from {origin}) is for {told} and not for AWS: it was not sent"),
     )
     .hint(format!(
-        "have a token signed for {of_aws}: in GitLab `id_tokens: {{AWS_ID_TOKEN: {{aud: {of_aws}}}}}` and \
-            --id-token-env AWS_ID_TOKEN; --any-audience sends this one"
+        "have a token signed for {of_aws}: {}; --any-audience sends this one",
+        set_audience(claims, of_aws, origin)
     )))
+}
+
+/// What sets the audience in the CI system that signed the token.
+fn set_audience(claims: &Claims, of_aws: &str, origin: &Origin) -> String {
+    match CiSystem::of_token(origin, claims).filter(|system| *system != CiSystem::Gitlab).map(CiSystem::facts) {
+        Some(CiFacts { audience: Some(change), .. }) => format!("{change} to {of_aws}"),
+        Some(CiFacts { title, .. }) => format!("{title} signs no other one, so let the provider in IAM take this one"),
+        None => {
+            format!("in GitLab `id_tokens: {{AWS_ID_TOKEN: {{aud: {of_aws}}}}}` and --id-token-env AWS_ID_TOKEN")
+        }
+    }
 }
 
 /// The host of a URL.

@@ -162,7 +162,7 @@ fn the_set_up_page_makes_what_setup_sh_makes_by_commands_and_by_terraform() {
 #[test]
 fn every_part_of_a_pipeline_or_workflow_stands_in_an_example() {
     let mut examples = String::new();
-    for folder in ["gitlab", "github", "azure", "bitbucket", "buildkite", "circleci", "forgejo"] {
+    for folder in ["gitlab", "github", "aws", "azure", "bitbucket", "buildkite", "circleci", "forgejo"] {
         let folder = std::fs::read_dir(format!("{}/examples/{folder}", super::ROOT)).expect("the examples");
         for entry in folder {
             examples += &std::fs::read_to_string(entry.expect("an entry").path()).expect("an example");
@@ -178,7 +178,7 @@ fn every_part_of_a_pipeline_or_workflow_stands_in_an_example() {
             found += 1;
         }
     }
-    assert_eq!(found, 7);
+    assert_eq!(found, 8);
 }
 
 #[test]
