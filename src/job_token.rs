@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 
 use crate::ci::{CiSystem, JobToken, TokenEndpoint};
 use crate::claims::Claims;
-use crate::config::{ANSWER, TokenRequest, TokenTarget};
+use crate::config::{ANSWER, Plan, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::issuer::{IssuerClient, IssuerReply};
 use crate::http::{Method, Stage};
+use crate::identity::Login;
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::vault::retry::parse_retry_after;
@@ -63,6 +64,18 @@ pub(crate) async fn request(request: &TokenRequest, patience: Duration, host: &H
         key: request.key.as_ref().map(Secret::duplicate),
         system: request.system,
     })
+}
+
+/// The login with a new ID token, where the first one was requested: a command that still runs has outlived that one.
+/// `None`: the job has one token.
+///
+/// # Errors
+/// As [`request`].
+pub(crate) async fn request_again(plan: &Plan, patience: Duration, host: &Host) -> Result<Option<Login>> {
+    let Some(asked) = &plan.token_request else { return Ok(None) };
+    let token = request(asked, patience, host).await?.token.value;
+    let claims = Claims::from_token(&token).unwrap_or_default();
+    Ok(Some(plan.login.with_id_token(token, claims)))
 }
 
 /// As for a token from a variable.

@@ -78,6 +78,8 @@ pub(crate) struct StsPlan {
     pub first: Vec<(&'static str, String)>,
     /// Those of the request for the second role, where there is one.
     pub second: Option<Vec<(&'static str, String)>>,
+    /// What gives a command more sessions than those that an ID token gets until it expires.
+    pub remedy: String,
 }
 
 impl StsPlan {
