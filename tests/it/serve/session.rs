@@ -92,6 +92,7 @@ while time.time() < end:
 print(arn, calls)
 ";
 
+// check: 24
 #[test]
 fn boto3_works_for_longer_than_three_sessions_and_each_was_given_for_a_new_id_token() {
     let Some(python) = moto::python() else { return };
