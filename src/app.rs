@@ -5,16 +5,17 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::cli::{
-    self, CacheAction, Cli, Command, ConnectionFlags, CredentialFlags, DoctorFormat, Intent, LoginFlags, Question,
-    Stop, TokenAction, WhoamiFormat,
+    self, AccessFlags, CacheAction, Cli, Command, DoctorFlags, DoctorFormat, ExecFlags, FetchFlags, Intent,
+    Prerequisite, Question, RenewFlags, RotateFlags, SecretFlags, Stop, TokenAction, VaultTokenFlags, Volume,
+    WhoamiFlags, WhoamiFormat,
 };
 use crate::command::doctor::ReportForm;
-use crate::command::revoke::{self, Breadth};
+use crate::command::revoke::Breadth;
 use crate::command::{
-    cache, doctor, exec, explain, fetch, policy, request_id_token, rotate, take_warnings, token, whoami, write_message,
-    write_stderr,
+    self, cache, doctor, exec, explain, fetch, policy, request_id_token, rotate, take_warnings, token, whoami,
+    write_message, write_stderr,
 };
-use crate::config::{self, TokenRequest};
+use crate::config::{self, Layers, TokenRequest};
 use crate::error::{Error, Kind, Result};
 use crate::host::{BEFORE_A_COMMAND, Ending, Host, StartFailure, end_as};
 use crate::render;
@@ -53,11 +54,12 @@ pub fn run(arguments: &[OsString], host: &Host) -> u8 {
 }
 
 /// Examines the run of this line, which has failed.
+#[inline(never)]
 fn diagnose(arguments: &[OsString], host: &Host) {
     let command = cli::parse_arguments(arguments).ok().map(|cli| cli.command);
-    if let Some(mut flags) = command.and_then(Command::into_doctor_flags) {
-        let refusal = find_id_token(&mut flags.login, &flags.connection, flags.wanted.as_ref(), host).err();
-        doctor::follow_a_failure(&config::survey(&flags, refusal, host), host);
+    if let Some(flags) = command.and_then(Command::into_doctor_flags) {
+        let basis = find_basis(Prerequisite::Login(&flags.access, flags.wanted.as_ref()), host);
+        doctor::follow_a_failure(&config::survey(&flags, basis.map(|basis| basis.layers), host), host);
     }
 }
 
@@ -105,73 +107,30 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
         Err(Stop::Mistake(error)) => return Err(error.into()),
     };
     let Cli { volume, command } = cli;
+    let basis = find_basis(command.prerequisite(), host);
+    let words = cli::words_of(arguments);
     match command {
-        Command::Exec(mut flags) => {
-            let request = find_id_token(&mut flags.login, &flags.connection, flags.wanted.first(), host)?;
-            let mut exec = config::resolve_exec(flags, volume, host)?;
-            exec.repeat_later(request);
-            return Ok(exec::run(exec, host)?);
-        }
-        Command::Fetch(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, Some(&flags.wanted), host)?;
-            let words = cli::words_of(arguments);
-            fetch::run(config::resolve_fetch(&flags, volume, &words, host)?, &words, host)?;
-        }
-        Command::Secret(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, None, host)?;
-            let words = cli::words_of(arguments);
-            let plan = config::resolve_secret(&flags, volume, &words, host)?;
-            // From here on it is known which variables a failure unsets.
-            if let (Some(intent), Some(shape)) = (intent, config::owned_shape(&plan)) {
-                intent.shape = Some(Cow::Owned(shape));
-            }
-            fetch::run(plan, &words, host)?;
-        }
-        Command::VaultToken(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, None, host)?;
-            let words = cli::words_of(arguments);
-            fetch::run(config::resolve_token(*flags, volume, &words, host)?, &words, host)?;
-        }
-        Command::Doctor(mut flags) => {
-            let refusal = find_id_token(&mut flags.login, &flags.connection, flags.wanted.as_ref(), host).err();
-            let survey = config::survey(&flags, refusal, host);
-            let form = match (flags.report, flags.format) {
-                (true, _) => ReportForm::Ticket { with_names: flags.with_names },
-                (false, DoctorFormat::Text) => ReportForm::Text,
-                (false, DoctorFormat::Json) => ReportForm::Json,
-            };
-            return Ok(Ending::Code(doctor::run(&survey, form, volume.verbose, host)?));
-        }
-        Command::Revoke(mut flags) => {
-            let place = config::resolve_state_place(host)?;
-            let access = find_id_token(&mut flags.login, &flags.connection, None, host)
-                .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
+        Command::Exec(flags) => return run_command(flags, volume, basis?, host),
+        Command::Fetch(flags) => fetch_credential(&flags, volume, &words, &basis?.layers, host)?,
+        Command::Secret(flags) => fetch_secret(&flags, volume, &words, &basis?.layers, intent, host)?,
+        Command::VaultToken(flags) => fetch_token(*flags, volume, &words, &basis?.layers, host)?,
+        Command::Doctor(flags) => return Ok(Ending::Code(examine(&flags, volume, basis, host)?)),
+        Command::Revoke(flags) => {
             let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
-            revoke::run(&place, access, breadth, true, volume.verbose, host)?;
+            revoke(&flags.access, (breadth, true), volume, basis, host)?;
         }
         Command::Cache(flags) => match flags.action {
             None => cache::show(&config::resolve_place(host)?, host)?,
-            Some(CacheAction::Clear(mut flags)) => {
-                let place = config::resolve_state_place(host)?;
-                let access = find_id_token(&mut flags.login, &flags.connection, None, host)
-                    .and_then(|_| config::resolve_access(&flags.login, &flags.connection, host));
+            Some(CacheAction::Clear(flags)) => {
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
-                revoke::run(&place, access, breadth, false, volume.verbose, host)?;
+                revoke(&flags.access, (breadth, false), volume, basis, host)?;
             }
         },
-        Command::Token(TokenAction::Renew(flags)) => {
-            token::run(config::resolve_access(&flags.login, &flags.connection, host)?, volume.verbose, host)?;
-        }
-        Command::Token(TokenAction::Rotate(flags)) => {
-            rotate::run(config::resolve_rotate(&flags, host)?, volume.verbose, host)?;
-        }
-        Command::Whoami(mut flags) => {
-            find_id_token(&mut flags.login, &flags.connection, None, host)?;
-            let access = config::resolve_access(&flags.login, &flags.connection, host)?;
-            whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)?;
-        }
+        Command::Token(TokenAction::Renew(flags)) => renew_token(&flags, volume, &basis?.layers, host)?,
+        Command::Token(TokenAction::Rotate(flags)) => rotate_token(&flags, volume, &basis?.layers, host)?,
+        Command::Whoami(flags) => show_login(&flags, volume, &basis?.layers, host)?,
         Command::Policy(flags) => {
-            policy::run(&config::resolve_policy(&flags, host)?, flags.format, volume.quiet, host)?;
+            policy::run(&config::resolve_policy(&flags, &basis?.layers)?, flags.format, volume.quiet, host)?;
         }
         Command::Explain(words) => explain::run(&words, host)?,
         Command::Completions(flags) => host.write_stdout(&Secret::new(cli::completions(flags.shell)))?,
@@ -184,17 +143,120 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
     Ok(Ending::Code(0))
 }
 
-/// Requests the ID token of the job where the login needs one and the CI system gives it by request only. It is put with
-/// the flags: a role can have its claims in it, so all else is decided afterwards.
-fn find_id_token(
-    login: &mut LoginFlags,
-    connection: &ConnectionFlags,
-    wanted: Option<&CredentialFlags>,
+// The plans of these, inlined into one function, would be 30 kB of stack below all that a run does: seven pages, which
+// the system makes one by one.
+
+#[inline(never)]
+fn run_command(flags: ExecFlags, volume: Volume, basis: Basis<'_>, host: &Host) -> Result<Ending, RunFailure> {
+    let Basis { layers, token_request } = basis;
+    let mut exec = config::resolve_exec(flags, volume, &layers)?;
+    exec.repeat_later(token_request);
+    // The job's ID token is in it, and the command may run for hours.
+    drop(layers);
+    Ok(exec::run(exec, host)?)
+}
+
+#[inline(never)]
+fn fetch_credential(
+    flags: &FetchFlags,
+    volume: Volume,
+    words: &[String],
+    layers: &Layers<'_>,
     host: &Host,
-) -> Result<Option<TokenRequest>> {
-    let mut request = config::resolve_token_request(login, connection, wanted, host)?;
-    login.job_token = request.as_mut().map(|request| request_id_token(request, host)).transpose()?;
-    Ok(request)
+) -> Result<()> {
+    fetch::run(config::resolve_fetch(flags, volume, words, layers)?, words, host)
+}
+
+#[inline(never)]
+fn fetch_secret(
+    flags: &SecretFlags,
+    volume: Volume,
+    words: &[String],
+    layers: &Layers<'_>,
+    intent: &mut Option<Intent>,
+    host: &Host,
+) -> Result<()> {
+    let plan = config::resolve_secret(flags, volume, words, layers)?;
+    // From here on it is known which variables a failure unsets.
+    if let (Some(intent), Some(shape)) = (intent, config::owned_shape(&plan)) {
+        intent.shape = Some(Cow::Owned(shape));
+    }
+    fetch::run(plan, words, host)
+}
+
+#[inline(never)]
+fn fetch_token(
+    flags: VaultTokenFlags,
+    volume: Volume,
+    words: &[String],
+    layers: &Layers<'_>,
+    host: &Host,
+) -> Result<()> {
+    fetch::run(config::resolve_token(flags, volume, words, layers)?, words, host)
+}
+
+#[inline(never)]
+fn examine(flags: &DoctorFlags, volume: Volume, basis: Result<Basis<'_>>, host: &Host) -> Result<u8> {
+    let survey = config::survey(flags, basis.map(|basis| basis.layers), host);
+    let form = match (flags.report, flags.format) {
+        (true, _) => ReportForm::Ticket { with_names: flags.with_names },
+        (false, DoctorFormat::Text) => ReportForm::Text,
+        (false, DoctorFormat::Json) => ReportForm::Json,
+    };
+    doctor::run(&survey, form, volume.verbose, host)
+}
+
+/// `quiet`: whether it says nothing where nothing is left.
+#[inline(never)]
+fn revoke(
+    access: &AccessFlags,
+    (breadth, quiet): (Breadth, bool),
+    volume: Volume,
+    basis: Result<Basis<'_>>,
+    host: &Host,
+) -> Result<()> {
+    let place = config::resolve_state_place(host)?;
+    let access = basis.and_then(|basis| config::resolve_access(access, &basis.layers));
+    command::revoke::run(&place, access, breadth, quiet, volume.verbose, host)
+}
+
+#[inline(never)]
+fn renew_token(flags: &RenewFlags, volume: Volume, layers: &Layers<'_>, host: &Host) -> Result<()> {
+    token::run(config::resolve_access(&flags.access, layers)?, volume.verbose, host)
+}
+
+#[inline(never)]
+fn rotate_token(flags: &RotateFlags, volume: Volume, layers: &Layers<'_>, host: &Host) -> Result<()> {
+    rotate::run(config::resolve_rotate(flags, layers)?, volume.verbose, host)
+}
+
+#[inline(never)]
+fn show_login(flags: &WhoamiFlags, volume: Volume, layers: &Layers<'_>, host: &Host) -> Result<()> {
+    let access = config::resolve_access(&flags.access, layers)?;
+    whoami::run(access, flags.format == Some(WhoamiFormat::Json), volume.verbose, host)
+}
+
+/// What a command is decided from, beside its flags.
+struct Basis<'a> {
+    layers: Layers<'a>,
+    /// The request of the ID token in them, where the login needs one and the CI system gives it by request only.
+    token_request: Option<TokenRequest>,
+}
+
+/// Reads the configuration files, and requests the ID token. Roles can have its claims in them, so all else is decided
+/// afterwards.
+fn find_basis<'a>(prerequisite: Prerequisite<'_>, host: &'a Host) -> Result<Basis<'a>> {
+    let (access, wanted) = match prerequisite {
+        Prerequisite::Nothing => return Ok(Basis { layers: Layers::bare(host), token_request: None }),
+        Prerequisite::Files(connection) => {
+            return Ok(Basis { layers: Layers::read(connection, host)?, token_request: None });
+        }
+        Prerequisite::Login(access, wanted) => (access, wanted),
+    };
+    let mut layers = Layers::read(&access.connection, host)?;
+    let mut token_request = config::resolve_token_request(access, wanted, &layers)?;
+    layers.job_token = token_request.as_mut().map(|request| request_id_token(request, host)).transpose()?;
+    Ok(Basis { layers, token_request })
 }
 
 /// What a completion script reads. No answer is an empty one: whoever presses Tab waits for no error.

@@ -8,7 +8,7 @@ use crate::variables as var;
 
 /// A CI system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CiSystem {
+pub(crate) enum CiSystem {
     /// GitLab: the variable that `id_tokens:` names, which is `VAULT_ID_TOKEN` or named by a flag.
     Gitlab,
     /// Forgejo Actions, which sets GitHub's and Gitea's variables too.
@@ -37,7 +37,7 @@ pub enum CiSystem {
 
 /// The row of a CI system.
 #[derive(Clone, Copy, Debug)]
-pub struct CiFacts {
+pub(crate) struct CiFacts {
     /// What `--id-token-from` takes.
     pub name: &'static str,
     /// What messages call it.
@@ -56,7 +56,7 @@ pub struct CiFacts {
 
 /// How a job requests a token.
 #[derive(Clone, Copy, Debug)]
-pub enum TokenSource {
+pub(crate) enum TokenSource {
     /// By HTTP.
     Http(TokenEndpoint),
     /// From a program on `PATH`.
@@ -65,7 +65,7 @@ pub enum TokenSource {
 
 /// An endpoint for ID tokens.
 #[derive(Clone, Copy, Debug)]
-pub struct TokenEndpoint {
+pub(crate) struct TokenEndpoint {
     /// The variable that holds its URL.
     pub url: &'static str,
     /// The variable that holds what proves that the request is the job's.
@@ -86,7 +86,7 @@ pub struct TokenEndpoint {
 
 /// A program that prints an ID token.
 #[derive(Clone, Copy, Debug)]
-pub struct TokenProgram {
+pub(crate) struct TokenProgram {
     /// Its name.
     pub name: &'static str,
     /// Its arguments; `{aud}` is the audience, `{json}` the same as JSON text.
@@ -97,7 +97,7 @@ pub struct TokenProgram {
 
 impl CiSystem {
     /// Every one, in the order in which they are looked for: who sets another one's variables too comes first.
-    pub const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Gitlab,
         Self::Forgejo,
         Self::Gitea,
@@ -114,7 +114,7 @@ impl CiSystem {
 
     /// The table.
     #[must_use]
-    pub fn facts(self) -> CiFacts {
+    pub(crate) fn facts(self) -> CiFacts {
         let actions = TokenEndpoint {
             url: var::ACTIONS_ID_TOKEN_REQUEST_URL,
             token: var::ACTIONS_ID_TOKEN_REQUEST_TOKEN,
@@ -269,13 +269,13 @@ impl CiSystem {
 
     /// The system of this name.
     #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|system| system.facts().name == name)
     }
 
     /// The system whose token comes from there: from one of its variables, or from a request of ours.
     #[must_use]
-    pub fn of_origin(origin: &Origin) -> Option<Self> {
+    pub(crate) fn of_origin(origin: &Origin) -> Option<Self> {
         let Origin::Variable(name) = origin else { return None };
         let is_its_own = |facts: CiFacts| facts.title == name || facts.variable == Some(name.as_str());
         Self::ALL.into_iter().find(|system| is_its_own(system.facts()))
@@ -283,7 +283,7 @@ impl CiSystem {
 
     /// The variables that only serve to get the token, and those that hold it.
     #[must_use]
-    pub fn private_variables(self) -> Vec<&'static str> {
+    pub(crate) fn private_variables(self) -> Vec<&'static str> {
         let facts = self.facts();
         let endpoint = match facts.request {
             Some(TokenSource::Http(endpoint)) if endpoint.private => vec![endpoint.url, endpoint.token],
@@ -295,7 +295,7 @@ impl CiSystem {
 
 /// A token that was requested for this run.
 #[derive(Debug)]
-pub struct JobToken {
+pub(crate) struct JobToken {
     /// The token, and who signed it.
     pub token: WithOrigin<Secret>,
     /// What it was requested with, which is the same for all calls of the job.
@@ -307,7 +307,7 @@ pub struct JobToken {
 impl JobToken {
     /// A copy.
     #[must_use]
-    pub fn duplicate(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self {
             token: WithOrigin { value: self.token.value.duplicate(), origin: self.token.origin.clone() },
             key: self.key.as_ref().map(Secret::duplicate),

@@ -7,6 +7,7 @@
 
 use std::pin::pin;
 
+use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use crate::auth::{self, Session};
@@ -276,14 +277,18 @@ impl<'a> Custody<'a> {
 
     /// Gives back what is owed, and returns what to tell: `error`, or the signal that came meanwhile; that a new run needs
     /// a new secret; or that something stays.
-    pub(crate) async fn clean_up(&mut self, error: Error) -> Error {
-        let spent = self.debt.as_ref().map_or(Spend::Nothing, |debt| debt.spends);
-        let end = self.revoke().await;
-        let error = self.or_signal(error);
-        match end {
-            Ok(()) => self.tell_of_the_login(auth::after_spending(error, spent)),
-            Err(leak) => leaked(&error, leak),
-        }
+    ///
+    /// In a box: each wait that a signal can end would hold all of it, and ten kilobytes of stack with it.
+    pub(crate) fn clean_up(&mut self, error: Error) -> LocalBoxFuture<'_, Error> {
+        Box::pin(async move {
+            let spent = self.debt.as_ref().map_or(Spend::Nothing, |debt| debt.spends);
+            let end = self.revoke().await;
+            let error = self.or_signal(error);
+            match end {
+                Ok(()) => self.tell_of_the_login(auth::after_spending(error, spent)),
+                Err(leak) => leaked(&error, leak),
+            }
+        })
     }
 
     /// That the job's next call needs no secret, where that is so.

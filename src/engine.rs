@@ -25,7 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::lease::{A_MOMENT, Leftover, warn_of_a_short_token};
 use crate::mint::Data;
-use crate::provider::secret::{parse_data as parse_secret, parse_stored};
+use crate::provider::mapping::{parse_data as parse_secret, parse_stored};
 use crate::provider::shape::EngineData;
 use crate::stray::Stray;
 use crate::time::{earlier, end_of, expiry, render_duration, render_time};

@@ -13,8 +13,8 @@ use crate::claims::Claims;
 use crate::config::{ANSWER, Plan, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::issuer::{IssuerClient, IssuerReply};
-use crate::http::{Method, Stage};
+use crate::http::Stage;
+use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb, is_header_text};
 use crate::identity::Login;
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
@@ -82,17 +82,30 @@ pub(crate) async fn request_again(plan: &Plan, patience: Duration, host: &Host) 
 const LONGEST_TOKEN: usize = 64 << 10;
 
 async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Result<Secret> {
-    let TokenTarget::Http { endpoint, connection, url, token } = &request.target else {
+    let TokenTarget::Http { endpoint, connection, query, token } = &request.target else {
         return Err(Error::new(Kind::Internal, "a program has no URL"));
     };
-    let client = IssuerClient::new(connection)?;
+    let client = ServiceClient::new(connection)?;
     let authorization = Secret::new(format!("{}{}", endpoint.scheme, token.expose()));
-    let method = if endpoint.post { Method::Post } else { Method::Get };
+    if !is_header_text(authorization.expose()) {
+        let text = "what the CI system gave the job to request an ID token with cannot be sent in a header";
+        return Err(Error::new(Kind::Input, text));
+    }
+    let mut headers = vec![("accept", "application/json".to_owned())];
+    let verb = if endpoint.post { Verb::Post } else { Verb::Get };
+    if endpoint.post {
+        // Azure's own clients send an empty JSON body, and a redirect to its login page is suppressed.
+        let empty =
+            [("content-type", "application/json"), ("content-length", "0"), ("x-tfs-fedauthredirect", "Suppress")];
+        headers.extend(empty.map(|(name, value)| (name, value.to_owned())));
+    }
     let mut bound = FIRST_PAUSE;
     loop {
         let left = deadline.saturating_sub(host.elapsed());
-        let answer = client.send(method, url, &authorization, ANSWER.min(left)).await;
-        let (error, asked) = match answer {
+        let timeout = ANSWER.min(left);
+        let proof = Some(("authorization", &authorization));
+        let sent = ServiceRequest { verb, path: query, query: &[], proof, headers: &headers, body: None, timeout };
+        let (error, asked) = match client.send(&sent).await {
             Ok(answer) => match judge(&answer, request.system, endpoint, &client.peer.host, request.pull_request) {
                 TokenAnswer::Token(token) => return Ok(token),
                 TokenAnswer::Refusal(error) => return Err(error),
@@ -129,7 +142,7 @@ enum TokenAnswer {
 }
 
 fn judge(
-    answer: &IssuerReply,
+    answer: &ServiceReply,
     system: CiSystem,
     endpoint: &TokenEndpoint,
     peer: &str,

@@ -16,6 +16,8 @@ mod token;
 mod trial;
 mod wrapping;
 
+use futures_util::{FutureExt, TryFutureExt};
+
 use crate::error::{Error, Result};
 use crate::identity::{Identity, Login, Spend};
 use crate::vault::client::Vault;
@@ -70,27 +72,34 @@ pub(crate) async fn login(vault: &Vault<'_>, login: &Login) -> Result<Session, L
     if login.identity.facts().spends != Spend::Nothing {
         vault.note_single_use();
     }
+    // One of them runs: in a box each, the others cost a run neither stack nor memory.
     let session = match &login.identity {
         Identity::WrappingToken { token, role_id, creation_path } => {
-            wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).await?
+            wrapping::login(vault, login, token, role_id.as_ref(), creation_path.as_deref()).boxed_local()
         }
-        Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).await?,
-        Identity::RoleId { role_id } => approle::login_unbound(vault, login, role_id).await?,
-        Identity::GeneratorToken { token, role_id } => {
+        Identity::SecretId { role_id, secret_id } => approle::login(vault, login, role_id, secret_id).boxed_local(),
+        Identity::RoleId { role_id } => approle::login_unbound(vault, login, role_id).err_into().boxed_local(),
+        Identity::GeneratorToken { token, role_id } => async move {
             // First, while nothing is owed yet that a signal would leave behind.
             if login.renew {
                 standing::keep(vault, &login.origin.to_string(), token).await;
             }
-            approle::login_generated(vault, login, token, role_id).await?
+            approle::login_generated(vault, login, token, role_id).await
         }
-        Identity::IdToken { token, claims, .. } => id_token::login(vault, login, token, claims).await?,
-        Identity::Token { token, child: true } => token::child(vault, login, token).await?,
-        Identity::Token { token, child: false } => token::plain(token),
-        Identity::Kubernetes { token, file } => kubernetes::login(vault, login, token, file.as_deref()).await?,
-        Identity::Certificate { .. } => certificate::login(vault, login).await?,
-        Identity::Aws(signer) => aws::login(vault, login, signer).await?,
+        .err_into()
+        .boxed_local(),
+        Identity::IdToken { token, claims, .. } => {
+            id_token::login(vault, login, token, claims).err_into().boxed_local()
+        }
+        Identity::Token { token, child: true } => token::child(vault, login, token).err_into().boxed_local(),
+        Identity::Token { token, child: false } => return Ok(token::plain(token)),
+        Identity::Kubernetes { token, file } => {
+            kubernetes::login(vault, login, token, file.as_deref()).err_into().boxed_local()
+        }
+        Identity::Certificate { .. } => certificate::login(vault, login).err_into().boxed_local(),
+        Identity::Aws(signer) => aws::login(vault, login, signer).err_into().boxed_local(),
     };
-    Ok(session)
+    session.await
 }
 
 /// The login without its proof. `None` where there is no login, or none without its proof.

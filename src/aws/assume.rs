@@ -4,12 +4,15 @@
 //! server's words never leave this module but for its error code and the texts that the tables of refusals know: AWS repeats
 //! in its own words what it was sent.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::refusal::KNOWN;
 use crate::secret::Secret;
+use crate::time::render_duration;
 use crate::vault::refusal::Refusal;
 
 /// The fields of a form, beside the action, its version and the token.
@@ -19,6 +22,31 @@ pub(crate) type FormFields = Vec<(&'static str, String)>;
 pub(crate) const WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 /// The action that is signed with the credentials of another role.
 pub(crate) const ASSUME_ROLE: &str = "AssumeRole";
+
+/// What STS grants where nothing is asked for, in seconds.
+const AN_HOUR: u64 = 3600;
+
+/// How long the session lives, in seconds, if AWS grants what is asked for.
+#[must_use]
+pub(crate) fn life(fields: &FormFields) -> u64 {
+    field(fields, "DurationSeconds").and_then(|text| text.parse().ok()).unwrap_or(AN_HOUR)
+}
+
+/// What is to be told of a session that nobody gets.
+#[must_use]
+pub(crate) fn describe_rest(fields: &FormFields) -> String {
+    format!(
+        "a session of {} may remain: nobody can revoke it, and it expires within {}",
+        field(fields, "RoleArn").unwrap_or_default(),
+        render_duration(Duration::from_secs(life(fields)))
+    )
+}
+
+/// What is asked for under this name.
+#[must_use]
+pub(crate) fn field<'a>(fields: &'a FormFields, name: &str) -> Option<&'a str> {
+    fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
 
 /// The body of the request.
 #[must_use]

@@ -1,22 +1,22 @@
 //! Exchanges the job's ID token for a session of a role, by STS, and that one for a session of a second role.
 //!
 //! Nothing is used up by a request, and nothing of what it makes can be revoked: it is sent again where that may help, until
-//! its deadline.
+//! its deadline. What it may have made and nobody got is told.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::assume::{self, ASSUME_ROLE, FormFields, RoleSession, WITH_WEB_IDENTITY};
+use super::assume::{self, ASSUME_ROLE, FormFields, RoleSession, WITH_WEB_IDENTITY, describe_rest};
 use super::refusal::{ASSUME, Repeat, WEB_IDENTITY, repeat};
 use super::sts;
 use crate::config::StsPlan;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::cloud::CloudClient;
+use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
 use crate::http::transport::Connection;
 use crate::http::{Stage, TransportError};
-use crate::identity::{AwsKeys, Identity, Login};
+use crate::identity::{AwsKeys, Login};
 use crate::secret::Secret;
 use crate::vault::refusal::{Refusal, explain};
 
@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 /// STS, as one run asks it.
 pub(crate) struct Sts<'a> {
-    http: CloudClient,
+    http: ServiceClient,
     plan: &'a StsPlan,
     connection: &'a Connection,
     deadline: Duration,
@@ -48,26 +48,26 @@ impl<'a> Sts<'a> {
         verbose: bool,
         host: &'a Host,
     ) -> Result<Self> {
-        Ok(Self { http: CloudClient::new(connection)?, plan, connection, deadline, verbose, host })
+        Ok(Self { http: ServiceClient::new(connection)?, plan, connection, deadline, verbose, host })
     }
 
     /// Shows the ID token, and assumes the second role where there is one. Says when the last request was sent.
     ///
     /// # Errors
-    /// As the tables of refusals have them; [`Kind::Unavailable`] when STS does not answer until the deadline;
+    /// As the tables of refusals have them, with what may remain; [`Kind::Unavailable`] when STS does not answer until the deadline;
     /// [`Kind::Protocol`] for an answer that is none of STS.
     pub(crate) async fn obtain(&self, login: &Login) -> Result<(Timestamp, RoleSession)> {
         // Not the secret of its facts: with that, a token of this run alone was requested.
-        let Identity::IdToken { token, .. } = &login.identity else {
-            return Err(Error::new(Kind::Internal, "STS takes an ID token, and this login has none"));
-        };
+        let token = login.identity.id_token();
+        let token =
+            token.ok_or_else(|| Error::new(Kind::Internal, "STS takes an ID token, and this login has none"))?;
         let body = assume::body(WITH_WEB_IDENTITY, &self.plan.first, Some(token));
         // Security: no other header of AWS's. STS refuses a session token beside the ID token.
         let unsigned = |_: Timestamp| vec![("content-type", sts::FORM.to_owned())];
         let describe = |refusal: &Refusal| self.describe(refusal, login);
-        let first = self.ask(WITH_WEB_IDENTITY, &body, &unsigned, &describe).await?;
+        let first = self.ask((WITH_WEB_IDENTITY, &self.plan.first), &body, &unsigned, &describe).await?;
         let Some(fields) = &self.plan.second else { return Ok(first) };
-        self.assume_second(fields, first.1).await
+        self.assume_second(fields, first.1).await.map_err(|error| error.also(describe_rest(&self.plan.first)))
     }
 
     async fn assume_second(&self, fields: &FormFields, first: RoleSession) -> Result<(Timestamp, RoleSession)> {
@@ -77,46 +77,75 @@ impl<'a> Sts<'a> {
         let signed =
             |time: Timestamp| sts::form_headers(&self.plan.authority, &self.plan.region, time, &keys, body.expose());
         let value = |name: &str| match name {
-            "first" => field(&self.plan.first, "RoleArn"),
-            _ => field(fields, "RoleArn"),
+            "first" => role_of(&self.plan.first),
+            _ => role_of(fields),
         };
-        self.ask(ASSUME_ROLE, &body, &signed, &|refusal| explain(&ASSUME, refusal, &value)).await
+        self.ask((ASSUME_ROLE, fields), &body, &signed, &|refusal| explain(&ASSUME, refusal, &value)).await
     }
 
-    /// Posts until there is an answer that stays the same.
+    /// Posts until there is an answer that stays the same, and tells of a session that nobody got.
     async fn ask(
+        &self,
+        (action, fields): (&str, &FormFields),
+        body: &Secret,
+        headers: &dyn Fn(Timestamp) -> Vec<(&'static str, String)>,
+        describe: &dyn Fn(&Refusal) -> Error,
+    ) -> Result<(Timestamp, RoleSession)> {
+        let mut may_remain = false;
+        let made = self.post(action, body, headers, describe, &mut may_remain).await;
+        match made {
+            Ok(made) if may_remain => {
+                self.host.warn(format!("an answer of AWS was lost: {}", describe_rest(fields)));
+                Ok(made)
+            }
+            Err(error) if may_remain => Err(error.also(describe_rest(fields))),
+            made => made,
+        }
+    }
+
+    async fn post(
         &self,
         action: &str,
         body: &Secret,
         headers: &dyn Fn(Timestamp) -> Vec<(&'static str, String)>,
         describe: &dyn Fn(&Refusal) -> Error,
+        may_remain: &mut bool,
     ) -> Result<(Timestamp, RoleSession)> {
         let mut bound = FIRST_PAUSE;
         let mut again = 0;
         loop {
             let sent = self.host.now();
             let left = self.deadline.saturating_sub(self.host.elapsed());
-            let answer = self.http.post(&headers(sent), body.expose(), ANSWER.min(left)).await;
+            let request = ServiceRequest {
+                verb: Verb::Post,
+                path: "/",
+                query: &[],
+                proof: None,
+                headers: &headers(sent),
+                body: Some(body.expose()),
+                timeout: ANSWER.min(left),
+            };
+            let answer = self.http.send(&request).await;
+            let status = answer.as_ref().map(|answer| answer.status).ok();
+            self.tell(action, &status.map_or("no answer".to_owned(), |status| status.to_string()));
+            if let Ok(answer) = &answer
+                && answer.status == 200
+                && let Some(session) = assume::parse_session(&answer.body, action)
+            {
+                return Ok((sent, session));
+            }
+            *may_remain |= may_have_acted(&answer);
             let (error, repeats) = match answer {
+                Ok(ServiceReply { status: 200..=299, .. }) => return Err(self.no_sts("does not answer as STS does")),
+                Ok(ServiceReply { status: 300..=399, .. }) => {
+                    return Err(self.no_sts("redirects the request, which is not followed"));
+                }
                 Ok(answer) => {
-                    self.tell(action, &format!("{}", answer.status));
-                    match answer.status {
-                        200 => match assume::parse_session(&answer.body, action) {
-                            Some(session) => return Ok((sent, session)),
-                            None => return Err(self.no_sts("does not answer as STS does")),
-                        },
-                        300..=399 => return Err(self.no_sts("redirects the request, which is not followed")),
-                        _ => {
-                            let refusal = assume::parse_refusal(answer.status, &answer.body);
-                            let again = repeat(&refusal);
-                            (describe(&refusal), again)
-                        }
-                    }
+                    let refusal = assume::parse_refusal(answer.status, &answer.body);
+                    let again = repeat(&refusal);
+                    (describe(&refusal), again)
                 }
-                Err(TransportError { stage, error }) => {
-                    self.tell(action, "no answer");
-                    self.judge_silence(stage, error)?
-                }
+                Err(TransportError { stage, error }) => self.judge_silence(stage, error)?,
             };
             let may_repeat = match repeats {
                 Repeat::Never => false,
@@ -165,7 +194,7 @@ impl<'a> Sts<'a> {
         let text = |name: &str| claims.and_then(|claims| claims.text(name)).map(|text| sanitized(&text));
         explain(&WEB_IDENTITY, refusal, &|name| match name {
             "origin" => login.origin.to_string(),
-            "role" => field(&self.plan.first, "RoleArn"),
+            "role" => role_of(&self.plan.first),
             "aud" => claims.map(|claims| sanitized(&claims.audiences().join(", "))).unwrap_or_default(),
             name => text(name).unwrap_or_else(|| format!("(the token has no {name})")),
         })
@@ -178,6 +207,15 @@ impl<'a> Sts<'a> {
     }
 }
 
-fn field(fields: &FormFields, name: &str) -> String {
-    fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()).unwrap_or_default()
+fn role_of(fields: &FormFields) -> String {
+    assume::field(fields, "RoleArn").unwrap_or_default().to_owned()
+}
+
+/// Whether a session may have been made by a request that ended so, and was not parsed. 503 is what AWS answers when it does not
+/// act.
+fn may_have_acted(answer: &Result<ServiceReply, TransportError>) -> bool {
+    match answer {
+        Ok(answer) => matches!(answer.status, 200..=299 | 500..=502 | 504..=599),
+        Err(error) => error.stage == Stage::Sent,
+    }
 }

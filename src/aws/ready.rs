@@ -13,7 +13,7 @@ use crate::config::{QUESTION, Readiness};
 use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::http::cloud::{CloudClient, CloudReply};
+use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
 use crate::http::{Stage, TransportError};
 use crate::secret::Secret;
 
@@ -52,7 +52,7 @@ pub(crate) async fn wait(
     else {
         return Ok("STS credentials work at once".into());
     };
-    let http = CloudClient::new(&readiness.connection)?;
+    let http = ServiceClient::new(&readiness.connection)?;
     let probe = Probe { http, readiness, host, key: key.expose(), secret };
     let begun = host.elapsed();
     let budget = budget(deadline, begun);
@@ -81,7 +81,7 @@ pub(crate) async fn wait(
 
 /// One key, and the STS that is asked about it.
 struct Probe<'a> {
-    http: CloudClient,
+    http: ServiceClient,
     readiness: &'a Readiness,
     host: &'a Host,
     key: &'a str,
@@ -94,7 +94,16 @@ impl Probe<'_> {
         let Readiness { authority, region, .. } = self.readiness;
         let time = self.host.now();
         let headers = sts::headers(authority, region, time, self.key, self.secret);
-        let TransportError { stage, error } = match self.http.post(&headers, sts::BODY, timeout).await {
+        let request = ServiceRequest {
+            verb: Verb::Post,
+            path: "/",
+            query: &[],
+            proof: None,
+            headers: &headers,
+            body: Some(sts::BODY),
+            timeout,
+        };
+        let TransportError { stage, error } = match self.http.send(&request).await {
             Ok(answer) => return self.interpret(&answer, time),
             Err(broken) => broken,
         };
@@ -116,7 +125,7 @@ impl Probe<'_> {
         }
     }
 
-    fn interpret(&self, answer: &CloudReply, asked: Timestamp) -> Result<Option<Doubt>> {
+    fn interpret(&self, answer: &ServiceReply, asked: Timestamp) -> Result<Option<Doubt>> {
         let (verdict, code) = sts::judge(answer.status, &answer.body);
         let code = code.unwrap_or_default();
         let seen = format!("{} answers {} {code}", self.http.peer.host, answer.status).trim_end().to_owned();
@@ -175,7 +184,7 @@ fn budget(deadline: Duration, elapsed: Duration) -> Duration {
 }
 
 /// How many seconds the clock here is ahead of the server's.
-fn skew(answer: &CloudReply, time: Timestamp) -> Option<i64> {
+fn skew(answer: &ServiceReply, time: Timestamp) -> Option<i64> {
     let date = DateTimeParser::new().parse_timestamp(answer.date.as_deref()?).ok()?;
     Some(time.duration_since(date).as_secs())
 }
@@ -204,8 +213,12 @@ mod tests {
 
     #[test]
     fn a_clock_is_told_by_the_servers_date() {
-        let answer =
-            |date: Option<&str>| CloudReply { status: 403, date: date.map(str::to_owned), body: Vec::new().into() };
+        let answer = |date: Option<&str>| ServiceReply {
+            status: 403,
+            date: date.map(str::to_owned),
+            retry_after: None,
+            body: Vec::new().into(),
+        };
         let here: Timestamp = "2026-11-21T12:10:00Z".parse().unwrap();
         for (date, seconds) in [
             (Some("Sat, 21 Nov 2026 12:00:00 GMT"), Some(600)),

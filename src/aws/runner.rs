@@ -11,10 +11,10 @@ use serde::Deserialize;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::{Address, Server, parse_server};
-use crate::http::cloud::{CloudClient, CloudReply, Verb};
-use crate::http::transport::{Connection, Roots};
+use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
+use crate::http::transport::Connection;
 use crate::http::{Stage, TransportError};
-use crate::identity::{AwsKeys, AwsSource, Identity};
+use crate::identity::{AwsKeys, AwsSource};
 use crate::secret::Secret;
 
 /// An endpoint of a container is asked so often.
@@ -31,25 +31,6 @@ const ENOUGH: Duration = Duration::from_secs(60);
 pub(crate) fn are_usable(keys: &AwsKeys, now: Timestamp) -> bool {
     let lasts = |end: Timestamp| now.checked_add(ENOUGH).is_ok_and(|soon| soon < end);
     !keys.id.is_empty() && keys.expires_at.is_none_or(lasts)
-}
-
-/// Fetches the credentials of an AWS login, where it has none yet: what is cached is encrypted with their secret.
-///
-/// # Errors
-/// As [`fetch`].
-pub(crate) async fn complete(identity: &mut Identity, host: &Host) -> Result<()> {
-    if let Identity::Aws(signer) = identity
-        && !are_usable(&signer.keys, host.now())
-    {
-        signer.keys = fetch(&signer.source, host).await?;
-    }
-    Ok(())
-}
-
-/// Whether [`complete`] has anything to do.
-#[must_use]
-pub(crate) fn is_incomplete(identity: &Identity) -> bool {
-    matches!(identity, Identity::Aws(signer) if signer.keys.id.is_empty())
 }
 
 /// Asks the service for the credentials.
@@ -70,11 +51,20 @@ async fn fetch_of_container(url: &str, authorization: Option<&Secret>, host: &Ho
     let path = url[end..].find(['/', '?']).map_or(url.len(), |place| end + place);
     let client = connect(&url[..path], CONTAINER, host)?;
     let path = if url[path..].starts_with('/') { url[path..].to_owned() } else { format!("/{}", &url[path..]) };
-    let headers: Vec<_> = authorization.iter().map(|token| ("authorization", token.expose().to_owned())).collect();
+    let proof = authorization.map(|token| ("authorization", token));
     let name = client.peer.host.clone();
+    let request = ServiceRequest {
+        verb: Verb::Get,
+        path: &path,
+        query: &[],
+        proof,
+        headers: &[],
+        body: None,
+        timeout: CONTAINER,
+    };
     let mut tries = 1;
     loop {
-        match client.ask(Verb::Get, &path, &headers, CONTAINER).await {
+        match client.send(&request).await {
             Ok(reply) if reply.status == 200 => return parse_keys(&reply, &name),
             Ok(reply) if reply.status < 500 || tries == TRIES => {
                 return Err(Error::new(
@@ -101,20 +91,24 @@ async fn fetch_of_instance(url: &str, host: &Host) -> Result<AwsKeys> {
             --http-put-response-hop-limit 2; outside of AWS, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     };
-    let reply = client.ask(Verb::Put, "/latest/api/token", &lifetime, INSTANCE).await.map_err(silent)?;
+    let ask = async |verb, path: &str, proof, headers: &[(&'static str, String)]| {
+        let request = ServiceRequest { verb, path, query: &[], proof, headers, body: None, timeout: INSTANCE };
+        client.send(&request).await.map_err(silent)
+    };
+    let reply = ask(Verb::Put, "/latest/api/token", None, &lifetime).await?;
     let token = text_of(&reply).filter(|_| reply.status == 200).ok_or_else(|| {
         Error::new(Kind::Input, format!("{name} gives no token of IMDSv2: it answers {}", reply.status)).hint(
             "IMDSv1 is not used: require IMDSv2 for the instance, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     })?;
-    let headers = [("x-aws-ec2-metadata-token", token.expose().to_owned())];
-    let reply = client.ask(Verb::Get, ROLES, &headers, INSTANCE).await.map_err(silent)?;
+    let proof = Some(("x-aws-ec2-metadata-token", &token));
+    let reply = ask(Verb::Get, ROLES, proof, &[]).await?;
     let role = text_of(&reply).filter(|_| reply.status == 200).ok_or_else(|| {
         Error::new(Kind::Input, format!("the instance has no role: {name} answers {}", reply.status))
             .hint("give the instance an instance profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     })?;
     let path = format!("{ROLES}{}", role.expose());
-    let reply = client.ask(Verb::Get, &path, &headers, INSTANCE).await.map_err(silent)?;
+    let reply = ask(Verb::Get, &path, proof, &[]).await?;
     if reply.status != 200 {
         return Err(Error::new(Kind::Input, format!("{name} answers {} to the role of the instance", reply.status)));
     }
@@ -122,7 +116,7 @@ async fn fetch_of_instance(url: &str, host: &Host) -> Result<AwsKeys> {
 }
 
 /// One line of an answer, and nothing that cannot stand in a header or in a path.
-fn text_of(reply: &CloudReply) -> Option<Secret> {
+fn text_of(reply: &ServiceReply) -> Option<Secret> {
     let text = std::str::from_utf8(&reply.body).ok()?.trim();
     let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#\\".contains(&byte));
     // The token is base64, which has slashes.
@@ -149,7 +143,7 @@ struct KeysAnswer {
     expiration: Option<Timestamp>,
 }
 
-fn parse_keys(reply: &CloudReply, name: &str) -> Result<AwsKeys> {
+fn parse_keys(reply: &ServiceReply, name: &str) -> Result<AwsKeys> {
     let unusable = |why: &str| {
         Error::new(Kind::Input, format!("the answer of {name} has no AWS credentials: {why}"))
             .hint("check that the role of this runner trusts the service; the log of the service says more")
@@ -171,24 +165,9 @@ fn parse_keys(reply: &CloudReply, name: &str) -> Result<AwsKeys> {
 }
 
 /// Security: no proxy, which would get what proves who we are; and the system's roots for https.
-fn connect(url: &str, timeout: Duration, host: &Host) -> Result<CloudClient> {
+fn connect(url: &str, timeout: Duration, host: &Host) -> Result<ServiceClient> {
     let server: Server = parse_server(url).map_err(|problem| Error::new(Kind::Config, format!("{url} {problem}")))?;
-    let roots = if server.tls { Roots::System } else { Roots::None };
-    let mut connection = Connection {
-        address: Address::Tcp(server),
-        address_origin: "AWS".into(),
-        namespace: None,
-        roots,
-        identity: None,
-        server_name: None,
-        proxy: None,
-        hearsay: false,
-        redirect_hosts: Vec::new(),
-        connect_timeout: timeout,
-        request_timeout: None,
-        timeout,
-        retries: 0,
-    };
+    let mut connection = Connection::to_service(Address::Tcp(server), "AWS".into(), timeout);
     connection.read_roots(host)?;
-    CloudClient::new(&connection)
+    ServiceClient::new(&connection)
 }

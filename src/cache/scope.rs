@@ -47,17 +47,13 @@ impl Door {
     /// The door of a login.
     #[must_use]
     pub fn new(connection: &Connection, login: &Login, job: Option<&str>) -> Self {
-        let creation_path = match &login.identity {
-            Identity::WrappingToken { creation_path, .. } => creation_path.clone(),
-            _ => None,
-        };
         Self {
             address: connection.address.to_string(),
             namespace: connection.namespace.clone(),
             method: login.identity.facts().name.to_owned(),
             mount: login.mount.clone(),
             role: login.role.clone(),
-            creation_path,
+            creation_path: login.identity.creation_path().map(str::to_owned),
             job: job.map(str::to_owned),
         }
     }

@@ -5,15 +5,17 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
+use super::access::{AccessFlags, ConnectionFlags};
 use super::doctor::{DOCTOR, DoctorFlags};
 use super::exec::{EXEC, ExecFlags};
 use super::flag::{
-    CACHE, COMPLETIONS, CacheFlags, CompletionsFlags, FetchFlags, REVOKE, RevokeFlags, WHOAMI, WhoamiFlags,
+    CACHE, COMPLETIONS, CacheAction, CacheFlags, ClearFlags, CompletionsFlags, CredentialFlags, FetchFlags, REVOKE,
+    RevokeFlags, WHOAMI, WhoamiFlags,
 };
 use super::help;
 use super::policy::{POLICY, PolicyFlags};
 use super::secret::{SECRET, SecretFlags};
-use super::token::{TOKEN, TokenAction, TokenCall};
+use super::token::{RenewFlags, RotateFlags, TOKEN, TokenAction, TokenCall};
 use super::vault_token::VaultTokenFlags;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
@@ -49,19 +51,48 @@ pub enum Command {
 }
 
 impl Command {
+    /// What it has to know first.
+    pub(crate) fn prerequisite(&self) -> Prerequisite<'_> {
+        match self {
+            Self::Fetch(FetchFlags { access, wanted, .. }) => Prerequisite::Login(access, Some(wanted)),
+            Self::Exec(ExecFlags { access, wanted, .. }) => Prerequisite::Login(access, wanted.first()),
+            Self::Doctor(flags) => Prerequisite::Login(&flags.access, flags.wanted.as_ref()),
+            Self::VaultToken(flags) => Prerequisite::Login(&flags.access, None),
+            Self::Secret(SecretFlags { access, .. })
+            | Self::Revoke(RevokeFlags { access, .. })
+            | Self::Cache(CacheFlags { action: Some(CacheAction::Clear(ClearFlags { access, .. })) })
+            | Self::Whoami(WhoamiFlags { access, .. }) => Prerequisite::Login(access, None),
+            // They take the token that is stored, or describe a login that another run will make.
+            Self::Token(TokenAction::Renew(RenewFlags { access }))
+            | Self::Token(TokenAction::Rotate(RotateFlags { access, .. }))
+            | Self::Policy(PolicyFlags { access, .. }) => Prerequisite::Files(&access.connection),
+            Self::Cache(CacheFlags { action: None }) | Self::Explain(_) | Self::Completions(_) | Self::Man(_) => {
+                Prerequisite::Nothing
+            }
+        }
+    }
+
     /// The flags of the diagnosis of a run: a command that fetches a credential, or one that runs another with the first
     /// credential that it names. `None` of every other command.
     pub(crate) fn into_doctor_flags(self) -> Option<DoctorFlags> {
         match self {
-            Self::Fetch(FetchFlags { wanted, login, connection, .. }) => {
-                Some(DoctorFlags::of_run(Some(wanted), login, connection))
-            }
-            Self::Exec(ExecFlags { wanted, login, connection, .. }) => {
-                Some(DoctorFlags::of_run(wanted.into_iter().next(), login, connection))
+            Self::Fetch(FetchFlags { wanted, access, .. }) => Some(DoctorFlags::of_run(Some(wanted), access)),
+            Self::Exec(ExecFlags { wanted, access, .. }) => {
+                Some(DoctorFlags::of_run(wanted.into_iter().next(), access))
             }
             _ => None,
         }
     }
+}
+
+/// What a command has to know before any of its flags means something.
+pub(crate) enum Prerequisite<'a> {
+    /// Nothing.
+    Nothing,
+    /// The configuration files.
+    Files(&'a ConnectionFlags),
+    /// The configuration files, and the ID token of the job: the command logs in, to read this credential or none.
+    Login(&'a AccessFlags, Option<&'a CredentialFlags>),
 }
 
 /// A command.
@@ -73,7 +104,7 @@ pub(super) struct CommandRow {
     pub(super) output: CommandOutput,
     /// Adds its flags. By a plain function, because clap calls it only for the command that is on the line.
     flags: fn(clap::Command) -> clap::Command,
-    parse: fn(&CommandRow, &ArgMatches) -> Result<Command, clap::Error>,
+    parse: fn(&CommandRow, &mut ArgMatches) -> Result<Command, clap::Error>,
 }
 
 /// What a command prints.
@@ -98,45 +129,45 @@ const OTHERS: &[CommandRow] = &[
         about: SECRET,
         output: CommandOutput::Secret,
         flags: |command| SecretFlags::augment_args(command).after_help(help::SECRET),
-        parse: |_, matches| SecretFlags::from_arg_matches(matches).map(Command::Secret),
+        parse: |_, matches| SecretFlags::from_arg_matches_mut(matches).map(Command::Secret),
     },
     CommandRow {
         name: "exec",
         about: EXEC,
         output: CommandOutput::Command,
         flags: |command| ExecFlags::augment_args(command).after_help(help::EXEC),
-        parse: |_, matches| ExecFlags::from_arg_matches(matches).map(Command::Exec),
+        parse: |_, matches| ExecFlags::from_arg_matches_mut(matches).map(Command::Exec),
     },
     CommandRow {
         name: "doctor",
         about: DOCTOR,
         output: CommandOutput::Text,
         flags: |command| DoctorFlags::augment_args(command).after_help(help::DOCTOR),
-        parse: |_, matches| DoctorFlags::from_arg_matches(matches).map(|flags| Command::Doctor(Box::new(flags))),
+        parse: |_, matches| DoctorFlags::from_arg_matches_mut(matches).map(|flags| Command::Doctor(Box::new(flags))),
     },
     CommandRow {
         name: "revoke",
         about: REVOKE,
         output: CommandOutput::Text,
         flags: |command| RevokeFlags::augment_args(command).after_help(help::REVOKE),
-        parse: |_, matches| RevokeFlags::from_arg_matches(matches).map(Command::Revoke),
+        parse: |_, matches| RevokeFlags::from_arg_matches_mut(matches).map(Command::Revoke),
     },
     CommandRow {
         name: "cache",
         about: CACHE,
         output: CommandOutput::Text,
         flags: |command| CacheFlags::augment_args(command).after_help(help::CACHE),
-        parse: |_, matches| CacheFlags::from_arg_matches(matches).map(Command::Cache),
+        parse: |_, matches| CacheFlags::from_arg_matches_mut(matches).map(Command::Cache),
     },
     CommandRow {
         name: "token",
         about: TOKEN,
         output: CommandOutput::Token,
         flags: |command| VaultTokenFlags::augment_args(TokenCall::augment_args(command)).after_help(help::TOKEN),
-        parse: |_, matches| match TokenCall::from_arg_matches(matches)? {
+        parse: |_, matches| match TokenCall::from_arg_matches_mut(matches)? {
             TokenCall { action: Some(action) } => Ok(Command::Token(action)),
             TokenCall { action: None } => {
-                VaultTokenFlags::from_arg_matches(matches).map(Box::new).map(Command::VaultToken)
+                VaultTokenFlags::from_arg_matches_mut(matches).map(Box::new).map(Command::VaultToken)
             }
         },
     },
@@ -145,14 +176,14 @@ const OTHERS: &[CommandRow] = &[
         about: WHOAMI,
         output: CommandOutput::Text,
         flags: |command| WhoamiFlags::augment_args(command).after_help(help::WHOAMI),
-        parse: |_, matches| WhoamiFlags::from_arg_matches(matches).map(Command::Whoami),
+        parse: |_, matches| WhoamiFlags::from_arg_matches_mut(matches).map(Command::Whoami),
     },
     CommandRow {
         name: "policy",
         about: POLICY,
         output: CommandOutput::Text,
         flags: |command| PolicyFlags::augment_args(command).after_help(help::POLICY),
-        parse: |_, matches| PolicyFlags::from_arg_matches(matches).map(Command::Policy),
+        parse: |_, matches| PolicyFlags::from_arg_matches_mut(matches).map(Command::Policy),
     },
     CommandRow {
         name: "explain",
@@ -169,7 +200,7 @@ const OTHERS: &[CommandRow] = &[
         about: COMPLETIONS,
         output: CommandOutput::Text,
         flags: |command| CompletionsFlags::augment_args(command).after_help(help::COMPLETIONS),
-        parse: |_, matches| CompletionsFlags::from_arg_matches(matches).map(Command::Completions),
+        parse: |_, matches| CompletionsFlags::from_arg_matches_mut(matches).map(Command::Completions),
     },
     CommandRow {
         name: "man",
@@ -198,6 +229,11 @@ impl CommandRow {
     /// What clap is told of it.
     pub(super) fn definition(&self) -> clap::Command {
         (self.flags)(clap::Command::new(self.name).about(self.about))
+    }
+
+    /// The command of a line that clap has taken apart by this definition.
+    pub(super) fn parse(&self, matches: &mut ArgMatches) -> Result<Command, clap::Error> {
+        (self.parse)(self, matches)
     }
 
     /// Its flags, and those of the commands below it.
@@ -244,7 +280,7 @@ fn fetch(cloud: &'static Cloud) -> CommandRow {
             None => command,
         },
         parse: |row, matches| match row.output {
-            CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches(cloud, matches).map(Command::Fetch),
+            CommandOutput::Credential(cloud) => FetchFlags::from_arg_matches_mut(cloud, matches).map(Command::Fetch),
             CommandOutput::Secret | CommandOutput::Token | CommandOutput::Text | CommandOutput::Command => {
                 Err(clap::Error::new(ErrorKind::MissingSubcommand))
             }
@@ -256,8 +292,8 @@ fn cloud_of(command: &str) -> Option<&'static Cloud> {
     CLOUDS.into_iter().find(|cloud| cloud.command == command)
 }
 
-/// What `derive(Subcommand)` would write, but that a command's flags are made when it is the one on the line: those of
-/// all commands would be a third of the instructions of a run that finds its credential in the cache.
+/// What `derive(Subcommand)` would write, but that a command's flags are made when it is the one on the line: `--version`
+/// and the list of the commands need none of them.
 impl Subcommand for Command {
     fn augment_subcommands(command: clap::Command) -> clap::Command {
         command.subcommands(rows().map(|row| clap::Command::new(row.name).about(row.about).defer(row.flags)))
@@ -273,11 +309,15 @@ impl Subcommand for Command {
 }
 
 impl FromArgMatches for Command {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let missing = || clap::Error::new(ErrorKind::MissingSubcommand);
-        let (name, matches) = matches.subcommand().ok_or_else(missing)?;
+        let (name, mut matches) = matches.remove_subcommand().ok_or_else(missing)?;
         let row = rows().find(|row| row.name == name).ok_or_else(missing)?;
-        (row.parse)(&row, matches)
+        row.parse(&mut matches)
+    }
+
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Self::from_arg_matches_mut(&mut matches.clone())
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -3,7 +3,8 @@
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
-use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, argument};
+use super::access::AccessFlags;
+use super::flag::{CredentialFlags, EngineFlags, settings_of_all_clouds};
 use crate::provider::CLOUDS;
 
 /// What `doctor` is for, in the list of commands and at the head of its own help.
@@ -19,10 +20,8 @@ pub struct DoctorFlags {
     pub report: bool,
     /// Whether that has host names and addresses in it.
     pub with_names: bool,
-    /// Who the job is.
-    pub login: LoginFlags,
-    /// How Vault is reached.
-    pub connection: ConnectionFlags,
+    /// Who the job is, and how Vault is reached.
+    pub access: AccessFlags,
 }
 
 /// How a diagnosis is printed.
@@ -63,35 +62,26 @@ fn providers() -> PossibleValuesParser {
 impl DoctorFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
-        let mut known = Vec::new();
-        let mut settings = Vec::new();
-        for setting in CLOUDS.into_iter().flat_map(|cloud| cloud.settings) {
-            if !known.contains(&setting.key()) {
-                known.push(setting.key());
-                settings.push(argument(setting).help_heading("Credential").hide_short_help(true));
-            }
-        }
         let command = DiagnosisFlags::augment_args(Provider::augment_args(command));
-        let command = EngineFlags::augment_args(command).args(settings);
-        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(DOCTOR)
+        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds(&[]));
+        AccessFlags::augment_args(command).about(DOCTOR)
     }
 
     /// Those of a run with these flags.
-    pub(super) fn of_run(wanted: Option<CredentialFlags>, login: LoginFlags, connection: ConnectionFlags) -> Self {
-        Self { wanted, format: DoctorFormat::Text, report: false, with_names: false, login, connection }
+    pub(super) fn of_run(wanted: Option<CredentialFlags>, access: AccessFlags) -> Self {
+        Self { wanted, format: DoctorFormat::Text, report: false, with_names: false, access }
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let Provider { provider } = Provider::from_arg_matches(matches)?;
-        let DiagnosisFlags { format, report, with_names } = DiagnosisFlags::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let Provider { provider } = Provider::from_arg_matches_mut(matches)?;
+        let DiagnosisFlags { format, report, with_names } = DiagnosisFlags::from_arg_matches_mut(matches)?;
         let cloud = CLOUDS.into_iter().find(|cloud| provider.as_deref() == Some(cloud.command));
         Ok(Self {
             wanted: cloud.map(|cloud| CredentialFlags::from_arg_matches(cloud, matches)).transpose()?,
             format,
             report,
             with_names,
-            login: LoginFlags::from_arg_matches(matches)?,
-            connection: ConnectionFlags::from_arg_matches(matches)?,
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

@@ -5,7 +5,8 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, StateFlags, settings_of_all_clouds};
+use super::access::AccessFlags;
+use super::flag::{CredentialFlags, EngineFlags, StateFlags, settings_of_all_clouds};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Setting};
 
@@ -39,10 +40,8 @@ pub struct ExecFlags {
     pub serve: bool,
     /// Whether the command's SDKs read AWS's own files beside it.
     pub keep_aws_config: bool,
-    /// Who the job is.
-    pub login: LoginFlags,
-    /// How Vault is reached.
-    pub connection: ConnectionFlags,
+    /// Who the job is, and how Vault is reached.
+    pub access: AccessFlags,
     /// The command, its arguments behind it.
     pub command: Vec<OsString>,
 }
@@ -148,16 +147,18 @@ impl CloudFlags {
 impl ExecFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
-        let command = EngineFlags::augment_args(Providers::augment_args(command)).args(settings_of_all_clouds());
+        let command =
+            EngineFlags::augment_args(Providers::augment_args(command)).args(settings_of_all_clouds(&["ttl"]));
         let command = EndpointFlags::augment_args(Lifetime::augment_args(command));
-        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(EXEC)
+        AccessFlags::augment_args(command).about(EXEC)
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let Providers { providers, command } = Providers::from_arg_matches(matches)?;
-        let Lifetime { ttl, leash, on_expiry, strict_revoke, state } = Lifetime::from_arg_matches(matches)?;
-        let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let Providers { providers, command } = Providers::from_arg_matches_mut(matches)?;
+        // First: `--ttl` is a setting of AWS's as well, and who reads it as its own takes it out.
         let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
+        let Lifetime { ttl, leash, on_expiry, strict_revoke, state } = Lifetime::from_arg_matches_mut(matches)?;
+        let EndpointFlags { serve, keep_aws_config } = EndpointFlags::from_arg_matches_mut(matches)?;
         Ok(Self {
             stray_setting,
             wanted,
@@ -170,8 +171,7 @@ impl ExecFlags {
             state,
             serve,
             keep_aws_config,
-            login: LoginFlags::from_arg_matches(matches)?,
-            connection: ConnectionFlags::from_arg_matches(matches)?,
+            access: AccessFlags::from_arg_matches_mut(matches)?,
             command,
         })
     }

@@ -3,6 +3,7 @@
 //! The only folder that names clap. No flag takes a secret: flags name a variable or a file. Values keep the text
 //! that was typed, so that [`crate::config`] can say where each of them came from.
 
+mod access;
 mod command;
 mod doctor;
 mod exec;
@@ -20,16 +21,18 @@ mod word;
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
 
 use crate::error::{Error, Result};
 
+pub use access::{AccessFlags, ConnectionFlags, LoginFlags};
 pub use command::Command;
+pub(crate) use command::Prerequisite;
 pub use doctor::{DoctorFlags, DoctorFormat};
 pub use exec::ExecFlags;
 pub use flag::{
-    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, ConnectionFlags, CredentialFlags, EngineFlags, FetchFlags,
-    LoginFlags, OutputFlags, RevokeFlags, Shell, StateFlags, Volume, WhoamiFlags, WhoamiFormat,
+    CacheAction, CacheFlags, ClearFlags, CompletionsFlags, CredentialFlags, EngineFlags, FetchFlags, OutputFlags,
+    RevokeFlags, Shell, StateFlags, Volume, WhoamiFlags, WhoamiFormat,
 };
 pub use policy::PolicyFlags;
 pub use question::{Question, parse_question};
@@ -77,10 +80,10 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
     }
     let arguments = word::command_first(arguments);
     let arguments = &word::flag_for_command(&arguments)[..];
-    let mut command = Cli::command();
-    let matches = command.try_get_matches_from_mut(arguments);
-    // Nothing parses a second time: taking the definition apart would cost a twentieth of the whole run.
-    std::mem::forget(command);
+    if let Some(cli) = parse_without_mistake(arguments) {
+        return Ok(cli);
+    }
+    let matches = take_apart(Cli::command(), arguments);
     if let Some(flag) = matches.as_ref().ok().and_then(word::find_empty) {
         return Err(Stop::Mistake(mistake::empty(&flag)));
     }
@@ -89,6 +92,24 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Mistake(mistake::nothing_to_do()),
         _ => Stop::Mistake(mistake::describe(&error, arguments)),
     })
+}
+
+/// Parses a line by the definition of its command alone, which costs half of what all of them do. `None` where there is
+/// something to tell: a mistake, or a help, which names the other commands.
+fn parse_without_mistake(arguments: &[OsString]) -> Option<Cli> {
+    let line = arguments.get(1..)?;
+    let row = command::rows().find(|row| line.first().is_some_and(|name| name == row.name))?;
+    let matches = take_apart(Volume::augment_args(row.definition()), line);
+    let mut matches = matches.ok().filter(|matches| word::find_empty(matches).is_none())?;
+    let volume = Volume::from_arg_matches_mut(&mut matches).ok()?;
+    Some(Cli { volume, command: row.parse(&mut matches).ok()? })
+}
+
+fn take_apart(mut definition: clap::Command, line: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    let matches = definition.try_get_matches_from_mut(line);
+    // Nothing parses by it again: to drop all its parts would cost a twentieth of the whole run.
+    std::mem::forget(definition);
+    matches
 }
 
 /// The completion script of a shell. It is made from these types by a test, and checked in: a program that is run
@@ -251,7 +272,10 @@ mod tests {
             panic!("refused")
         };
         assert!(volume.verbose && aws.wanted.engine.role.as_deref() == Some("deploy"));
-        assert_eq!((aws.connection.address.as_deref(), aws.wanted.engine.mount.as_deref()), (Some("x"), Some("y")));
+        assert_eq!(
+            (aws.access.connection.address.as_deref(), aws.wanted.engine.mount.as_deref()),
+            (Some("x"), Some("y"))
+        );
         assert!(parse("ci-creds -q cache").is_ok_and(|cli| cli.volume.quiet));
         assert!(parse("ci-creds cache clear -q").is_ok_and(|cli| cli.volume.quiet));
         assert!(parse("ci-creds --all -v cache clear").is_ok_and(|cli| cli.volume.verbose));

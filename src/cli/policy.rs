@@ -3,8 +3,9 @@
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
+use super::access::AccessFlags;
 use super::exec::CloudFlags;
-use super::flag::{ConnectionFlags, CredentialFlags, EngineFlags, LoginFlags, settings_of_all_clouds};
+use super::flag::{CredentialFlags, EngineFlags, settings_of_all_clouds};
 use crate::policy::format::{OperatorCli, PolicyFormat};
 use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Setting};
@@ -30,10 +31,8 @@ pub struct PolicyFlags {
     pub claims: Vec<String>,
     /// Whether the policy covers every value of the placeholders.
     pub every_value: bool,
-    /// Who the job is.
-    pub login: LoginFlags,
-    /// The namespace, and the configuration file.
-    pub connection: ConnectionFlags,
+    /// Who the job is. Of the connection, the namespace and the configuration file count.
+    pub access: AccessFlags,
 }
 
 #[derive(Args)]
@@ -74,14 +73,15 @@ impl PolicyFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
         let command = TextFlags::augment_args(PolicyProviders::augment_args(command));
-        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds());
-        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(POLICY)
+        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds(&["ttl"]));
+        AccessFlags::augment_args(command).about(POLICY)
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let PolicyProviders { providers } = PolicyProviders::from_arg_matches(matches)?;
-        let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let PolicyProviders { providers } = PolicyProviders::from_arg_matches_mut(matches)?;
+        // First: `--ttl` is a setting of AWS's as well, and who reads it as its own takes it out.
         let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
+        let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches_mut(matches)?;
         Ok(Self {
             wanted,
             stray_setting,
@@ -91,8 +91,7 @@ impl PolicyFlags {
             name,
             claims: claim,
             every_value,
-            login: LoginFlags::from_arg_matches(matches)?,
-            connection: ConnectionFlags::from_arg_matches(matches)?,
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

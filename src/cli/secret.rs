@@ -2,7 +2,8 @@
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::flag::{ConnectionFlags, LoginFlags, OutputFlags, StateFlags};
+use super::access::AccessFlags;
+use super::flag::{OutputFlags, StateFlags};
 use crate::render::format::Format;
 
 /// What `secret` is for, in the list of commands and at the head of its own help.
@@ -17,10 +18,8 @@ pub struct SecretFlags {
     pub wanted: SecretSelection,
     /// How they are delivered.
     pub output: OutputFlags,
-    /// The job's identity.
-    pub login: LoginFlags,
-    /// How Vault is reached.
-    pub connection: ConnectionFlags,
+    /// Who the job is, and how Vault is reached.
+    pub access: AccessFlags,
 }
 
 /// Which secrets.
@@ -97,16 +96,15 @@ impl SecretFlags {
     pub(super) fn augment_args(command: Command) -> Command {
         let command = CacheChoice::augment_args(PlainOutput::augment_args(SecretSelection::augment_args(command)));
         // Each of these would put its own description in the command's place.
-        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(SECRET)
+        AccessFlags::augment_args(command).about(SECRET)
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let CacheChoice { cache, no_cache } = CacheChoice::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let CacheChoice { cache, no_cache } = CacheChoice::from_arg_matches_mut(matches)?;
         Ok(Self {
-            wanted: SecretSelection::from_arg_matches(matches)?,
-            output: PlainOutput::from_arg_matches(matches)?.into_output(cache, no_cache),
-            login: LoginFlags::from_arg_matches(matches)?,
-            connection: ConnectionFlags::from_arg_matches(matches)?,
+            wanted: SecretSelection::from_arg_matches_mut(matches)?,
+            output: PlainOutput::from_arg_matches_mut(matches)?.into_output(cache, no_cache),
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::flag::{ConnectionFlags, LoginFlags};
+use super::access::AccessFlags;
 
 /// What the command is for: in the list of commands, and at the head of its own help.
 pub(super) const TOKEN: &str = "Print a short-lived Vault token, or renew or replace a stored one";
@@ -33,10 +33,7 @@ pub enum TokenAction {
 pub struct RenewFlags {
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub login: LoginFlags,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub connection: ConnectionFlags,
+    pub access: AccessFlags,
 }
 
 /// `ci-creds token rotate`.
@@ -54,10 +51,7 @@ pub struct RotateFlags {
     pub grace: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub login: LoginFlags,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub connection: ConnectionFlags,
+    pub access: AccessFlags,
 }
 
 /// Which variable of GitLab, and by which token it may be written.

@@ -2,7 +2,8 @@
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::flag::{ConnectionFlags, LoginFlags, OutputFlags};
+use super::access::AccessFlags;
+use super::flag::OutputFlags;
 use super::secret::PlainOutput;
 
 /// `ci-creds token`.
@@ -13,10 +14,8 @@ pub struct VaultTokenFlags {
     pub uses: Option<String>,
     /// How it is delivered.
     pub output: OutputFlags,
-    /// The job's identity.
-    pub login: LoginFlags,
-    /// How Vault is reached.
-    pub connection: ConnectionFlags,
+    /// Who the job is, and how Vault is reached.
+    pub access: AccessFlags,
 }
 
 #[derive(Args)]
@@ -35,17 +34,16 @@ impl VaultTokenFlags {
     pub(super) fn augment_args(command: Command) -> Command {
         let command = PlainOutput::augment_args(TokenLimits::augment_args(command));
         // Each of these would put its own description in the command's place.
-        ConnectionFlags::augment_args(LoginFlags::augment_args(command)).about(super::token::TOKEN)
+        AccessFlags::augment_args(command).about(super::token::TOKEN)
     }
 
-    pub(super) fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let TokenLimits { ttl, uses } = TokenLimits::from_arg_matches(matches)?;
+    pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let TokenLimits { ttl, uses } = TokenLimits::from_arg_matches_mut(matches)?;
         Ok(Self {
             ttl,
             uses,
-            output: PlainOutput::from_arg_matches(matches)?.into_output(false, false),
-            login: LoginFlags::from_arg_matches(matches)?,
-            connection: ConnectionFlags::from_arg_matches(matches)?,
+            output: PlainOutput::from_arg_matches_mut(matches)?.into_output(false, false),
+            access: AccessFlags::from_arg_matches_mut(matches)?,
         })
     }
 }

@@ -110,10 +110,7 @@ impl Caller<'_> {
 
     /// A token that was not ours to revoke: its leases are revoked one by one.
     fn token(&self) -> Option<Secret> {
-        match self.identity()? {
-            Identity::Token { token, .. } => Some(token.duplicate()),
-            _ => None,
-        }
+        self.identity()?.plain_token().map(Secret::duplicate)
     }
 
     fn is_here(&self, (address, namespace): (&str, Option<&str>)) -> bool {

@@ -15,7 +15,6 @@ use crate::custody::Custody;
 use crate::delivery::ValueFiles;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
-use crate::identity::Identity;
 use crate::lease::{self, RevocationObstacle, TokenLife};
 use crate::origin::WithOrigin;
 use crate::renewal::Renewal;
@@ -308,7 +307,7 @@ async fn wait(command: &mut Foreground<'_>, renewal: &mut Renewal<'_>, ends_on_e
 /// [`Kind::Config`] for one that is good for too few requests: Vault revokes what the last one made.
 async fn look_up_token(exec: &Exec, vault: &Vault<'_>) -> Result<Option<TokenLife>> {
     let login = exec.task.login();
-    let Identity::Token { token, .. } = &login.identity else { return Ok(None) };
+    let Some(token) = login.identity.plain_token() else { return Ok(None) };
     let Some(life) = lease::look_up(vault, token).await else { return Ok(None) };
     let reads = match &exec.task {
         Task::Read(plan, _) => plan.reads,

@@ -36,8 +36,8 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
 
 /// Fetches what the login lacks, before the cache: what is cached is encrypted with the secret of the login.
 fn complete_login(login: &mut Login, host: &Host) -> Result<()> {
-    if runner::is_incomplete(&login.identity) {
-        start_runtime(host)?.block_on(runner::complete(&mut login.identity, host))?;
+    if let Some(signer) = login.identity.aws_signer_mut().filter(|signer| signer.keys.is_blank()) {
+        signer.keys = start_runtime(host)?.block_on(runner::fetch(&signer.source, host))?;
     }
     Ok(())
 }

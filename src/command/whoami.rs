@@ -9,7 +9,7 @@ use crate::config::Access;
 use crate::custody::Custody;
 use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::{Host, Interrupt};
-use crate::identity::{Identity, Login, Spend};
+use crate::identity::{Login, Spend};
 use crate::mint::Data;
 use crate::revocation::{self, Fate, Revocation};
 use crate::secret::Secret;
@@ -175,9 +175,9 @@ fn text(data: &mut Data, name: &str) -> String {
 
 /// The login in words, with its role.
 fn describe(login: &Login) -> String {
-    let role = match (&login.identity, &login.role) {
-        (Identity::Token { .. }, _) | (_, None) => String::new(),
-        (_, Some(role)) => format!(", role {role} (from {})", login.role_origin),
+    let role = match (login.identity.plain_token(), &login.role) {
+        (Some(_), _) | (_, None) => String::new(),
+        (None, Some(role)) => format!(", role {role} (from {})", login.role_origin),
     };
     format!("{}{role}", login.describe())
 }
@@ -236,7 +236,7 @@ fn or_none(text: &str) -> String {
 fn render_json(portrait: &Portrait, access: &Access) -> String {
     let (connection, login) = (&access.connection, &access.login);
     let time = |end: Option<Timestamp>| end.map(render_time);
-    let takes_role = !matches!(login.identity, Identity::Token { .. });
+    let takes_role = login.identity.plain_token().is_none();
     let mut value = json!({
         "address": connection.address.host(),
         "namespace": connection.namespace,

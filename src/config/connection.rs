@@ -63,10 +63,10 @@ pub(super) fn resolve_connection(
         })?
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
-    let list = trust::find_list(&address, layers.files);
+    let list = trust::find_list(&address, &layers.files);
     let server_name = resolve_server_name(&address, flags, layers)?;
     if let (Some(name), Some(list)) = (&server_name, &list) {
-        trust::check_server_name(name, &address, list, layers.files)?;
+        trust::check_server_name(name, &address, list, &layers.files)?;
     }
     let proxy = resolve_proxy(&address, flags, layers)?;
     let (roots, named) = resolve_roots(&address, unchecked, list.as_ref(), flags, layers)?;
@@ -224,7 +224,7 @@ fn find_roots(list: Option<&Origin>, flags: &cli::ConnectionFlags, layers: &Laye
     if let Some(folder) = by_flag("--ca-path", &flags.ca_path) {
         return Ok(Some(CaSource::Folder(folder)));
     }
-    let files = layers.files;
+    let files = &layers.files;
     let of_root = list.and_then(|_| {
         let file = files.find_of_root(|file| file.ca_file.as_deref().map(trimmed_path)).map(CaSource::File);
         file.or_else(|| files.find_of_root(|file| file.ca_path.as_deref().map(trimmed_path)).map(CaSource::Folder))

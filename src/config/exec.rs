@@ -15,10 +15,9 @@ use super::state::{StatePlace, resolve_state};
 use super::token_request::TokenRequest;
 use super::web_identity::{self, WebIdentityPlan};
 use super::web_role;
-use super::{file, resolve_access_by, resolve_wanted};
+use super::{resolve_access_by, resolve_wanted};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
 use crate::http::address::Address;
 use crate::http::transport::Connection;
 use crate::identity::{Login, Spend};
@@ -123,40 +122,38 @@ const SHORTEST_LEASH: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// As [`super::resolve_fetch`].
-pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, host: &Host) -> Result<Exec> {
+pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, layers: &Layers<'_>) -> Result<Exec> {
     check_wanted(&flags.wanted, flags.stray_setting)?;
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
-    let layers = Layers { host, files: &files };
-    let want = resolve_want(&flags, &layers)?;
+    let want = resolve_want(&flags, layers)?;
     for one in &flags.wanted {
-        if let Some(request) = web_role::find_request(one, &layers)? {
-            return resolve_without_vault(request, flags, (volume, want), &layers);
+        if let Some(request) = web_role::find_request(one, layers)? {
+            return resolve_without_vault(request, flags, (volume, want), layers);
         }
     }
-    let leash = resolve_leash(&flags, &layers)?;
-    let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
-    let serve = resolve_serve(&mut flags, &layers)?;
-    let state = resolve_state(flags.state, &layers)?;
+    let leash = resolve_leash(&flags, layers)?;
+    let (Access { connection, login }, claims) = resolve_access_by(&flags.access, false, layers)?;
+    let serve = resolve_serve(&mut flags, layers)?;
+    let state = resolve_state(flags.state, layers)?;
     let cache = match &state {
         _ if login.identity.facts().spends == Spend::Nothing => None,
         Some(state) => Some(state.cache.clone()),
-        None => Some(resolve_place(&layers)?),
+        None => Some(resolve_place(layers)?),
     };
-    let vault = flags.vault.then(|| vault_variables(&connection, &flags.connection, &layers)).transpose()?;
-    let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), &layers);
+    let vault = flags.vault.then(|| vault_variables(&connection, &flags.access.connection, layers)).transpose()?;
+    let resolve = |one: &cli::CredentialFlags| resolve_wanted(one, true, (&login, claims.as_ref()), layers);
     let clouds = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?;
     let secrets = match flags.secrets.is_empty() {
         true => Vec::new(),
-        false => resolve_sections(find_sections(&flags.secrets, &layers)?, claims.as_ref(), &layers)?,
+        false => resolve_sections(find_sections(&flags.secrets, layers)?, claims.as_ref(), layers)?,
     };
     let has_files = secrets.iter().any(|one| one.shape.fields.iter().any(|field| field.file));
-    let folder = has_files.then(|| private_folder(&layers)).transpose()?;
+    let folder = has_files.then(|| private_folder(layers)).transpose()?;
     let reads = clouds.len() + secrets.len();
     // What is served is read last.
     let mut wanted = secrets.into_iter().chain(clouds);
     let id_token_variables = match login.identity.claims() {
-        Some(_) => private_variables(&flags.login, &layers)?,
-        None => named_variable(&flags.login, &layers)?.map(|name| name.value).into_iter().collect(),
+        Some(_) => private_variables(&flags.access.login, layers)?,
+        None => named_variable(&flags.access.login, layers)?.map(|name| name.value).into_iter().collect(),
     };
     let task = match wanted.next() {
         Some(first) => {
@@ -202,7 +199,7 @@ fn resolve_without_vault(
     let [wanted] = flags.wanted.as_slice() else {
         return Err(Error::new(Kind::Internal, "a credential without Vault is not the only one"));
     };
-    let asked = (wanted, &flags.login, &flags.connection);
+    let asked = (wanted, &flags.access);
     let WebIdentityPlan { sts, access: Access { connection, login }, wanted } =
         web_identity::resolve(request, asked, false, layers)?;
     let output = Output::of_a_command(volume, wanted.keep_profile, None);
@@ -218,7 +215,7 @@ fn resolve_without_vault(
         ends_on_expiry: flags.on_expiry.as_deref() == Some("term"),
         strict_revoke: false,
         verbose: volume.verbose,
-        id_token_variables: private_variables(&flags.login, layers)?,
+        id_token_variables: private_variables(&flags.access.login, layers)?,
         command: flags.command,
     })
 }

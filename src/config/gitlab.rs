@@ -115,33 +115,20 @@ fn resolve_connection(layers: &Layers<'_>) -> Result<Connection> {
         )));
     }
     let named = layers.variable(var::CI_SERVER_TLS_CA_FILE)?.filter(|_| server.tls);
+    let address = Address::Tcp(server);
+    let proxy = resolve_general_proxy(&address, layers)?;
+    let hearsay = named.is_some() && proxy.is_some();
+    let reached = Connection::to_service(address, url.origin.to_string(), REQUEST);
     let roots = match &named {
         Some(path) => {
             let path = WithOrigin { value: PathBuf::from(&path.value), origin: path.origin.clone() };
             let origin = format!("{} (from {})", path.value.display(), path.origin);
             Roots::Pem { text: read_pem(&path, "CA", layers)?, origin }
         }
-        None if server.tls => Roots::System,
-        None => Roots::None,
+        None => reached.roots,
     };
-    let address = Address::Tcp(server);
-    let proxy = resolve_general_proxy(&address, layers)?;
-    let connection = Connection {
-        hearsay: named.is_some() && proxy.is_some(),
-        proxy,
-        address,
-        address_origin: url.origin.to_string(),
-        namespace: None,
-        roots,
-        identity: None,
-        server_name: None,
-        redirect_hosts: Vec::new(),
-        connect_timeout: CONNECT,
-        request_timeout: None,
-        timeout: REQUEST,
-        retries: 0,
-    };
-    trust::check_origin(&connection, layers.files)?;
+    let connection = Connection { roots, proxy, hearsay, connect_timeout: CONNECT, ..reached };
+    trust::check_origin(&connection, &layers.files)?;
     Ok(connection)
 }
 

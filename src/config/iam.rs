@@ -194,12 +194,11 @@ fn instance_url(layers: &Layers<'_>) -> Result<WithOrigin<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::file::Files;
     use crate::host::{Fake, Host};
 
     fn find(variables: &[(&str, &str)]) -> Result<(AwsSource, AwsKeys, Origin)> {
         let host = Host::fake(Fake::default().with_variables(variables.iter().copied()));
-        find_keys(&Layers { host: &host, files: &Files::default() })
+        find_keys(&Layers::bare(&host))
     }
 
     #[test]

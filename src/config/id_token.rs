@@ -79,7 +79,7 @@ pub(super) fn named_variable(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Re
 /// The variables that no command gets: those of the token that is used.
 pub(super) fn private_variables(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Vec<String>> {
     let named = named_variable(flags, layers)?.map(|name| name.value);
-    let system = match &flags.job_token {
+    let system = match &layers.job_token {
         Some(token) => Some(token.system),
         None if named.is_none() && find_id_token(flags, layers)?.is_none() => {
             find_offer(flags, layers)?.map(|offer| offer.system)

@@ -1,47 +1,26 @@
-//! The job's identity: which method to log in, and with which secret.
+//! The job's identity: the secret of the method that a run logs in with, and what belongs to it.
 //!
 //! The first method whose inputs are set is used, and its failure is the failure of the run. A secret is read only
 //! after its method has been chosen.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::iam::{self, Found};
+use super::iam;
 use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, setup_hint};
+use super::method::{Inputs, choose, detect, find, find_beside, wanted};
 use super::name::{check_role, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};
 use super::stored::stored_token;
-use crate::ci::CiSystem;
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::http::address::Address;
 use crate::http::transport::{ClientCertificate, Connection};
-use crate::identity::{AuthMethod, Circumstances, Companion, Identity, Input, Login};
+use crate::identity::{AuthMethod, AwsSigner, Circumstances, Companion, Identity, Input, Login, ProofSource};
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::secret::Secret;
 use crate::variables as var;
-
-/// The inputs that are present; nothing of them is read yet.
-struct Inputs {
-    secrets: Vec<(Input, SecretSource)>,
-    /// What `vault login` left; looked for only when nothing else is there, for a helper may have to be asked.
-    stored: Option<WithOrigin<Secret>>,
-    role: Option<WithOrigin<String>>,
-    /// The ID token that the CI system offers; looked for only where the user gives none.
-    offer: Option<Offer>,
-}
-
-impl Inputs {
-    fn get(&self, input: Input) -> Option<&SecretSource> {
-        self.secrets.iter().find(|(found, _)| *found == input).map(|(_, source)| source)
-    }
-
-    fn take(&mut self, input: Input) -> Option<SecretSource> {
-        let place = self.secrets.iter().position(|(found, _)| *found == input)?;
-        Some(self.secrets.swap_remove(place).1)
-    }
-}
 
 /// Chooses the way and reads its inputs. The second value is the job's ID token, for placeholders, whatever the way.
 pub(super) fn resolve_login(
@@ -57,7 +36,7 @@ pub(super) fn resolve_login(
     };
     // Nothing but the missing name tells a generator token from a plain one that a role ID happens to be set beside.
     let perhaps_generator = named.is_none()
-        && method == AuthMethod::Token
+        && method.needs().proof == ProofSource::VaultToken
         && found.get(Input::Token).is_some()
         && found.get(Input::RoleId).is_some();
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
@@ -66,10 +45,10 @@ pub(super) fn resolve_login(
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
     let id_token = found.take(Input::IdToken).map(|source| reader.read(source, Input::IdToken)).transpose();
     // What the CI system offers is no proof of anything else.
-    let offer = found.offer.take().filter(|_| method == AuthMethod::IdToken);
+    let offer = found.offer.take().filter(|_| method.needs().proof == ProofSource::IdToken);
     let is_offer = offer.is_some();
     let id_token = match offer {
-        Some(offer) => reader.read_offer(offer, flags).map(Some),
+        Some(offer) => reader.read_offer(offer).map(Some),
         None => id_token,
     };
     let claims = id_token.as_ref().ok().and_then(|token| Claims::from_token(&token.as_ref()?.value));
@@ -81,23 +60,17 @@ pub(super) fn resolve_login(
         check_role(role, "role of the login")?;
     }
     let file = found.get(Input::ServiceAccountToken).and_then(SecretSource::file).map(Path::to_owned);
-    let (proof, signer) = match method {
-        AuthMethod::Aws => {
-            let Found { signer, origin } = iam::resolve_signer(flags, layers)?;
-            // The secret itself stays with the signer: it may have to be fetched first.
-            (Proof { secret: WithOrigin { value: Secret::new(String::new()), origin }, role_id: None }, Some(signer))
-        }
-        _ => (reader.read_proof(&mut found, id_token, role.is_some())?, None),
-    };
+    let proof = reader.read_proof(&mut found, id_token, role.is_some(), flags)?;
     let creation_path = reader.creation_path(flags)?;
-    if let (AuthMethod::IdToken, None) = (method, &claims) {
-        return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
-            .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
+    match &claims {
+        _ if method.needs().proof != ProofSource::IdToken => {}
+        Some(claims) => check_named_audience(claims, &proof.secret.origin, flags, layers)?,
+        None => {
+            return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
+                .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
+        }
     }
-    if let (AuthMethod::IdToken, Some(claims)) = (method, &claims) {
-        check_named_audience(claims, &proof.secret.origin, flags, layers)?;
-    }
-    let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
+    let key = layers.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
     let beside = Circumstances {
         role_id: proof.role_id,
         claims: claims.clone(),
@@ -105,7 +78,7 @@ pub(super) fn resolve_login(
         creation_path,
         child: flags.child_token,
         file,
-        signer,
+        signer: proof.signer,
     };
     let WithOrigin { value: secret, origin } = proof.secret;
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
@@ -132,7 +105,7 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
     let is_offer = offer.is_some();
     let token = match (given, offer) {
         (Some(source), _) => reader.read(source, Input::IdToken)?,
-        (None, Some(offer)) => reader.read_offer(offer, flags)?,
+        (None, Some(offer)) => reader.read_offer(offer)?,
         (None, None) => {
             let error = Error::new(Kind::Input, "the job has no ID token for AWS: VAULT_ID_TOKEN is not set");
             let in_gitlab = "in GitLab, give the job `id_tokens: {AWS_ID_TOKEN: {aud: sts.amazonaws.com}}`, and pass \
@@ -143,7 +116,7 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
     let claims = Claims::from_token(&token.value)
         .ok_or_else(|| Error::new(Kind::Input, format!("the ID token in {} is not a JWT", token.origin)))?;
     check_named_audience(&claims, &token.origin, flags, layers)?;
-    let key = flags.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
+    let key = layers.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());
     let key = key.map(Secret::duplicate);
     Ok(Login {
         identity: Identity::IdToken { token: token.value, claims, key },
@@ -205,6 +178,7 @@ struct Reader<'a> {
 struct Proof {
     secret: WithOrigin<Secret>,
     role_id: Option<Secret>,
+    signer: Option<AwsSigner>,
 }
 
 impl Reader<'_> {
@@ -212,8 +186,8 @@ impl Reader<'_> {
         source.read(self.layers.host, input, self.job_files.as_deref())
     }
 
-    fn read_offer(&self, offer: Offer, flags: &cli::LoginFlags) -> Result<WithOrigin<Secret>> {
-        match (offer.way, &flags.job_token) {
+    fn read_offer(&self, offer: Offer) -> Result<WithOrigin<Secret>> {
+        match (offer.way, &self.layers.job_token) {
             (OfferWay::Source(source), _) => self.read(source, Input::IdToken),
             (OfferWay::Request, Some(requested)) => Ok(requested.duplicate().token),
             (OfferWay::Request, None) => {
@@ -232,6 +206,7 @@ impl Reader<'_> {
         found: &mut Inputs,
         id_token: Result<Option<WithOrigin<Secret>>>,
         role_is_named: bool,
+        flags: &cli::LoginFlags,
     ) -> Result<Proof> {
         let needs = self.method.needs();
         let mut role_id = None;
@@ -239,17 +214,22 @@ impl Reader<'_> {
             role_id = Some(self.demand(found, Input::RoleId)?);
         }
         // Only by --auth: a role ID that a runner has for other methods must not log in by itself.
-        let alone = self.method == AuthMethod::SecretId && found.get(Input::SecretId).is_none();
+        let alone = needs.proof == ProofSource::Secret(Input::SecretId) && found.get(Input::SecretId).is_none();
         if let Some(secret) = role_id.take_if(|_| alone) {
-            return Ok(Proof { secret, role_id: None });
+            return Ok(Proof { secret, role_id: None, signer: None });
         }
-        let secret = match self.method {
-            AuthMethod::IdToken => id_token?.ok_or_else(|| missing(self.method, Input::IdToken.variable()))?,
-            AuthMethod::Token => self.token(found, Input::Token)?,
-            _ => match needs.secret {
-                Some(input) => self.demand(found, input)?,
-                None => self.client_key()?,
-            },
+        let mut signer = None;
+        let secret = match needs.proof {
+            ProofSource::Secret(input) => self.demand(found, input)?,
+            ProofSource::IdToken => id_token?.ok_or_else(|| missing(self.method, Input::IdToken.variable()))?,
+            ProofSource::VaultToken => self.token(found, Input::Token)?,
+            ProofSource::ClientCertificate => self.client_key()?,
+            ProofSource::AwsCredentials => {
+                let found = iam::resolve_signer(flags, self.layers)?;
+                signer = Some(found.signer);
+                // The secret itself stays with the signer: it may have to be fetched first.
+                WithOrigin { value: Secret::new(String::new()), origin: found.origin }
+            }
         };
         if needs.companion == Companion::RoleIdIfPresent {
             role_id = found.take(Input::RoleId).map(|source| self.read(source, Input::RoleId)).transpose()?;
@@ -257,7 +237,7 @@ impl Reader<'_> {
         if needs.role_required && !role_is_named {
             return Err(missing(self.method, needs.role.unwrap_or(ROLE_FLAG)));
         }
-        Ok(Proof { secret, role_id: role_id.map(|id| id.value) })
+        Ok(Proof { secret, role_id: role_id.map(|id| id.value), signer })
     }
 
     /// The key of the client certificate, which TLS proves.
@@ -280,7 +260,7 @@ impl Reader<'_> {
     }
 
     fn creation_path(&self, flags: &cli::LoginFlags) -> Result<Option<String>> {
-        if self.method != AuthMethod::WrappingToken {
+        if self.method.needs().proof != ProofSource::Secret(Input::WrappingToken) {
             return Ok(None);
         }
         let flag = ("--creation-path", flags.creation_path.as_deref());
@@ -298,67 +278,8 @@ impl Reader<'_> {
     }
 }
 
-fn wanted(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
-    if flags.auth.is_some() {
-        return Ok(flags.auth);
-    }
-    let Some(text) = layers.text(("", None), var::of_flag("--auth"), |file| file.auth.as_deref())? else {
-        return Ok(None);
-    };
-    AuthMethod::ALL.into_iter().find(|method| method.needs().name == text.value.trim()).map(Some).ok_or_else(|| {
-        Error::new(Kind::Config, format!("{} is not an authentication method", text.origin))
-            .hint(format!("one of {}", AuthMethod::ALL.map(|method| method.needs().name).join(", ")))
-    })
-}
-
-fn find(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
-    let id_token = find_id_token(flags, layers)?;
-    find_beside(id_token, flags, layers)
-}
-
-fn find_beside(id_token: Option<SecretSource>, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Inputs> {
-    let mut secrets: Vec<_> = id_token.map(|source| (Input::IdToken, source)).into_iter().collect();
-    for input in Input::ALL.into_iter().filter(|input| *input != Input::IdToken) {
-        let found = find_input(input, flags, layers)?;
-        let source = match input {
-            Input::ServiceAccountToken => Some(found.unwrap_or_else(|| SecretSource::File(own_token()))),
-            _ => found,
-        };
-        secrets.extend(source.map(|source| (input, source)));
-    }
-    let flag = ("--auth-role", flags.auth_role.as_deref());
-    let role = layers.text(flag, var::of_flag(flag.0), |file| file.auth_role.as_deref())?;
-    let is_given = secrets.iter().any(|(input, _)| *input == Input::IdToken);
-    let offer = if is_given { None } else { find_offer(flags, layers)? };
-    Ok(Inputs { secrets, stored: None, role, offer })
-}
-
-fn find_input(input: Input, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
-    layers.find_secret((input.facts().flag, flags.file(input)), input.variable(), |file| file.file_of(input))
-}
-
-/// The token that the kubelet puts into every pod, unless its service account says otherwise.
-fn own_token() -> WithOrigin<PathBuf> {
-    let path = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token");
-    WithOrigin { origin: Origin::Service("the pod"), value: path }
-}
-
 /// How messages name the role of a login that no variable of its own names.
 const ROLE_FLAG: &str = "--auth-role";
-
-/// The CI system whose ID token has to be requested for this login.
-///
-/// # Errors
-/// As [`resolve_login`].
-pub(super) fn wants_offer(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<CiSystem>> {
-    let found = find(flags, layers)?;
-    let Some(Offer { system, way: OfferWay::Request, .. }) = &found.offer else { return Ok(None) };
-    let method = match wanted(flags, layers)? {
-        Some(method) => Some(method),
-        None => choose(&found, layers)?,
-    };
-    Ok((method == Some(AuthMethod::IdToken)).then_some(*system))
-}
 
 /// Security: an audience that the user names is what the token must be for, whoever signed it.
 fn check_named_audience(claims: &Claims, origin: &Origin, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<()> {
@@ -375,73 +296,6 @@ fn check_named_audience(claims: &Claims, origin: &Origin, flags: &cli::LoginFlag
         ),
     )
     .hint(format!("have a token signed for that audience, or drop {}", named.origin)))
-}
-
-/// The first way whose inputs are present, or the CI system's offer. A wrapping token needs no role ID when it holds a
-/// login, which only a lookup can tell.
-fn choose(found: &Inputs, layers: &Layers<'_>) -> Result<Option<AuthMethod>> {
-    let named_approle = found.role.is_some() || layers.variable(var::VAULT_APPROLE_ROLE)?.is_some();
-    let by_name = found.offer.as_ref().is_some_and(|offer| offer.by_name);
-    let is_there = |input: Input| found.get(input).is_some() || by_name && input == Input::IdToken;
-    let is_complete = |method: &AuthMethod| {
-        let needs = method.needs();
-        needs.by_itself
-            && needs.secret.is_some_and(is_there)
-            && (needs.companion != Companion::RoleId || is_there(Input::RoleId))
-            && (!needs.role_required || named_approle)
-    };
-    if let Some(method) = AuthMethod::ALL.into_iter().find(is_complete) {
-        return Ok(Some(method));
-    }
-    // Half an AppRole is a mistake to tell, and not another identity.
-    let half = is_there(Input::SecretId) || is_there(Input::RoleId);
-    Ok((found.offer.is_some() && !half).then_some(AuthMethod::IdToken))
-}
-
-fn detect(found: &mut Inputs, layers: &Layers<'_>) -> Result<AuthMethod> {
-    if let Some(method) = choose(found, layers)? {
-        return Ok(method);
-    }
-    found.stored = stored_token(layers, None)?;
-    if found.stored.is_some() {
-        return Ok(AuthMethod::Token);
-    }
-    let error = nothing_to_log_in_with(found);
-    let is_half = found.get(Input::SecretId).is_some() || found.get(Input::RoleId).is_some();
-    Err(match setup_hint(layers)? {
-        Some(hint) if !is_half => error.hint(hint),
-        _ => error,
-    })
-}
-
-/// What to set, by what is there already: half of an AppRole, or nothing.
-fn nothing_to_log_in_with(found: &Inputs) -> Error {
-    let error = |text: &str| Error::new(Kind::Config, format!("nothing to log in with: {text}"));
-    match (found.get(Input::SecretId), found.get(Input::RoleId)) {
-        (Some(_), None) => error("VAULT_SECRET_ID is set, but VAULT_ROLE_ID is not")
-            .hint("set VAULT_ROLE_ID for this job; vault read auth/approle/role/NAME/role-id shows it"),
-        (None, Some(_)) => {
-            error("VAULT_ROLE_ID is set, but none of VAULT_SECRET_ID, VAULT_WRAPPING_TOKEN and VAULT_TOKEN is")
-                .hint("set VAULT_SECRET_ID, or one of the other two, for this job; if the AppRole has bind_secret_id=false, pass --auth secret-id")
-        }
-        _ => {
-            let all = AuthMethod::ALL.into_iter().map(AuthMethod::needs).filter(|needs| needs.by_itself);
-            let inputs = all.filter_map(|needs| {
-                let secret = needs.secret?.variable();
-                let companion = if needs.companion == Companion::RoleId { " with VAULT_ROLE_ID" } else { "" };
-                let role = if needs.role_required { " and VAULT_APPROLE_ROLE" } else { "" };
-                Some(format!("{secret}{companion}{role}"))
-            });
-            error(&format!(
-                "looked for {}, the same with _FILE at the end, a token helper in ~/.vault, and ~/.vault-token",
-                inputs.collect::<Vec<_>>().join(", ")
-            ))
-            .hint(
-                "in GitLab, give the job `id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`; at a desk, \
-                run vault login",
-            )
-        }
-    }
 }
 
 fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<String> {

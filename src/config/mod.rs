@@ -16,6 +16,7 @@ mod identity;
 mod input;
 mod job;
 mod key;
+mod method;
 pub mod name;
 mod output;
 mod plan;
@@ -44,7 +45,7 @@ use crate::claims::Claims;
 use crate::cli::{self};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::identity::{Identity, Login};
+use crate::identity::Login;
 use crate::provider::cloud::{Cloud, EngineRequest, Location, Setting};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
@@ -67,7 +68,7 @@ pub(crate) use readiness::Readiness;
 pub(crate) use secret::{owned_shape, resolve_secret};
 pub(crate) use serve::Serve;
 pub use settings::keys;
-use source::Layers;
+pub(crate) use source::Layers;
 pub(crate) use state::StatePlace;
 pub(crate) use surrounding::{Concern, Surroundings};
 pub(crate) use survey::{Known, Survey, survey};
@@ -81,7 +82,7 @@ use web_identity::WebIdentityPlan;
 /// # Errors
 /// [`Kind::Config`] for a variable that GitLab does not know.
 pub(crate) fn resolve_place(host: &Host) -> Result<CachePlace> {
-    cache::resolve_place(&Layers { host, files: &file::Files::default() })
+    cache::resolve_place(&Layers::bare(host))
 }
 
 /// Decides where the cache and the job's state lie, for `ci-creds revoke` and `ci-creds cache clear`.
@@ -89,34 +90,23 @@ pub(crate) fn resolve_place(host: &Host) -> Result<CachePlace> {
 /// # Errors
 /// As [`resolve_place`].
 pub(crate) fn resolve_state_place(host: &Host) -> Result<StatePlace> {
-    state::resolve_state_place(&Layers { host, files: &file::Files::default() }, false)
+    state::resolve_state_place(&Layers::bare(host), false)
 }
 
-/// Decides who revokes, for `ci-creds revoke` and `ci-creds cache clear`.
+/// Decides who the job is and how Vault is reached, for a command that fetches nothing.
 ///
 /// # Errors
 /// As [`resolve_fetch`].
-pub(crate) fn resolve_access(
-    login: &cli::LoginFlags,
-    connection: &cli::ConnectionFlags,
-    host: &Host,
-) -> Result<Access> {
-    let files = file::read_files(host, connection.config.as_deref())?;
-    resolve_access_by(login, connection, false, &Layers { host, files: &files }).map(|(access, _)| access)
+pub(crate) fn resolve_access(access: &cli::AccessFlags, layers: &Layers<'_>) -> Result<Access> {
+    resolve_access_by(access, false, layers).map(|(access, _)| access)
 }
 
-fn resolve_access_by(
-    login: &cli::LoginFlags,
-    connection: &cli::ConnectionFlags,
-    process: bool,
-    layers: &Layers<'_>,
-) -> Result<(Access, Option<Claims>)> {
-    let any_audience = login.any_audience;
-    let connection = connection::resolve_connection(connection, process, layers)?;
-    let listed = trust::check_origin(&connection, layers.files)?;
-    let (login, claims) = identity::resolve_login(login, Some(&connection), layers)?;
+fn resolve_access_by(flags: &cli::AccessFlags, process: bool, layers: &Layers<'_>) -> Result<(Access, Option<Claims>)> {
+    let connection = connection::resolve_connection(&flags.connection, process, layers)?;
+    let listed = trust::check_origin(&connection, &layers.files)?;
+    let (login, claims) = identity::resolve_login(&flags.login, Some(&connection), layers)?;
     // An address on the administrator's list needs no audience.
-    if let (Identity::IdToken { claims, .. }, false) = (&login.identity, listed || any_audience) {
+    if let (Some(claims), false) = (login.identity.claims(), listed || flags.login.any_audience) {
         trust::check_audience(&connection, claims)?;
     }
     Ok((Access { connection, login }, claims))
@@ -130,7 +120,7 @@ pub(crate) fn resolve_fetch(
     flags: &cli::FetchFlags,
     volume: cli::Volume,
     words: &[String],
-    host: &Host,
+    layers: &Layers<'_>,
 ) -> Result<Plan> {
     let cloud = flags.wanted.cloud;
     let is_said = |setting: &'static Setting| flags.wanted.said(setting).is_some();
@@ -143,33 +133,31 @@ pub(crate) fn resolve_fetch(
         keep_profile: cloud.keep_profile.is_some_and(is_said),
     };
     let format = format_of(demand.output);
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
-    let layers = Layers { host, files: &files };
     if format == Format::WebIdentity {
-        web_token::check_request(web_role::find_request(&flags.wanted, &layers)?.as_ref(), demand.output)?;
+        web_token::check_request(web_role::find_request(&flags.wanted, layers)?.as_ref(), demand.output)?;
     }
-    let output = output::resolve_output(&demand, format, &layers)?;
-    let cache = cache::resolve_cache(&demand, format, &layers)?;
-    let state = state::resolve_state(flags.output.state, &layers)?;
+    let output = output::resolve_output(&demand, format, layers)?;
+    let cache = cache::resolve_cache(&demand, format, layers)?;
+    let state = state::resolve_state(flags.output.state, layers)?;
     let process = format == Format::Process;
-    if let Some(request) = web_role::find_request(&flags.wanted, &layers)? {
-        let asked = (&flags.wanted, &flags.login, &flags.connection);
+    if let Some(request) = web_role::find_request(&flags.wanted, layers)? {
+        let asked = (&flags.wanted, &flags.access);
         let WebIdentityPlan { sts, access: Access { connection, login }, wanted } =
-            web_identity::resolve(request, asked, process, &layers)?;
+            web_identity::resolve(request, asked, process, layers)?;
         if format == Format::WebIdentity {
-            web_token::check_life(&login, host.now())?;
+            web_token::check_life(&login, layers.host.now())?;
         }
         // Nothing is noted for `ci-creds revoke`: nothing can be revoked.
         return Ok(Plan { maker: Maker::Sts(Box::new(sts)), ..Plan::new(connection, login, wanted, cache, output) });
     }
-    let (Access { connection, login }, claims) = resolve_access_by(&flags.login, &flags.connection, process, &layers)?;
+    let (Access { connection, login }, claims) = resolve_access_by(&flags.access, process, layers)?;
     let sets_variables = format.facts().sets_variables;
-    let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), &layers)?;
+    let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), layers)?;
     let mut plan = Plan { state, ..Plan::new(connection, login, wanted, cache, output) };
     // A lifetime that somebody asked for is not made longer.
     if plan.mint.ttl().is_none() {
         let left = layers.job().left()?;
-        plan.job_end = left.and_then(|left| host.now().checked_add(left.value).ok());
+        plan.job_end = left.and_then(|left| layers.host.now().checked_add(left.value).ok());
     }
     Ok(plan)
 }

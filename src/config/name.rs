@@ -285,7 +285,6 @@ pub(super) fn check_variable_name(name: &WithOrigin<String>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::Files;
     use super::*;
     use crate::host::{Fake, Host};
 
@@ -333,7 +332,7 @@ mod tests {
     #[test]
     fn a_placeholder_is_taken_from_the_claim_and_then_from_the_variable() {
         let host = Host::fake(Fake::default().with_variables([("CI_PROJECT_ID", "1"), ("CI_ENVIRONMENT_NAME", "dev")]));
-        let layers = Layers { host: &host, files: &Files::default() };
+        let layers = Layers::bare(&host);
         let claims = Claims::from_json(r#"{"project_id":"365","runner_id":7}"#).unwrap();
         let fill = |text, claims| resolve_placeholders(role(text), claims, &layers).map(|role| role.value);
         assert_eq!(fill("{project_id}-{environment}", Some(&claims)).unwrap(), "365-dev");
@@ -347,7 +346,7 @@ mod tests {
     fn a_placeholder_without_a_usable_value_stops_the_run() {
         let host =
             Host::fake(Fake::default().with_variables([("CI_PROJECT_PATH", "group/project"), ("CI_PROJECT_ID", " ")]));
-        let layers = Layers { host: &host, files: &Files::default() };
+        let layers = Layers::bare(&host);
         let fail = |text: &str| resolve_placeholders(role(text), None, &layers).unwrap_err();
         let cases = [
             ("{project_id}", Kind::Config, "has no value in this job"),
@@ -372,7 +371,7 @@ mod tests {
     fn with_an_id_token_no_variable_says_which_project_or_ref_the_job_belongs_to() {
         let variables = PLACEHOLDERS.iter().filter_map(|(_, variable)| Some(((*variable)?, "of-the-variable")));
         let host = Host::fake(Fake::default().with_variables(variables));
-        let layers = Layers { host: &host, files: &Files::default() };
+        let layers = Layers::bare(&host);
         let claims = Claims::from_json(r#"{"sub":"a b","nested":{}}"#).unwrap();
         let fill = |text: &str, claims| resolve_placeholders(role(text), claims, &layers).map(|role| role.value);
         for (name, variable) in PLACEHOLDERS {

@@ -10,6 +10,7 @@ use super::output::Output;
 use super::readiness::Readiness;
 use super::state::StatePlace;
 use super::token_request::TokenRequest;
+use crate::aws::assume::{FormFields, life};
 use crate::http::transport::Connection;
 use crate::identity::Login;
 use crate::mint::Mint;
@@ -75,9 +76,9 @@ pub(crate) struct StsPlan {
     /// The region that a signature is for.
     pub region: String,
     /// The fields of the request that shows the ID token.
-    pub first: Vec<(&'static str, String)>,
+    pub first: FormFields,
     /// Those of the request for the second role, where there is one.
-    pub second: Option<Vec<(&'static str, String)>>,
+    pub second: Option<FormFields>,
     /// What gives a command more sessions than those that an ID token gets until it expires.
     pub remedy: String,
 }
@@ -92,14 +93,15 @@ impl StsPlan {
     /// How long the credentials live, if AWS grants what is asked for.
     #[must_use]
     pub(crate) fn seconds(&self) -> u64 {
-        let fields = self.second.as_ref().unwrap_or(&self.first);
-        let asked = fields.iter().find(|(name, _)| *name == "DurationSeconds");
-        asked.and_then(|(_, text)| text.parse().ok()).unwrap_or(AN_HOUR)
+        life(self.last())
+    }
+
+    /// The request whose session is delivered.
+    #[must_use]
+    pub(crate) fn last(&self) -> &FormFields {
+        self.second.as_ref().unwrap_or(&self.first)
     }
 }
-
-/// What STS grants where nothing is asked for.
-const AN_HOUR: u64 = 3600;
 
 /// What is asked of a Vault token.
 #[derive(Clone, Copy, Debug)]

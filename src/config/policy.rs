@@ -10,11 +10,10 @@ use super::name::{
     check_role, fill, find_placeholder, is_part_of_role, is_role, parse_path, parse_secret_path, unmatched,
 };
 use super::source::Layers;
-use super::{file, find_path, find_role, resolve_mount, resolve_request};
+use super::{find_path, find_role, resolve_mount, resolve_request};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
 use crate::identity::SetUp;
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
@@ -38,14 +37,12 @@ const BINDABLE: [&str; 6] =
 ///
 /// # Errors
 /// [`Kind::Usage`] and [`Kind::Config`], as the run itself, but for what is not there.
-pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, host: &Host) -> Result<PolicyPlan> {
+pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, layers: &Layers<'_>) -> Result<PolicyPlan> {
     check_wanted(&flags.wanted, flags.stray_setting)?;
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
-    let layers = Layers { host, files: &files };
-    let outline = resolve_outline(&flags.login, &layers)?;
+    let outline = resolve_outline(&flags.access.login, layers)?;
     let ttl = flags.ttl.clone().map(|value| parse_duration(&WithOrigin { value, origin: Origin::Flag("--ttl") }));
     let ttl = ttl.transpose()?;
-    let mut draft = Draft::new(flags, &outline, &layers)?;
+    let mut draft = Draft::new(flags, &outline, layers)?;
     let role = match &outline.role {
         Some(role) => draft.fill_role(role)?,
         None => String::new(),
@@ -67,12 +64,12 @@ pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, host: &Host) -> Result<Po
         (_, true) => draft.gap("LOGIN_ROLE", "the name of the AppRole, VAULT_APPROLE_ROLE"),
     };
     let namespace = layers
-        .text(("--namespace", flags.connection.namespace.as_deref()), var::of_flag("--namespace"), |file| {
+        .text(("--namespace", flags.access.connection.namespace.as_deref()), var::of_flag("--namespace"), |file| {
             file.namespace.as_deref()
         })?
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
-    let child = flags.login.child_token;
+    let child = flags.access.login.child_token;
     if child && set_up != SetUp::Token {
         draft.limit("--child-token has no effect with this login, whose token is the run's own".into());
     }

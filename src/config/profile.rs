@@ -12,7 +12,7 @@ use crate::variables as var;
 /// cloud's tools look, and of AWS's config file. What cannot be read has no names: nobody waits for an error at a Tab.
 #[must_use]
 pub fn find_profiles(file: &CredentialsFile, named: Option<&Path>, host: &Host) -> String {
-    let layers = Layers { host, files: &super::file::Files::default() };
+    let layers = Layers::bare(host);
     let variable = |name| layers.variable(name).ok().flatten().map(|found| PathBuf::from(found.value));
     let home = variable(var::HOME);
     let below_home = |rest: &Path| home.as_ref().map(|home| home.join(rest));

@@ -8,7 +8,7 @@ use crate::aws::sts;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::address::{Address, parse_server};
-use crate::http::transport::{Connection, Roots};
+use crate::http::transport::Connection;
 use crate::origin::Origin;
 use crate::origin::WithOrigin;
 use crate::provider::cloud::parse_place;
@@ -80,22 +80,8 @@ fn connect(endpoint: &WithOrigin<String>, layers: &Layers<'_>) -> Result<(Connec
         return Err(wrong("has a path in it"));
     }
     let authority = origin.host_header();
-    let roots = if origin.tls { Roots::System } else { Roots::None };
     let address = Address::Tcp(origin);
-    let connection = Connection {
-        proxy: resolve_general_proxy(&address, layers)?,
-        address,
-        address_origin: endpoint.origin.to_string(),
-        namespace: None,
-        roots,
-        identity: None,
-        server_name: None,
-        hearsay: false,
-        redirect_hosts: Vec::new(),
-        connect_timeout: QUESTION,
-        request_timeout: None,
-        timeout: QUESTION,
-        retries: 0,
-    };
+    let proxy = resolve_general_proxy(&address, layers)?;
+    let connection = Connection { proxy, ..Connection::to_service(address, endpoint.origin.to_string(), QUESTION) };
     Ok((connection, authority))
 }

@@ -8,11 +8,10 @@ use super::demand::Demand;
 use super::plan::{Access, CredentialPlan, Plan};
 use super::section::{is_section_name, quoted_name};
 use super::source::Layers;
-use super::{cache, check_vault_format, file, format_of, name, output, resolve_access_by, state};
+use super::{cache, check_vault_format, format_of, name, output, resolve_access_by, state};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
 use crate::origin::{Origin, WithOrigin};
 use crate::provider::secret::{SecretSection, find_problem, join};
 use crate::provider::shape::Shape;
@@ -27,13 +26,11 @@ pub(crate) fn resolve_secret(
     flags: &cli::SecretFlags,
     volume: cli::Volume,
     words: &[String],
-    host: &Host,
+    layers: &Layers<'_>,
 ) -> Result<Plan> {
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
-    let layers = Layers { host, files: &files };
     let sections = match &flags.wanted.path {
         Some(path) => vec![WithOrigin { value: parse_flags(&flags.wanted, path)?, origin: Origin::Flag("--path") }],
-        None => find_sections(&flags.wanted.names, &layers)?,
+        None => find_sections(&flags.wanted.names, layers)?,
     };
     if sections.len() > 1 && flags.output.cache {
         return Err(Error::new(Kind::Usage, "--cache takes one secret a call")
@@ -44,21 +41,20 @@ pub(crate) fn resolve_secret(
     let demand = Demand { shape: Cow::Owned(joined), output: &flags.output, volume, words, keep_profile: false };
     let format = format_of(demand.output);
     check_vault_format(format, demand.output)?;
-    let output = output::resolve_output(&demand, format, &layers)?;
-    let cache = cache::resolve_cache(&demand, format, &layers)?;
-    let state = state::resolve_state(flags.output.state, &layers)?;
-    let (Access { connection, login }, claims) =
-        resolve_access_by(&flags.login, &flags.connection, format == Format::Process, &layers)?;
+    let output = output::resolve_output(&demand, format, layers)?;
+    let cache = cache::resolve_cache(&demand, format, layers)?;
+    let state = state::resolve_state(flags.output.state, layers)?;
+    let (Access { connection, login }, claims) = resolve_access_by(&flags.access, format == Format::Process, layers)?;
     let asks_for_a_life =
         sections.iter().any(|section| section.value.body.as_ref().is_some_and(|body| body.contains("\"ttl\"")));
     let reads = sections.len() as u64;
-    let mut wanted = resolve_sections(sections, claims.as_ref(), &layers)?.into_iter();
+    let mut wanted = resolve_sections(sections, claims.as_ref(), layers)?.into_iter();
     let first = wanted.next().ok_or_else(|| Error::new(Kind::Internal, "no secret is asked for"))?;
     let mut plan = Plan { state, others: wanted.collect(), ..Plan::new(connection, login, first, cache, output) };
     plan.reads = reads;
     if !asks_for_a_life {
         let left = layers.job().left()?;
-        plan.job_end = left.and_then(|left| host.now().checked_add(left.value).ok());
+        plan.job_end = left.and_then(|left| layers.host.now().checked_add(left.value).ok());
     }
     Ok(plan)
 }

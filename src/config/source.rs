@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file::Files;
+use super::file::{Files, read_files};
 use super::input::{InputMistake, find_mistake};
 use super::job::{Job, trimmed, trimmed_path};
+use crate::ci::JobToken;
+use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::identity::Input;
@@ -13,9 +15,26 @@ use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 
 /// The layers below the flags.
-pub(super) struct Layers<'a> {
+pub(crate) struct Layers<'a> {
     pub(super) host: &'a Host,
-    pub(super) files: &'a Files,
+    pub(super) files: Files,
+    /// The ID token that was requested for this run.
+    pub(crate) job_token: Option<JobToken>,
+}
+
+impl<'a> Layers<'a> {
+    /// The environment alone.
+    pub(crate) fn bare(host: &'a Host) -> Self {
+        Self { host, files: Files::default(), job_token: None }
+    }
+
+    /// The environment, and the configuration files: one that the flags name, or the user's, and the administrator's.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a file that is missing, wrong, or not to be believed; [`Kind::Os`] when no file can be opened.
+    pub(crate) fn read(connection: &cli::ConnectionFlags, host: &'a Host) -> Result<Self> {
+        Ok(Self { files: read_files(host, connection.config.as_deref())?, ..Self::bare(host) })
+    }
 }
 
 impl Layers<'_> {
@@ -260,7 +279,7 @@ mod tests {
 
     fn variable(value: &str) -> Result<Option<WithOrigin<String>>> {
         let host = Host::fake(Fake::default().with_variables([("VAULT_ADDR", value)]));
-        Layers { host: &host, files: &Files::default() }.variable("VAULT_ADDR")
+        Layers::bare(&host).variable("VAULT_ADDR")
     }
 
     #[test]
@@ -279,7 +298,7 @@ mod tests {
     #[test]
     fn openbaos_name_wins_over_vaults() {
         let host = Host::fake(Fake::default().with_variables([("VAULT_ADDR", "vault"), ("BAO_ADDR", "bao")]));
-        let found = Layers { host: &host, files: &Files::default() }.variable("VAULT_ADDR").unwrap().unwrap();
+        let found = Layers::bare(&host).variable("VAULT_ADDR").unwrap().unwrap();
         assert_eq!((found.value.as_str(), found.origin.to_string().as_str()), ("bao", "BAO_ADDR"));
     }
 

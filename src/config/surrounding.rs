@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cache;
 use super::output::traced;
 use super::plan::CredentialPlan;
 use super::profile::find_profiles;
 use super::source::Layers;
-use super::{cache, file};
 use crate::host::Host;
 use crate::provider::shape::{Shape, Syntax};
 use crate::render;
@@ -35,8 +35,7 @@ pub(crate) struct Concern {
 
 /// Looks around.
 pub(super) fn survey_surroundings(wanted: Option<&CredentialPlan>, host: &Host) -> Surroundings {
-    let files = file::Files::default();
-    let layers = Layers { host, files: &files };
+    let layers = Layers::bare(host);
     let mut found =
         Surroundings { job_left: layers.job().left().ok().flatten().map(|left| left.value), ..Surroundings::default() };
     if let Some(wanted) = wanted {

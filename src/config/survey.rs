@@ -7,7 +7,7 @@ use super::source::Layers;
 use super::surrounding::{Surroundings, survey_surroundings};
 use super::web_identity::{self, WebIdentityPlan};
 use super::web_role;
-use super::{connection, file, identity, resolve_wanted, trust};
+use super::{connection, identity, resolve_wanted, trust};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -85,36 +85,42 @@ pub(crate) struct SettingRow {
     pub(crate) origin: String,
 }
 
-/// Decides what can be decided. `refusal`: why the CI system gave no ID token.
-pub(crate) fn survey(flags: &cli::DoctorFlags, refusal: Option<Error>, host: &Host) -> Survey {
+/// Decides what can be decided. `found`: the layers of a run, or why it has none.
+pub(crate) fn survey(flags: &cli::DoctorFlags, found: Result<Layers<'_>>, host: &Host) -> Survey {
     let mut mistakes = Vec::new();
-    let files = note(file::read_files(host, flags.connection.config.as_deref()), &mut mistakes).unwrap_or_default();
-    let layers = Layers { host, files: &files };
-    let mut settings: Vec<_> = files.paths().map(|path| row("configuration", path.display(), "file")).collect();
+    let (layers, refusal) = match found {
+        Ok(layers) => (layers, None),
+        // Without the ID token, or without the files themselves.
+        Err(refusal) => match note(Layers::read(&flags.access.connection, host), &mut mistakes) {
+            Some(layers) => (layers, Some(refusal)),
+            None => (Layers::bare(host), None),
+        },
+    };
+    let mut settings: Vec<_> = layers.files.paths().map(|path| row("configuration", path.display(), "file")).collect();
     if let Some(wanted) = &flags.wanted {
         match web_role::find_request(wanted, &layers) {
             Ok(None) => {}
             found => return survey_web_identity(found, (wanted, flags, refusal), settings, &layers),
         }
     }
-    let connection = note(connection::resolve_connection(&flags.connection, false, &layers), &mut mistakes);
+    let connection = note(connection::resolve_connection(&flags.access.connection, false, &layers), &mut mistakes);
     let connection = connection.and_then(|mut connection| {
         note(connection.read_roots(host), &mut mistakes)?;
         Some(connection)
     });
     settings.extend(connection.iter().flat_map(|connection| describe_connection(connection, flags, &layers)));
-    let listed = connection.as_ref().map(|connection| trust::check_origin(connection, &files));
+    let listed = connection.as_ref().map(|connection| trust::check_origin(connection, &layers.files));
     let listed = listed.and_then(|listed| note(listed, &mut mistakes));
     let is_allowed = listed.is_some() || connection.is_none();
     let login = match refusal {
         Some(refusal) => Err(refusal),
-        None => identity::resolve_login(&flags.login, connection.as_ref(), &layers),
+        None => identity::resolve_login(&flags.access.login, connection.as_ref(), &layers),
     };
     let login = note(login, &mut mistakes);
     settings.extend(login.iter().flat_map(|(login, _)| describe_login(login)));
     settings.extend(describe_texts(&login_texts(flags, &layers)));
     let is_meant = match (&connection, &login) {
-        (Some(connection), Some((login, _))) if listed != Some(true) && !flags.login.any_audience => {
+        (Some(connection), Some((login, _))) if listed != Some(true) && !flags.access.login.any_audience => {
             let claims = login.identity.claims();
             claims.is_none_or(|claims| note(trust::check_audience(connection, claims), &mut mistakes).is_some())
         }
@@ -147,7 +153,7 @@ fn survey_web_identity(
     layers: &Layers<'_>,
 ) -> Survey {
     let host = layers.host;
-    let asked = (wanted, &flags.login, &flags.connection);
+    let asked = (wanted, &flags.access);
     let decide = |request| {
         let mut plan = web_identity::resolve(request, asked, false, layers)?;
         plan.access.connection.read_roots(host)?;
@@ -214,7 +220,7 @@ fn describe_connection(connection: &Connection, flags: &cli::DoctorFlags, layers
 type Texts = Vec<(&'static str, Option<WithOrigin<String>>)>;
 
 fn connection_texts(flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Texts {
-    let given = &flags.connection;
+    let given = &flags.access.connection;
     let text =
         |flag: &'static str, value: Option<&str>, in_file: &dyn Fn(&super::settings::Settings) -> Option<&str>| {
             layers.text((flag, value), var::of_flag(flag), in_file).ok().flatten()
@@ -234,7 +240,7 @@ fn connection_texts(flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Texts {
 }
 
 fn login_texts(flags: &cli::DoctorFlags, layers: &Layers<'_>) -> Texts {
-    let given = &flags.login;
+    let given = &flags.access.login;
     let text =
         |flag: &'static str, value: Option<&str>, in_file: &dyn Fn(&super::settings::Settings) -> Option<&str>| {
             layers.text((flag, value), var::of_flag(flag), in_file).ok().flatten()

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::gitlab::{VariablePlan, resolve_variable};
 use super::name::check_role;
 use super::source::Layers;
-use super::{Access, file, resolve_access_by};
+use super::{Access, resolve_access_by};
 use crate::cli;
 use crate::error::Result;
-use crate::host::Host;
 use crate::origin::{Origin, WithOrigin};
 use crate::time::parse_duration;
 
@@ -31,17 +30,15 @@ pub(crate) struct Rotate {
 ///
 /// # Errors
 /// Whatever is wrong before the first request.
-pub(crate) fn resolve_rotate(flags: &cli::RotateFlags, host: &Host) -> Result<Rotate> {
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
-    let layers = Layers { host, files: &files };
+pub(crate) fn resolve_rotate(flags: &cli::RotateFlags, layers: &Layers<'_>) -> Result<Rotate> {
     let token_role = WithOrigin { value: flags.token_role.trim().to_owned(), origin: Origin::Flag("--token-role") };
     check_role(&token_role, "token role")?;
-    let variable = resolve_variable(&flags.variable, &layers)?;
+    let variable = resolve_variable(&flags.variable, layers)?;
     let grace = flags.grace.as_deref().map(|text| match text.trim() {
         "0" | "0s" => Ok(Duration::ZERO),
         text => parse_duration(&WithOrigin { value: text.to_owned(), origin: Origin::Flag("--grace") }),
     });
-    let (access, _) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
+    let (access, _) = resolve_access_by(&flags.access, false, layers)?;
     let job_left = layers.job().left()?.map(|left| left.value);
     Ok(Rotate { access, token_role: token_role.value, variable, grace: grace.transpose()?, job_left })
 }

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
-use super::file::{Files, read_files};
 use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, is_pull_request, setup};
-use super::identity::wants_offer;
+use super::method::wants_offer;
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
 use super::trust::check_origin;
@@ -16,9 +15,8 @@ use super::web_role;
 use crate::ci::{CiSystem, TokenEndpoint, TokenProgram, TokenSource};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
 use crate::http::address::{Address, Server, parse_server};
-use crate::http::transport::{Connection, Roots};
+use crate::http::transport::Connection;
 use crate::secret::Secret;
 use crate::variables as var;
 
@@ -42,8 +40,8 @@ pub(crate) struct TokenRequest {
 /// Who is asked for it.
 #[derive(Debug)]
 pub(crate) enum TokenTarget {
-    /// An endpoint, and the URL with everything in it.
-    Http { endpoint: TokenEndpoint, connection: Box<Connection>, url: String, token: Secret },
+    /// An endpoint, and what is behind its address: nothing, or `?` and the query.
+    Http { endpoint: TokenEndpoint, connection: Box<Connection>, query: String, token: Secret },
     /// A program.
     Program { path: PathBuf, arguments: Vec<String> },
 }
@@ -54,33 +52,28 @@ pub(crate) enum TokenTarget {
 /// # Errors
 /// As [`super::resolve_fetch`].
 pub(crate) fn resolve_token_request(
-    login: &cli::LoginFlags,
-    connection: &cli::ConnectionFlags,
+    cli::AccessFlags { login, connection }: &cli::AccessFlags,
     wanted: Option<&cli::CredentialFlags>,
-    host: &Host,
+    layers: &Layers<'_>,
 ) -> Result<Option<TokenRequest>> {
-    let nobody = Files::default();
-    let bare = Layers { host, files: &nobody };
-    let said = login.id_token_from.is_some() || bare.variable(var::CI_CREDS_ID_TOKEN_FROM)?.is_some();
-    let here = find_system(&bare)?.and_then(|system| system.facts().request);
+    let said = login.id_token_from.is_some() || layers.variable(var::CI_CREDS_ID_TOKEN_FROM)?.is_some();
+    let here = find_system(layers)?.and_then(|system| system.facts().request);
     if !said && here.is_none() {
         return Ok(None);
     }
-    let files = read_files(host, connection.config.as_deref())?;
-    let layers = Layers { host, files: &files };
-    if let Some(audience) = wanted.map(|wanted| web_role::find_audience(wanted, &layers)).transpose()?.flatten() {
-        let Some(Offer { system, way: OfferWay::Request, .. }) = find_unless_given(login, &layers)? else {
+    if let Some(audience) = wanted.map(|wanted| web_role::find_audience(wanted, layers)).transpose()?.flatten() {
+        let Some(Offer { system, way: OfferWay::Request, .. }) = find_unless_given(login, layers)? else {
             return Ok(None);
         };
-        let audience = find_audience(login, &layers)?.map_or(audience, |named| named.value);
-        let timeout = resolve_deadlines(connection, false, &layers)?.run;
-        let job = JobSide { system, audience, timeout, repeats: resolve_retries(connection, &layers)? > 0 };
-        return job.request(&layers);
+        let audience = find_audience(login, layers)?.map_or(audience, |named| named.value);
+        let timeout = resolve_deadlines(connection, false, layers)?.run;
+        let job = JobSide { system, audience, timeout, repeats: resolve_retries(connection, layers)? > 0 };
+        return job.request(layers);
     }
-    let Some(system) = wants_offer(login, &layers)? else { return Ok(None) };
-    let vault = resolve_connection(connection, false, &layers)?;
-    check_origin(&vault, &files)?;
-    let audience = match find_audience(login, &layers)? {
+    let Some(system) = wants_offer(login, layers)? else { return Ok(None) };
+    let vault = resolve_connection(connection, false, layers)?;
+    check_origin(&vault, &layers.files)?;
+    let audience = match find_audience(login, layers)? {
         Some(audience) => audience.value,
         None => match &vault.address {
             Address::Tcp(server) => origin_of(server),
@@ -91,7 +84,7 @@ pub(crate) fn resolve_token_request(
             }
         },
     };
-    JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 }.request(&layers)
+    JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 }.request(layers)
 }
 
 /// What the CI system offers where the user gives no token.
@@ -146,7 +139,7 @@ impl JobSide {
         }
         let audience = endpoint.takes_audience.then_some(self.audience);
         let more = endpoint.parameter.into_iter().chain(audience.as_deref().map(|audience| ("audience", audience)));
-        let mut text = format!("{}{}", server.base(), server.prefix);
+        let mut text = String::new();
         let mut joint = '?';
         for piece in
             query.map(str::to_owned).into_iter().chain(more.map(|(name, value)| format!("{name}={}", encode(value))))
@@ -155,25 +148,13 @@ impl JobSide {
             text.push_str(&piece);
             joint = '&';
         }
-        let address = Address::Tcp(server.clone());
-        let connection = Connection {
-            proxy: resolve_general_proxy(&address, layers)?,
-            address,
-            address_origin: url.origin.to_string(),
-            namespace: None,
-            roots: if server.tls { Roots::System } else { Roots::None },
-            identity: None,
-            server_name: None,
-            hearsay: false,
-            redirect_hosts: Vec::new(),
-            connect_timeout: ANSWER / 2,
-            request_timeout: None,
-            timeout: self.timeout,
-            retries: 0,
-        };
+        let address = Address::Tcp(server);
+        let proxy = resolve_general_proxy(&address, layers)?;
+        let reached = Connection::to_service(address, url.origin.to_string(), self.timeout);
+        let connection = Connection { proxy, connect_timeout: ANSWER / 2, ..reached };
         let key = Secret::new(token.value);
         let target =
-            TokenTarget::Http { endpoint, connection: Box::new(connection), url: text, token: key.duplicate() };
+            TokenTarget::Http { endpoint, connection: Box::new(connection), query: text, token: key.duplicate() };
         Ok(TokenRequest {
             system: self.system,
             target,
@@ -234,7 +215,7 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Fake;
+    use crate::host::{Fake, Host};
 
     const ACTIONS: [(&str, &str); 4] = [
         ("VAULT_ADDR", "https://vault.corp:8200"),
@@ -243,17 +224,13 @@ mod tests {
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-job"),
     ];
 
-    fn flags() -> (cli::LoginFlags, cli::ConnectionFlags) {
-        (cli::LoginFlags::default(), cli::ConnectionFlags::default())
-    }
-
     fn request(variables: &[(&str, &str)]) -> Result<Option<String>> {
         let fake = Fake::default().with_variables(ACTIONS).with_variables(variables.iter().copied());
         let host = Host::fake(fake);
-        let (login, connection) = flags();
-        let request = resolve_token_request(&login, &connection, None, &host)?;
+        let access = cli::AccessFlags::default();
+        let request = resolve_token_request(&access, None, &Layers::read(&access.connection, &host)?)?;
         Ok(request.map(|request| match request.target {
-            TokenTarget::Http { url, .. } => url,
+            TokenTarget::Http { connection, query, .. } => connection.address.base() + &query,
             TokenTarget::Program { arguments, .. } => arguments.join(" "),
         }))
     }

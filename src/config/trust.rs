@@ -161,10 +161,8 @@ fn allowed_origins(files: &Files) -> Result<Option<Vec<Server>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::super::connection::resolve_connection;
-    use super::super::file::read_files;
     use super::super::source::Layers;
     use super::*;
     use crate::host::{Fake, Host};
@@ -175,10 +173,10 @@ mod tests {
             fake = fake.with_root_file(SYSTEM, &format!("allowed-origins = [{allowed}]\n"));
         }
         let host = Host::fake(fake);
-        let files = read_files(&host, None::<&Path>)?;
-        let connection =
-            resolve_connection(&crate::cli::ConnectionFlags::default(), false, &Layers { host: &host, files: &files })?;
-        if check_origin(&connection, &files)? {
+        let flags = crate::cli::ConnectionFlags::default();
+        let layers = Layers::read(&flags, &host)?;
+        let connection = resolve_connection(&flags, false, &layers)?;
+        if check_origin(&connection, &layers.files)? {
             return Ok(());
         }
         check_audience(&connection, &Claims::from_json(claims).unwrap())
@@ -191,8 +189,8 @@ mod tests {
         let fake = fake.with_file("/name.toml", "tls-server-name = 'evil.example'\n");
         let variables = variables.iter().copied().chain([("VAULT_ADDR", "https://vault.corp")]);
         let host = Host::fake(fake.with_variables(variables));
-        let files = read_files(&host, None::<&Path>)?;
-        check_origin(&resolve_connection(flags, false, &Layers { host: &host, files: &files })?, &files)
+        let layers = Layers::read(flags, &host)?;
+        check_origin(&resolve_connection(flags, false, &layers)?, &layers.files)
     }
 
     #[test]
@@ -245,8 +243,7 @@ mod tests {
     fn where_there_is_a_list_roots_ca_counts_before_a_variables_and_that_is_told() {
         let resolve = |variables: &[(&str, &str)], flags: &crate::cli::ConnectionFlags, system: &str| {
             let host = Host::fake(world(variables, system));
-            let files = read_files(&host, None::<&Path>).unwrap();
-            let connection = resolve_connection(flags, false, &Layers { host: &host, files: &files }).unwrap();
+            let connection = resolve_connection(flags, false, &Layers::read(flags, &host).unwrap()).unwrap();
             let Roots::Pem { text, .. } = connection.roots else { panic!("no roots: {variables:?}") };
             (text, host.take_warnings().join("\n"))
         };

@@ -9,10 +9,9 @@ use super::demand::Demand;
 use super::exec::vault_variables;
 use super::plan::{Access, CredentialPlan, Plan, TokenWish};
 use super::source::Layers;
-use super::{check_vault_format, file, format_of, output, resolve_access_by, state};
+use super::{check_vault_format, format_of, output, resolve_access_by, state};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
 use crate::provider::token::TOKEN;
@@ -29,20 +28,18 @@ pub(crate) fn resolve_token(
     mut flags: cli::VaultTokenFlags,
     volume: cli::Volume,
     words: &[String],
-    host: &Host,
+    layers: &Layers<'_>,
 ) -> Result<Plan> {
     // A token that the user supplies is not ours to revoke. A child of it is.
-    flags.login.child_token = true;
-    let files = file::read_files(host, flags.connection.config.as_deref())?;
-    let layers = Layers { host, files: &files };
+    flags.access.login.child_token = true;
     let demand = Demand { shape: Cow::Borrowed(&TOKEN), output: &flags.output, volume, words, keep_profile: false };
     let format = format_of(demand.output);
     check_vault_format(format, demand.output)?;
-    let output = output::resolve_output(&demand, format, &layers)?;
-    let state = state::resolve_state(flags.output.state, &layers)?;
-    let wish = TokenWish { life: resolve_life(&flags, &layers)?, uses: resolve_uses(&flags)? };
-    let (Access { connection, login }, _) = resolve_access_by(&flags.login, &flags.connection, false, &layers)?;
-    let companions = vault_variables(&connection, &flags.connection, &layers)?;
+    let output = output::resolve_output(&demand, format, layers)?;
+    let state = state::resolve_state(flags.output.state, layers)?;
+    let wish = TokenWish { life: resolve_life(&flags, layers)?, uses: resolve_uses(&flags)? };
+    let (Access { connection, login }, _) = resolve_access_by(&flags.access, false, layers)?;
+    let companions = vault_variables(&connection, &flags.access.connection, layers)?;
     let wanted = CredentialPlan {
         shape: Cow::Borrowed(&TOKEN),
         role: String::new(),

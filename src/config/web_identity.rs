@@ -20,8 +20,8 @@ use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::http::address::{Address, parse_server};
-use crate::http::transport::{Connection, Roots};
-use crate::identity::{Identity, Login};
+use crate::http::transport::Connection;
+use crate::identity::Login;
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
 use crate::provider::aws::web_identity::{check_session_name, parse_policy, render_session_name};
@@ -44,7 +44,7 @@ pub(super) struct WebIdentityPlan {
 /// STS; [`Kind::Input`] where there is no ID token.
 pub(super) fn resolve(
     request: WebIdentityRequest,
-    (flags, login, connection): (&cli::CredentialFlags, &cli::LoginFlags, &cli::ConnectionFlags),
+    (flags, cli::AccessFlags { login, connection }): (&cli::CredentialFlags, &cli::AccessFlags),
     process: bool,
     layers: &Layers<'_>,
 ) -> Result<WebIdentityPlan> {
@@ -61,21 +61,8 @@ pub(super) fn resolve(
         let Deadlines { connect, request, run } = resolve_deadlines(connection, process, layers)?;
         let retries = resolve_retries(connection, layers)?;
         let proxy = resolve_general_proxy(&address, layers)?;
-        Ok(Connection {
-            roots: if matches!(&address, Address::Tcp(server) if server.tls) { Roots::System } else { Roots::None },
-            address,
-            address_origin: String::new(),
-            namespace: None,
-            identity: None,
-            server_name: None,
-            proxy,
-            hearsay: false,
-            redirect_hosts: Vec::new(),
-            connect_timeout: connect,
-            request_timeout: request,
-            timeout: run,
-            retries,
-        })
+        let reached = Connection::to_service(address, String::new(), run);
+        Ok(Connection { proxy, connect_timeout: connect, request_timeout: request, retries, ..reached })
     })?;
     let any_audience = login.any_audience;
     let named = find_named_audience(login, layers)?;
@@ -225,10 +212,7 @@ fn authority(connection: &Connection) -> String {
 
 /// STS takes 4 to 20,000 characters.
 fn check_token(login: &Login) -> Result<()> {
-    let length = match &login.identity {
-        Identity::IdToken { token, .. } => token.expose().len(),
-        _ => 0,
-    };
+    let length = login.identity.id_token().map_or(0, |token| token.expose().len());
     if (4..=20_000).contains(&length) {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! The diagnosis as lines of 80 columns, in colour or not.
 
+use std::ops::RangeInclusive;
+
 use super::{Check, Diagnosis, Mark};
 use crate::error::printable;
 
@@ -16,6 +18,8 @@ pub(crate) struct Look {
 const WIDTH: usize = 80;
 /// The longest name of a step is 13 characters long.
 const NAME: usize = 13;
+/// The widths of the column of a detail's name: a claim's name can be longer, and then leaves no room for the values.
+const DETAIL: RangeInclusive<usize> = 17..=32;
 
 /// All steps, and what follows for the run.
 pub(crate) fn render(diagnosis: &Diagnosis, look: Look) -> String {
@@ -39,11 +43,7 @@ fn render_check(check: &Check, look: Look) -> String {
     let indent = width + 1 + NAME + 1;
     let mut text = format!("{mark} {:NAME$} ", check.topic.name());
     wrap(&printable(&check.text), (indent, indent), &mut text);
-    for (name, value) in &check.details {
-        let name = format!("    {:17} ", printable(name));
-        text.push_str(&name);
-        wrap(&printable(value), (name.len(), 22), &mut text);
-    }
+    render_details(&check.details, &mut text);
     hint(check.change.as_deref(), look, &mut text);
     for note in &check.notes {
         text.push_str(&format!("  {} ", self::mark(note.mark, look)));
@@ -51,6 +51,25 @@ fn render_check(check: &Check, look: Look) -> String {
         hint(note.change.as_deref(), look, &mut text);
     }
     text
+}
+
+/// Names, and values that begin and go on in one column. A name that has no room before it has a line of its own.
+fn render_details(details: &[(String, String)], text: &mut String) {
+    let names: Vec<_> = details.iter().map(|(name, _)| printable(name)).collect();
+    let lengths = names.iter().map(|name| name.chars().count()).filter(|length| DETAIL.contains(length));
+    let width = lengths.max().unwrap_or(*DETAIL.start());
+    let column = 4 + width + 1;
+    for (name, (_, value)) in names.iter().zip(details) {
+        match name.chars().count() <= width {
+            true => text.push_str(&format!("    {name:width$} ")),
+            false => {
+                text.push_str("    ");
+                wrap(name, (4, 4), text);
+                text.push_str(&" ".repeat(column));
+            }
+        }
+        wrap(&printable(value), (column, column), text);
+    }
 }
 
 fn hint(change: Option<&str>, look: Look, text: &mut String) {
@@ -117,6 +136,24 @@ mod tests {
         for unicode in [true, false] {
             let text = render(&diagnosis(), Look { unicode, colour: false });
             assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_values_of_a_step_line_up_behind_names_of_any_length() {
+        for (names, column) in [
+            (["iss", "sub"], 22),
+            (["iss", "environment_protected"], 26),
+            (["iss", "a_name_of_more_than_thirty_two_letters"], 22),
+            (["environment_protected", "a_name_of_more_than_thirty_two_letters"], 26),
+        ] {
+            let details = names.map(|name| (name.to_owned(), "=".repeat(60))).to_vec();
+            let check = Check::good(Topic::Identity, "fine").with(details);
+            let text = render_check(&check, Look::default());
+            let values: Vec<_> = text.lines().filter_map(|line| line.find('=')).collect();
+            assert_eq!(values, [column; 4], "{text}");
+            assert!(names.iter().all(|name| text.contains(&format!("    {name}"))), "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= WIDTH && !line.ends_with(' ')), "{text}");
         }
     }
 

@@ -4,7 +4,6 @@ use super::secret;
 use crate::auth::unnamed_approle;
 use crate::config::Plan;
 use crate::error::{Error, Kind};
-use crate::identity::Identity;
 use crate::provider::CLOUDS;
 use crate::provider::cloud::Cloud;
 use crate::vault::refusal::{Refusal, RefusalTable, Row, Says, explain, find};
@@ -18,9 +17,9 @@ pub(crate) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
     if denied && plan.login.perhaps_generator {
         return unnamed_approle(&plan.login, &plan.mint.path, &refusal.because());
     }
-    let table = match plan.login.identity {
-        Identity::Token { .. } => &OF_A_TOKEN[..],
-        _ => &OF_A_LOGIN,
+    let table = match plan.login.identity.plain_token() {
+        Some(_) => &OF_A_TOKEN[..],
+        None => &OF_A_LOGIN,
     };
     let table = if find(table, refusal).is_some() { table } else { &REFUSALS };
     explain(table, refusal, &|name| match name {

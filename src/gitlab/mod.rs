@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::config::{Owner, VariablePlan};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::http::gitlab::{GitlabClient, GitlabReply, GitlabRequest};
+use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
 use crate::http::{Stage, TransportError};
 use crate::secret::Secret;
 
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// The variable, and the GitLab that stores it.
 pub(crate) struct VariableStore<'a> {
-    http: GitlabClient,
+    http: ServiceClient,
     plan: &'a VariablePlan,
     host: &'a Host,
     verbose: bool,
@@ -65,7 +65,7 @@ impl<'a> VariableStore<'a> {
     /// # Errors
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
     pub(crate) fn new(plan: &'a VariablePlan, verbose: bool, host: &'a Host) -> Result<Self> {
-        Ok(Self { http: GitlabClient::new(&plan.connection)?, plan, host, verbose })
+        Ok(Self { http: ServiceClient::new(&plan.connection)?, plan, host, verbose })
     }
 
     /// The variable in words: `VAULT_TOKEN of project 365`.
@@ -84,7 +84,7 @@ impl<'a> VariableStore<'a> {
         let mut sent = 1;
         loop {
             let error = match self.send("read the variable", scope, None).await {
-                Ok(GitlabReply { status: 200, body }) => {
+                Ok(ServiceReply { status: 200, body, .. }) => {
                     return serde_json::from_slice(&body).map_err(|_| self.not_gitlab("is not a variable"));
                 }
                 Ok(reply) => self.describe(&reply),
@@ -128,17 +128,26 @@ impl<'a> VariableStore<'a> {
         what: &'static str,
         scope: Option<&str>,
         body: Option<&Secret>,
-    ) -> Result<GitlabReply, TransportError> {
+    ) -> Result<ServiceReply, TransportError> {
         let path = self.path();
+        let verb = if body.is_some() { Verb::Put } else { Verb::Get };
         let query: Vec<_> = scope.map(|scope| ("filter[environment_scope]", scope)).into_iter().collect();
-        let request = GitlabRequest { path: &path, query: &query, token: &self.plan.token, body, timeout: REQUEST };
+        let headers: Vec<_> = body.map(|_| ("content-type", "application/json".to_owned())).into_iter().collect();
+        let request = ServiceRequest {
+            verb,
+            path: &format!("/{path}"),
+            query: &query,
+            proof: Some(("private-token", &self.plan.token)),
+            headers: &headers,
+            body: body.map(Secret::expose),
+            timeout: REQUEST,
+        };
         let asked = self.host.elapsed();
         let result = self.host.watch(what, self.http.send(&request)).await;
         if self.verbose {
-            let method = if body.is_some() { "PUT" } else { "GET" };
             let status = result.as_ref().map_or("no answer".to_owned(), |reply| format!("status {}", reply.status));
             let took = self.host.elapsed().saturating_sub(asked).as_millis();
-            self.host.write_stderr(&format!("ci-creds: {what}: {method} {path}, {status}, {took} ms\n"));
+            self.host.write_stderr(&format!("ci-creds: {what}: {} {path}, {status}, {took} ms\n", verb.name()));
         }
         result.map_err(|broken| TransportError { error: self.unreachable(broken.error), ..broken })
     }
@@ -166,7 +175,7 @@ impl<'a> VariableStore<'a> {
     }
 
     /// What a refusal means.
-    fn describe(&self, reply: &GitlabReply) -> Error {
+    fn describe(&self, reply: &ServiceReply) -> Error {
         let (name, host, token) = (self.name(), &self.http.peer.host, &self.plan.token_origin);
         let says = |text: &str| reply.body.windows(text.len()).any(|part| part == text.as_bytes());
         let error = |kind, text: String, change: String| Error::new(kind, text).hint(change);

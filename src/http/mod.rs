@@ -1,5 +1,5 @@
-//! HTTP to one Vault, in `cloud` to a cloud, and in `issuer` to the CI system: the only user of reqwest. One connection, as long as it is alive, and
-//! one request at a time.
+//! HTTP to one Vault, and in `service` to every other server: the only user of reqwest. One connection, as long as it is
+//! alive, and one request at a time.
 //!
 //! It follows no redirect but one 307 to a server that may see the secrets, repeats nothing, decompresses
 //! nothing, reads at most 1 MiB, and has no proxy but the one it was given. What a failure means for the next
@@ -7,17 +7,15 @@
 
 pub mod address;
 mod certificate;
-pub(crate) mod cloud;
 mod fault;
-pub(crate) mod gitlab;
 mod index;
 pub(crate) mod inspection;
-pub(crate) mod issuer;
 mod keepalive;
 pub(crate) mod no_proxy;
 mod p521;
 pub mod redirect;
 mod resolver;
+pub(crate) mod service;
 mod setup;
 mod tls;
 pub(crate) mod transport;

@@ -44,6 +44,33 @@ pub struct Connection {
     pub retries: u32,
 }
 
+impl Connection {
+    /// How a server is reached that is not Vault: without a proxy, by the system's roots where it has TLS, and with one
+    /// deadline for all. Nothing is repeated.
+    #[must_use]
+    pub(crate) fn to_service(address: Address, address_origin: String, timeout: Duration) -> Self {
+        let roots = match &address {
+            Address::Tcp(server) if server.tls => Roots::System,
+            Address::Tcp(_) | Address::Unix(_) => Roots::None,
+        };
+        Self {
+            address,
+            address_origin,
+            namespace: None,
+            roots,
+            identity: None,
+            server_name: None,
+            proxy: None,
+            hearsay: false,
+            redirect_hosts: Vec::new(),
+            connect_timeout: timeout,
+            request_timeout: None,
+            timeout,
+            retries: 0,
+        }
+    }
+}
+
 /// A client certificate and its key, PEM.
 #[derive(Debug)]
 pub struct ClientCertificate {

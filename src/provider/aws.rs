@@ -10,7 +10,7 @@ pub(crate) mod web_identity;
 use std::borrow::Cow;
 
 use super::cloud::{Choices, Cloud, EngineRequest, Location, Wait, parse_place};
-use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
+use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, StoredKey, Syntax, ToolNames};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::origin::WithOrigin;
@@ -121,7 +121,7 @@ pub static AWS: Shape = Shape {
     irrevocable: Some("session_token"),
     expiration: Some("AWS_CREDENTIAL_EXPIRATION"),
     emptied: &EMPTIED,
-    profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
+    profiles: &PROFILES,
     mapping: None,
     stored: None,
     file: Some(FILE),
@@ -129,31 +129,21 @@ pub static AWS: Shape = Shape {
     made: CloudObject { what: "an IAM user", list: "aws iam list-users" },
 };
 
+/// What AWS's tools call the ID of a key.
+pub(super) const KEY_ID: ToolNames =
+    ToolNames { variable: "AWS_ACCESS_KEY_ID", process: Some("AccessKeyId"), in_file: "aws_access_key_id" };
+/// The same of its secret.
+pub(super) const SECRET: ToolNames =
+    ToolNames { variable: "AWS_SECRET_ACCESS_KEY", process: Some("SecretAccessKey"), in_file: "aws_secret_access_key" };
+
 static FIELDS: [Field; 4] = [
-    Field {
-        name: Cow::Borrowed("access_key"),
-        key: Cow::Borrowed("access_key"),
-        older_key: None,
-        variable: Some(Cow::Borrowed("AWS_ACCESS_KEY_ID")),
-        process: Some("AccessKeyId"),
-        in_file: Some("aws_access_key_id"),
-        characters: Characters { prefix: "", others: "", lower: false, least: 16, most: 128 },
-        required: true,
-        public: true,
-        file: false,
-    },
-    Field {
-        name: Cow::Borrowed("secret_key"),
-        key: Cow::Borrowed("secret_key"),
-        older_key: None,
-        variable: Some(Cow::Borrowed("AWS_SECRET_ACCESS_KEY")),
-        process: Some("SecretAccessKey"),
-        in_file: Some("aws_secret_access_key"),
-        characters: Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
-        required: true,
-        public: false,
-        file: false,
-    },
+    Field::half("access_key", true, KEY_ID, Characters { prefix: "", others: "", lower: false, least: 16, most: 128 }),
+    Field::half(
+        "secret_key",
+        false,
+        SECRET,
+        Characters { prefix: "", others: "/+=_.-", lower: true, least: 1, most: 8192 },
+    ),
     Field {
         name: Cow::Borrowed("session_token"),
         key: Cow::Borrowed("session_token"),
@@ -166,19 +156,49 @@ static FIELDS: [Field; 4] = [
         public: false,
         file: false,
     },
-    Field {
-        name: Cow::Borrowed("arn"),
-        key: Cow::Borrowed("arn"),
-        older_key: None,
-        variable: None,
-        process: None,
-        in_file: None,
-        characters: Characters { prefix: "arn:", others: ":/+=,.@_-", lower: true, least: 1, most: 2048 },
-        required: false,
-        public: true,
-        file: false,
-    },
+    Field::label("arn", Characters { prefix: "arn:", others: ":/+=,.@_-", lower: true, least: 1, most: 2048 }),
 ];
+
+/// A key for the object storage of another cloud, under the names by which AWS's tools read one: what an AWS credential
+/// left behind goes. It has the name, the
+/// command and the title of its cloud.
+pub(super) const fn storage_shape(
+    (name, command, title): (&'static str, &'static str, &'static str),
+    fields: &'static [Field],
+    stored: Option<StoredKey>,
+    made: CloudObject,
+) -> Shape {
+    Shape {
+        name: Cow::Borrowed(name),
+        command: Cow::Borrowed(command),
+        title: Cow::Borrowed(title),
+        fields: Cow::Borrowed(fields),
+        aliases: &EMPTIED,
+        sources: &SOURCES,
+        irrevocable: None,
+        expiration: None,
+        emptied: &EMPTIED,
+        profiles: &PROFILES,
+        mapping: None,
+        stored,
+        file: Some(FILE),
+        made,
+    }
+}
+
+/// Where the object storage of another cloud is, as AWS's tools want to be told: they speak S3 to it.
+///
+/// Since January 2025 the SDKs add a checksum that not every S3 but Amazon's takes; `when_required` is what they did
+/// before, and right for both.
+pub(super) fn storage(endpoint: String, region: &str) -> Vec<(&'static str, String)> {
+    let mut variables = vec![("AWS_ENDPOINT_URL_S3", endpoint)];
+    variables.extend(REGIONS.map(|name| (name, region.to_owned())));
+    variables.extend(
+        ["AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION"]
+            .map(|name| (name, "when_required".to_owned())),
+    );
+    variables
+}
 
 /// What the SDKs ask for credentials when there is no key: the endpoint of a container, and STS with a token of the web.
 pub(super) const SOURCES: [&str; 7] = [
@@ -199,6 +219,9 @@ pub(crate) const FILES: [&str; 2] = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_
 
 /// What every SDK takes for unset when it is empty.
 pub(super) const EMPTIED: [&str; 3] = ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];
+
+/// By which variables every SDK takes a profile in place of a key.
+const PROFILES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 
 /// What every SDK reads, and by which variables it finds it.
 pub(super) const FILE: CredentialsFile = CredentialsFile {

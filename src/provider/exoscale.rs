@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::aws;
 use super::cloud::{Choices, Cloud, EngineRequest, Heading, Location, Setting, Value, parse_place};
-use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax};
+use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, Syntax, ToolNames};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::variables as var;
@@ -60,7 +60,7 @@ fn request(said: &Choices<'_>) -> Result<EngineRequest> {
     let storage_wanted = (said.is_on)(&STORAGE);
     let zone = (said.text)(if storage_wanted { &STORAGE_ZONE } else { &ZONE })?;
     let companions = match zone.map(|zone| parse_place(&zone, "zone")).transpose()? {
-        Some(zone) if storage_wanted => storage(&zone),
+        Some(zone) if storage_wanted => aws::storage(format!("https://sos-{zone}.exo.io"), &zone),
         Some(zone) => vec![("EXOSCALE_ZONE", zone)],
         None if storage_wanted && said.sets_variables => {
             return Err(Error::new(
@@ -109,95 +109,33 @@ pub static EXOSCALE: Shape = Shape {
     made: MADE,
 };
 
-static FIELDS: [Field; 3] =
-    [key("EXOSCALE_API_KEY", None, "key"), secret("EXOSCALE_API_SECRET", None, "secret"), name()];
+static FIELDS: [Field; 3] = [
+    key(ToolNames { variable: "EXOSCALE_API_KEY", process: None, in_file: "key" }),
+    secret(ToolNames { variable: "EXOSCALE_API_SECRET", process: None, in_file: "secret" }),
+    name(),
+];
 
 /// The same key for the object storage (SOS), under the names by which AWS's tools read one: they speak S3 to it. A
 /// session that an AWS credential left behind would be sent along, and a profile is AWS's too, so it always goes.
-pub static SOS: Shape = Shape {
-    name: Cow::Borrowed("exoscale"),
-    command: Cow::Borrowed("exoscale --sos"),
-    title: Cow::Borrowed("Exoscale"),
-    fields: Cow::Borrowed(&SOS_FIELDS),
-    aliases: &aws::EMPTIED,
-    sources: &aws::SOURCES,
-    irrevocable: None,
-    expiration: None,
-    emptied: &aws::EMPTIED,
-    profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
-    mapping: None,
-    stored: None,
-    file: Some(aws::FILE),
-    made: MADE,
-};
+pub static SOS: Shape = aws::storage_shape(("exoscale", "exoscale --sos", "Exoscale"), &SOS_FIELDS, None, MADE);
 
-static SOS_FIELDS: [Field; 3] = [
-    key("AWS_ACCESS_KEY_ID", Some("AccessKeyId"), "aws_access_key_id"),
-    secret("AWS_SECRET_ACCESS_KEY", Some("SecretAccessKey"), "aws_secret_access_key"),
-    name(),
-];
+static SOS_FIELDS: [Field; 3] = [key(aws::KEY_ID), secret(aws::SECRET), name()];
 
 /// `vault-[PREFIX-]ROLE-WHO-TIME`, where WHO is the display name of the Vault token.
 const MADE: CloudObject = CloudObject { what: "an API key", list: "exo iam api-key list" };
 
-const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
-    Field {
-        name: Cow::Borrowed("api_key"),
-        key: Cow::Borrowed("api_key"),
-        older_key: None,
-        variable: Some(Cow::Borrowed(variable)),
-        process,
-        in_file: Some(in_file),
-        characters: Characters { prefix: "EXO", others: "", lower: true, least: 10, most: 64 },
-        required: true,
-        public: true,
-        file: false,
-    }
+const fn key(tools: ToolNames) -> Field {
+    let characters = Characters { prefix: "EXO", others: "", lower: true, least: 10, most: 64 };
+    Field::half("api_key", true, tools, characters)
 }
 
-const fn secret(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
-    Field {
-        name: Cow::Borrowed("api_secret"),
-        key: Cow::Borrowed("api_secret"),
-        older_key: None,
-        variable: Some(Cow::Borrowed(variable)),
-        process,
-        in_file: Some(in_file),
-        characters: Characters { prefix: "", others: "_-", lower: true, least: 20, most: 128 },
-        required: true,
-        public: false,
-        file: false,
-    }
+const fn secret(tools: ToolNames) -> Field {
+    let characters = Characters { prefix: "", others: "_-", lower: true, least: 20, most: 128 };
+    Field::half("api_secret", false, tools, characters)
 }
 
 const fn name() -> Field {
-    Field {
-        name: Cow::Borrowed("name"),
-        key: Cow::Borrowed("name"),
-        older_key: None,
-        variable: None,
-        process: None,
-        in_file: None,
-        characters: Characters { prefix: "", others: "_.@:+=-", lower: true, least: 1, most: 512 },
-        required: false,
-        public: true,
-        file: false,
-    }
-}
-
-/// Where the object storage of a zone is, as AWS's tools want to be told.
-///
-/// Since January 2025 the SDKs add a checksum that not every S3 but Amazon's takes; `when_required` is what they did
-/// before, and right for both.
-fn storage(zone: &str) -> Vec<(&'static str, String)> {
-    vec![
-        ("AWS_ENDPOINT_URL_S3", format!("https://sos-{zone}.exo.io")),
-        // aws-cli 1 and boto3 read the one, the other SDKs the other.
-        ("AWS_REGION", zone.to_owned()),
-        ("AWS_DEFAULT_REGION", zone.to_owned()),
-        ("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required".to_owned()),
-        ("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required".to_owned()),
-    ]
+    Field::label("name", Characters { prefix: "", others: "_.@:+=-", lower: true, least: 1, most: 512 })
 }
 
 /// The read that makes a key.

@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod cloud;
 pub mod exoscale;
+pub(crate) mod mapping;
 pub(crate) mod role;
 pub mod scaleway;
 pub mod secret;

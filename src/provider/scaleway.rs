@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::aws;
 use super::cloud::{Choices, Cloud, EngineRequest, Heading, Location, Setting, Value};
-use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, StoredKey, Syntax};
+use super::shape::{Characters, CloudObject, CredentialsFile, Field, Shape, StoredKey, Syntax, ToolNames};
 use crate::error::{Error, Kind, Result};
 use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
@@ -148,29 +148,19 @@ pub static SCALEWAY: Shape = Shape {
 
 /// The same key for the object storage, under the names by which AWS's tools read one. What holds for Exoscale's storage
 /// holds here: what an AWS credential left behind goes.
-pub static S3: Shape = Shape {
-    name: Cow::Borrowed("scaleway"),
-    command: Cow::Borrowed("scaleway --s3"),
-    title: Cow::Borrowed("Scaleway"),
-    fields: Cow::Borrowed(&S3_FIELDS),
-    aliases: &aws::EMPTIED,
-    sources: &aws::SOURCES,
-    irrevocable: None,
-    expiration: None,
-    emptied: &aws::EMPTIED,
-    profiles: &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"],
-    mapping: None,
-    stored: Some(StoredKey {
+pub static S3: Shape = aws::storage_shape(
+    ("scaleway", "scaleway --s3", "Scaleway"),
+    &S3_FIELDS,
+    Some(StoredKey {
         expires: EXPIRES,
         settings: &[AWS_REGION],
         needed: &["region"],
         find_misfit,
         forms: FORMS,
-        place: storage,
+        place: |region| aws::storage(format!("https://s3.{region}.scw.cloud"), region),
     }),
-    file: Some(aws::FILE),
-    made: MADE,
-};
+    MADE,
+);
 
 /// The field that says when the key expires, as Scaleway's API calls it.
 const EXPIRES: &str = "expires_at";
@@ -178,19 +168,16 @@ const EXPIRES: &str = "expires_at";
 const MADE: CloudObject = CloudObject { what: "an API key", list: "scw iam api-key list" };
 
 static FIELDS: [Field; 6] = [
-    key("SCW_ACCESS_KEY", None, "access_key"),
-    secret("SCW_SECRET_KEY", None, "secret_key"),
+    key(ToolNames { variable: "SCW_ACCESS_KEY", process: None, in_file: "access_key" }),
+    secret(ToolNames { variable: "SCW_SECRET_KEY", process: None, in_file: "secret_key" }),
     uuid("project_id", "default_project_id", PROJECT_ID),
     uuid("organization_id", "default_organization_id", ORGANIZATION_ID),
     place("region", "default_region", DEFAULT_REGION, Some("default_region")),
     place("zone", "default_zone", DEFAULT_ZONE, Some("default_zone")),
 ];
 
-static S3_FIELDS: [Field; 3] = [
-    key("AWS_ACCESS_KEY_ID", Some("AccessKeyId"), "aws_access_key_id"),
-    secret("AWS_SECRET_ACCESS_KEY", Some("SecretAccessKey"), "aws_secret_access_key"),
-    place("region", "default_region", AWS_REGION, None),
-];
+static S3_FIELDS: [Field; 3] =
+    [key(aws::KEY_ID), secret(aws::SECRET), place("region", "default_region", AWS_REGION, None)];
 
 /// What each value looks like, for a hint.
 const FORMS: &str = "access_key is SCW and 17 capital letters or digits; secret_key, project_id and organization_id are UUIDs; \
@@ -198,34 +185,13 @@ const FORMS: &str = "access_key is SCW and 17 capital letters or digits; secret_
 
 const UUID: Characters = Characters { prefix: "", others: "-", lower: true, least: 36, most: 36 };
 
-const fn key(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
-    Field {
-        name: Cow::Borrowed("access_key"),
-        key: Cow::Borrowed("access_key"),
-        older_key: None,
-        variable: Some(Cow::Borrowed(variable)),
-        process,
-        in_file: Some(in_file),
-        characters: Characters { prefix: "SCW", others: "", lower: false, least: 17, most: 17 },
-        required: true,
-        public: true,
-        file: false,
-    }
+const fn key(tools: ToolNames) -> Field {
+    let characters = Characters { prefix: "SCW", others: "", lower: false, least: 17, most: 17 };
+    Field::half("access_key", true, tools, characters)
 }
 
-const fn secret(variable: &'static str, process: Option<&'static str>, in_file: &'static str) -> Field {
-    Field {
-        name: Cow::Borrowed("secret_key"),
-        key: Cow::Borrowed("secret_key"),
-        older_key: None,
-        variable: Some(Cow::Borrowed(variable)),
-        process,
-        in_file: Some(in_file),
-        characters: UUID,
-        required: true,
-        public: false,
-        file: false,
-    }
+const fn secret(tools: ToolNames) -> Field {
+    Field::half("secret_key", false, tools, UUID)
 }
 
 const fn uuid(name: &'static str, in_file: &'static str, variable: &'static str) -> Field {
@@ -284,18 +250,6 @@ fn is_zone(text: &str) -> bool {
     text.rsplit_once('-').is_some_and(|(region, number)| {
         is_region(region) && number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit())
     })
-}
-
-/// Where the object storage of a region is, as AWS's tools want to be told. The last two are right for every S3.
-fn storage(region: &str) -> Vec<(&'static str, String)> {
-    vec![
-        ("AWS_ENDPOINT_URL_S3", format!("https://s3.{region}.scw.cloud")),
-        // aws-cli 1 and boto3 read the one, the other SDKs the other.
-        (AWS_REGION, region.to_owned()),
-        ("AWS_DEFAULT_REGION", region.to_owned()),
-        ("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required".to_owned()),
-        ("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required".to_owned()),
-    ]
 }
 
 #[cfg(test)]

@@ -137,6 +137,51 @@ pub struct Field {
     pub file: bool,
 }
 
+/// What a cloud's tools call a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ToolNames {
+    /// The variable.
+    pub(super) variable: &'static str,
+    /// See [`Field::process`].
+    pub(super) process: Option<&'static str>,
+    /// See [`Field::in_file`].
+    pub(super) in_file: &'static str,
+}
+
+impl Field {
+    /// One half of a key: the public one, or the secret one.
+    pub(super) const fn half(name: &'static str, public: bool, tools: ToolNames, characters: Characters) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            key: Cow::Borrowed(name),
+            older_key: None,
+            variable: Some(Cow::Borrowed(tools.variable)),
+            process: tools.process,
+            in_file: Some(tools.in_file),
+            characters,
+            required: true,
+            public,
+            file: false,
+        }
+    }
+
+    /// The name of what was made: no tool reads it.
+    pub(super) const fn label(name: &'static str, characters: Characters) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            key: Cow::Borrowed(name),
+            older_key: None,
+            variable: None,
+            process: None,
+            in_file: None,
+            characters,
+            required: false,
+            public: true,
+            file: false,
+        }
+    }
+}
+
 /// A set of texts: a prefix, the characters behind it, and how many there may be of those.
 #[derive(Clone, Debug)]
 pub struct Characters {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::aws::assume::RoleSession;
+use crate::aws::assume::{RoleSession, describe_rest};
 use crate::aws::exchange::Sts;
 use crate::config::{Maker, Plan, StsPlan};
 use crate::credential::{Credential, Lease, Life};
@@ -68,7 +68,8 @@ fn read_session(plan: &Plan, sts: &StsPlan, (sent, session): (Timestamp, RoleSes
     let parsed = plan
         .shape
         .parse_data(&plan.mint.path, &mut data)
-        .map_err(|error| error.hint("that is no credential of AWS: is the endpoint STS?"))?;
+        .map_err(|error| error.hint("that is no credential of AWS: is the endpoint STS?"))
+        .map_err(|error| error.also(describe_rest(sts.last())))?;
     // Whichever clock is wrong, it is not used for longer than it lives.
     let expires_at = earlier(Some(expiration), expiry(sent, sts.seconds()));
     let lease = Lease { id: None, renewable: false, expires_at, granted_until: expires_at, life: Life::Expiring };

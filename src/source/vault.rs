@@ -58,7 +58,7 @@ impl VaultSource<'_> {
                 lost = true;
                 continue;
             }
-            recover(failure, spent, common, again, custody).await?;
+            Box::pin(recover(failure, spent, common, again, custody)).await?;
             again = false;
         }
     }

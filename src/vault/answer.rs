@@ -80,6 +80,7 @@ fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::failure::tests::answer;
     use crate::vault::step::STEPS;
     use zeroize::Zeroizing;
 
@@ -88,17 +89,7 @@ mod tests {
     }
 
     fn reply_to(step: Step, status: u16, content_type: &str, body: &str) -> Outcome {
-        let reply = Reply {
-            status,
-            json: content_type == "application/json",
-            content_type: content_type.into(),
-            retry_after: Some("7".into()),
-            body: Zeroizing::new(body.as_bytes().to_vec()),
-        };
-        let secrets = Secrets::default();
-        for secret in ["7f8f90f4-b2f5", "8charact", "7letter"] {
-            secrets.note(secret);
-        }
+        let (reply, secrets) = answer(status, content_type, body);
         classify(step, Ok(reply), "vault:8200", "aws/sts/x", &secrets)
     }
 

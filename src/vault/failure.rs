@@ -205,11 +205,12 @@ pub(super) fn not_vault(reply: &Reply, host: &str, secrets: &Secrets) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use zeroize::Zeroizing;
 
-    fn reply(status: u16, content_type: &str, body: &str) -> Outcome {
+    /// An answer of Vault's, to a request with three secrets in it.
+    pub(in crate::vault) fn answer(status: u16, content_type: &str, body: &str) -> (Reply, Secrets) {
         let reply = Reply {
             status,
             json: content_type == "application/json",
@@ -221,6 +222,11 @@ mod tests {
         for secret in ["7f8f90f4-b2f5", "8charact", "7letter"] {
             secrets.note(secret);
         }
+        (reply, secrets)
+    }
+
+    fn reply(status: u16, content_type: &str, body: &str) -> Outcome {
+        let (reply, secrets) = answer(status, content_type, body);
         classify(Step::Mint, &reply, "vault:8200", "aws/sts/x", &secrets)
     }
 

@@ -18,11 +18,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dev_vault::{DevVault, GitlabToken, Sink, Tls};
-pub(crate) use pipeline::Job;
+pub(crate) use pipeline::{Job, runner_script};
 pub(crate) use runner::Project;
 use serde_json::{Value, json};
-pub(crate) use site::Site;
 use site::{ROOT_KEY, ROOT_SECRET};
+pub(crate) use site::{Site, program_sum};
 
 use crate::support::{Run, World, moto, tool};
 
@@ -43,7 +43,7 @@ const PIPELINES: [(&str, &[(&str, &str)]); 9] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 20] = [
+const OTHERS: [&str; 22] = [
     "aws/config",
     "azure/azure-pipelines.yml",
     "bitbucket/bitbucket-pipelines.yml",
@@ -56,8 +56,10 @@ const OTHERS: [&str; 20] = [
     "gitlab/aws-web-identity.gitlab-ci.yml",
     "gitlab/component.gitlab-ci.yml",
     "gitlab/scaleway.gitlab-ci.yml",
+    "gitlab/terraform-vault.gitlab-ci.yml",
     "image/Containerfile",
     "jenkins/Jenkinsfile",
+    "terraform/main.tf",
     "vault/hand-out.sh",
     "vault/main.tf",
     "vault/policies/aws-365.hcl",

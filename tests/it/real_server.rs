@@ -23,6 +23,7 @@ pub mod site;
 mod slow;
 mod standby;
 mod state;
+mod terraform;
 mod token;
 mod wrapping;
 

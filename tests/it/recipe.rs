@@ -26,6 +26,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("aws", "src/command/explain/table.rs", "likewise"),
     ("aws", "src/config/web_", "likewise"),
     ("aws", "src/source/sts.rs", "likewise"),
+    ("aws", "src/config/plan.rs", "how long its session lives"),
     ("aws", "src/config/output.rs", "a hint about the file that AWS's tools call config"),
     ("aws", "src/config/profile.rs", "AWS's config file has profiles too"),
     ("aws", "src/config/readiness.rs", "--wait-ready"),
@@ -38,28 +39,17 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("aws", "src/render/profile.rs", "the syntax of AWS's credentials file"),
     ("aws", "src/auth/aws.rs", "the login with AWS credentials"),
     ("aws", "src/auth/mod.rs", "likewise"),
-    ("aws", "src/cli/flag.rs", "its flags"),
+    ("aws", "src/cli/access.rs", "its flags"),
     ("aws", "src/config/iam.rs", "where its credentials are"),
     ("aws", "src/config/identity.rs", "likewise"),
-    ("aws", "src/identity.rs", "its method"),
+    ("aws", "src/identity", "its method"),
     ("aws", "src/command/mod.rs", "its credentials are fetched before the cache is looked at"),
-    ("Aws", "src/config/identity.rs", "its credentials are not the job's own"),
-    ("Aws", "src/aws/runner.rs", "they are fetched where they are not in the environment"),
-    ("Token", "src/engine/refusal.rs", "a plain token may be a wrapping token, which only the refusal tells"),
     ("exoscale", "src/cli/help.rs", "an example in the help"),
     ("exoscale", "src/render/account.rs", "the syntax of Exoscale's credentials file"),
-    ("WrappingToken", "src/cache/scope.rs", "an entry is bound to the creation path too"),
-    ("WrappingToken", "src/config/identity.rs", "the creation path"),
-    ("SecretId", "src/config/identity.rs", "a message about half of an AppRole"),
-    ("IdToken", "src/aws/exchange.rs", "STS takes the ID token itself"),
-    ("IdToken", "src/config/web_identity.rs", "likewise"),
-    ("IdToken", "src/config/identity.rs", "GitLab's older variables, and claims"),
-    ("IdToken", "src/config/mod.rs", "the audience"),
-    ("Token", "src/config/identity.rs", "the token that vault login left"),
+    ("IdToken", "src/config/identity.rs", "the token itself proves who the job is to STS, and policy assumes it"),
+    ("IdToken", "src/config/method.rs", "what the CI system offers comes after all else"),
+    ("Token", "src/config/method.rs", "the token that vault login left comes after all else"),
     ("Token", "src/auth/session.rs", "a token that the user supplied is not revoked"),
-    ("Token", "src/command/estate.rs", "a token that the user supplied is not revoked"),
-    ("Token", "src/command/exec.rs", "the token that the user supplied is looked up"),
-    ("Token", "src/command/whoami.rs", "a token has neither a mount nor a role"),
     ("Shell", "src/cli/word.rs", "the default"),
     ("Shell", "src/config/mod.rs", "the default"),
     ("Shell", "src/config/output.rs", "a command gets the variables that a shell would get"),
@@ -157,6 +147,23 @@ fn a_new_login_touches_the_files_of_its_recipe() {
         let is_named = |word: &str| ["Identity", "AuthMethod"].iter().any(|kind| word == format!("{kind}::{name}"));
         words(text).any(is_named)
     });
+}
+
+#[test]
+fn a_new_source_of_a_proof_touches_the_files_of_its_recipe() {
+    let listed: Vec<_> = recipe("proof").into_iter().map(|(path, _)| path).collect();
+    let code = source();
+    let sources = AuthMethod::ALL.map(|method| method.needs().proof);
+    let mut own = sources.into_iter().filter(|source| source.input().is_none()).peekable();
+    assert!(own.peek().is_some(), "no login has another proof than a secret");
+    for name in own.map(|source| format!("ProofSource::{source:?}")) {
+        let naming: Vec<_> = code.iter().filter(|(_, text)| words(text).any(|word| word == name)).collect();
+        assert_eq!(
+            naming.into_iter().map(|(path, _)| path).collect::<Vec<_>>(),
+            listed.iter().collect::<Vec<_>>(),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::Value;
 
@@ -31,6 +32,18 @@ fn release(environment: &[(&str, &str)]) -> Option<Release> {
     run.arguments = ARCHITECTURES.map(|(name, _)| format!("{name}={}", program.display())).to_vec();
     environment.iter().fold(run, |run, (name, value)| run.env(name, value)).run().ok();
     Some(Release { folder })
+}
+
+/// One for the tests that only look at it, and are under way at the same time.
+fn shared() -> Option<Arc<Release>> {
+    static LAST: Mutex<Weak<Release>> = Mutex::new(Weak::new());
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(release) = last.upgrade() {
+        return Some(release);
+    }
+    let release = Arc::new(release(&[])?);
+    *last = Arc::downgrade(&release);
+    Some(release)
 }
 
 /// A script of .ci/ that asks Cargo, which asks nobody else.
@@ -107,7 +120,7 @@ fn assert_listed(listing: &str, expected: &BTreeSet<String>) {
 // check: 25
 #[test]
 fn the_same_program_gives_the_same_files() {
-    let Some(one) = release(&[]) else { return };
+    let Some(one) = shared() else { return };
     let Some(other) = release(&[("TZ", "Asia/Tokyo"), ("LANG", "C.UTF-8"), ("TMPDIR", "/var/tmp")]) else { return };
     assert_eq!(one.text("SHA256SUMS"), other.text("SHA256SUMS"));
     assert_eq!(one.run("sha256sum --check --strict --quiet SHA256SUMS"), "");
@@ -125,7 +138,7 @@ fn the_same_program_gives_the_same_files() {
 
 #[test]
 fn the_tarball_and_the_package_hold_all_that_belongs_to_the_program() {
-    let Some(release) = release(&[]) else { return };
+    let Some(release) = shared() else { return };
     let companions = companions();
     assert!(companions.contains("ci-creds.1") && companions.len() >= 6, "{companions:?}");
     for (architecture, _) in ARCHITECTURES {
@@ -159,7 +172,7 @@ fn the_tarball_and_the_package_hold_all_that_belongs_to_the_program() {
 
 #[test]
 fn the_package_is_installed_and_removed_by_dpkg() {
-    let Some(release) = release(&[]) else { return };
+    let Some(release) = shared() else { return };
     if !tool::is_root("dpkg installs nothing for others") {
         return;
     }
@@ -178,7 +191,7 @@ fn the_package_is_installed_and_removed_by_dpkg() {
 // check: 25
 #[test]
 fn the_sbom_names_every_crate_that_is_linked_and_no_tool_of_the_build() {
-    let Some(release) = release(&[]) else { return };
+    let Some(release) = shared() else { return };
     for (architecture, _) in ARCHITECTURES {
         let text = release.text(&format!("ci-creds-{VERSION}-linux-{architecture}.cdx.json"));
         let sbom: Value = serde_json::from_str(&text).expect("JSON");

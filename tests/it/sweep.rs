@@ -11,6 +11,7 @@
 
 mod errand;
 mod job;
+mod sts;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::support::expect::did_not_act;
 use crate::support::parallel::{each_at_once, rounds_or};
 use crate::support::{METHODS, ROLE, Ran, World, leak};
 use errand::{Errand, private_files};
-use job::{IDENTITIES, Job, Step, steps_of};
+use job::{IDENTITIES, Job, Server, Step, steps_of};
 
 type Make = fn() -> Fault;
 
@@ -130,18 +131,34 @@ struct Place {
     step: Step,
     /// Its faults, if not all.
     some: Option<&'static [&'static str]>,
+    /// Which third of them it meets, unless the whole matrix is played.
+    third: Option<usize>,
+}
+
+impl Place {
+    fn meets(&self, number: usize, name: &str) -> bool {
+        let is_played = self.third.is_none_or(|third| is_whole() || number % 3 == third);
+        is_played && self.some.is_none_or(|some| some.contains(&name))
+    }
+}
+
+/// Whether every fault meets every request, by more than one format.
+fn is_whole() -> bool {
+    rounds_or(1) > 1
 }
 
 fn places() -> Vec<Place> {
     let mut places = Vec::new();
-    let mut add = |identity, errand, step, some| places.push(Place { identity, errand, step, some });
-    let read = |errand: Errand| errand.paths().into_iter().map(|path| Step::at(&path));
+    let mut add_third =
+        |identity, errand, step, some, third| places.push(Place { identity, errand, step, some, third });
+    let mut add = |identity, errand, step, some| add_third(identity, errand, step, some, None);
+    let read = Errand::steps;
     for identity in METHODS {
         steps_of(identity).into_iter().chain(read(Errand::Key)).for_each(|step| add(identity, Errand::Key, step, None));
     }
     for identity in IDENTITIES {
         steps_of(identity).into_iter().for_each(|step| add(identity, Errand::Key, step, None));
-        read(Errand::Key).for_each(|step| add(identity, Errand::Key, step, Some(&LOST)));
+        read(Errand::Key).into_iter().for_each(|step| add(identity, Errand::Key, step, Some(&LOST)));
     }
     for (identity, errand, some) in [
         ("secret-id", Errand::Stored, None),
@@ -153,20 +170,31 @@ fn places() -> Vec<Place> {
         ("token", Errand::Sections, Some(&LOST_OR_REFUSED)),
         ("id-token", Errand::Token, None),
     ] {
-        read(errand).for_each(|step| add(identity, errand, step, some));
+        read(errand).into_iter().for_each(|step| add(identity, errand, step, some));
     }
     // A token that the user supplies is never handed on: its child has the child.
     for nth in [1, 2] {
-        read(Errand::Token).for_each(|step| add("token", Errand::Token, Step { nth, ..step }, None));
+        read(Errand::Token).into_iter().for_each(|step| add("token", Errand::Token, Step { nth, ..step }, None));
+    }
+    if is_whole() {
+        let steps = steps_of("web-github").into_iter().chain(Errand::Session.steps());
+        steps.for_each(|step| add("web-github", Errand::Session, step, None));
+    }
+    // The same requests as others': KV is read as for `Stored`, and STS is asked three times in the same way.
+    add_third("id-token", Errand::Scaleway, Errand::Scaleway.steps().remove(0), None, Some(0));
+    let of_aws =
+        [Errand::Session, Errand::Chained].map(|errand| errand.steps().into_iter().map(move |step| (errand, step)));
+    for (third, (errand, step)) in of_aws.into_iter().flatten().enumerate() {
+        add_third("web-identity", errand, step, None, Some(third));
     }
     places
 }
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (turn, Place { identity, errand, step, some }) in places().into_iter().enumerate() {
-        let meets = |name: &str| some.is_none_or(|some| some.contains(&name));
-        for (number, fault) in FAULTS.into_iter().enumerate().filter(|(_, (name, _))| meets(name)) {
+    for (turn, place) in places().into_iter().enumerate() {
+        let Place { identity, errand, ref step, .. } = place;
+        for (number, fault) in FAULTS.into_iter().enumerate().filter(|(at, (name, _))| place.meets(*at, name)) {
             let formats = errand.formats();
             let case = |format, every_time| Case { identity, errand, step: step.clone(), fault, every_time, format };
             for round in 0..rounds_or(1).min(formats.len()) {
@@ -174,7 +202,7 @@ fn cases() -> Vec<Case> {
                 cases.push(case(formats[(turn + number + 7 * round) % formats.len()], false));
             }
             let is_old = METHODS.contains(&identity) && errand == Errand::Key;
-            if is_old && (turn + number) % 2 == 0 || rounds_or(1) > 1 {
+            if is_old && (turn + number) % 2 == 0 || is_whole() {
                 cases.push(case("shell", true));
             }
         }
@@ -187,7 +215,12 @@ fn check(case: &Case) {
     let job = Job::start(identity);
     let world = &job.world;
     errand.set_up(world);
-    job.inject(step, *every_time, make());
+    // Somebody who would take an ID token: where the other faults lead, nobody is.
+    let fault = match (step.server, name.parse()) {
+        (Server::Sts, Ok(status @ (302 | 307))) => Fault::redirect(status, &format!("{}/", world.vault.address())),
+        _ => make(),
+    };
+    job.inject(step, *every_time, fault);
     // A part of the matrix says all that it knows: causes and origins must not tell a secret either.
     let verbose = if *every_time { "-v" } else { "" };
     let line = format!("{} --format {format} {DEADLINES} {verbose}", errand.line(world, format));
@@ -205,10 +238,11 @@ fn check(case: &Case) {
     match ran.code == 0 && *format == "github" {
         true => assert!(!masks.is_empty(), "{told}"),
         // What was signed for this run is masked before it is used.
-        false => assert!(masks.is_empty() || *identity == "github" && *format == "github", "{told}"),
+        false => assert!(masks.is_empty() || identity.ends_with("github") && *format == "github", "{told}"),
     }
     hold_oracles(world, &ran, identity, (*errand, format), &told);
-    assert!(ran.code != 66 || step.beside, "{told}");
+    sts::hold(&job, &ran, (*errand, format), &told);
+    assert!(ran.code != 66 || step.server == Server::Beside, "{told}");
     // There the login of a secret for one use is cached for the job's next call, and ended by it where it must be.
     let is_cached = *format == "process" && ["wrapping-token", "secret-id"].contains(identity);
     if !is_cached {
@@ -218,6 +252,8 @@ fn check(case: &Case) {
     let given = SECRETS.iter().filter_map(|name| run.variables().get(*name));
     let given = || given.clone().chain(&job.secrets).map(String::as_str);
     assert_eq!(leak::find(given(), &ran.stderr), None, "{told}");
+    assert_eq!(leak::find(errand.secrets(), &ran.stderr), None, "{told}");
+    assert!(ran.code == 0 || leak::find(errand.secrets(), &ran.stdout).is_none(), "{told}");
     // All tokens begin alike.
     let is_like_it = *errand == Errand::Token && ran.code == 0;
     assert!(is_like_it || leak::find(given(), &ran.stdout).is_none(), "{told}");
@@ -226,15 +262,20 @@ fn check(case: &Case) {
     if is_once && is_renewal && !SLOW.contains(name) {
         assert_eq!(ran.code, 0, "a renewal that fails is only told: {told}");
     }
-    if is_once && step.beside && step.path == "/idtoken" && BUSY.contains(name) {
+    if is_once && step.path == "/idtoken" && BUSY.contains(name) {
         assert_eq!((ran.code, job.asked_beside()), (0, 2), "{told}");
     }
-    if *errand == Errand::Key && *format == "process" && !every_time {
+    // Nothing is spent there, so whoever got no answer asks again.
+    if !every_time && step.server == Server::Sts && (BUSY.contains(name) || LOST.contains(name) && !SLOW.contains(name))
+    {
+        assert_eq!(ran.code, 0, "{told}");
+    }
+    if *format == "process" && !every_time {
         // On a busy machine the deadline of an earlier request can come before the fault.
-        world.vault.clear_faults();
+        job.clear_faults();
         // Whatever else the machine does then: no deadline of this one is short.
         let next = job.call(&line.replace(DEADLINES, ""));
-        hold_for_the_next_call(world, &ran, &next.run(), identity, &told);
+        hold_for_the_next_call(world, &ran, &next.run(), (identity, *errand), &told);
     }
 }
 
@@ -305,11 +346,12 @@ fn hold_tokens(world: &World, ran: &Ran, errand: Errand, before: &BTreeSet<Strin
 }
 
 /// What must hold for another call of the same job, by the cache, when nothing fails any more.
-fn hold_for_the_next_call(world: &World, first: &Ran, next: &Ran, method: &str, told: &str) {
+fn hold_for_the_next_call(world: &World, first: &Ran, next: &Ran, (method, errand): (&str, Errand), told: &str) {
     let told = format!("{told}, and then {next:?}");
     let is_single_use = ["wrapping-token", "secret-id"].contains(&method);
     match next.code {
         0 if first.code == 0 => assert_eq!(next.stdout, first.stdout, "{told}"),
+        0 if errand != Errand::Key => errand.hold_success(world, next, "process", &told),
         0 => assert!(world.vault.live_leases().iter().any(|lease| next.stdout.contains(&lease.access_key)), "{told}"),
         // Its own job spent it: nobody is accused, and the call says when.
         code => {
@@ -340,7 +382,8 @@ const MAKING: [&str; 4] = ["/apikey/", "/creds/", "/issue/", "/token/create"];
 fn hold_order(requests: &[Recorded], told: &str) {
     let token = |request: &Recorded| request.headers.get("X-Vault-Token").map(str::to_owned);
     let logs_in = requests.iter().any(|request| request.path.ends_with("/login"));
-    let supplied = requests.iter().find_map(token).filter(|_| !logs_in);
+    // Of requests that were all cut the double knows no token.
+    let supplied = (!logs_in).then(|| requests.iter().find_map(token));
     for (index, request) in requests.iter().enumerate() {
         let earlier = |same: &dyn Fn(&Recorded) -> bool| requests[..index].iter().rposition(same);
         let between = |from: usize, what: &dyn Fn(&Recorded) -> bool| requests[from..index].iter().any(what);
@@ -364,8 +407,8 @@ fn hold_order(requests: &[Recorded], told: &str) {
         // A token that the user supplies is never handed on: the run has a child of it for itself, which ends with the run,
         // and what it makes is made by that one.
         let is_for_itself = |other: &Recorded| {
-            let by_it = token(other).is_none_or(|token| supplied.as_ref() == Some(&token));
-            supplied.is_some() && other.path.ends_with("token/create") && by_it
+            let by_it = |supplied: &Option<String>| token(other).is_none_or(|token| supplied.as_ref() == Some(&token));
+            other.path.ends_with("token/create") && supplied.as_ref().is_some_and(by_it)
         };
         if MAKING.iter().any(|part| path.contains(part))
             && !is_for_itself(request)
@@ -389,16 +432,23 @@ const AT_ONCE: usize = 48;
 fn every_request_of_every_identity_and_source_meets_every_fault_and_every_identity_every_format() {
     let cases = cases();
     let count = |fits: &dyn Fn(&&Case) -> bool| cases.iter().filter(fits).count();
-    for Place { identity, errand, step, some } in places() {
-        let here = |case: &&Case| case.identity == identity && case.errand == errand && case.step == step;
-        let expected = some.map_or(FAULTS.len(), <[_]>::len);
+    let mut at_sts = BTreeSet::new();
+    for place in places() {
+        let Place { identity, errand, ref step, some, .. } = place;
+        let here = |case: &&Case| case.identity == identity && case.errand == errand && case.step == *step;
+        let expected = FAULTS.iter().enumerate().filter(|(number, (name, _))| place.meets(*number, name)).count();
         let met: BTreeSet<_> = cases.iter().filter(here).map(|case| case.fault.0).collect();
         assert_eq!(met.len(), expected, "{identity} {errand:?} {step:?}");
+        assert_eq!(expected == FAULTS.len(), some.is_none() && (place.third.is_none() || is_whole()), "{step:?}");
+        if step.server == Server::Sts {
+            at_sts.extend(met);
+        }
         for format in errand.formats() {
             let found = count(&|case| case.identity == identity && case.errand == errand && case.format == *format);
             assert!(found > 0 || some.is_some() && expected < 10, "{identity} {errand:?} {format}");
         }
     }
+    assert_eq!(at_sts.len(), FAULTS.len(), "the thirds are the whole");
     let known: BTreeSet<_> = FAULTS.iter().map(|(name, _)| name).collect();
     assert!(LOST_OR_REFUSED.iter().chain(&LOST).chain(&BUSY).chain(&SLOW).all(|name| known.contains(name)));
 }
@@ -406,7 +456,9 @@ fn every_request_of_every_identity_and_source_meets_every_fault_and_every_identi
 /// A request as the journal has it.
 fn recorded(path: &str, token: &str, body: &str, status: Option<u16>) -> Recorded {
     let mut request = Recorded { path: format!("/v1/{path}"), body: body.into(), status, ..Recorded::default() };
-    request.headers = [("X-Vault-Token", token)].into();
+    if !token.is_empty() {
+        request.headers = [("X-Vault-Token", token)].into();
+    }
     request
 }
 
@@ -428,6 +480,13 @@ fn a_request_that_comes_late_is_taken_for_no_second_use_and_a_second_use_is_foun
     assert!(holds(vec![revoke("1"), read("1", Some(403)), read("2", Some(200))]));
     assert!(!holds(vec![read("1", Some(200)), revoke("2"), read("2", Some(200))]));
     assert!(!holds(vec![read("1", None), read("2", Some(200))]));
+    // A child of the token that was supplied is asked for again, also where the double saw no token; a child of that child,
+    // or of a login, is not.
+    let child = |token: &str, status| recorded("auth/token/create", token, "", status);
+    assert!(holds(vec![child("", None), child("", None), child("", None)]));
+    assert!(holds(vec![child("supplied", None), child("supplied", Some(200)), child("1", Some(200))]));
+    assert!(!holds(vec![child("supplied", Some(200)), child("1", None), child("1", Some(200))]));
+    assert!(!holds(vec![login("1", Some(200)), child("", None), child("", None)]));
 }
 
 // check: 3, 5

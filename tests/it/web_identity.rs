@@ -36,6 +36,11 @@ fn ci(world: &World, sts: &Sts, line: &str) -> Run {
     job(world, &sts.address(), &format!("--role-arn {FIRST_ROLE} {line}"))
 }
 
+/// What is told of a session that nobody got.
+fn rest_of(role: &str, life: &str) -> String {
+    format!("a session of {role} may remain: nobody can revoke it, and it expires within {life}")
+}
+
 fn assert_silent(world: &World, ran: &Ran) {
     let token = token(world).sign();
     let secrets =
@@ -189,7 +194,10 @@ fn every_refusal_of_sts_is_told_by_its_cause_and_repeated_where_that_may_help() 
         [(400, "IDPCommunicationError", 3), (400, "Throttling", 3), (503, "", 2), (500, "InternalFailure", 2)]
     {
         let sts = Sts::start(ISSUER, AWS, vec![Sts::refusal(status, code, "busy"); times]);
-        ci(&world, &sts, "").run().ok();
+        let ran = ci(&world, &sts, "").run();
+        // Whoever fails in the middle may have made one.
+        assert_eq!(ran.stderr.contains(&rest_of(FIRST_ROLE, "1h")), status == 500, "{ran:?}");
+        ran.ok();
         assert_eq!(sts.requests().len(), times + 1, "{code}");
         let once = Sts::start(ISSUER, AWS, vec![Sts::refusal(status, code, "busy")]);
         ci(&world, &once, "--retries 0").run().failed(
@@ -218,11 +226,14 @@ fn what_is_no_answer_of_sts_is_not_believed_and_not_followed() {
     let cases = [
         (Reply::html(200, "<html>welcome</html>"), 76, "protocol"),
         (Reply::json(200, &serde_json::json!({ "Credentials": {} })), 76, "protocol"),
+        (Reply::status(204), 76, "protocol"),
         (Reply::status(307).header("Location", "http://127.0.0.1:1/"), 76, "protocol"),
     ];
     for (reply, exit, kind) in cases {
+        let is_redirect = format!("{reply:?}").contains("307");
         let sts = Sts::start(ISSUER, AWS, vec![reply]);
         let ran = ci(&world, &sts, "").run().failed(exit, kind);
+        assert_ne!(ran.stderr.contains(&rest_of(FIRST_ROLE, "1h")), is_redirect, "{ran:?}");
         assert!(ran.stderr.contains("AWS_ENDPOINT_URL_STS") && ran.stderr.contains("is STS"), "{ran:?}");
         assert_silent(&world, &ran);
         assert_eq!(sts.requests().len(), 1);
@@ -233,7 +244,9 @@ fn what_is_no_answer_of_sts_is_not_believed_and_not_followed() {
                 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
                 </AssumeRoleWithWebIdentityResponse>";
     let sts = Sts::start(ISSUER, AWS, vec![Reply::status(200).header("Content-Type", "text/xml").body(body)]);
-    ci(&world, &sts, "").run().failed(65, "data").assert_marker(65);
+    let ran = ci(&world, &sts, "").run().failed(65, "data");
+    assert!(ran.stderr.contains(&rest_of(FIRST_ROLE, "1h")), "{ran:?}");
+    ran.assert_marker(65);
     let ran = job(&world, "http://127.0.0.1:1", &format!("--role-arn {FIRST_ROLE} --timeout 1s")).run();
     assert!(ran.failed(69, "unavailable").stderr.contains("can reach AWS"));
 }
@@ -311,7 +324,7 @@ fn a_second_role_is_assumed_with_the_session_of_the_first_one() {
     // It does not trust the first one without that.
     let ran = ci(&world, &sts, &format!("--assume {SECOND_ROLE}")).run().failed(77, "denied");
     assert!(ran.stderr.contains(&format!("did not let {FIRST_ROLE} assume {SECOND_ROLE}")), "{ran:?}");
-    assert!(ran.stderr.contains("--external-id"), "{ran:?}");
+    assert!(ran.stderr.contains("--external-id") && ran.stderr.contains(&rest_of(FIRST_ROLE, "15m")), "{ran:?}");
     assert_silent(&world, &ran);
 }
 

@@ -78,6 +78,11 @@ impl Aside {
         lock(&self.shared.script).arm(on, fault);
     }
 
+    /// Forgets the faults that are armed.
+    pub(crate) fn clear_faults(&self) {
+        lock(&self.shared.script).clear();
+    }
+
     pub(crate) fn address(&self) -> String {
         let scheme = if self.certificates.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.listener.address)

@@ -12,12 +12,12 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::aside::Aside;
-use crate::clock::{rfc3339, unix};
+use crate::clock::{Clock, rfc3339, unix};
 use crate::core::request::decode_strictly;
 use crate::dialect::Dialect;
 use crate::engine::aws_login::{AWS_SESSION, AwsPrincipal, verify_signature};
 use crate::engine::jwt_keys::KeySet;
-use crate::fault::Reply;
+use crate::fault::{Fault, On, Reply};
 use crate::gitlab::GitlabToken;
 use crate::http::Answer;
 use crate::journal::Recorded;
@@ -51,6 +51,7 @@ struct Standing {
     reversed: AtomicBool,
     /// How many seconds sessions live; as long as they were asked for where it is zero.
     life: AtomicU64,
+    clock: Clock,
     /// The ARN of the last session of the first role.
     session: Mutex<Option<String>>,
 }
@@ -93,6 +94,21 @@ impl Sts {
         self.standing.life.store(seconds, Ordering::SeqCst);
     }
 
+    /// Lets time pass.
+    pub fn advance(&self, by: Duration) {
+        self.standing.clock.advance(by);
+    }
+
+    /// Arms a fault.
+    pub fn inject(&self, on: On, fault: Fault) {
+        self.server.inject(on, fault);
+    }
+
+    /// Forgets the faults that are armed.
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
     /// What came.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
@@ -129,11 +145,12 @@ fn error(code: &str, message: &str) -> String {
 fn answer(provider: &Provider, request: &Recorded, standing: &Standing) -> Answer {
     let is_json = request.headers.get("accept").is_some_and(|accept| accept.contains("application/json"));
     let mut session = standing.session.lock().unwrap_or_else(PoisonError::into_inner);
-    match look_at(provider, request) {
+    let now = standing.clock.now();
+    match look_at(provider, request, now) {
         Ok(Said::Made(mut made)) => {
             match standing.life.load(Ordering::SeqCst) {
                 0 => {}
-                seconds => made.seconds = seconds,
+                seconds => made.end = now + Duration::from_secs(seconds),
             }
             if made.keys[0] == AWS_SESSION.id {
                 *session = Some(made.arn());
@@ -174,14 +191,11 @@ struct Made {
     role: String,
     session: String,
     keys: [&'static str; 3],
-    seconds: u64,
+    /// When it ends.
+    end: SystemTime,
 }
 
 impl Made {
-    fn expiration(&self) -> SystemTime {
-        SystemTime::now() + Duration::from_secs(self.seconds)
-    }
-
     fn arn(&self) -> String {
         format!("{}/{}", self.role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/"), self.session)
     }
@@ -194,7 +208,7 @@ impl Made {
             format!("<AccessKeyId>{key}</AccessKeyId>"),
             format!("<SecretAccessKey>{secret}</SecretAccessKey>"),
             format!("<SessionToken>{around}{session}{around}</SessionToken>"),
-            format!("<Expiration>{}</Expiration>", rfc3339(self.expiration())),
+            format!("<Expiration>{}</Expiration>", rfc3339(self.end)),
         ];
         let user = format!(
             "<AssumedRoleUser><Arn>{}</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser>",
@@ -215,14 +229,14 @@ impl Made {
             "AssumedRoleUser": { "Arn": self.arn() },
             "Credentials": {
                 "AccessKeyId": key, "SecretAccessKey": secret, "SessionToken": session,
-                "Expiration": unix(self.expiration()),
+                "Expiration": unix(self.end),
             },
         });
         json!({ format!("{}Response", self.action): { format!("{}Result", self.action): result } })
     }
 }
 
-fn look_at(provider: &Provider, request: &Recorded) -> Result<Said, Refusal> {
+fn look_at(provider: &Provider, request: &Recorded, now: SystemTime) -> Result<Said, Refusal> {
     if (request.method.as_str(), request.path.as_str(), &request.query) != ("POST", "/", &None) {
         return Err((404, "InvalidAction", "a POST to /".into()));
     }
@@ -243,17 +257,17 @@ fn look_at(provider: &Provider, request: &Recorded) -> Result<Said, Refusal> {
                 return Err((400, "InvalidIdentityToken", text.into()));
             }
             check(&form, &[&COMMON[..], &WITH_TOKEN].concat())?;
-            with_web_identity(provider, &form).map(Said::Made)
+            with_web_identity(provider, &form, now).map(Said::Made)
         }
         "GetCallerIdentity" => {
-            let signer = find_signer(request)?;
+            let signer = find_signer(request, now)?;
             match (signer.id == AWS_SESSION.id, form.len()) {
                 (true, 2) => Ok(Said::Signer),
                 _ => Err((400, "ValidationError", "not a request of the session of this role".into())),
             }
         }
         "AssumeRole" => {
-            let signer = find_signer(request)?;
+            let signer = find_signer(request, now)?;
             check(&form, &[&COMMON[..], &SIGNED].concat())?;
             let external = form.get("ExternalId").map(String::as_str);
             if signer.id != AWS_SESSION.id || text("RoleArn") != SECOND_ROLE || external != Some(EXTERNAL_ID) {
@@ -267,21 +281,21 @@ fn look_at(provider: &Provider, request: &Recorded) -> Result<Said, Refusal> {
                 return Err((400, "ValidationError", message.into()));
             }
             let (role, session) = (text("RoleArn").to_owned(), text("RoleSessionName").to_owned());
-            Ok(Said::Made(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, seconds }))
+            let end = now + Duration::from_secs(seconds);
+            Ok(Said::Made(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, end }))
         }
         _ => Err((400, "InvalidAction", "Could not find operation".into())),
     }
 }
 
-fn find_signer(request: &Recorded) -> Result<AwsPrincipal, Refusal> {
+fn find_signer(request: &Recorded, now: SystemTime) -> Result<AwsPrincipal, Refusal> {
     let body = String::from_utf8_lossy(&request.body);
     let headers = request.headers.iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
     let host = request.headers.get("host").unwrap_or_default();
-    verify_signature(host, &headers, "us-east-1", unix(SystemTime::now()), &body)
-        .map_err(|(code, message)| (403, code, message))
+    verify_signature(host, &headers, "us-east-1", unix(now), &body).map_err(|(code, message)| (403, code, message))
 }
 
-fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>) -> Result<Made, Refusal> {
+fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>, now: SystemTime) -> Result<Made, Refusal> {
     let text = |name: &str| form.get(name).map_or("", String::as_str);
     let invalid = |message: String| (400, "InvalidIdentityToken", message);
     let (_, claims) = provider.keys.verify(text("WebIdentityToken"), Dialect::OpenBao).map_err(|_| {
@@ -300,7 +314,7 @@ fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>) -> Re
         return Err(invalid("Incorrect token audience".into()));
     }
     let expires = claims.get("exp").and_then(Value::as_i64).unwrap_or_default();
-    if expires < unix(SystemTime::now()) {
+    if expires < unix(now) {
         return Err((400, "ExpiredTokenException", format!("Token expired: current date must be before {expires}")));
     }
     if text("RoleArn") != FIRST_ROLE {
@@ -313,7 +327,8 @@ fn with_web_identity(provider: &Provider, form: &BTreeMap<String, String>) -> Re
     }
     let (role, session) = (text("RoleArn").to_owned(), text("RoleSessionName").to_owned());
     let keys = [AWS_SESSION.id, AWS_SESSION.secret, AWS_SESSION.session.unwrap_or_default()];
-    Ok(Made { action: "AssumeRoleWithWebIdentity", role, session, keys, seconds })
+    let end = now + Duration::from_secs(seconds);
+    Ok(Made { action: "AssumeRoleWithWebIdentity", role, session, keys, end })
 }
 
 fn seconds(form: &BTreeMap<String, String>) -> u64 {

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
+use std::process::Output;
 
 use ci_creds::cli::{self, Cli, Stop};
 use ci_creds::error::Kind;
@@ -500,12 +502,19 @@ fn see_also(page: &mut String, program: &Command, own: Option<&str>) {
     let _ = writeln!(page, "{}", references.join(",\n"));
 }
 
+/// Runs a program with a page on its stdin: another test may be writing the page's file.
+fn feed(page: &Page, command: &mut std::process::Command) -> Output {
+    let mut text = tempfile::tempfile().expect("a file");
+    text.write_all(page.text.as_bytes()).and_then(|()| text.rewind()).expect("the page");
+    command.stdin(text).output().expect("an output")
+}
+
 /// A page as a reader of 80 columns sees it. Hyphens of roff are those of ASCII, so that flags are found.
-fn shown(man: &Path, file: &Path) -> String {
+fn shown(man: &Path, page: &Page) -> String {
     let mut command = std::process::Command::new(man);
-    command.args(["--warnings", "-E", "ascii", "-l"]).arg(file).env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8");
-    let output = command.output().expect("man");
-    assert!(output.status.success() && output.stderr.is_empty(), "{}: {output:?}", file.display());
+    command.args(["--warnings", "-E", "ascii", "-l", "-"]).env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8");
+    let output = feed(page, &mut command);
+    assert!(output.status.success() && output.stderr.is_empty(), "{}: {output:?}", page.file());
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
@@ -515,7 +524,7 @@ fn each_page_fits_80_columns_and_has_every_flag_variable_and_exit_code() {
     let mut program = Cli::command();
     program.build();
     for page in all() {
-        let text = shown(&man, &folder().join(page.file()));
+        let text = shown(&man, &page);
         let words: BTreeSet<_> = text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c))).collect();
         let has = |word: &str| assert!(words.contains(word), "{word} is not in {}", page.file());
         for line in text.lines() {
@@ -542,12 +551,11 @@ fn mandoc_finds_nothing_wrong_with_a_page() {
     let Some(mandoc) = tool::find("mandoc") else { return };
     for page in all() {
         let mut command = std::process::Command::new(&mandoc);
-        let output =
-            command.args(["-T", "lint", "-W", "warning"]).arg(folder().join(page.file())).output().expect("mandoc");
+        let output = feed(&page, command.args(["-T", "lint", "-W", "warning"]));
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         // A page that is compared has no date of its making.
         let wrong: Vec<_> = text.lines().filter(|line| !line.contains("missing date")).collect();
-        assert!(wrong.is_empty(), "{wrong:?}");
+        assert!(wrong.is_empty(), "{}: {wrong:?}", page.file());
     }
 }
 

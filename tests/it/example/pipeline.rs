@@ -95,7 +95,7 @@ fn lines(yaml: &Yaml) -> Vec<String> {
 }
 
 /// What gitlab-runner (19.1 and later) gives to the shell for these lines, with the echo that it puts before each.
-pub(super) fn runner_script(lines: &[String]) -> String {
+pub(crate) fn runner_script(lines: &[String]) -> String {
     let echoed = |line: &String| format!("echo {}\n{line}\n", quoted(&format!("$ {line}")));
     let body: String = lines.iter().map(echoed).collect();
     format!(

@@ -17,7 +17,7 @@ pub(super) const ROOT_KEY: &str = "EXOrootrootrootroot";
 pub(super) const ROOT_SECRET: &str = "8Rk2mZ0qVtC7xWb5nJd3yLg9sHf";
 
 /// The SHA-256 of the program.
-pub(super) fn program_sum() -> &'static str {
+pub(crate) fn program_sum() -> &'static str {
     static SUM: OnceLock<String> = OnceLock::new();
     SUM.get_or_init(|| {
         let program = Path::new(env!("CARGO_BIN_EXE_ci-creds"));

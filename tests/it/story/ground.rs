@@ -17,6 +17,10 @@ use crate::support::{METHODS, ROLE, Run, World};
 /// The sections of a run that fails at the second one.
 pub const SECTIONS: &str = "sections.toml";
 
+/// Where KV has the key of Scaleway, and its secret.
+pub const STORED: &str = "secret/data/scw";
+pub const STORED_SECRET: &str = "7c1f0a52-93be-4d68-a1f4-0e5d2b8c6f39";
+
 const TWO_SECTIONS: &str = "[secret.db]\npath = \"database/creds/app\"\nenv = { PGUSER = \"username\" }\n\
     [secret.nowhere]\npath = \"database/creds/nobody\"\nenv = { N = \"username\" }\n";
 
@@ -42,7 +46,10 @@ impl Ground {
         world.vault.write("aws/roles/365-dev", role);
         world.vault.write("sys/mounts/database", json!({ "type": "database" }));
         world.vault.write("database/roles/app", json!({ "db_name": "x" }));
-        let read = ["exoscale/apikey/*", "aws/*", "database/creds/*"];
+        world.vault.write("sys/mounts/secret", json!({ "type": "kv", "options": { "version": "2" } }));
+        let stored = json!({ "access_key": "SCWQ7RT2ZK9XW4M1B8ND", "secret_key": STORED_SECRET });
+        world.vault.write(STORED, json!({ "data": stored }));
+        let read = ["exoscale/apikey/*", "aws/*", "database/creds/*", STORED];
         let mut policy = read.map(|path| format!("path \"{path}\" {{ capabilities = [\"read\"] }}\n")).concat();
         if may_revoke {
             policy += "path \"sys/leases/revoke\" { capabilities = [\"update\"] }";

@@ -120,9 +120,13 @@ pub enum Errand {
     Sections,
     /// Two calls that the job's state notes, and `ci-creds revoke` behind them.
     Revoke,
+    /// A key of Scaleway, which KV stores for everybody.
+    Stored,
+    /// A session of AWS for an ID token, which Vault does not hear of.
+    Session,
 }
 
-const ERRANDS: [Errand; 8] = [
+const ERRANDS: [Errand; 10] = [
     Errand::Whoami,
     Errand::Doctor,
     Errand::Doctor,
@@ -131,6 +135,8 @@ const ERRANDS: [Errand; 8] = [
     Errand::Sections,
     Errand::Revoke,
     Errand::Revoke,
+    Errand::Stored,
+    Errand::Session,
 ];
 
 /// Some calls of one identity at the same moment.

@@ -5,21 +5,26 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dev_vault::{Fault, On};
+use dev_vault::{FIRST_ROLE, Fault, On, Sts};
 
 use super::caller::{self, Clock};
 use super::command::Done;
 use super::eye::Moment;
 use super::given_back::Cleared;
-use super::ground::{Ground, SECTIONS};
+use super::ground::{Ground, SECTIONS, STORED};
 use super::person::Person;
 use super::plot::{Call, End, Errand, IDENTITIES, PEOPLE, Plot, REQUESTS, Random, Step};
 use super::promise::{Ending, Promises, Seen};
 use super::trouble::{Mishap, SLOW_CLOUD, What};
-use crate::support::{Ran, World};
+use crate::support::{ISSUER, Ran, World};
+
+/// The audience of a token for AWS.
+const AWS: &str = "sts.amazonaws.com";
 
 pub struct Stage {
     pub ground: Ground,
+    /// Beside the double: STS, for who asks no Vault.
+    aws: Option<Sts>,
     pub people: Vec<Person>,
     promises: Promises,
     set_up: String,
@@ -35,6 +40,7 @@ pub struct Stage {
 impl Stage {
     pub fn new((ground, set_up): (Ground, String), random: &mut Random) -> Self {
         let mut stage = Self {
+            aws: (!ground.is_real()).then(|| Sts::start(ISSUER, AWS, Vec::new())),
             ground,
             people: Vec::new(),
             promises: Promises::default(),
@@ -82,6 +88,7 @@ impl Stage {
             Step::Pass(seconds) => {
                 self.passed += seconds;
                 self.double().vault.advance(Duration::from_secs(*seconds));
+                self.aws.iter().for_each(|aws| aws.advance(Duration::from_secs(*seconds)));
             }
             Step::LagBehind(seconds) => self.lag = *seconds,
             Step::RevokeLogin(which) => {
@@ -217,11 +224,21 @@ impl Stage {
         mishap: Option<&Mishap>,
         before: Moment,
     ) -> Result<(), String> {
-        self.arm(mishap);
+        match (what, mishap, &self.aws) {
+            (Errand::Session, Some(mishap), Some(aws)) => mishap.arm(|on, fault| aws.inject(on, fault)),
+            (Errand::Session, ..) => {}
+            _ => self.arm(mishap),
+        }
         let limit = if mishap.is_some() || self.is_sealed { " --request-timeout 1s --timeout 4s" } else { "" };
         let sections = self.double().path(SECTIONS).display().to_string();
         let lines = match what {
             Errand::Whoami => vec![format!("whoami{limit}")],
+            Errand::Stored => vec![format!("scaleway --path {STORED} --format json --no-keep-state{limit}")],
+            Errand::Session => {
+                vec![format!(
+                    "aws --via web-identity --role-arn {FIRST_ROLE} --format json --id-token-env AWS_ID_TOKEN{limit}"
+                )]
+            }
             Errand::Doctor => vec![format!("doctor aws --role 365-dev{limit}")],
             Errand::Exec => vec![format!("exec exoscale --role gitlab-ci-runner{limit} -- true")],
             Errand::Token => vec![format!("token --ttl 10m --format json --no-keep-state{limit}")],
@@ -235,14 +252,20 @@ impl Stage {
         let mut rans = Vec::new();
         for line in lines {
             let mut run = self.people[who].run.clone();
+            if let (Errand::Session, Some(aws)) = (what, &self.aws) {
+                let token = self.double().id_token().audience(AWS).sign();
+                // What names a login of Vault is not for AWS.
+                run = self.ground.command("").env("AWS_ENDPOINT_URL_STS", &aws.address()).env("AWS_ID_TOKEN", &token);
+            }
             run.arguments = line.split_whitespace().map(str::to_owned).collect();
             let ran = self.run(run.to_command());
             let _ = write!(self.notes, " => {} {:?} {:?}", ran.code, ran.stdout, ran.stderr);
             rans.push(ran);
         }
         self.disarm();
+        self.aws.iter().for_each(Sts::clear_faults);
         let after = self.look();
-        let calm = mishap.is_none() && !self.is_sealed;
+        let calm = mishap.is_none() && (!self.is_sealed || what == Errand::Session);
         let done = Done { person: &self.people[who], what, rans, calm, before, after };
         self.promises.hold_command(&self.ground, &done)
     }
@@ -294,7 +317,7 @@ impl Stage {
 
     fn arm(&self, mishap: Option<&Mishap>) {
         if let Some(mishap) = mishap {
-            mishap.arm(&self.double().vault);
+            mishap.arm(|on, fault| self.double().vault.inject(on, fault));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dev_vault::{DevVault, Fault, On, Reply};
+use dev_vault::{Fault, On, Reply};
 
 use super::plot::Random;
 use crate::support::ROLE;
@@ -68,14 +68,14 @@ impl Mishap {
     }
 
     /// Arms it, from the next request on.
-    pub fn arm(&self, vault: &DevVault) {
+    pub fn arm(&self, inject: impl FnOnce(On, Fault)) {
         let paths = minting_paths();
         let on = match self.what {
             What::SlowCloud => On::any().nth(self.at).every(),
             What::Denied | What::Unknown => On::path(&paths[self.at % paths.len()]),
             _ => On::any().nth(self.at),
         };
-        vault.inject(if self.every { on.every() } else { on }, fault(self.what));
+        inject(if self.every { on.every() } else { on }, fault(self.what));
     }
 }
 

@@ -1,10 +1,12 @@
-//! What a run of a sweep is for: a key of a cloud, secrets of any engine, or a Vault token.
+//! What a run of a sweep is for: a key of a cloud, secrets of any engine, a Vault token, or a session of AWS without Vault.
 
 use std::path::Path;
 
+use dev_vault::{EXTERNAL_ID, FIRST_ROLE, SECOND_KEYS, SECOND_ROLE};
 use serde_json::json;
 
-use super::job::key_line;
+use super::job::{Step, key_line};
+use super::sts::{SECOND_SECRETS, first_keys};
 use crate::support::{ROLE, Ran, World, leak};
 
 /// What the run is for.
@@ -22,6 +24,12 @@ pub enum Errand {
     Sections,
     /// The Vault token itself.
     Token,
+    /// A key of Scaleway, which is stored.
+    Scaleway,
+    /// A session of AWS for an ID token, without Vault.
+    Session,
+    /// The session of a second role, which the first one assumes.
+    Chained,
 }
 
 const CONFIG: &str = "[secret.db]\npath = \"database/creds/app\"\nenv = { PGUSER = \"username\", PGPASSWORD = \"password\" }\n\
@@ -31,33 +39,52 @@ const CONFIG: &str = "[secret.db]\npath = \"database/creds/app\"\nenv = { PGUSER
 
 const STORED: &str = "npm_Wq4Zt8Vb2Kx6Rm1Ld9";
 
+/// The stored key of Scaleway, and its secret.
+const SCALEWAY: [&str; 2] = ["SCWQ7RT2ZK9XW4M1B8ND", "7c1f0a52-93be-4d68-a1f4-0e5d2b8c6f39"];
+
 impl Errand {
     /// The requests after the login.
-    pub fn paths(self) -> Vec<String> {
+    pub fn steps(self) -> Vec<Step> {
         let paths: &[&str] = match self {
-            Self::Key => return vec![format!("exoscale/apikey/{ROLE}")],
+            Self::Key => return vec![Step::at(&format!("exoscale/apikey/{ROLE}"))],
+            Self::Session => return vec![Step::sts(1)],
+            Self::Chained => return vec![Step::sts(1), Step::sts(2)],
+            Self::Scaleway => &["secret/data/scw"],
             Self::Stored => &["secret/data/ci"],
             Self::Leased => &["database/creds/app"],
             Self::Issued => &["pki/issue/app"],
             Self::Sections => &["database/creds/app", "kubernetes/creds/app", "secret/data/ci"],
             Self::Token => &["auth/token/create"],
         };
-        paths.iter().map(|path| (*path).to_owned()).collect()
+        paths.iter().map(|path| Step::at(path)).collect()
     }
 
     pub fn formats(self) -> &'static [&'static str] {
         match self {
-            Self::Key => &["shell", "fish", "powershell", "json", "dotenv", "github", "file", "process"],
+            Self::Key | Self::Scaleway | Self::Session | Self::Chained => {
+                &["shell", "fish", "powershell", "json", "dotenv", "github", "file", "process"]
+            }
             _ => &["shell", "fish", "powershell", "json", "dotenv", "github"],
         }
     }
 
     /// The engines and the policy, before the run.
     pub fn set_up(self, world: &World) {
-        if self == Self::Key {
-            return;
-        }
         let vault = &world.vault;
+        match self {
+            Self::Key | Self::Session | Self::Chained => return,
+            Self::Scaleway => {
+                let [key, secret] = SCALEWAY;
+                let secret = json!({ "access_key": key, "secret_key": secret, "region": "fr-par",
+                    "expires_at": "2098-02-03T04:05:06Z" });
+                vault.write("sys/mounts/secret", json!({ "type": "kv", "options": { "version": "2" } }));
+                vault.write("secret/data/scw", json!({ "data": secret }));
+                let policy = "path \"secret/data/scw\" { capabilities = [\"read\"] }";
+                vault.write("sys/policies/acl/job", json!({ "policy": policy }));
+                return;
+            }
+            _ => {}
+        }
         for kind in ["database", "kubernetes", "pki"] {
             vault.write(&format!("sys/mounts/{kind}"), json!({ "type": kind }));
             vault.write(&format!("{kind}/roles/app"), json!({ "db_name": "x" }));
@@ -83,6 +110,23 @@ impl Errand {
                 format!("secret db k8s npm --config {}", world.file("sections.toml", CONFIG).display())
             }
             Self::Token => "token --ttl 10m".into(),
+            // As for Exoscale: AWS's tools take the pair for the object storage.
+            Self::Scaleway => {
+                format!("scaleway --path secret/data/scw {}", if format == "process" { "--s3" } else { "" })
+            }
+            Self::Session => format!("aws --via web-identity --role-arn {FIRST_ROLE}"),
+            Self::Chained => {
+                format!("{} --assume {SECOND_ROLE} --external-id {EXTERNAL_ID}", Self::Session.line(world, format))
+            }
+        }
+    }
+
+    /// What of it is told nowhere but where it is delivered, beside what Vault made.
+    pub fn secrets(self) -> Vec<&'static str> {
+        match self {
+            Self::Scaleway => vec![SCALEWAY[1]],
+            Self::Session | Self::Chained => first_keys()[1..].iter().chain(&SECOND_SECRETS).copied().collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -91,7 +135,7 @@ impl Errand {
         match self {
             Self::Key | Self::Leased => 1,
             Self::Sections => 2,
-            Self::Stored | Self::Issued | Self::Token => 0,
+            _ => 0,
         }
     }
 
@@ -125,8 +169,21 @@ impl Errand {
                 let token = tokens.iter().find(|token| ran.stdout.contains(&token.id));
                 assert!(token.is_some_and(|token| token.path == "auth/token/create"), "{told}");
             }
+            Self::Scaleway => hold_delivery(&SCALEWAY, ran, &files, format, told),
+            Self::Session => hold_delivery(&first_keys(), ran, &files, format, told),
+            Self::Chained => {
+                hold_delivery(&SECOND_KEYS, ran, &files, format, told);
+                let has = |key: &&str| ran.stdout.contains(*key) || files.contains(*key);
+                assert!(!first_keys().iter().any(has), "the first session is nobody's: {told}");
+            }
         }
     }
+}
+
+/// The whole of it stands where this format has it, and nowhere else.
+fn hold_delivery(keys: &[&str], ran: &Ran, files: &str, format: &str, told: &str) {
+    let (here, there) = if format == "file" { (files, ran.stdout.as_str()) } else { (ran.stdout.as_str(), files) };
+    assert!(keys.iter().all(|key| here.contains(key) && !there.contains(key)), "{told}");
 }
 
 /// What private files this world's job has, as one text.

@@ -3,34 +3,48 @@
 use std::os::unix::fs::PermissionsExt;
 
 use dev_vault::{
-    AWS_SESSION, AwsPrincipal, DevVault, Fault, GitlabToken, IMDS_TOKEN, KubernetesApi, Machine, On, TokenIssuer,
+    AWS_SESSION, AwsPrincipal, DevVault, Fault, GitlabToken, IMDS_TOKEN, KubernetesApi, Machine, On, Sts, TokenIssuer,
     TokenWire,
 };
 use serde_json::json;
 
-use crate::support::{AUDIENCE, METHODS, ROLE, Run, World, requests_of};
+use crate::support::{AUDIENCE, ISSUER, METHODS, ROLE, Run, World, requests_of};
 
 /// The ways to log in beyond [`METHODS`], and those whose proof is asked for by requests of its own.
 pub const IDENTITIES: [&str; 7] =
     ["kubernetes", "cert", "aws", "aws-container", "aws-instance", "github", "renewed-generator"];
 
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    Vault,
+    /// What stands beside Vault for the login.
+    Beside,
+    /// AWS, in Vault's place.
+    Sts,
+}
+
 /// Where a fault meets a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub path: String,
-    /// At what stands beside Vault.
-    pub beside: bool,
+    pub server: Server,
     /// Which request to that path, counted from 1.
     pub nth: usize,
 }
 
 impl Step {
     pub fn at(path: &str) -> Self {
-        Self { path: path.to_owned(), beside: false, nth: 1 }
+        Self { path: path.to_owned(), server: Server::Vault, nth: 1 }
     }
 
     fn beside(path: &str) -> Self {
-        Self { beside: true, ..Self::at(path) }
+        Self { server: Server::Beside, ..Self::at(path) }
+    }
+
+    /// The one that shows the ID token, and then the one for a second role.
+    pub fn sts(nth: usize) -> Self {
+        Self { path: "/".to_owned(), server: Server::Sts, nth }
     }
 
     pub fn on(&self, every_time: bool) -> On {
@@ -48,7 +62,8 @@ pub fn steps_of(identity: &str) -> Vec<Step> {
         // From there on they are as with keys in the environment.
         "aws-container" => vec![Step::beside("/v1/credentials")],
         "aws-instance" => ["/latest/api/token", "/iam/security-credentials/", "/ci-runner"].map(Step::beside).to_vec(),
-        "github" => vec![Step::beside("/idtoken")],
+        "github" | "web-github" => vec![Step::beside("/idtoken")],
+        "web-identity" => Vec::new(),
         "renewed-generator" => vec![Step::at("auth/token/lookup-self"), Step::at("auth/token/renew-self")],
         method => {
             let paths = requests_of(method);
@@ -70,12 +85,16 @@ enum Beside {
 pub struct Job {
     pub world: World,
     beside: Beside,
+    /// Who takes an ID token without any Vault.
+    pub sts: Option<Sts>,
     /// What it calls with. The line is still to come.
     run: Run,
     /// What of it must not be told, beside what Vault knows of.
     pub secrets: Vec<String>,
 }
 
+/// The audience of a token for AWS.
+const AWS: &str = "sts.amazonaws.com";
 const PROOF: &str = "Qm7xW2vK-signs-for-this-job-9rT4";
 const AUTHORIZATION: &str = "Bearer 8fK2mQz7-shows-this-task-uY5";
 const SERVER_ID: &str = "vault.example.com";
@@ -88,7 +107,9 @@ impl Job {
             "kubernetes" => Self::of_a_cluster(),
             "cert" => Self::with_a_certificate(),
             "aws" | "aws-container" | "aws-instance" => Self::on_aws(identity),
-            "github" => Self::of_github(),
+            "github" => Self::of_github(&format!("--id-token-audience {AUDIENCE}")),
+            "web-identity" => Self::with_a_token_for_aws(),
+            "web-github" => Self::of_github("").with_sts(),
             "renewed-generator" => Self::plain("generator-token", "--renew"),
             method => Self::plain(method, ""),
         }
@@ -98,7 +119,21 @@ impl Job {
         assert!(METHODS.contains(&method), "{method}");
         let world = World::start();
         let run = world.command_as(method, flags);
-        Self { world, beside: Beside::Nothing, run, secrets: Vec::new() }
+        Self { world, beside: Beside::Nothing, sts: None, run, secrets: Vec::new() }
+    }
+
+    /// With a token for Vault beside the one for AWS, and with Vault's address: neither is AWS's business.
+    fn with_a_token_for_aws() -> Self {
+        let job = Self::plain("id-token", "--id-token-env AWS_ID_TOKEN");
+        let token = job.world.id_token().audience(AWS).sign();
+        let run = job.run.env("AWS_ID_TOKEN", &token);
+        Self { run, secrets: vec![token], ..job }.with_sts()
+    }
+
+    fn with_sts(self) -> Self {
+        let sts = Sts::start(ISSUER, AWS, Vec::new());
+        let run = self.run.env("AWS_ENDPOINT_URL_STS", &sts.address());
+        Self { run, sts: Some(sts), ..self }
     }
 
     fn of_a_cluster() -> Self {
@@ -114,7 +149,7 @@ impl Job {
         let path = world.file("service-account-token", &token);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("as the kubelet has it");
         let line = format!("--auth kubernetes --auth-role ci --service-account-token-file {}", path.display());
-        Self { run: world.command(&line), world, beside: Beside::Cluster(api), secrets: vec![token] }
+        Self { run: world.command(&line), world, beside: Beside::Cluster(api), sts: None, secrets: vec![token] }
     }
 
     fn with_a_certificate() -> Self {
@@ -131,7 +166,7 @@ impl Job {
             .env("VAULT_CLIENT_CERT", &file("client.pem", &identity.cert_pem))
             .env("VAULT_CLIENT_KEY", &file("client-key.pem", &identity.key_pem));
         let secrets = identity.key_pem.lines().filter(|line| !line.starts_with('-')).map(str::to_owned).collect();
-        Self { run, world, beside: Beside::Nothing, secrets }
+        Self { run, world, beside: Beside::Nothing, sts: None, secrets }
     }
 
     fn on_aws(place: &str) -> Self {
@@ -162,22 +197,31 @@ impl Job {
             }
         };
         let secrets = [secret, session, AUTHORIZATION, IMDS_TOKEN].map(str::to_owned).to_vec();
-        Self { world, beside, run, secrets }
+        Self { world, beside, sts: None, run, secrets }
     }
 
-    fn of_github() -> Self {
+    fn of_github(flags: &str) -> Self {
         let world = World::start();
         let token = world.id_token();
         let sign = move |audience: &str| token.clone().audience(audience).sign();
         let issuer = TokenIssuer::start(TokenWire::Github, PROOF, Vec::new(), sign);
         let run = world
-            .command(&format!("--id-token-audience {AUDIENCE}"))
+            .command(flags)
             .env("CI", "true")
             .env("GITHUB_ACTIONS", "true")
             .env("VAULT_AUTH_PATH", "gitlab")
             .env("ACTIONS_ID_TOKEN_REQUEST_URL", &issuer.url())
             .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", PROOF);
-        Self { world, beside: Beside::Issuer(issuer), run, secrets: vec![PROOF.to_owned()] }
+        Self { world, beside: Beside::Issuer(issuer), sts: None, run, secrets: vec![PROOF.to_owned()] }
+    }
+
+    /// What was given for Vault's login. Where AWS stands in Vault's place, nobody is shown it.
+    pub fn of_vault(&self) -> impl Iterator<Item = &String> {
+        self.run
+            .variables()
+            .get("VAULT_ID_TOKEN")
+            .into_iter()
+            .chain(self.run.variables().get("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
     }
 
     /// The call, with the flags of its login behind.
@@ -190,12 +234,19 @@ impl Job {
 
     pub fn inject(&self, step: &Step, every_time: bool, fault: Fault) {
         let on = step.on(every_time);
-        match (&self.beside, step.beside) {
-            (_, false) => self.world.vault.inject(on, fault),
-            (Beside::Issuer(issuer), true) => issuer.inject(on, fault),
-            (Beside::Machine(machine), true) => machine.inject(on, fault),
-            (Beside::Nothing | Beside::Cluster(_), true) => panic!("nobody asks for {} beside Vault", step.path),
+        match (step.server, &self.beside, &self.sts) {
+            (Server::Vault, ..) => self.world.vault.inject(on, fault),
+            (Server::Beside, Beside::Issuer(issuer), _) => issuer.inject(on, fault),
+            (Server::Beside, Beside::Machine(machine), _) => machine.inject(on, fault),
+            (Server::Sts, _, Some(sts)) => sts.inject(on, fault),
+            _ => panic!("nobody asks for {} beside Vault", step.path),
         }
+    }
+
+    /// What is still armed meets nobody.
+    pub fn clear_faults(&self) {
+        self.world.vault.clear_faults();
+        self.sts.iter().for_each(Sts::clear_faults);
     }
 
     /// What was asked of what stands beside Vault.
