@@ -65,7 +65,8 @@ Examples:
   eval $(ci-creds token --ttl 15m || echo false)
   ci-creds token renew
 
-VAULT_ADDR is Vault's address, and VAULT_TOKEN the token.";
+The login has the variables of every other command. renew and rotate take the
+token in VAULT_TOKEN.";
 
 pub(super) const TOKEN_RENEW: &str = "\
 Examples:

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::auth::Session;
 use crate::cache::{self, JobState};
 use crate::chain;
+use crate::ci::job_signs;
 use crate::config::{Exec, Maker, Plan, Serve, Task, removed_variables};
 use crate::credential::{Credential, Life};
 use crate::custody::Custody;
@@ -235,7 +236,7 @@ fn warn_of_a_printed_environment(command: &[OsString], host: &Host) {
         Some("printenv") => true,
         _ => false,
     };
-    if prints && (host.stdout().terminal || host.is_uncaptured(&var::JOB)) {
+    if prints && (host.stdout().terminal || host.is_uncaptured(&job_signs())) {
         host.warn(format!(
             "{} prints the values of the credential; -- sh -c 'env | cut -d= -f1' prints the names alone",
             name.unwrap_or_default()

@@ -43,7 +43,8 @@ const PIPELINES: [(&str, &[(&str, &str)]); 9] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 22] = [
+const OTHERS: [&str; 23] = [
+    "aws/buildspec.yml",
     "aws/config",
     "azure/azure-pipelines.yml",
     "bitbucket/bitbucket-pipelines.yml",

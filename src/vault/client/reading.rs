@@ -145,7 +145,7 @@ impl Vault<'_> {
                 Reading::Error(error)
             }
             Outcome::Done(_) => {
-                let text = format!("the answer from {} to {path} has not the form that it should have", self.name());
+                let text = format!("the answer from {} to {path} is not in the expected form", self.name());
                 Reading::Error(Error::new(Kind::Protocol, text))
             }
         }
