@@ -181,9 +181,14 @@ impl StateFolder {
     fn sweep(&self, own: &str, now: Timestamp) {
         let is_old = |name: &String| name != own && self.label(name).is_some_and(|label| is_stale(&label, now));
         for name in self.names().into_iter().filter(is_old) {
-            let is_free = lock_of_state(&name) == lock_of_state(own)
-                || matches!(self.folder.try_lock(&lock_of_state(&name)), LockAttempt::Held(_));
-            if is_free {
+            let lock = lock_of_state(&name);
+            if lock == lock_of_state(own) {
+                self.folder.remove(&name);
+                continue;
+            }
+            let LockAttempt::Held(_held) = self.folder.try_lock(&lock) else { continue };
+            // A call of that job may have written it anew before we had the lock.
+            if is_old(&name) {
                 self.folder.remove(&name);
             }
         }
