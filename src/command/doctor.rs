@@ -59,8 +59,8 @@ pub(crate) fn run(survey: &Survey, form: ReportForm, verbose: bool, host: &Host)
             text::render(&diagnosis, Look { unicode: host.reads_unicode(), colour: host.has_colour_on_stdout() })
         }
         ReportForm::Json => json::render(&diagnosis),
-        ReportForm::Ticket { with_names: true } => markdown::render(&diagnosis, &[]),
-        ReportForm::Ticket { with_names: false } => markdown::render(&diagnosis, &diagnosis.private),
+        ReportForm::Ticket { with_names: true } => markdown::render(&diagnosis, None),
+        ReportForm::Ticket { with_names: false } => markdown::render(&diagnosis, Some(&diagnosis.private)),
     };
     host.write_stdout(&Secret::new(text))?;
     write_message(take_warnings(host), host);
@@ -94,6 +94,7 @@ const ON_FAILURE: &str = "on-failure";
 async fn diagnose(survey: &Survey, verbose: bool, limit: Duration, host: &Host) -> Result<Diagnosis> {
     let mut interrupt = Interrupt::listen()?;
     let mut diagnosis = Diagnosis::default();
+    survey.private.iter().for_each(|name| diagnosis.withhold(name));
     diagnosis.add(configuration::examine(survey));
     let Some(connection) = survey.known.connection() else {
         diagnosis

@@ -21,6 +21,7 @@ pub mod name;
 mod output;
 mod plan;
 mod policy;
+mod private;
 mod profile;
 mod proxy;
 mod readiness;
