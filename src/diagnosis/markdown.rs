@@ -20,13 +20,15 @@ pub(crate) fn render(diagnosis: &Diagnosis, private: Option<&[String]>) -> Strin
     diagnosis.checks.iter().for_each(|check| change(check, private, &mut text));
     match diagnosis.first_failure().and_then(|check| Some((check, check.kind?))) {
         Some((check, kind)) => text.push_str(&format!(
-            "\nThe run fails at `{}` (`{}`, exit code {}).\n",
+            "\nThe run fails at `{}` (`{}`, exit code {}).",
             check.topic.name(),
             kind.name(),
             kind.code()
         )),
-        None => text.push_str(&format!("\n{}\n", diagnosis.verdict())),
+        None => text.push_str(&format!("\n{}", diagnosis.verdict())),
     }
+    text.push_str(diagnosis.remainder());
+    text.push('\n');
     text
 }
 
