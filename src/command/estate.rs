@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::auth::Session;
 use crate::cache::{CacheFolder, Contents, Door, JobContent, Keys, Label, StateFolder, is_stale};
 use crate::config::{Access, StatePlace};
@@ -14,6 +16,7 @@ use crate::host::{Host, Lock};
 use crate::identity::Identity;
 use crate::revocation::{Fate, Holding};
 use crate::secret::Secret;
+use crate::time::render_time;
 
 /// How far `ci-creds revoke` or `ci-creds cache clear` goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,6 +259,19 @@ impl Estate {
             self.lines.push(format!("in use: {what}"));
             return Ok(());
         };
+        if let Some(label) = label.as_ref().filter(|label| label.target.is_some() && label.door.is_of_sts()) {
+            let is_own = label.door.job.as_deref() == caller.job();
+            if caller.breadth == Breadth::Everybody || is_own || is_stale(label, host.now()) {
+                let held = self.locks[lock].1.as_ref();
+                let done = held.is_some_and(|lock| folder.remove(lock, &name));
+                self.lines.push(if done {
+                    render_session(label, host.now())
+                } else {
+                    format!("cannot be removed: {what}")
+                });
+            }
+            return Ok(());
+        }
         let opened = label.as_ref().and_then(|label| Some((label, open(folder, &name, label, caller)?)));
         match opened {
             Some((label, Contents { session, lease, life })) => {
@@ -359,6 +375,18 @@ fn open(folder: &CacheFolder, name: &str, label: &Label, caller: &Caller<'_>) ->
 
 fn removal(done: bool) -> &'static str {
     if done { "removed" } else { "cannot be removed" }
+}
+
+/// What becomes of a session of AWS that no Vault made: its entry is gone, and it expires by itself.
+fn render_session(label: &Label, now: Timestamp) -> String {
+    let parameters = label.target.iter().flat_map(|target| target.parameters.iter().rev());
+    let role = parameters.into_iter().find(|(name, _)| name == "RoleArn").map_or("AWS", |(_, role)| role.as_str());
+    match label.expires > now {
+        true => {
+            format!("cannot be revoked: the STS session of {role}, which expires at {}", render_time(label.expires))
+        }
+        false => format!("removed: the STS session of {role}; it had expired"),
+    }
 }
 
 /// What an entry is, for people.
