@@ -42,7 +42,8 @@ fn list(place: &CachePlace, host: &Host) -> String {
     rows.iter().map(|row| format!("{}\n", line(row))).collect()
 }
 
-fn who(door: &Door) -> String {
+/// Who logged in, for people.
+pub(super) fn who(door: &Door) -> String {
     let role = door.role.as_deref().map_or(String::new(), |role| format!(" as {role}"));
     let job = door.job.as_deref().map_or(String::new(), |job| format!(", {job}"));
     let place = match door {

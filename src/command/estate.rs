@@ -71,8 +71,12 @@ pub(super) struct Estate {
     pub lines: Vec<String>,
     /// What is refused: nobody can say what it holds.
     pub refusals: Vec<String>,
+    /// Where else the caller's calls made something: address and namespace.
+    pub elsewhere: Vec<(String, Option<String>)>,
     /// The other logins to whom something belongs.
     pub others: Vec<Door>,
+    /// The states of this job that another login sealed, and when they say that the last of it expires.
+    pub foreign: Vec<(Door, Timestamp)>,
     states: Vec<StateFile>,
     folders: Vec<CacheFolder>,
     locks: Vec<(String, Option<Lock>)>,
@@ -114,6 +118,11 @@ impl Caller<'_> {
     /// A token that was not ours to revoke: its leases are revoked one by one.
     fn token(&self) -> Option<Secret> {
         self.identity()?.plain_token().map(Secret::duplicate)
+    }
+
+    /// Whether a state is of this job, and sealed with another secret than the caller's.
+    fn is_of_another_login(&self, door: &Door) -> bool {
+        self.of_this_job && self.access.is_some() && self.job().is_some() && door.job.as_deref() == self.job()
     }
 
     fn is_here(&self, (address, namespace): (&str, Option<&str>)) -> bool {
@@ -171,7 +180,12 @@ impl Estate {
                         let done = lock.is_ok_and(|lock| folder.remove(&lock, &name));
                         self.lines.push(format!("{}: the state of {what}", removal(done)));
                     }
-                    (_, Some(label)) if !is_stale(label, host.now()) => self.note_other(label, caller),
+                    // Everything is revoked that it named.
+                    (_, Some(label)) if label.expires <= host.now() => {}
+                    (None, Some(Label { door, expires, .. })) if caller.is_of_another_login(door) => {
+                        self.foreign.push((door.clone(), *expires));
+                    }
+                    (_, Some(label)) => self.note_other(label, caller),
                     _ => {}
                 }
             }
@@ -214,6 +228,7 @@ impl Estate {
         for note in &content.notes {
             let (address, namespace) = &note.place;
             if !caller.is_here((address, namespace.as_deref())) {
+                self.elsewhere.push(note.place.clone());
                 let namespace = namespace.as_deref().map_or(String::new(), |name| format!(" in namespace {name}"));
                 self.refusals.push(format!("{path} names a credential of {}, made at {address}{namespace}", note.path));
                 continue;
