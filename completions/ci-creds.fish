@@ -69,7 +69,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -79,7 +79,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l token-fil
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -146,7 +146,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -156,7 +156,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l token-file -d 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -216,7 +216,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -226,7 +226,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l token-fil
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -285,7 +285,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -295,7 +295,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -357,7 +357,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -367,7 +367,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l token-file -d
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -417,9 +417,16 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l assume -d '
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l external-id -d 'The external ID that the second role demands' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l source-identity -d 'The source identity of the second role\'s session' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l project-id -d 'The project, if it is not that of the secret' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l organization-id -d 'The organization, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l path -d 'The path to read, without a section: database/creds/app' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l env -d 'A variable, and the field that it gets: PGUSER=username' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l file -d 'A variable with the path of a private file, which gets the field' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l set -d 'A parameter of the engine; makes the request a write' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l kv -d 'The version of the KV engine: 1 or 2' -r -f -a "1\t''
+2\t''"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l unset -d 'A variable to unset' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l expires -d 'The field that says when the secret expires' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -431,7 +438,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -441,7 +448,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -465,6 +472,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l fips -d 'Us
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l s3 -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l write -d 'Write, without a parameter'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
@@ -482,7 +490,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -492,7 +500,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -531,7 +539,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -541,7 +549,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -587,7 +595,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -597,7 +605,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -637,7 +645,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -647,7 +655,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -676,7 +684,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l group -d 'The group that has the variable: its number or path [default: the project in CI_PROJECT_ID]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l gitlab-token-env -d 'The variable that holds GitLab\'s access token: role Maintainer, scope api' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l gitlab-token-file -d 'The file that holds it' -r -F
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l grace -d 'Revoke the old token after so long, 0s at once [default: it lives until it expires]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l grace -d 'Revoke the old token after this time; 0s revokes it immediately [default: it lives until it expires]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -688,7 +696,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -698,7 +706,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -734,7 +742,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -744,7 +752,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -789,9 +797,16 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l assume -d '
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l external-id -d 'The external ID that the second role demands' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l source-identity -d 'The source identity of the second role\'s session' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l project-id -d 'The project, if it is not that of the secret' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l organization-id -d 'The organization, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l path -d 'The path to read, without a section: database/creds/app' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l env -d 'A variable, and the field that it gets: PGUSER=username' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l file -d 'A variable with the path of a private file, which gets the field' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l set -d 'A parameter of the engine; makes the request a write' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l kv -d 'The version of the KV engine: 1 or 2' -r -f -a "1\t''
+2\t''"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l unset -d 'A variable to unset' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l expires -d 'The field that says when the secret expires' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -803,7 +818,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -813,7 +828,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -836,6 +851,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l fips -d 'Us
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l s3 -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l write -d 'Write, without a parameter'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
@@ -858,8 +874,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s v -l verbo
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale aws scaleway vault"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws scaleway"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -f -a "exoscale aws scaleway"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws scaleway secret"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -f -a "exoscale aws scaleway secret"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"

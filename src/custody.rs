@@ -370,7 +370,7 @@ pub(crate) fn leaked(error: &Error, leak: Error) -> Error {
     let leak = leak.also(format!("what failed: {}", error.message()));
     // Who is no Vault has most likely made nothing: what to change about that comes first.
     match (error.change().filter(|_| error.kind() == Kind::Protocol), leak.change().map(str::to_owned)) {
-        (Some(change), Some(end)) => leak.hint(format!("{change} If Vault got the request, {end}")),
+        (Some(change), Some(end)) => leak.hint(format!("{change}. If Vault got the request, {end}")),
         _ => leak,
     }
 }

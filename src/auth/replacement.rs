@@ -119,10 +119,13 @@ impl Replacement {
     pub(crate) async fn discard(&self, vault: &Vault<'_>, reason: Error) -> Error {
         vault.begin_clean_up();
         match revoke_supplied(vault, &self.token).await {
-            true => reason.also("the new token was revoked, and the old one is still stored"),
-            false => reason
+            Ok(()) => reason.also("the new token was revoked, and the old one is still stored"),
+            Err(why) => reason
                 .with_kind(Kind::Leak)
-                .also(format!("the old token is still stored, and the new one was not revoked: {}", self.name()))
+                .also(format!(
+                    "the old token is still stored, and the new one was not revoked ({why}): {}",
+                    self.name()
+                ))
                 .hint(format!("vault token revoke -accessor {}", self.accessor)),
         }
     }

@@ -126,11 +126,18 @@ impl Standing {
             found.push(format!("the token (from {}) expires at {end} for good, because {why}: {REPLACE}", origin));
         }
         if !self.orphan && !self.policies.iter().any(|policy| policy == "root") {
-            found.push(format!("the token (from {}) is a child of another token and ends with it: {REPLACE}", origin));
+            found.push(format!(
+                "the token (from {}) is a child of another token and ends with it: {REPLACE_BY_HAND}",
+                origin
+            ));
         }
         found
     }
 }
+
+/// `ci-creds token rotate` replaces no child: its parent may end it at any time.
+const REPLACE_BY_HAND: &str = "replace it by hand with an orphan token: vault token create -role=NAME, by a token role with \
+                               orphan=true";
 
 const REPLACE: &str = "replace it with a periodic orphan token (ci-creds token rotate)";
 

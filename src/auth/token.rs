@@ -32,12 +32,18 @@ pub(crate) fn unnamed_approle(login: &Login, path: &str, because: &str) -> Error
     )
 }
 
-/// Revokes a token that the user supplied, because the user asked for it. Returns whether it is gone.
-pub(crate) async fn revoke_supplied(vault: &Vault<'_>, token: &Secret) -> bool {
+/// Revokes a token that the user supplied, because the user asked for it.
+///
+/// # Errors
+/// Why it may live on, for the brackets of a message.
+pub(crate) async fn revoke_supplied(vault: &Vault<'_>, token: &Secret) -> Result<(), String> {
     match vault.revoke_self(token).await.outcome {
-        Outcome::Done(_) => true,
-        Outcome::Refused(refusal) => refusal.is_token_gone(),
-        _ => false,
+        Outcome::Done(_) => Ok(()),
+        Outcome::Refused(refusal) if refusal.is_token_gone() => Ok(()),
+        Outcome::Refused(refusal) => Err(refusal.because()),
+        Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
+            Err(error.message().to_owned())
+        }
     }
 }
 

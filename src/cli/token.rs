@@ -46,7 +46,7 @@ pub struct RotateFlags {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub variable: VariableFlags,
-    /// Revoke the old token after so long, 0s at once [default: it lives until it expires]
+    /// Revoke the old token after this time; 0s revokes it immediately [default: it lives until it expires]
     #[arg(long, value_name = "DURATION")]
     pub grace: Option<String>,
     #[command(flatten)]

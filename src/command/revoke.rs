@@ -42,6 +42,10 @@ pub(crate) fn run(
         }
         Ok((access, vault))
     });
+    let owner = match owner {
+        Err(error) if error.kind().is_signal() => return Err(error),
+        owner => owner,
+    };
     let Report { mut text, error } = start_runtime(host)?.block_on(revoke(place, owner, breadth, quiet, host))?;
     if text.is_empty() && error.is_none() && (verbose || host.has_reader()) {
         text.push_str(NOTHING_NOTED);

@@ -161,7 +161,8 @@ impl Handover<'_> {
                 _ if found == Holder::New => return Ok(()),
                 WriteOutcome::Written if found == Holder::Nobody => return Ok(()),
                 WriteOutcome::Written => {
-                    let error = Error::new(Kind::Leak, "GitLab stored the new token and does not show it");
+                    let error =
+                        Error::new(Kind::Leak, "GitLab accepted the new token, but the variable does not show it");
                     return Err(self.unknown(error, new, old));
                 }
                 // Whatever was lost before may still arrive.
@@ -224,7 +225,14 @@ impl Handover<'_> {
             if left.is_some_and(|left| left <= grace) {
                 return Ok(format!("{name} {}\n", old.render_end()));
             }
-            old = auth::set_life(self.vault, &origin, self.token, old, grace).await?;
+            let (end, accessor) = (old.render_end(), old.accessor.clone());
+            // GitLab has the new token by now: whatever failed, the old one lives, and another rotation would not help.
+            old = auth::set_life(self.vault, &origin, self.token, old, grace).await.map_err(|error| {
+                error
+                    .with_kind(Kind::Leak)
+                    .also(format!("{name} was not shortened: it {end}"))
+                    .hint(format!("vault token revoke -accessor {accessor}"))
+            })?;
             if old.period == Period::Absent {
                 return Ok(format!("{name} was shortened: it {}\n", old.render_end()));
             }
@@ -237,8 +245,8 @@ impl Handover<'_> {
             self.vault.extend(LAST);
         }
         match auth::revoke_supplied(self.vault, self.token).await {
-            true => Ok(format!("{name} was revoked\n")),
-            false => Err(Error::new(Kind::Leak, format!("{name} was not revoked: it {end}"))
+            Ok(()) => Ok(format!("{name} was revoked\n")),
+            Err(why) => Err(Error::new(Kind::Leak, format!("{name} was not revoked ({why}): it {end}"))
                 .hint(format!("vault token revoke -accessor {}", old.accessor))),
         }
     }

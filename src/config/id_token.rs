@@ -106,7 +106,7 @@ pub(super) fn find_offer(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result
         },
     };
     // A configuration file speaks for every job.
-    if matches!(origin, Some(Origin::File(_))) && here != Some(system) {
+    if matches!(origin, Some(Origin::File(_))) && system.facts().sign.is_some() && here != Some(system) {
         return Ok(None);
     }
     let facts = system.facts();
@@ -140,6 +140,7 @@ pub(super) fn setup_hint(layers: &Layers<'_>) -> Result<Option<String>> {
     Ok(find_system(layers)?.filter(|system| *system != CiSystem::Gitlab).map(|system| setup(system, layers)))
 }
 
+/// What a job of this system needs to be given a token.
 pub(super) fn setup(system: CiSystem, layers: &Layers<'_>) -> String {
     let fork = if system == CiSystem::Github && is_pull_request(layers) {
         "; GitHub gives no ID token to a pull request from a fork"
@@ -149,7 +150,7 @@ pub(super) fn setup(system: CiSystem, layers: &Layers<'_>) -> String {
     format!("in {}, give the job {}{fork}", system.facts().title, system.facts().setup)
 }
 
-pub(super) fn is_pull_request(layers: &Layers<'_>) -> bool {
+fn is_pull_request(layers: &Layers<'_>) -> bool {
     layers.variable(var::GITHUB_EVENT_NAME).ok().flatten().is_some_and(|event| event.value == "pull_request")
 }
 
@@ -180,6 +181,8 @@ fn find_missing(source: TokenSource, layers: &Layers<'_>) -> Result<Option<Strin
             let missing = || format!("{} is not on PATH", program.name);
             Ok(layers.host.find_tool(program.name).is_none().then(missing))
         }
+        // Whether an instance has credentials, only the request for them tells.
+        TokenSource::Sts => Ok(None),
     }
 }
 
@@ -203,7 +206,8 @@ fn find_wish(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<With
 /// The CI system that runs this job.
 pub(super) fn find_system(layers: &Layers<'_>) -> Result<Option<CiSystem>> {
     for system in CiSystem::ALL {
-        if layers.variable(system.facts().sign)?.is_some_and(|value| value.value != "false") {
+        let Some(sign) = system.facts().sign else { continue };
+        if layers.variable(sign)?.is_some_and(|value| value.value != "false") {
             return Ok(Some(system));
         }
     }

@@ -1,8 +1,9 @@
 use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use dev_vault::{GitlabToken, Reply, TokenIssuer, TokenWire};
+use dev_vault::{GitlabToken, Reply, Sink, Tls, TokenIssuer, TokenWire};
 use serde_json::{Value, json};
 
 use crate::github::take_masks;
@@ -120,10 +121,22 @@ fn what_is_no_token_ends_the_run_before_vault_is_asked_and_is_not_repeated() {
         ran.assert_marker(code);
         assert_eq!(issuer.requests().len(), 1, "{word}");
     }
+    // Forgejo sets GitHub's variables too, and what holds for GitHub's forks does not hold there.
+    let forgejo = issuer(&world, TokenWire::Forgejo, vec![Reply::error(403, "told-by-issuer")]);
+    let run = job_at(&world, "forgejo", &forgejo.url(), &exoscale()).env("GITHUB_EVENT_NAME", "pull_request");
+    let ran = run.run().failed(77, "denied");
+    assert!(ran.stderr.contains("in Forgejo Actions, give the job `enable-openid-connect: true`"), "{ran:?}");
+    assert!(!ran.stderr.contains("GitHub"), "{ran:?}");
     // Nobody is there; and somebody who is busy for longer than the run may last, or may not be asked twice.
     let ran = job_at(&world, "github", "http://127.0.0.1:1/idtoken", &format!("{} --timeout 1s", exoscale())).run();
     let ran = ran.failed(69, "unavailable");
     assert!(ran.stderr.contains("cannot reach 127.0.0.1:1") && !ran.stderr.contains("VAULT_ADDR"), "{ran:?}");
+    // A server of the company's own, whose CA is no root of this system. What is set for Vault does not count there.
+    let own = Sink::start(Tls::Valid);
+    let run = job_at(&world, "github", &format!("{}/idtoken", own.address()), &exoscale());
+    let ran = run.env("VAULT_CACERT_BYTES", own.ca_pem().expect("a CA")).run().failed(76, "protocol");
+    assert!(ran.stderr.contains("signed by an unknown CA") && ran.stderr.contains("system's roots"), "{ran:?}");
+    assert!(!ran.stderr.contains("VAULT_CACERT") && !ran.stderr.contains("--ca-file"), "{ran:?}");
     for (flags, requests) in [("--retries 0", 1), ("--timeout 1s", 2)] {
         let busy = vec![Reply::status(503); 40];
         let issuer = issuer(&world, TokenWire::Github, busy);
@@ -131,6 +144,55 @@ fn what_is_no_token_ends_the_run_before_vault_is_asked_and_is_not_repeated() {
         ran.failed(69, "unavailable");
         let seen = issuer.requests().len();
         assert!(if requests == 1 { seen == 1 } else { seen >= 2 }, "{flags}: {seen}");
+    }
+    assert_eq!(world.vault.connections(), 0);
+}
+
+#[test]
+fn a_signal_while_the_login_is_prepared_ends_each_command_with_its_code_and_makes_the_eval_fail() {
+    let world = World::start();
+    // The kernel takes the connection, and nobody answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/idtoken", silent.local_addr().expect("its address"));
+    let container = |line: &str| {
+        let keys = world.command(line).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url);
+        keys.env("CI_CREDS_AUTH", "aws").env("CI_CREDS_AUTH_ROLE", "ci")
+    };
+    let connected = || Some(silent.accept().expect("a connection"));
+    let folder = program(&world, "buildkite-agent", "exec sleep 60");
+    let called = || {
+        let begun = std::time::Instant::now();
+        while !world.path("calls").exists() {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(25), "it was not called");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        None
+    };
+    // What it waits for stays open.
+    type Wait<'a> = &'a dyn Fn() -> Option<(TcpStream, SocketAddr)>;
+    let rows: [(Run, Wait<'_>, &str); 5] = [
+        (job_at(&world, "github", &url, &exoscale()), &connected, "an ID token"),
+        (container(&exoscale()), &connected, "keys of the runner"),
+        (by_program(&world, "BUILDKITE", &folder), &called, "a program"),
+        (job_at(&world, "github", &url, "doctor"), &connected, "doctor"),
+        (container("revoke"), &connected, "revoke"),
+    ];
+    for (run, waits, name) in rows {
+        let mut command = run.to_command();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+        let _open = waits();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+            .expect("sent");
+        let ran = Ran::from(child.wait_with_output().expect("its end"));
+        assert_eq!(ran.code, 143, "{name}: {ran:?}");
+        assert!(
+            ran.stderr.starts_with("ci-creds: error[terminated]: the run was ended by a signal"),
+            "{name}: {ran:?}"
+        );
+        match name {
+            "doctor" | "revoke" => assert_eq!(ran.stdout, "", "{name}"),
+            _ => ran.assert_marker(143),
+        }
     }
     assert_eq!(world.vault.connections(), 0);
 }
