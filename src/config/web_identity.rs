@@ -7,7 +7,7 @@ use url::Url;
 
 use super::aws_endpoint::{ID_TOKEN, authority, resolve_endpoint};
 use super::connection::{Deadlines, resolve_deadlines, resolve_retries};
-use super::id_token::find_audience as find_named_audience;
+use super::id_token::{find_audience as find_named_audience, find_system};
 use super::identity::resolve_id_token;
 use super::name::resolve_placeholders;
 use super::plan::{Access, CredentialPlan, StsPlan};
@@ -89,8 +89,30 @@ pub(super) fn resolve(
     let second = request.second.map(|second| second_fields(second, &name, seconds));
     let authority = authority(&connection);
     let wanted = describe(flags, &role, request.companions, (&first, second.as_ref()))?;
-    let sts = StsPlan { authority, region: sts_region, first, second };
+    let remedy = describe_remedy(second.is_some(), &login.origin, layers)?;
+    let sts = StsPlan { authority, region: sts_region, first, second, remedy };
     Ok(WebIdentityPlan { sts, access: Access { connection, login }, wanted })
+}
+
+/// What to change where a command outlives the job's ID token and the session that it got last.
+fn describe_remedy(has_second: bool, origin: &Origin, layers: &Layers<'_>) -> Result<String> {
+    let system = find_system(layers)?;
+    if let Some(facts) = system.map(CiSystem::facts).filter(|facts| facts.request.is_some()) {
+        let name = facts.name;
+        return Ok(format!(
+            "pass --id-token-from {name} in place of {origin}: it requests a new ID token for each session"
+        ));
+    }
+    let longer = match system {
+        Some(CiSystem::Gitlab) => "raise `timeout:` of the job, for which GitLab's ID tokens live",
+        _ => "give the job an ID token that lives longer",
+    };
+    // AWS limits the session of a second role to an hour.
+    Ok(if has_second {
+        longer.to_owned()
+    } else {
+        format!("{longer}, or raise --ttl, up to MaxSessionDuration of the role")
+    })
 }
 
 /// What the run calls the credential, and what tells it from another one in the cache.
