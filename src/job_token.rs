@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::ci::{CiSystem, JobToken, TokenEndpoint};
+use crate::ci::{JobToken, TokenEndpoint};
 use crate::claims::Claims;
 use crate::config::{ANSWER, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
-use crate::http::Stage;
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb, is_header_text};
+use crate::http::{ServiceHints, Stage};
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::vault::retry::parse_retry_after;
@@ -22,6 +22,11 @@ use crate::vault::retry::parse_retry_after;
 /// The first pause at most, and every pause at most: full jitter below a bound that doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+const HINTS: ServiceHints = ServiceHints {
+    reach: "check that this runner can reach it (network, HTTPS_PROXY, NO_PROXY, firewall)",
+    trust: "the CI system is checked against the system's roots: add its CA to them; what is set for Vault does not count",
+};
 
 /// Reads the roots that the CI system is checked against.
 ///
@@ -72,7 +77,7 @@ async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Res
     let TokenTarget::Http { endpoint, connection, query, token } = &request.target else {
         return Err(Error::new(Kind::Internal, "a program has no URL"));
     };
-    let client = ServiceClient::new(connection)?;
+    let client = ServiceClient::new(connection, HINTS)?;
     let authorization = Secret::new(format!("{}{}", endpoint.scheme, token.expose()));
     if !is_header_text(authorization.expose()) {
         let text = "what the CI system gave the job to request an ID token with cannot be sent in a header";
@@ -93,20 +98,16 @@ async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Res
         let proof = Some(("authorization", &authorization));
         let sent = ServiceRequest { verb, path: query, query: &[], proof, headers: &headers, body: None, timeout };
         let (error, asked) = match client.send(&sent).await {
-            Ok(answer) => match judge(&answer, request.system, endpoint, &client.peer.host, request.pull_request) {
+            Ok(answer) => match judge(&answer, request, endpoint, &client.peer.host) {
                 TokenAnswer::Token(token) => return Ok(token),
                 TokenAnswer::Refusal(error) => return Err(error),
                 TokenAnswer::Busy(error) => {
                     (error, answer.retry_after.and_then(|text| parse_retry_after(&text, host.now())))
                 }
             },
-            Err(broken) if broken.error.kind() == Kind::Unavailable && broken.stage != Stage::Last => (
-                broken.error.hint(format!(
-                    "check that this runner can reach {} (network, HTTPS_PROXY, NO_PROXY, firewall)",
-                    client.peer.host
-                )),
-                None,
-            ),
+            Err(broken) if broken.error.kind() == Kind::Unavailable && broken.stage != Stage::Last => {
+                (broken.error, None)
+            }
             Err(broken) => return Err(broken.error),
         };
         let pause = asked.unwrap_or_default().saturating_add(bound.mul_f64(fastrand::f64()));
@@ -128,20 +129,10 @@ enum TokenAnswer {
     Busy(Error),
 }
 
-fn judge(
-    answer: &ServiceReply,
-    system: CiSystem,
-    endpoint: &TokenEndpoint,
-    peer: &str,
-    pull_request: bool,
-) -> TokenAnswer {
-    let facts = system.facts();
+fn judge(answer: &ServiceReply, request: &TokenRequest, endpoint: &TokenEndpoint, peer: &str) -> TokenAnswer {
+    let facts = request.system.facts();
     let status = answer.status;
     let error = |kind, what: &str| Error::new(kind, format!("{} {what} ({peer}, {status})", facts.title));
-    let setup = || {
-        let fork = if pull_request { "; GitHub gives no ID token to a pull request from a fork" } else { "" };
-        format!("give the job {}{fork}", facts.setup)
-    };
     match status {
         200 => match field(&answer.body, endpoint.field) {
             Some(token) => TokenAnswer::Token(token),
@@ -150,7 +141,7 @@ fn judge(
                 &format!("answered without `{}`: there is no ID token in it", endpoint.field),
             )),
         },
-        401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(setup())),
+        401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(&request.setup)),
         429 | 502..=504 => {
             TokenAnswer::Busy(error(Kind::Unavailable, "did not sign an ID token").hint("run the job again later"))
         }
@@ -161,7 +152,7 @@ fn judge(
         500..=599 => {
             TokenAnswer::Refusal(error(Kind::Unavailable, "failed to sign an ID token").hint("run the job again later"))
         }
-        _ => TokenAnswer::Refusal(error(Kind::Protocol, "did not sign an ID token").hint(setup())),
+        _ => TokenAnswer::Refusal(error(Kind::Protocol, "did not sign an ID token").hint(&request.setup)),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
 use crate::http::transport::Connection;
-use crate::http::{Stage, TransportError};
+use crate::http::{ServiceHints, Stage, TransportError};
 use crate::identity::{AwsKeys, Login};
 use crate::secret::Secret;
 use crate::vault::refusal::{Refusal, explain};
@@ -25,6 +25,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The deadline of one request: STS asks the issuer for its keys meanwhile.
 const ANSWER: Duration = Duration::from_secs(20);
+
+const HINTS: ServiceHints = ServiceHints {
+    reach: "check that this runner can reach AWS (network, HTTPS_PROXY, NO_PROXY, firewall), and --region",
+    trust: sts::TRUST_HINT,
+};
 
 /// STS, as one run asks it.
 pub(crate) struct Sts<'a> {
@@ -41,7 +46,7 @@ impl<'a> Sts<'a> {
     /// # Errors
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
     pub(crate) fn new(connection: &'a Connection, plan: &'a StsPlan, verbose: bool, host: &'a Host) -> Result<Self> {
-        Ok(Self { http: ServiceClient::new(connection)?, plan, connection, verbose, host })
+        Ok(Self { http: ServiceClient::new(connection, HINTS)?, plan, connection, verbose, host })
     }
 
     /// Shows the ID token, and assumes the second role where there is one. Says when the last request was sent.
@@ -138,7 +143,7 @@ impl<'a> Sts<'a> {
                     let again = repeat(&refusal);
                     (describe(&refusal), again)
                 }
-                Err(TransportError { stage, error }) => self.judge_silence(stage, error)?,
+                Err(broken) => judge_silence(broken)?,
             };
             let may_repeat = match repeats {
                 Repeat::Never => false,
@@ -153,24 +158,6 @@ impl<'a> Sts<'a> {
             tokio::time::sleep(pause).await;
             bound = (bound * 2).min(LONGEST_PAUSE);
             again += 1;
-        }
-    }
-
-    /// Whether a request without an answer may be sent again.
-    fn judge_silence(&self, stage: Stage, error: Error) -> Result<(Error, Repeat)> {
-        match (error.kind(), stage) {
-            (Kind::Unavailable, Stage::Last | Stage::Barred) | (Kind::Os, _) => Err(error),
-            (Kind::Unavailable, _) => Ok((
-                error.hint(
-                    "check that this runner can reach AWS (network, HTTPS_PROXY, NO_PROXY, firewall), and --region",
-                ),
-                Repeat::InTime,
-            )),
-            (_, Stage::Last) => Err(error.hint(
-                "AWS is checked against the system's roots: add a CA of your own to them; AWS_ENDPOINT_URL_STS names \
-                another endpoint",
-            )),
-            _ => Err(error),
         }
     }
 
@@ -197,6 +184,15 @@ impl<'a> Sts<'a> {
         if self.verbose {
             self.host.write_stderr(&format!("ci-creds: POST {} {action}: {end}\n", self.http.peer.host));
         }
+    }
+}
+
+/// Whether a request without an answer may be sent again.
+fn judge_silence(TransportError { stage, error }: TransportError) -> Result<(Error, Repeat)> {
+    match (error.kind(), stage) {
+        (_, Stage::Last | Stage::Barred) => Err(error),
+        (Kind::Unavailable, _) => Ok((error, Repeat::InTime)),
+        _ => Err(error),
     }
 }
 

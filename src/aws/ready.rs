@@ -14,7 +14,7 @@ use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
-use crate::http::{Stage, TransportError};
+use crate::http::{ServiceHints, Stage, TransportError};
 use crate::secret::Secret;
 
 /// So many successes in a row, as Terraform's Vault provider asks for. Each question meets one of many servers: while
@@ -26,13 +26,17 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// A pause is this part of the budget, half a second of 30 s: longer than an answer takes, and short beside the wait.
 /// A run that has less time asks more often.
 const PAUSES: u32 = 60;
+const HINTS: ServiceHints = ServiceHints {
+    reach: "may this runner reach AWS (network, HTTPS_PROXY, firewall)? AWS_ENDPOINT_URL_STS names another endpoint",
+    trust: sts::TRUST_HINT,
+};
 /// AWS refuses a signature that is older or newer.
 const SKEW: i64 = 300;
 
 /// Why a key does not count as ready yet: what was seen, and what to do about it if it was not for time alone.
 struct Doubt {
     seen: String,
-    hint: Option<&'static str>,
+    hint: Option<String>,
     /// There was no answer.
     silence: bool,
 }
@@ -52,7 +56,7 @@ pub(crate) async fn wait(
     else {
         return Ok("STS credentials work at once".into());
     };
-    let http = ServiceClient::new(&readiness.connection)?;
+    let http = ServiceClient::new(&readiness.connection, HINTS)?;
     let probe = Probe { http, readiness, host, key: key.expose(), secret };
     let begun = host.elapsed();
     let budget = budget(deadline, begun);
@@ -110,17 +114,10 @@ impl Probe<'_> {
         match (error.kind(), stage) {
             (Kind::Unavailable, _) => Ok(Some(Doubt {
                 seen: error.message().to_owned(),
-                hint: Some(
-                    "may this runner reach AWS (network, HTTPS_PROXY, firewall)? AWS_ENDPOINT_URL_STS names \
-                    another endpoint",
-                ),
+                hint: error.change().map(str::to_owned),
                 silence: true,
             })),
-            (_, Stage::Barred) | (Kind::Os, _) => Err(error),
-            (_, Stage::Last) => Err(error.hint(
-                "AWS is checked against the system's roots: add a CA of your own to them; AWS_ENDPOINT_URL_STS names \
-                another endpoint",
-            )),
+            (_, Stage::Barred | Stage::Last) | (Kind::Os, _) => Err(error),
             _ => Err(self.no_sts(error)),
         }
     }
@@ -144,7 +141,7 @@ impl Probe<'_> {
                 return Err(self.no_sts(error));
             }
         };
-        Ok(Some(Doubt { seen, hint, silence: false }))
+        Ok(Some(Doubt { seen, hint: hint.map(str::to_owned), silence: false }))
     }
 
     fn no_sts(&self, error: Error) -> Error {
@@ -160,7 +157,7 @@ impl Probe<'_> {
             None => (format!("{} had no time to know it {IN_A_ROW} times in a row", self.http.peer.host), None),
         };
         let hint = match hint {
-            Some(hint) => hint.to_owned(),
+            Some(hint) => hint,
             None if budget < LONGEST => "AWS knows most keys within 10 s: --timeout allows more than that".into(),
             None => format!(
                 "AWS knows most keys within 10 s: run it again; if that never helps, the endpoint (from {}) is in a \

@@ -13,16 +13,50 @@ use crate::host::Host;
 use crate::http::address::{Address, Server, parse_server};
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
 use crate::http::transport::Connection;
-use crate::http::{Stage, TransportError};
+use crate::http::{ServiceHints, Stage};
 use crate::identity::{AwsKeys, AwsSource};
 use crate::secret::Secret;
 
-/// An endpoint of a container is asked so often.
+/// So often a service is asked that is busy, as botocore asks the endpoint of a container.
 const TRIES: u32 = 3;
-const CONTAINER: Duration = Duration::from_secs(2);
-/// The instance's own service answers at once, or never: its answer to a container stops at the first hop.
-const INSTANCE: Duration = Duration::from_secs(1);
+/// The pause before each further try at most, with full jitter: jobs that start together must not ask together, and what
+/// limits them are the requests of one second.
+const PAUSE: Duration = Duration::from_millis(500);
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+
+/// A service of the machine, and what is said of it.
+struct Facts {
+    /// The deadline of a request.
+    timeout: Duration,
+    /// Whether it is asked again where it does not answer.
+    repeats_silence: bool,
+    /// Why it is asked, for messages.
+    purpose: &'static str,
+    hints: ServiceHints,
+}
+
+const TRUST_HINT: &str = "the endpoint is checked against the system's roots: add its CA to them";
+const CONTAINER: Facts = Facts {
+    timeout: Duration::from_secs(2),
+    repeats_silence: true,
+    purpose: "it is asked for the AWS credentials of this container",
+    hints: ServiceHints {
+        reach: "AWS_CONTAINER_CREDENTIALS_FULL_URI or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI names it: unset that outside \
+                of the task or pod that it belongs to, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        trust: TRUST_HINT,
+    },
+};
+/// It answers at once, or never: its answer to a container stops at the first hop.
+const INSTANCE: Facts = Facts {
+    timeout: Duration::from_secs(1),
+    repeats_silence: false,
+    purpose: "it is the instance metadata service, asked for AWS credentials",
+    hints: ServiceHints {
+        reach: "a container gets no answer if the hop limit of the instance is 1: aws ec2 modify-instance-metadata-options \
+                --http-put-response-hop-limit 2; outside of AWS, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        trust: TRUST_HINT,
+    },
+};
 /// A login begins with credentials that last longer than it.
 const ENOUGH: Duration = Duration::from_secs(60);
 
@@ -37,7 +71,7 @@ pub(crate) fn are_usable(keys: &AwsKeys, now: Timestamp) -> bool {
 ///
 /// # Errors
 /// [`Kind::Input`] where it has none for this runner, or the environment's have expired; [`Kind::Unavailable`] where it
-/// does not answer.
+/// does not answer, or is too busy to.
 pub(crate) async fn fetch(source: &AwsSource, host: &Host) -> Result<AwsKeys> {
     match source {
         AwsSource::Environment => Err(Error::new(Kind::Input, "the AWS credentials in the environment have expired")),
@@ -49,70 +83,88 @@ pub(crate) async fn fetch(source: &AwsSource, host: &Host) -> Result<AwsKeys> {
 async fn fetch_of_container(url: &str, authorization: Option<&Secret>, host: &Host) -> Result<AwsKeys> {
     let end = url.find("://").map_or(0, |place| place + 3);
     let path = url[end..].find(['/', '?']).map_or(url.len(), |place| end + place);
-    let client = connect(&url[..path], CONTAINER, host)?;
+    let service = MachineService::connect(&url[..path], CONTAINER, host)?;
     let path = if url[path..].starts_with('/') { url[path..].to_owned() } else { format!("/{}", &url[path..]) };
-    let proof = authorization.map(|token| ("authorization", token));
-    let name = client.peer.host.clone();
-    let request = ServiceRequest {
-        verb: Verb::Get,
-        path: &path,
-        query: &[],
-        proof,
-        headers: &[],
-        body: None,
-        timeout: CONTAINER,
-    };
-    let mut tries = 1;
-    loop {
-        match client.send(&request).await {
-            Ok(reply) if reply.status == 200 => return parse_keys(&reply, &name),
-            Ok(reply) if reply.status < 500 || tries == TRIES => {
-                return Err(Error::new(
-                    Kind::Input,
-                    format!("{name} has no AWS credentials for this container: it answers {}", reply.status),
-                )
-                .hint("check that the task has a role, and that the authorization token belongs to this container"));
-            }
-            Err(TransportError { error, stage }) if tries == TRIES || stage == Stage::Last => {
-                return Err(error.also("it is asked for the AWS credentials of this container"));
-            }
-            _ => tries += 1,
-        }
+    let reply = service.ask(Verb::Get, &path, authorization.map(|token| ("authorization", token)), &[]).await?;
+    let name = service.name();
+    if reply.status != 200 {
+        let text = format!("{name} has no AWS credentials for this container: it answers {}", reply.status);
+        return Err(Error::new(Kind::Input, text)
+            .hint("check that the task has a role, and that the authorization token belongs to this container"));
     }
+    parse_keys(&reply, name)
 }
 
 async fn fetch_of_instance(url: &str, host: &Host) -> Result<AwsKeys> {
-    let client = connect(url, INSTANCE, host)?;
-    let name = client.peer.host.clone();
+    let service = MachineService::connect(url, INSTANCE, host)?;
+    let name = service.name();
     let lifetime = [("x-aws-ec2-metadata-token-ttl-seconds", "21600".to_owned())];
-    let silent = |TransportError { error, .. }: TransportError| {
-        error.also("it is the instance metadata service, asked for AWS credentials").hint(
-            "a container gets no answer if the hop limit of the instance is 1: aws ec2 modify-instance-metadata-options \
-            --http-put-response-hop-limit 2; outside of AWS, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        )
-    };
-    let ask = async |verb, path: &str, proof, headers: &[(&'static str, String)]| {
-        let request = ServiceRequest { verb, path, query: &[], proof, headers, body: None, timeout: INSTANCE };
-        client.send(&request).await.map_err(silent)
-    };
-    let reply = ask(Verb::Put, "/latest/api/token", None, &lifetime).await?;
+    let reply = service.ask(Verb::Put, "/latest/api/token", None, &lifetime).await?;
     let token = text_of(&reply).filter(|_| reply.status == 200).ok_or_else(|| {
         Error::new(Kind::Input, format!("{name} gives no token of IMDSv2: it answers {}", reply.status)).hint(
             "IMDSv1 is not used: require IMDSv2 for the instance, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     })?;
     let proof = Some(("x-aws-ec2-metadata-token", &token));
-    let reply = ask(Verb::Get, ROLES, proof, &[]).await?;
+    let reply = service.ask(Verb::Get, ROLES, proof, &[]).await?;
     let role = text_of(&reply).filter(|_| reply.status == 200).ok_or_else(|| {
         Error::new(Kind::Input, format!("the instance has no role: {name} answers {}", reply.status))
             .hint("give the instance an instance profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     })?;
-    let path = format!("{ROLES}{}", role.expose());
-    let reply = ask(Verb::Get, &path, proof, &[]).await?;
+    let reply = service.ask(Verb::Get, &format!("{ROLES}{}", role.expose()), proof, &[]).await?;
     if reply.status != 200 {
         return Err(Error::new(Kind::Input, format!("{name} answers {} to the role of the instance", reply.status)));
     }
-    parse_keys(&reply, &name)
+    parse_keys(&reply, name)
+}
+
+/// One of the two services, to be asked.
+struct MachineService {
+    client: ServiceClient,
+    facts: Facts,
+}
+
+impl MachineService {
+    /// Security: no proxy, which would get what proves who we are; and the system's roots for https.
+    fn connect(url: &str, facts: Facts, host: &Host) -> Result<Self> {
+        let server: Server =
+            parse_server(url).map_err(|problem| Error::new(Kind::Config, format!("{url} {problem}")))?;
+        let mut connection = Connection::to_service(Address::Tcp(server), "AWS".into(), facts.timeout);
+        connection.read_roots(host)?;
+        Ok(Self { client: ServiceClient::new(&connection, facts.hints)?, facts })
+    }
+
+    fn name(&self) -> &str {
+        &self.client.peer.host
+    }
+
+    /// Its answer, whatever that says, as soon as it is not too busy to give one.
+    async fn ask(
+        &self,
+        verb: Verb,
+        path: &str,
+        proof: Option<(&'static str, &Secret)>,
+        headers: &[(&'static str, String)],
+    ) -> Result<ServiceReply> {
+        let request = ServiceRequest { verb, path, query: &[], proof, headers, body: None, timeout: self.facts.timeout };
+        let mut tries = 1;
+        loop {
+            let error = match self.client.send(&request).await {
+                Ok(reply) if !matches!(reply.status, 429 | 500..=599) => return Ok(reply),
+                Ok(reply) => Error::new(Kind::Unavailable, format!("{} answers {}", self.name(), reply.status))
+                    .hint("run it again later: the service limits how often one machine may ask, or has failed"),
+                Err(broken) if broken.stage == Stage::Last || !self.facts.repeats_silence => {
+                    return Err(broken.error.also(self.facts.purpose));
+                }
+                Err(broken) => broken.error,
+            };
+            if tries == TRIES {
+                return Err(error.also(self.facts.purpose));
+            }
+            tries += 1;
+            tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
+        }
+    }
 }
 
 /// One line of an answer, and nothing that cannot stand in a header or in a path.
@@ -162,12 +214,4 @@ fn parse_keys(reply: &ServiceReply, name: &str) -> Result<AwsKeys> {
         return Err(unusable("a key has a character that no AWS credential has"));
     }
     Ok(AwsKeys { id, secret, session, expires_at: answer.expiration })
-}
-
-/// Security: no proxy, which would get what proves who we are; and the system's roots for https.
-fn connect(url: &str, timeout: Duration, host: &Host) -> Result<ServiceClient> {
-    let server: Server = parse_server(url).map_err(|problem| Error::new(Kind::Config, format!("{url} {problem}")))?;
-    let mut connection = Connection::to_service(Address::Tcp(server), "AWS".into(), timeout);
-    connection.read_roots(host)?;
-    ServiceClient::new(&connection)
 }

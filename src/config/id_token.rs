@@ -140,6 +140,7 @@ pub(super) fn setup_hint(layers: &Layers<'_>) -> Result<Option<String>> {
     Ok(find_system(layers)?.filter(|system| *system != CiSystem::Gitlab).map(|system| setup(system, layers)))
 }
 
+/// What a job of this system needs to be given a token.
 pub(super) fn setup(system: CiSystem, layers: &Layers<'_>) -> String {
     let fork = if system == CiSystem::Github && is_pull_request(layers) {
         "; GitHub gives no ID token to a pull request from a fork"
@@ -149,7 +150,7 @@ pub(super) fn setup(system: CiSystem, layers: &Layers<'_>) -> String {
     format!("in {}, give the job {}{fork}", system.facts().title, system.facts().setup)
 }
 
-pub(super) fn is_pull_request(layers: &Layers<'_>) -> bool {
+fn is_pull_request(layers: &Layers<'_>) -> bool {
     layers.variable(var::GITHUB_EVENT_NAME).ok().flatten().is_some_and(|event| event.value == "pull_request")
 }
 

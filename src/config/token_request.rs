@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
-use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, is_pull_request, setup};
+use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, setup};
 use super::method::wants_offer;
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
@@ -33,8 +33,8 @@ pub(crate) struct TokenRequest {
     pub timeout: Duration,
     /// Whether a request may be sent again.
     pub repeats: bool,
-    /// A pull request of GitHub's: one from a fork gets no token.
-    pub pull_request: bool,
+    /// What the job needs to be given a token, as a hint.
+    pub setup: String,
 }
 
 /// Who is asked for it.
@@ -162,7 +162,7 @@ impl JobSide {
             key: Some(key),
             timeout: self.timeout,
             repeats: self.repeats,
-            pull_request: is_pull_request(layers),
+            setup: setup(self.system, layers),
         })
     }
 
@@ -191,7 +191,7 @@ impl JobSide {
             key,
             timeout: self.timeout,
             repeats: self.repeats,
-            pull_request: false,
+            setup: setup(self.system, layers),
         })
     }
 }

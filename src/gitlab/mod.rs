@@ -11,7 +11,7 @@ use crate::config::{Owner, VariablePlan};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb};
-use crate::http::{Stage, TransportError};
+use crate::http::{ServiceHints, Stage, TransportError};
 use crate::secret::Secret;
 
 /// The deadline of one request. GitLab answers within a second.
@@ -19,6 +19,12 @@ const REQUEST: Duration = Duration::from_secs(20);
 /// How often a read is sent that was lost or that GitLab could not answer, and the pause between two.
 const READS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
+
+const HINTS: ServiceHints = ServiceHints {
+    reach: "check the address of GitLab's API (from CI_API_V4_URL), and that this runner can reach it (network, \
+            HTTPS_PROXY, NO_PROXY, firewall)",
+    trust: "GitLab is checked against CI_SERVER_TLS_CA_FILE, or else the system's roots: add its CA there",
+};
 
 /// The variable, and the GitLab that stores it.
 pub(crate) struct VariableStore<'a> {
@@ -65,7 +71,7 @@ impl<'a> VariableStore<'a> {
     /// # Errors
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
     pub(crate) fn new(plan: &'a VariablePlan, verbose: bool, host: &'a Host) -> Result<Self> {
-        Ok(Self { http: ServiceClient::new(&plan.connection)?, plan, host, verbose })
+        Ok(Self { http: ServiceClient::new(&plan.connection, HINTS)?, plan, host, verbose })
     }
 
     /// The variable in words: `VAULT_TOKEN of project 365`.
@@ -149,7 +155,7 @@ impl<'a> VariableStore<'a> {
             let took = self.host.elapsed().saturating_sub(asked).as_millis();
             self.host.write_stderr(&format!("ci-creds: {what}: {} {path}, {status}, {took} ms\n", verb.name()));
         }
-        result.map_err(|broken| TransportError { error: self.unreachable(broken.error), ..broken })
+        result
     }
 
     /// Behind the API's own path.
@@ -158,13 +164,6 @@ impl<'a> VariableStore<'a> {
             Owner::Project(id) => format!("projects/{id}/variables/{}", self.plan.key),
             Owner::Group(group) => format!("groups/{}/variables/{}", group.replace('/', "%2F"), self.plan.key),
         }
-    }
-
-    fn unreachable(&self, error: Error) -> Error {
-        error.hint(format!(
-            "check the address of GitLab's API (from {}); its CA is in CI_SERVER_TLS_CA_FILE or the system's roots",
-            self.plan.connection.address_origin
-        ))
     }
 
     fn not_gitlab(&self, problem: &str) -> Error {

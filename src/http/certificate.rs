@@ -5,15 +5,17 @@ use std::error::Error as StdError;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, OtherError};
 
+use super::peer::Peer;
 use super::verifier::CertificateFlaw;
 use crate::error::{Error, Kind, sanitized};
 
 /// Says why, and what to change.
-pub(super) fn describe(problem: &CertificateError, host: &str) -> Error {
-    let wrong = |text: String| Error::new(Kind::Protocol, format!("the certificate of {host} {text}"));
+pub(super) fn describe(problem: &CertificateError, peer: &Peer) -> Error {
+    let wrong = |text: String| Error::new(Kind::Protocol, format!("the certificate of {} {text}", peer.host));
     match problem {
         CertificateError::UnknownIssuer => {
-            wrong("is signed by an unknown CA".into()).hint("set the CA with --ca-file PATH or VAULT_CACERT")
+            let hint = peer.trust_hint("set the CA with --ca-file PATH or VAULT_CACERT");
+            wrong("is signed by an unknown CA".into()).hint(hint)
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             wrong(format!("has expired{}", dates(problem))).hint("renew it, or set the clock of this runner")
@@ -21,10 +23,15 @@ pub(super) fn describe(problem: &CertificateError, host: &str) -> Error {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             wrong(format!("is not valid yet{}", dates(problem))).hint("is the clock of this runner right?")
         }
-        CertificateError::NotValidForNameContext { expected, presented } => describe_names(expected, presented, &wrong),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            describe_names(expected, presented, peer, &wrong)
+        }
         // A CA that was made anew under its old name: the name is found, and its key does not fit.
-        CertificateError::BadSignature => wrong("is signed by a different CA of the same name".into())
-            .hint("set the current CA with --ca-file PATH or VAULT_CACERT; an RSA key of a CA needs 2048 bits or more"),
+        CertificateError::BadSignature => {
+            wrong("is signed by a different CA of the same name".into()).hint(peer.trust_hint(
+                "set the current CA with --ca-file PATH or VAULT_CACERT; an RSA key of a CA needs 2048 bits or more",
+            ))
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             wrong("is not for servers: its extended key usage lacks serverAuth".into()).hint(SERVER_AUTH)
         }
@@ -41,7 +48,7 @@ pub(super) fn describe(problem: &CertificateError, host: &str) -> Error {
         }
         CertificateError::BadEncoding => wrong("is not valid X.509".into()).hint("have it issued again"),
         CertificateError::Revoked => wrong("is revoked".into()).hint("have a new one issued"),
-        CertificateError::Other(OtherError(cause)) => describe_refusal(cause.as_ref(), &wrong),
+        CertificateError::Other(OtherError(cause)) => describe_refusal(cause.as_ref(), peer, &wrong),
         _ => wrong("is not valid".into()).cause(anyhow::anyhow!("{}", sanitized(&problem.to_string()))),
     }
 }
@@ -53,7 +60,12 @@ const KEYS: &str = "have it issued with SHA-256 or longer, for an RSA key of 204
 const SHA_1: [&[u8]; 2] = [&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5], &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1]];
 
 /// A name that does not fit, beside the one that was asked for.
-fn describe_names(expected: &ServerName<'_>, presented: &[String], wrong: &dyn Fn(String) -> Error) -> Error {
+fn describe_names(
+    expected: &ServerName<'_>,
+    presented: &[String],
+    peer: &Peer,
+    wrong: &dyn Fn(String) -> Error,
+) -> Error {
     let (kind, expected) = match expected {
         ServerName::IpAddress(address) => ("IP", std::net::IpAddr::from(*address).to_string()),
         name => ("DNS", name.to_str().into_owned()),
@@ -69,7 +81,7 @@ fn describe_names(expected: &ServerName<'_>, presented: &[String], wrong: &dyn F
     } else {
         format!("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME={first}")
     };
-    wrong(format!("is for another name: it is for {names}, not for {expected}")).hint(change)
+    wrong(format!("is for another name: it is for {names}, not for {expected}")).hint(peer.reach_hint(&change))
 }
 
 /// webpki spells them `DnsName("vault.corp")` and `IpAddress(10.0.0.1)`. A star would not survive [`sanitized`].
@@ -79,19 +91,25 @@ fn bare(name: &str) -> String {
 }
 
 /// What rustls passes on as it is.
-fn describe_refusal(cause: &(dyn StdError + 'static), wrong: &dyn Fn(String) -> Error) -> Error {
+fn describe_refusal(cause: &(dyn StdError + 'static), peer: &Peer, wrong: &dyn Fn(String) -> Error) -> Error {
     use webpki::Error as Pki;
-    const NAME_ITSELF: &str = "or set this very certificate with --ca-file PATH or VAULT_CACERT";
+    let or_trust_it = match peer.hints {
+        None => ", or set this very certificate with --ca-file PATH or VAULT_CACERT",
+        Some(_) => "",
+    };
     match (cause.downcast_ref::<CertificateFlaw>(), cause.downcast_ref::<Pki>()) {
-        (Some(CertificateFlaw::SelfSigned), _) => wrong("is self-signed and not trusted".into())
-            .hint("get this certificate from the operator of Vault, and set it with --ca-file PATH or VAULT_CACERT"),
+        (Some(CertificateFlaw::SelfSigned), _) => {
+            wrong("is self-signed and not trusted".into()).hint(peer.trust_hint(
+                "get this certificate from the operator of Vault, and set it with --ca-file PATH or VAULT_CACERT",
+            ))
+        }
         (Some(CertificateFlaw::Handshake), _) => {
             wrong("does not fit the key that the server signs with, or its key is too short".into()).hint(KEYS)
         }
         (_, Some(Pki::CaUsedAsEndEntity)) => wrong("is a CA certificate: its basic constraints say CA:TRUE".into())
-            .hint(format!("have it issued with basicConstraints=CA:FALSE, {NAME_ITSELF}")),
+            .hint(format!("have it issued with basicConstraints=CA:FALSE{or_trust_it}")),
         (_, Some(Pki::EndEntityUsedAsCa)) => wrong("is signed by a certificate that is not a CA".into()).hint(format!(
-            "the signing certificate needs basicConstraints=CA:TRUE; have it issued anew, {NAME_ITSELF}"
+            "the signing certificate needs basicConstraints=CA:TRUE; have it issued anew{or_trust_it}"
         )),
         (_, Some(Pki::NameConstraintViolation)) => wrong("has a name that its CA may not sign".into())
             .hint("have it issued by a CA whose name constraints allow that name"),
@@ -177,8 +195,9 @@ mod tests {
                 "VAULT_TLS_SERVER_NAME",
             ),
         ];
+        let peer = Peer { host: "vault.corp:8200".into(), proxy: None, hints: None };
         for (problem, words, hint) in cases {
-            let text = describe(&problem, "vault.corp:8200").render(false);
+            let text = describe(&problem, &peer).render(false);
             let (line, rest) = text.split_once("\n  hint: ").unwrap_or_default();
             assert!(line.starts_with("ci-creds: error[protocol]: the certificate of vault.corp:8200 "), "{text}");
             assert!(line.contains(words) && rest.contains(hint), "{problem:?}: {text}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls::{AlertDescription, Error as TlsError};
 
 use super::certificate;
-use super::transport::Connection;
+use super::peer::Peer;
 use crate::error::{Error, Kind};
 
 /// A request without a whole answer.
@@ -86,21 +86,6 @@ impl TransportError {
     }
 }
 
-/// Who is called, for messages.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) host: String,
-    /// Who named the proxy on the way, if there is one.
-    pub(super) proxy: Option<String>,
-}
-
-impl Peer {
-    pub(super) fn of(connection: &Connection) -> Self {
-        let proxy = connection.proxy.as_ref().map(|proxy| proxy.origin.to_string());
-        Self { host: connection.address.host(), proxy }
-    }
-}
-
 /// A host that cannot be called, for want of an address.
 #[derive(Debug)]
 pub(super) enum ResolveError {
@@ -126,7 +111,7 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
     // With TLS 1.3 a server looks at our certificate after our request has left, and then leaves the request alone.
     // What else spoils TLS behind the handshake has lost us an answer.
     if let Some(tls) = tls.filter(|tls| error.is_connect() || refuses_certificate(tls)) {
-        return TransportError::last(describe_tls(tls, host));
+        return TransportError::last(describe_tls(tls, peer));
     }
     // What the proxy said to CONNECT: hyper-util's type for it has no name out here.
     let said = |words: &str| error.is_connect() && causes.iter().any(|cause| cause.to_string().ends_with(words));
@@ -147,10 +132,10 @@ pub(super) fn describe(error: &reqwest::Error, peer: &Peer, timeout: Duration) -
     } else if error.is_timeout() {
         return too_late(peer, timeout);
     } else {
-        unavailable(format!("the connection to {host} was lost before the answer was complete")).hint(
+        unavailable(format!("the connection to {host} was lost before the answer was complete")).hint(peer.reach_hint(
             "a proxy or load balancer before Vault, or a Vault that is restarting; if the server speaks TLS, the \
             address begins with https://",
-        )
+        ))
     };
     TransportError { stage, error }
 }
@@ -175,7 +160,7 @@ pub(super) fn describe_unresolved(problem: &ResolveError, peer: &Peer) -> Error 
                 .hint("is its host spelled right, and known to this runner's DNS?")
         }
         (ResolveError::NoAddress(_), _) => Error::new(Kind::Unavailable, format!("there is no address for {host}"))
-            .hint("is the host in VAULT_ADDR spelled right, and known to this runner's DNS?"),
+            .hint(peer.reach_hint("is the host in VAULT_ADDR spelled right, and known to this runner's DNS?")),
     }
 }
 
@@ -183,7 +168,7 @@ pub(super) fn describe_unresolved(problem: &ResolveError, peer: &Peer) -> Error 
 pub(super) fn too_late(peer: &Peer, timeout: Duration) -> TransportError {
     let text = format!("no complete answer from {} in {:.0} s", peer.host, timeout.as_secs_f64().ceil());
     let error = Error::new(Kind::Unavailable, text)
-        .hint("--request-timeout allows more for a request, --timeout for the whole run");
+        .hint(peer.reach_hint("--request-timeout allows more for a request, --timeout for the whole run"));
     TransportError { stage: Stage::Sent, error }
 }
 
@@ -213,28 +198,29 @@ fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refu
         }
         None => "check VAULT_ADDR, and that this runner can reach it (network, proxy, firewall)".to_owned(),
     };
-    Error::new(Kind::Unavailable, text).hint(change)
+    Error::new(Kind::Unavailable, text).hint(peer.reach_hint(&change))
 }
 
-fn describe_tls(error: &TlsError, host: &str) -> Error {
+fn describe_tls(error: &TlsError, peer: &Peer) -> Error {
+    let host = &peer.host;
     let protocol = |text: String| Error::new(Kind::Protocol, text);
     match error {
-        TlsError::InvalidCertificate(problem) => certificate::describe(problem, host),
+        TlsError::InvalidCertificate(problem) => certificate::describe(problem, peer),
         TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
         | TlsError::PeerIncompatible(_) => {
             protocol(format!("{host} does not offer TLS 1.2 or later"))
-                .hint("tls_min_version of Vault's listener, or the proxy in front of it, must allow tls12 or tls13")
+                .hint(peer.reach_hint("tls_min_version of Vault's listener, or the proxy in front of it, must allow tls12 or tls13"))
         }
         _ if refuses_certificate(error) => {
             protocol(format!("{host} requires a client certificate, or refused the one that is set"))
-                .hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert and --client-key")
+                .hint(peer.reach_hint("set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, or --client-cert and --client-key"))
         }
         TlsError::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName) => {
             protocol(format!("{host} refused the TLS handshake"))
-                .hint("is the host in VAULT_ADDR the one that the server serves? VAULT_TLS_SERVER_NAME names another; its key must be RSA, P-256, P-384, P-521 or Ed25519")
+                .hint(peer.reach_hint("is the host in VAULT_ADDR the one that the server serves? VAULT_TLS_SERVER_NAME names another; its key must be RSA, P-256, P-384, P-521 or Ed25519"))
         }
         TlsError::InvalidMessage(_) => protocol(format!("{host} does not speak TLS"))
-            .hint("is this the port of a plain http server, or of a proxy? On this machine, VAULT_ADDR may begin with http://"),
+            .hint(peer.reach_hint("is this the port of a plain http server, or of a proxy? On this machine, VAULT_ADDR may begin with http://")),
         _ => protocol(format!("the TLS connection to {host} failed"))
             .cause(anyhow::anyhow!("{}", crate::error::sanitized(&error.to_string()))),
     }

@@ -12,7 +12,8 @@ use reqwest::header::DATE;
 use reqwest::tls::TlsInfo;
 
 use super::address::Address;
-use super::fault::{self, Peer, Reach, ResolveError};
+use super::fault::{self, Reach, ResolveError};
+use super::peer::Peer;
 use super::resolver::Resolver;
 use super::setup::{build, builder};
 use super::transport::Connection;
@@ -52,7 +53,7 @@ pub(crate) async fn find_addresses(connection: &Connection, timeout: Duration) -
     if connection.proxy.is_some() || server.host.parse::<IpAddr>().is_ok() {
         return Ok(None);
     }
-    let peer = Peer::of(connection);
+    let peer = Peer::vault(connection);
     let unresolved = || fault::describe_unresolved(&ResolveError::NoAddress(server.host.clone()), &peer);
     let Ok(name) = Name::from_str(&server.host) else { return Err(unresolved()) };
     match tokio::time::timeout(timeout, Resolver::new(connection).resolve(name)).await {
@@ -76,7 +77,7 @@ pub(crate) async fn look(connection: &Connection, timeout: Duration) -> Result<S
     let tls = tls::client_config(connection).map_err(|error| Obstacle { reach: Reach::Tls, error })?;
     let client = builder(connection, tls).and_then(|builder| build(builder.default_headers(headers).tls_info(true)));
     let client = client.map_err(settings)?;
-    let peer = Peer::of(connection);
+    let peer = Peer::vault(connection);
     let obstacle = |error: &reqwest::Error| Obstacle {
         reach: fault::reach(error),
         error: fault::describe(error, &peer, timeout).error,

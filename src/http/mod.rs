@@ -13,6 +13,7 @@ pub(crate) mod inspection;
 mod keepalive;
 pub(crate) mod no_proxy;
 mod p521;
+mod peer;
 pub mod redirect;
 mod resolver;
 pub(crate) mod service;
@@ -32,10 +33,11 @@ use crate::secret::Secret;
 use address::{Address, Server};
 use transport::Connection;
 
-use fault::Peer;
 pub(crate) use fault::{Reach, Stage, TransportError};
 use index::Index;
 use keepalive::Connections;
+use peer::Peer;
+pub(crate) use peer::ServiceHints;
 use setup::builder;
 
 /// The largest answer that is read; Vault's are a few kilobytes.
@@ -109,7 +111,7 @@ impl Client {
         Ok(Self {
             connections: Connections::new(client)?,
             base: url_base(connection),
-            peer: Peer::of(connection),
+            peer: Peer::vault(connection),
             address: connection.address.clone(),
             redirect_hosts: connection.redirect_hosts.clone(),
             index: Index::default(),
@@ -225,7 +227,7 @@ impl Client {
         let target = redirect::resolve(&self.address, &self.redirect_hosts, status, location, path)?;
         let same = matches!(&self.address, Address::Tcp(ours) if ours.is_same_server(&target));
         let server = if same { self.server_base().to_owned() } else { target.base() };
-        Ok((server + &target.prefix, Peer { host: target.authority(), proxy: self.peer.proxy.clone() }))
+        Ok((server + &target.prefix, Peer { host: target.authority(), proxy: self.peer.proxy.clone(), hints: None }))
     }
 
     /// Scheme, host and port as our own requests spell them.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::setup::{build, builder};
 use super::transport::Connection;
-use super::{Peer, TransportError, fault, read_body, tls};
+use super::{Peer, ServiceHints, TransportError, fault, read_body, tls};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
@@ -69,15 +69,15 @@ pub(crate) struct ServiceReply {
 }
 
 impl ServiceClient {
-    /// Builds the client; nothing is opened yet.
+    /// Builds the client; nothing is opened yet. `hints` are those of this server.
     ///
     /// # Errors
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
-    pub(crate) fn new(connection: &Connection) -> Result<Self> {
+    pub(crate) fn new(connection: &Connection, hints: ServiceHints) -> Result<Self> {
         // No connection is kept. One may be dead, and a write that is lost on it would leave us to guess; and behind a
         // cloud's name stand many servers, of which each question should meet another one.
         let inner = build(builder(connection, tls::client_config(connection)?)?.pool_max_idle_per_host(0))?;
-        Ok(Self { inner, base: connection.address.base(), peer: Peer::of(connection) })
+        Ok(Self { inner, base: connection.address.base(), peer: Peer::service(connection, hints) })
     }
 
     /// Sends once, and reads the whole answer.

@@ -5,7 +5,7 @@ use std::process::Command;
 use ci_creds::aws::sts;
 use ci_creds::identity::AwsKeys;
 use ci_creds::secret::Secret;
-use dev_vault::{AWS_SESSION, AWS_USER, AwsPrincipal, Fault, Machine, On, Sink, Tls};
+use dev_vault::{AWS_SESSION, AWS_USER, AwsPrincipal, Fault, Machine, On, Reply, Sink, Tls};
 use serde_json::json;
 
 use crate::support::{Ran, Run, World, exports, moto};
@@ -214,6 +214,10 @@ fn the_credentials_of_an_instance_and_of_a_container_log_in() {
     let foreign = container().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://10.0.0.1/v1/credentials");
     stopped_in(&world, &foreign, (78, "config"), &["which is not an address of AWS's", "169.254.170.23"]);
 
+    let nobody = container().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/v1/credentials");
+    let ran = nobody.run().failed(69, "unavailable");
+    assert!(ran.stderr.contains("hint: AWS_CONTAINER_CREDENTIALS_FULL_URI or") && !ran.stderr.contains("VAULT_ADDR"), "{ran:?}");
+
     let bare = Machine::start(None, "");
     let run = without_keys().env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &bare.address());
     stopped_in(&world, &run, (66, "input"), &["the instance has no role", "instance profile"]);
@@ -226,6 +230,33 @@ fn the_credentials_of_an_instance_and_of_a_container_log_in() {
     let run = without_keys().env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url);
     stopped_in(&world, &run, (69, "unavailable"), &["the instance metadata service", "hop limit", "AWS_ACCESS_KEY_ID"]);
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_service_of_the_machine_that_is_busy_is_asked_again_and_is_not_said_to_have_no_credentials() {
+    let world = world();
+    let machine = Machine::start(Some(AWS_SESSION), "");
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    let bare = || names.into_iter().fold(job(&world, ""), Run::without);
+    let container = || bare().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &machine.container_url());
+    let instance = || bare().env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &machine.address());
+    let busy = |path: &str, status, times| {
+        machine.inject(On::path(path).times(times), Fault::answer(Reply::status(status)));
+    };
+    // Then there is an answer: each step is repeated by itself.
+    busy("/v1/credentials", 429, 1);
+    container().run().ok();
+    assert_eq!(machine.requests().len(), 2);
+    busy("/latest/api/token", 503, 1);
+    busy("/ci-runner", 429, 1);
+    instance().run().ok();
+    assert_eq!(machine.requests().len(), 7);
+    // For longer.
+    busy("/v1/credentials", 503, 3);
+    stopped_in(&world, &container(), (69, "unavailable"), &["answers 503", "of this container", "run it again later"]);
+    busy("/latest/api/token", 503, 3);
+    stopped_in(&world, &instance(), (69, "unavailable"), &["answers 503", "metadata service", "run it again later"]);
+    assert_eq!(machine.requests().len(), 13);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use dev_vault::{GitlabToken, Reply, TokenIssuer, TokenWire};
+use dev_vault::{GitlabToken, Reply, Sink, Tls, TokenIssuer, TokenWire};
 use serde_json::{Value, json};
 
 use crate::github::take_masks;
@@ -120,10 +120,22 @@ fn what_is_no_token_ends_the_run_before_vault_is_asked_and_is_not_repeated() {
         ran.assert_marker(code);
         assert_eq!(issuer.requests().len(), 1, "{word}");
     }
+    // Forgejo sets GitHub's variables too, and what holds for GitHub's forks does not hold there.
+    let forgejo = issuer(&world, TokenWire::Forgejo, vec![Reply::error(403, "told-by-issuer")]);
+    let run = job_at(&world, "forgejo", &forgejo.url(), &exoscale()).env("GITHUB_EVENT_NAME", "pull_request");
+    let ran = run.run().failed(77, "denied");
+    assert!(ran.stderr.contains("in Forgejo Actions, give the job `enable-openid-connect: true`"), "{ran:?}");
+    assert!(!ran.stderr.contains("GitHub"), "{ran:?}");
     // Nobody is there; and somebody who is busy for longer than the run may last, or may not be asked twice.
     let ran = job_at(&world, "github", "http://127.0.0.1:1/idtoken", &format!("{} --timeout 1s", exoscale())).run();
     let ran = ran.failed(69, "unavailable");
     assert!(ran.stderr.contains("cannot reach 127.0.0.1:1") && !ran.stderr.contains("VAULT_ADDR"), "{ran:?}");
+    // A server of the company's own, whose CA is no root of this system. What is set for Vault does not count there.
+    let own = Sink::start(Tls::Valid);
+    let run = job_at(&world, "github", &format!("{}/idtoken", own.address()), &exoscale());
+    let ran = run.env("VAULT_CACERT_BYTES", own.ca_pem().expect("a CA")).run().failed(76, "protocol");
+    assert!(ran.stderr.contains("signed by an unknown CA") && ran.stderr.contains("system's roots"), "{ran:?}");
+    assert!(!ran.stderr.contains("VAULT_CACERT") && !ran.stderr.contains("--ca-file"), "{ran:?}");
     for (flags, requests) in [("--retries 0", 1), ("--timeout 1s", 2)] {
         let busy = vec![Reply::status(503); 40];
         let issuer = issuer(&world, TokenWire::Github, busy);
