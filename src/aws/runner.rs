@@ -146,7 +146,8 @@ impl MachineService {
         proof: Option<(&'static str, &Secret)>,
         headers: &[(&'static str, String)],
     ) -> Result<ServiceReply> {
-        let request = ServiceRequest { verb, path, query: &[], proof, headers, body: None, timeout: self.facts.timeout };
+        let request =
+            ServiceRequest { verb, path, query: &[], proof, headers, body: None, timeout: self.facts.timeout };
         let mut tries = 1;
         loop {
             let error = match self.client.send(&request).await {

@@ -250,7 +250,8 @@ impl Reader<'_> {
                 "the address (from {}) is not https://, and the method cert logs in by TLS",
                 connection.address_origin
             );
-            return Err(Error::new(Kind::Config, text).hint("set VAULT_ADDR to the address with https://"));
+            let change = format!("set {} to the address with https://", connection.address_setting);
+            return Err(Error::new(Kind::Config, text).hint(change));
         }
         let Some(ClientCertificate { key, origin, .. }) = &connection.identity else {
             return Err(Error::new(Kind::Input, "VAULT_CLIENT_CERT is not set, and the method cert needs it")

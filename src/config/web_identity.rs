@@ -177,7 +177,14 @@ fn resolve_endpoint(
             .hint(format!("unset {}: whoever answers there could use the ID token at AWS", endpoint.origin)));
     }
     let connection = connect(Address::Tcp(server))?;
-    Ok((Connection { address_origin: endpoint.origin.to_string(), ..connection }, signed_for))
+    Ok((
+        Connection {
+            address_origin: endpoint.origin.to_string(),
+            address_setting: endpoint.origin.to_string(),
+            ..connection
+        },
+        signed_for,
+    ))
 }
 
 fn authority(connection: &Connection) -> String {

@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Check, Diagnosis, Topic};
 use crate::error::{Error, Kind};
 use crate::host::Host;
-use crate::http::Reach;
 use crate::http::address::Address;
 use crate::http::inspection::{CertificateFacts, Obstacle, Sight, find_addresses, look};
 use crate::http::transport::{Connection, Roots};
+use crate::http::{Peer, Reach};
 use crate::time::{render_duration, render_time};
 use crate::vault::health::{Health, HealthAnswer, read_health};
 
@@ -32,7 +32,7 @@ pub(crate) async fn examine(connection: &Connection, diagnosis: &mut Diagnosis, 
         Err(topic) => return Some(topic),
     };
     let now = host.now();
-    match read_health(&sight.reply, &name) {
+    match read_health(&sight.reply, &Peer::vault(connection)) {
         HealthAnswer::SpeaksTls(error) => {
             diagnosis.add(Check::failure(Topic::Tls, &error));
             diagnosis.block(&ALL[3..], Topic::Tls);
@@ -56,7 +56,7 @@ pub(crate) async fn examine(connection: &Connection, diagnosis: &mut Diagnosis, 
         }
         HealthAnswer::Health(health) => {
             diagnosis.add(secured(sight.certificate.as_ref(), connection, now));
-            let serves = diagnosis.add(healthy(&health, sight.reply.status, &name));
+            let serves = diagnosis.add(healthy(&health, sight.reply.status, connection));
             diagnosis.add(clock(sight.date.as_deref(), now));
             (!serves).then_some(Topic::Health)
         }
@@ -175,7 +175,8 @@ fn secured(certificate: Option<&CertificateFacts>, connection: &Connection, now:
     }
 }
 
-fn healthy(health: &Health, status: u16, name: &str) -> Check {
+fn healthy(health: &Health, status: u16, connection: &Connection) -> Check {
+    let (name, setting) = (connection.address.host(), &connection.address_setting);
     let product = health.product();
     let fails =
         |text: String, change: &str| Check::failure(Topic::Health, &Error::new(Kind::Unavailable, text).hint(change));
@@ -183,13 +184,13 @@ fn healthy(health: &Health, status: u16, name: &str) -> Check {
         return fails(format!("{name} is not initialized ({product}, status {status})"), "vault operator init");
     }
     if health.sealed {
-        let change = "unseal Vault, or point VAULT_ADDR to the active node";
-        return fails(format!("{name} is sealed ({product}, status {status})"), change);
+        let change = format!("unseal Vault, or point {setting} to the active node");
+        return fails(format!("{name} is sealed ({product}, status {status})"), &change);
     }
     match status {
         472 => fails(
             format!("{name} is a secondary for disaster recovery ({product}, status 472)"),
-            "point VAULT_ADDR to the primary cluster",
+            &format!("point {setting} to the primary cluster"),
         ),
         _ if health.standby => Check::good(
             Topic::Health,

@@ -77,9 +77,9 @@ fn describe_names(
     let names = sanitized(&presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", "));
     let first = sanitized(presented.first().map(|name| bare(name)).as_deref().unwrap_or_default());
     let change = if first.contains(' ') {
-        "use such a name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to one".to_owned()
+        format!("use such a name in {}, or set VAULT_TLS_SERVER_NAME to one", peer.address)
     } else {
-        format!("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME={first}")
+        format!("use that name in {}, or set VAULT_TLS_SERVER_NAME={first}", peer.address)
     };
     wrong(format!("is for another name: it is for {names}, not for {expected}")).hint(peer.reach_hint(&change))
 }
@@ -98,19 +98,16 @@ fn describe_refusal(cause: &(dyn StdError + 'static), peer: &Peer, wrong: &dyn F
         Some(_) => "",
     };
     match (cause.downcast_ref::<CertificateFlaw>(), cause.downcast_ref::<Pki>()) {
-        (Some(CertificateFlaw::SelfSigned), _) => {
-            wrong("is self-signed and not trusted".into()).hint(peer.trust_hint(
-                "get this certificate from the operator of Vault, and set it with --ca-file PATH or VAULT_CACERT",
-            ))
-        }
+        (Some(CertificateFlaw::SelfSigned), _) => wrong("is self-signed and not trusted".into()).hint(peer.trust_hint(
+            "get this certificate from the operator of Vault, and set it with --ca-file PATH or VAULT_CACERT",
+        )),
         (Some(CertificateFlaw::Handshake), _) => {
             wrong("does not fit the key that the server signs with, or its key is too short".into()).hint(KEYS)
         }
         (_, Some(Pki::CaUsedAsEndEntity)) => wrong("is a CA certificate: its basic constraints say CA:TRUE".into())
             .hint(format!("have it issued with basicConstraints=CA:FALSE{or_trust_it}")),
-        (_, Some(Pki::EndEntityUsedAsCa)) => wrong("is signed by a certificate that is not a CA".into()).hint(format!(
-            "the signing certificate needs basicConstraints=CA:TRUE; have it issued anew{or_trust_it}"
-        )),
+        (_, Some(Pki::EndEntityUsedAsCa)) => wrong("is signed by a certificate that is not a CA".into())
+            .hint(format!("the signing certificate needs basicConstraints=CA:TRUE; have it issued anew{or_trust_it}")),
         (_, Some(Pki::NameConstraintViolation)) => wrong("has a name that its CA may not sign".into())
             .hint("have it issued by a CA whose name constraints allow that name"),
         (_, Some(Pki::EmptyEkuExtension)) => {
@@ -195,7 +192,7 @@ mod tests {
                 "VAULT_TLS_SERVER_NAME",
             ),
         ];
-        let peer = Peer { host: "vault.corp:8200".into(), proxy: None, hints: None };
+        let peer = Peer::named("vault.corp:8200");
         for (problem, words, hint) in cases {
             let text = describe(&problem, &peer).render(false);
             let (line, rest) = text.split_once("\n  hint: ").unwrap_or_default();

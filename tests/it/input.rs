@@ -216,6 +216,31 @@ fn a_mistyped_address_is_blamed_and_the_right_one_proposed() {
 }
 
 #[test]
+fn a_hint_about_the_server_names_the_setting_that_counts() {
+    let world = World::start();
+    let closed = "http://127.0.0.1:1";
+    let nowhere = "https://nowhere.invalid";
+    let plain = world.vault.address().replace("http://", "https://");
+    for (address, change) in [
+        (closed, "check {}, and that this runner can reach it"),
+        (nowhere, "is the host in {} spelled right"),
+        (&plain, "On this machine, {} may begin with http://"),
+    ] {
+        let file = world.file("address.toml", &format!("address = \"{address}\"\n")).display().to_string();
+        let run = || world.command_as("token", EXOSCALE).arg("--retries").arg("0");
+        for (run, setting) in [
+            (run().env("BAO_ADDR", address), "BAO_ADDR".to_owned()),
+            (run().arg("--address").arg(address), "--address".to_owned()),
+            (run().without("VAULT_ADDR").arg("--config").arg(&file), format!("address in {file}")),
+        ] {
+            let ran = run.run();
+            assert!(ran.stderr.contains(&change.replace("{}", &setting)), "{setting}: {ran:?}");
+            assert!(!ran.stderr.contains("VAULT_ADDR"), "{setting}: {ran:?}");
+        }
+    }
+}
+
+#[test]
 fn line_ends_and_blanks_around_a_value_do_not_count_wherever_it_comes_from() {
     let world = World::start();
     let around = |text: &str| format!("\r\n {text}\t\r\n\n");

@@ -99,7 +99,7 @@ fn a_wrapping_token_of_another_namespace_is_not_spent() {
             [&*format!("with the id {team}"), &*format!("other, whose id is {other}")],
             "set VAULT_NAMESPACE",
         ),
-        ("", "team", ["outside of every namespace", &*format!("team, whose id is {team}")], "unset VAULT_NAMESPACE"),
+        ("", "team", ["outside of every namespace", &*format!("team, whose id is {team}")], "remove VAULT_NAMESPACE"),
     ] {
         world.vault.forget_requests();
         let (run, token) = job(made_in, asked_in);

@@ -99,6 +99,8 @@ fn filled(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
         (Some(value), _) => value,
         (None, "because") => "the server's own text".into(),
         (None, "said" | "form") => String::new(),
+        (None, "address") => "VAULT_ADDR".into(),
+        (None, "setting") => "VAULT_NAMESPACE or --namespace".into(),
         (None, "knob") => "--mount".into(),
         (None, "variable") => "VAULT_ID_TOKEN".into(),
         (None, "capabilities") => "\"read\"".into(),

@@ -153,8 +153,10 @@ fn a_claim_that_a_real_role_refuses_is_reported_with_its_value_and_the_change() 
 fn a_namespace_a_network_and_a_path_that_a_real_server_refuses_are_told_as_what_they_are() {
     let Some(server) = Server::shared() else { return };
     let site = Site::on(server, "places", "path \"*\" { capabilities = [\"read\"] }");
-    let ran = site.job("id-token", EXOSCALE).env("VAULT_NAMESPACE", "nope").run();
-    refused(ran, (78, "config"), &["has no namespace nope", "VAULT_NAMESPACE or --namespace"]);
+    for name in ["VAULT_NAMESPACE", "BAO_NAMESPACE"] {
+        let ran = site.job("id-token", EXOSCALE).env(name, "nope").run();
+        refused(ran, (78, "config"), &["has no namespace nope", &format!("check {name},")]);
+    }
     let ran = site.job("id-token", &format!("{EXOSCALE} --mount exo")).run();
     refused(ran, (78, "config"), &["nothing is mounted at exo", "CI_CREDS_EXOSCALE_MOUNT"]);
     site.operator.write("auth/approle/role/places", &json!({ "token_bound_cidrs": ["10.9.9.9/32"] }));
