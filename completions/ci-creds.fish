@@ -69,7 +69,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -79,7 +79,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l token-fil
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exoscale" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -146,7 +146,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -156,7 +156,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l token-file -d 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand aws" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -216,7 +216,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -226,7 +226,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l token-fil
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand scaleway" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -285,7 +285,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -295,7 +295,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -357,7 +357,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -367,7 +367,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l token-file -d
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -431,7 +431,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -441,7 +441,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -482,7 +482,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -492,7 +492,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand revoke" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -531,7 +531,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -541,7 +541,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand cache; and __fish_seen_subcommand_from clear" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -587,7 +587,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -597,7 +597,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -637,7 +637,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -647,7 +647,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from renew" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -688,7 +688,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -698,7 +698,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and __fish_seen_subcommand_from rotate" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -734,7 +734,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -744,7 +744,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand whoami" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F
@@ -803,7 +803,7 @@ aws\t'The runner\'s own AWS credentials, by a signed request that Vault sends to
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth-mount -d 'Where the method is mounted [default: approle, jwt, kubernetes, cert or aws]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth-role -d 'The role of the login: the AppRole\'s name, or the role of the other methods' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-env -d 'The variable that holds the ID token [default: VAULT_ID_TOKEN]' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-from -d 'Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-audience -d 'The audience to request for the ID token [default: the origin of Vault\'s address]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l id-token-file -d 'The file that holds the ID token' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l role-id-file -d 'The file that holds the AppRole\'s role ID' -r -F
@@ -813,7 +813,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l token-file 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l service-account-token-file -d 'The file that holds the Kubernetes service account token [default: the pod\'s own]' -r -F
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l creation-path -d 'The creation path that a wrapping token must have [default: the AppRole\'s secret-id]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l iam-server-id -d 'The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l sts-region -d 'The region of STS by which Vault checks an AWS login [default: the global endpoint]' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l sts-region -d 'The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s a -l address -d 'Vault\'s address, for example `https://vault.example.com:8200`' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -s n -l namespace -d 'The namespace' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l ca-file -d 'The PEM file of the CA that signed Vault\'s certificate, instead of the system\'s roots' -r -F

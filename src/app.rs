@@ -107,7 +107,11 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
         Err(Stop::Mistake(error)) => return Err(error.into()),
     };
     let Cli { volume, command } = cli;
-    let basis = find_basis(command.prerequisite(), host);
+    let basis = match find_basis(command.prerequisite(), host) {
+        // Some commands do what they can without a login. A signal ends each of them.
+        Err(error) if error.kind().is_signal() => return Err(error.into()),
+        basis => basis,
+    };
     let words = cli::words_of(arguments);
     match command {
         Command::Exec(flags) => return run_command(flags, volume, basis?, host),

@@ -1,4 +1,5 @@
-//! The CI systems that sign an ID token for a job: how each is recognised, and how its token is had. Pure.
+//! The CI systems that sign an ID token for a job, and AWS, which signs one for its runner: how each is recognised, and how
+//! its token is had. Pure.
 //!
 //! Sources: the manuals of each system; for GitHub and Forgejo also what `@actions/core` sends.
 
@@ -33,6 +34,16 @@ pub(crate) enum CiSystem {
     Spacelift,
     /// HCP Terraform.
     Terraform,
+    /// STS of AWS, which signs for the runner's own AWS identity, whatever CI system the job belongs to.
+    Aws,
+}
+
+/// The variables by which we know that we run in a CI job. `false` in one of them does not count.
+///
+/// The signs of [`CiSystem`], and beside them what most systems set, and Jenkins, whose jobs have no ID token of its own.
+pub(crate) fn job_signs() -> Vec<&'static str> {
+    let signs = CiSystem::ALL.into_iter().filter_map(|system| system.facts().sign);
+    [var::CI, var::JENKINS_URL].into_iter().chain(signs).collect()
 }
 
 /// The row of a CI system.
@@ -42,8 +53,8 @@ pub(crate) struct CiFacts {
     pub name: &'static str,
     /// What messages call it.
     pub title: &'static str,
-    /// A job of this system has this variable.
-    pub sign: &'static str,
+    /// A job of this system has this variable. `None`: no variable tells, so it is used only if somebody names it.
+    pub sign: Option<&'static str>,
     /// The variable that holds a token, if there is one without a request.
     pub variable: Option<&'static str>,
     /// How a token is requested, if it can be.
@@ -61,6 +72,8 @@ pub(crate) enum TokenSource {
     Http(TokenEndpoint),
     /// From a program on `PATH`.
     Program(TokenProgram),
+    /// By `sts:GetWebIdentityToken`, signed with the runner's own AWS credentials.
+    Sts,
 }
 
 /// An endpoint for ID tokens.
@@ -97,7 +110,7 @@ pub(crate) struct TokenProgram {
 
 impl CiSystem {
     /// Every one, in the order in which they are looked for: who sets another one's variables too comes first.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Gitlab,
         Self::Forgejo,
         Self::Gitea,
@@ -110,6 +123,7 @@ impl CiSystem {
         Self::Semaphore,
         Self::Spacelift,
         Self::Terraform,
+        Self::Aws,
     ];
 
     /// The table.
@@ -128,7 +142,7 @@ impl CiSystem {
         let of_variable = |name, title, sign, variable, setup, audience| CiFacts {
             name,
             title,
-            sign,
+            sign: Some(sign),
             variable: Some(variable),
             request: None,
             setup,
@@ -137,7 +151,7 @@ impl CiSystem {
         let of_request = |name, title, sign, request, setup| CiFacts {
             name,
             title,
-            sign,
+            sign: Some(sign),
             variable: None,
             request: Some(request),
             setup,
@@ -147,7 +161,7 @@ impl CiSystem {
             Self::Gitlab => CiFacts {
                 name: "gitlab",
                 title: "GitLab",
-                sign: var::GITLAB_CI,
+                sign: Some(var::GITLAB_CI),
                 variable: None,
                 request: None,
                 setup: "`id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`",
@@ -163,7 +177,7 @@ impl CiSystem {
             Self::Gitea => CiFacts {
                 name: "gitea",
                 title: "Gitea Actions",
-                sign: var::GITEA_ACTIONS,
+                sign: Some(var::GITEA_ACTIONS),
                 variable: None,
                 request: None,
                 setup: "another identity: Gitea signs no ID token",
@@ -198,7 +212,7 @@ impl CiSystem {
             Self::Circleci => CiFacts {
                 name: "circleci",
                 title: "CircleCI",
-                sign: var::CIRCLECI,
+                sign: Some(var::CIRCLECI),
                 variable: Some(var::CIRCLE_OIDC_TOKEN_V2),
                 request: Some(TokenSource::Program(TokenProgram {
                     name: "circleci",
@@ -264,6 +278,15 @@ impl CiSystem {
                 "TFC_WORKLOAD_IDENTITY_AUDIENCE as a variable of its workspace",
                 Some("set TFC_WORKLOAD_IDENTITY_AUDIENCE of the workspace"),
             ),
+            Self::Aws => CiFacts {
+                name: "aws",
+                title: "AWS",
+                sign: None,
+                variable: None,
+                request: Some(TokenSource::Sts),
+                setup: "credentials of an AWS identity whose policy allows sts:GetWebIdentityToken",
+                audience: Some("set --id-token-audience"),
+            },
         }
     }
 
@@ -333,7 +356,9 @@ mod tests {
         let names = |system: CiSystem| system.private_variables();
         assert_eq!(names(CiSystem::Github), [var::ACTIONS_ID_TOKEN_REQUEST_URL, var::ACTIONS_ID_TOKEN_REQUEST_TOKEN]);
         assert_eq!(names(CiSystem::Circleci), [var::CIRCLE_OIDC_TOKEN_V2]);
-        // The agent's and Azure's are for more than ID tokens.
-        assert!(names(CiSystem::Azure).is_empty() && names(CiSystem::Buildkite).is_empty());
+        // Those of the agent, of Azure and of AWS are for more than ID tokens.
+        for system in [CiSystem::Azure, CiSystem::Buildkite, CiSystem::Aws] {
+            assert!(names(system).is_empty(), "{system:?}");
+        }
     }
 }

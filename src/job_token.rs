@@ -1,4 +1,4 @@
-//! Requests the job's ID token from its CI system: by HTTP, or from a program of the system's own.
+//! Requests the job's ID token from its CI system, by HTTP or from a program of the system's own; or from STS of AWS.
 //!
 //! A request may be repeated: a token more costs nothing, and is good for a few minutes. Nothing of an answer, of a
 //! program's words or of what proves the request is ever in a message.
@@ -8,13 +8,16 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::aws::assume::parse_refusal;
+use crate::aws::{self, Repeat, runner, sts, web_token};
 use crate::ci::{JobToken, TokenEndpoint};
 use crate::claims::Claims;
-use crate::config::{ANSWER, TokenRequest, TokenTarget};
+use crate::config::{ANSWER, StsTarget, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb, is_header_text};
-use crate::http::{ServiceHints, Stage};
+use crate::http::{ServiceHints, Stage, TransportError};
+use crate::identity::AwsKeys;
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::vault::retry::parse_retry_after;
@@ -28,26 +31,47 @@ const HINTS: ServiceHints = ServiceHints {
     trust: "the CI system is checked against the system's roots: add its CA to them; what is set for Vault does not count",
 };
 
-/// Reads the roots that the CI system is checked against.
+const STS_HINTS: ServiceHints = ServiceHints {
+    reach: "check that this runner can reach STS (network, HTTPS_PROXY, NO_PROXY, firewall), and --sts-region",
+    trust: sts::TRUST_HINT,
+};
+
+/// Reads the roots that the CI system or STS is checked against.
 ///
 /// # Errors
 /// [`Kind::Config`] when this system has none.
 pub(crate) fn read_roots(request: &mut TokenRequest, host: &Host) -> Result<()> {
-    let TokenTarget::Http { connection, .. } = &mut request.target else { return Ok(()) };
+    let connection = match &mut request.target {
+        TokenTarget::Http { connection, .. } => connection.as_mut(),
+        TokenTarget::Sts(target) => &mut target.connection,
+        TokenTarget::Program { .. } => return Ok(()),
+    };
     connection.read_roots(host).map_err(|error| {
-        error.hint("install ca-certificates in the image: the CA that is set for Vault does not cover the CI system")
+        let title = request.system.facts().title;
+        error.hint(format!("install ca-certificates in the image: the CA that is set for Vault does not cover {title}"))
     })
 }
 
 /// Requests the token, for so long. It is a secret of this run, and is kept nowhere.
 ///
 /// # Errors
-/// [`Kind::Denied`] when the CI system refuses, [`Kind::Unavailable`] when it does not answer in the time of the run,
+/// [`Kind::Denied`] or [`Kind::Config`] when the CI system or AWS refuses, [`Kind::Unavailable`] when it does not answer in the time of the run,
 /// [`Kind::Protocol`] for an answer without a token, [`Kind::Input`] when a program does not give one.
 pub(crate) async fn request(request: &TokenRequest, patience: Duration, host: &Host) -> Result<JobToken> {
+    let deadline = host.elapsed() + patience;
+    let mut key = request.key.as_ref().map(Secret::duplicate);
     let token = match &request.target {
-        TokenTarget::Program { path, arguments } => host.ask_tool(path, arguments)?,
-        TokenTarget::Http { .. } => by_http(request, host.elapsed() + patience, host).await?,
+        TokenTarget::Program { path, arguments } => host.ask_tool(path, arguments, patience).await?,
+        TokenTarget::Http { .. } => by_http(request, deadline, host).await?,
+        TokenTarget::Sts(target) => {
+            let fresh = match runner::are_usable(&target.keys, host.now()) {
+                true => None,
+                false => Some(runner::fetch(&target.source, host).await?),
+            };
+            let keys = fresh.as_ref().unwrap_or(&target.keys);
+            key = Some(keys.secret.duplicate());
+            by_sts(target, keys, request, deadline, host).await?
+        }
     };
     let title = request.system.facts().title;
     let wrong = |what: &str| Error::new(Kind::Protocol, format!("the ID token of {title} {what}"));
@@ -63,19 +87,40 @@ pub(crate) async fn request(request: &TokenRequest, patience: Duration, host: &H
         )));
     }
     let origin = Origin::Variable(title.to_owned());
-    Ok(JobToken {
-        token: WithOrigin { value: token, origin },
-        key: request.key.as_ref().map(Secret::duplicate),
-        system: request.system,
-    })
+    Ok(JobToken { token: WithOrigin { value: token, origin }, key, system: request.system })
 }
 
 /// As for a token from a variable.
 const LONGEST_TOKEN: usize = 64 << 10;
 
+/// Asks until there is an answer that would stay the same.
+async fn ask(
+    request: &TokenRequest,
+    deadline: Duration,
+    host: &Host,
+    send: impl AsyncFn(Duration) -> TokenAnswer,
+) -> Result<Secret> {
+    let mut bound = FIRST_PAUSE;
+    loop {
+        let left = deadline.saturating_sub(host.elapsed());
+        let (error, asked) = match send(ANSWER.min(left)).await {
+            TokenAnswer::Token(token) => return Ok(token),
+            TokenAnswer::Refusal(error) => return Err(error),
+            TokenAnswer::Busy(error, asked) => (error, asked),
+        };
+        let pause = asked.unwrap_or_default().saturating_add(bound.mul_f64(fastrand::f64()));
+        let left = deadline.saturating_sub(host.elapsed());
+        if !request.repeats || pause >= left {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        bound = (bound * 2).min(LONGEST_PAUSE);
+    }
+}
+
 async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Result<Secret> {
     let TokenTarget::Http { endpoint, connection, query, token } = &request.target else {
-        return Err(Error::new(Kind::Internal, "a program has no URL"));
+        return Err(Error::new(Kind::Internal, "only an endpoint has a URL"));
     };
     let client = ServiceClient::new(connection, HINTS)?;
     let authorization = Secret::new(format!("{}{}", endpoint.scheme, token.expose()));
@@ -91,33 +136,60 @@ async fn by_http(request: &TokenRequest, deadline: Duration, host: &Host) -> Res
             [("content-type", "application/json"), ("content-length", "0"), ("x-tfs-fedauthredirect", "Suppress")];
         headers.extend(empty.map(|(name, value)| (name, value.to_owned())));
     }
-    let mut bound = FIRST_PAUSE;
-    loop {
-        let left = deadline.saturating_sub(host.elapsed());
-        let timeout = ANSWER.min(left);
-        let proof = Some(("authorization", &authorization));
+    let proof = Some(("authorization", &authorization));
+    ask(request, deadline, host, async |timeout| {
         let sent = ServiceRequest { verb, path: query, query: &[], proof, headers: &headers, body: None, timeout };
-        let (error, asked) = match client.send(&sent).await {
-            Ok(answer) => match judge(&answer, request, endpoint, &client.peer.host) {
-                TokenAnswer::Token(token) => return Ok(token),
-                TokenAnswer::Refusal(error) => return Err(error),
-                TokenAnswer::Busy(error) => {
-                    (error, answer.retry_after.and_then(|text| parse_retry_after(&text, host.now())))
-                }
-            },
-            Err(broken) if broken.error.kind() == Kind::Unavailable && broken.stage != Stage::Last => {
-                (broken.error, None)
-            }
-            Err(broken) => return Err(broken.error),
-        };
-        let pause = asked.unwrap_or_default().saturating_add(bound.mul_f64(fastrand::f64()));
-        let left = deadline.saturating_sub(host.elapsed());
-        if !request.repeats || pause >= left {
-            return Err(error);
+        match client.send(&sent).await {
+            Ok(answer) => judge(&answer, request, endpoint, &client.peer.host, host),
+            Err(broken) => judge_silence(broken),
         }
-        tokio::time::sleep(pause).await;
-        bound = (bound * 2).min(LONGEST_PAUSE);
-    }
+    })
+    .await
+}
+
+/// Security: what asks is a signature over the host, the audience and the time; the secret key stays here.
+async fn by_sts(
+    target: &StsTarget,
+    keys: &AwsKeys,
+    request: &TokenRequest,
+    deadline: Duration,
+    host: &Host,
+) -> Result<Secret> {
+    let client = ServiceClient::new(&target.connection, STS_HINTS)?;
+    let audience = request.audience.as_deref().unwrap_or_default();
+    ask(request, deadline, host, async |timeout| {
+        let now = host.now();
+        let form = web_token::form(audience, keys, now);
+        let headers = sts::form_headers(&target.authority, &target.region, now, keys, form.expose());
+        let body = Some(form.expose());
+        let (verb, path) = (Verb::Post, "/");
+        let sent = ServiceRequest { verb, path, query: &[], proof: None, headers: &headers, body, timeout };
+        let answer = match client.send(&sent).await {
+            Ok(answer) => answer,
+            Err(broken) => return judge_silence(broken),
+        };
+        let no_sts = |what: &str| {
+            let error = Error::new(Kind::Protocol, format!("{} {what}", client.peer.host));
+            TokenAnswer::Refusal(error.hint(format!(
+                "check that the endpoint (from {}) is STS, and that no portal or proxy answers in its place",
+                target.connection.address_origin
+            )))
+        };
+        match answer.status {
+            200..=299 => web_token::parse_token(&answer.body)
+                .map_or_else(|| no_sts("does not answer as STS does"), TokenAnswer::Token),
+            300..=399 => no_sts("redirects the request for an ID token, which is not followed"),
+            status => {
+                let refusal = parse_refusal(status, &answer.body);
+                let error = web_token::describe(&refusal, audience, &target.region, &target.origin);
+                match aws::repeat(&refusal) {
+                    Repeat::InTime | Repeat::Once => TokenAnswer::Busy(error, None),
+                    Repeat::Never => TokenAnswer::Refusal(error),
+                }
+            }
+        }
+    })
+    .await
 }
 
 /// What an answer comes to.
@@ -125,11 +197,25 @@ enum TokenAnswer {
     Token(Secret),
     /// The same request would get it again.
     Refusal(Error),
-    /// The next one may fare better.
-    Busy(Error),
+    /// The next one may fare better, after the pause that was asked for.
+    Busy(Error, Option<Duration>),
 }
 
-fn judge(answer: &ServiceReply, request: &TokenRequest, endpoint: &TokenEndpoint, peer: &str) -> TokenAnswer {
+/// No answer, or half of one.
+fn judge_silence(broken: TransportError) -> TokenAnswer {
+    match broken.error.kind() == Kind::Unavailable && broken.stage != Stage::Last {
+        true => TokenAnswer::Busy(broken.error, None),
+        false => TokenAnswer::Refusal(broken.error),
+    }
+}
+
+fn judge(
+    answer: &ServiceReply,
+    request: &TokenRequest,
+    endpoint: &TokenEndpoint,
+    peer: &str,
+    host: &Host,
+) -> TokenAnswer {
     let facts = request.system.facts();
     let status = answer.status;
     let error = |kind, what: &str| Error::new(kind, format!("{} {what} ({peer}, {status})", facts.title));
@@ -143,7 +229,8 @@ fn judge(answer: &ServiceReply, request: &TokenRequest, endpoint: &TokenEndpoint
         },
         401 | 403 => TokenAnswer::Refusal(error(Kind::Denied, "refused to sign an ID token").hint(&request.setup)),
         429 | 502..=504 => {
-            TokenAnswer::Busy(error(Kind::Unavailable, "did not sign an ID token").hint("run the job again later"))
+            let error = error(Kind::Unavailable, "did not sign an ID token").hint("run the job again later");
+            TokenAnswer::Busy(error, answer.retry_after.as_deref().and_then(|text| parse_retry_after(text, host.now())))
         }
         300..=399 => TokenAnswer::Refusal(
             error(Kind::Protocol, "redirects the request for an ID token, which is not followed")

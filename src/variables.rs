@@ -104,9 +104,9 @@ variables! {
         CI_CREDS_RENEW,
         /// The value of the header `X-Vault-AWS-IAM-Server-ID`, which binds an AWS login to one Vault.
         CI_CREDS_IAM_SERVER_ID,
-        /// The region of STS by which Vault checks an AWS login.
+        /// The region of STS by which Vault checks an AWS login, or which signs an ID token.
         CI_CREDS_STS_REGION,
-        /// The ID of the AWS access key of `--auth aws`.
+        /// The ID of the AWS access key of `--auth aws` and `--id-token-from aws`.
         AWS_ACCESS_KEY_ID,
         /// The secret of this key.
         AWS_SECRET_ACCESS_KEY,
@@ -173,7 +173,7 @@ variables! {
         CI_CREDS_AWS_MOUNT,
         /// The path of the stored Scaleway key.
         CI_CREDS_SCALEWAY_PATH,
-        /// The endpoint of STS that `--wait-ready` and `--via web-identity` ask, if it is not AWS's own.
+        /// The endpoint of STS that `--wait-ready`, `--via web-identity` and `--id-token-from aws` ask, if it is not AWS's own.
         AWS_ENDPOINT_URL_STS,
         /// The same for every service of AWS. It is read if `AWS_ENDPOINT_URL_STS` is not set.
         AWS_ENDPOINT_URL,
@@ -327,9 +327,6 @@ pub const SECRETS: [&str; 10] = [
 
 /// How our own variables begin.
 pub const OWN: &str = "CI_CREDS_";
-
-/// The variables by which we know that we run in a CI job. `false` in one of them does not count.
-pub(crate) const JOB: [&str; 5] = [CI, GITLAB_CI, GITHUB_ACTIONS, JENKINS_URL, TF_BUILD];
 
 /// fish says here, when it is exported, that it traces. Lower case is its name.
 pub const FISH_TRACE: &str = "fish_trace";

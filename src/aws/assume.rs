@@ -123,7 +123,7 @@ fn parse_json(text: &str, action: &str) -> Option<RoleSession> {
 }
 
 /// What stands in the first element of this name, without blanks around it.
-fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text;
     loop {
         let (_, behind) = rest.split_once('<')?;

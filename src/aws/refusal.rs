@@ -4,13 +4,7 @@
 //! a row has.
 
 use crate::error::Kind;
-use crate::vault::refusal::{CommonCause, Refusal, RefusalTable, Row, Says};
-
-/// The tables, for `ci-creds explain`.
-pub(crate) const TABLES: [RefusalTable; 2] = [
-    RefusalTable { of: "AWS without Vault", rows: &WEB_IDENTITY, docs: "docs/aws-without-vault.md" },
-    RefusalTable { of: "A second role of AWS", rows: &ASSUME, docs: "docs/aws-without-vault.md" },
-];
+use crate::vault::refusal::{CommonCause, Refusal, Row, Says};
 
 /// What of a message is repeated, beside its code.
 pub(super) const KNOWN: [&str; 4] = [NO_PROVIDER, AUDIENCE, NO_KEY, TOO_LONG];
@@ -22,7 +16,7 @@ const TOO_LONG: &str = "DurationSeconds exceeds";
 
 /// How often a refusal may be answered with the same request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(crate) enum Repeat {
     Never,
     Once,
     /// Until the run has no more time.
@@ -30,7 +24,7 @@ pub(super) enum Repeat {
 }
 
 /// Nothing is used up by a request: the same ID token may be sent again.
-pub(super) fn repeat(refusal: &Refusal) -> Repeat {
+pub(crate) fn repeat(refusal: &Refusal) -> Repeat {
     const FOR_A_WHILE: [&str; 7] = [
         "IDPCommunicationError",
         "Throttling",

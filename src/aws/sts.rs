@@ -13,7 +13,7 @@ use crate::secret::Secret;
 /// The form that is posted.
 pub(crate) const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 /// What to change where its certificate is not trusted.
-pub(super) const TRUST_HINT: &str = "AWS is checked against the system's roots: add a CA of your own to them; AWS_ENDPOINT_URL_STS names another endpoint";
+pub(crate) const TRUST_HINT: &str = "AWS is checked against the system's roots: add a CA of your own to them; AWS_ENDPOINT_URL_STS names another endpoint";
 pub(super) const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 /// The element around a success, which a captive portal's `200` does not have.
 const SUCCESS: &[u8] = b"<GetCallerIdentityResponse";
@@ -140,7 +140,7 @@ pub fn login_headers(
 
 /// The headers of another signed form, as a `POST` to `/`.
 #[must_use]
-pub(super) fn form_headers(
+pub(crate) fn form_headers(
     host: &str,
     region: &str,
     time: Timestamp,

@@ -87,7 +87,7 @@ struct Dialect {
 }
 
 /// The issuers whose claims have other names. A placeholder without a row is the claim of its name.
-const DIALECTS: [Dialect; 10] = [
+const DIALECTS: [Dialect; 11] = [
     // GitLab has no claim for these three, and says the same in another one.
     Dialect {
         sign: "namespace_path",
@@ -219,6 +219,14 @@ const DIALECTS: [Dialect; 10] = [
             ("pipeline_id", "terraform_run_id", Part::Whole),
         ],
     },
+    // STS of AWS, which knows the account and the role, and nothing of a job.
+    Dialect {
+        sign: "https://sts.amazonaws.com/",
+        rows: &[
+            ("namespace_id", "/https:~1~1sts.amazonaws.com~1/aws_account", Part::Whole),
+            ("project_name", "sub", Part::Name),
+        ],
+    },
 ];
 
 impl Claims {
@@ -264,6 +272,8 @@ mod tests {
         let spacelift = r#"{"spaceId":"s","callerId":"stack","runId":"r","scope":"write"}"#;
         let terraform = r#"{"terraform_organization_name":"o","terraform_project_id":"p","terraform_workspace_id":"w",
             "terraform_workspace_name":"web","terraform_run_phase":"apply","terraform_run_id":"r"}"#;
+        let aws = r#"{"sub":"arn:aws:iam::123456789012:role/ci/deploy","https://sts.amazonaws.com/":{"aws_account":
+            "123456789012","principal_tags":{"team/x":"web"},"org_id":"o-1"}}"#;
         let gitlab =
             r#"{"namespace_path":"Group/Sub","project_path":"Group/Sub/My_App","ref":"feature/-x-","pipeline_id":"3"}"#;
         let cases: &[(&str, &[(&str, &str)])] = &[
@@ -361,6 +371,18 @@ mod tests {
             (
                 terraform,
                 &[("project_id", "p"), ("project_name", "web"), ("namespace_path", "o"), ("environment", "apply")],
+            ),
+            (
+                aws,
+                &[
+                    ("namespace_id", "123456789012"),
+                    ("project_name", "deploy"),
+                    ("claim:/https:~1~1sts.amazonaws.com~1/principal_tags/team~1x", "web"),
+                    ("claim:/https:~1~1sts.amazonaws.com~1/principal_tags", ""),
+                    ("claim:https://sts.amazonaws.com/", ""),
+                    ("project_id", ""),
+                    ("ref", ""),
+                ],
             ),
             (
                 gitlab,

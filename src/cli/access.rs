@@ -71,7 +71,7 @@ struct MethodFlags {
     /// The variable that holds the ID token [default: VAULT_ID_TOKEN]
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     id_token_env: Option<String>,
-    /// Where the ID token comes from: auto, env:NAME or a CI system, such as github [default: auto]
+    /// Where the ID token comes from: auto, env:NAME, aws or a CI system, such as github [default: auto]
     #[arg(long, value_name = "SOURCE", conflicts_with = "id_token_env", hide_short_help = true)]
     id_token_from: Option<String>,
     /// The audience to request for the ID token [default: the origin of Vault's address]
@@ -107,7 +107,7 @@ struct AwsLoginFlags {
     /// The header X-Vault-AWS-IAM-Server-ID, which binds an AWS login to one Vault
     #[arg(long, value_name = "ID", hide_short_help = true)]
     iam_server_id: Option<String>,
-    /// The region of STS by which Vault checks an AWS login [default: the global endpoint]
+    /// The region of STS: it checks an AWS login, or signs an ID token [default: the global endpoint, or AWS_REGION]
     #[arg(long, value_name = "REGION", hide_short_help = true)]
     sts_region: Option<String>,
 }

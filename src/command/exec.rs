@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use crate::auth::Session;
 use crate::cache::{self, JobState};
 use crate::chain;
+use crate::ci::job_signs;
 use crate::config::{Exec, Maker, Serve, Task, removed_variables};
 use crate::credential::{Credential, Life};
 use crate::custody::Custody;
@@ -202,7 +203,7 @@ fn warn_of_a_printed_environment(command: &[OsString], host: &Host) {
         Some("printenv") => true,
         _ => false,
     };
-    if prints && (host.stdout().terminal || host.is_uncaptured(&var::JOB)) {
+    if prints && (host.stdout().terminal || host.is_uncaptured(&job_signs())) {
         host.warn(format!(
             "{} prints the values of the credential; -- sh -c 'env | cut -d= -f1' prints the names alone",
             name.unwrap_or_default()

@@ -16,8 +16,9 @@ pub(crate) mod whoami;
 use crate::aws::runner;
 use crate::ci::JobToken;
 use crate::config::TokenRequest;
+use crate::custody::interruption;
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
+use crate::host::{Host, Interrupt};
 use crate::identity::Login;
 use crate::job_token;
 use crate::secret::Secret;
@@ -34,10 +35,22 @@ fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
         .map_err(|cause| Error::new(Kind::Os, "the system refused an event queue").cause(cause))
 }
 
+/// Does the work, unless a signal comes first. What the caller ignores stays ignored, also in the command of `exec`. A signal
+/// that comes behind the work is noted by the next wait.
+///
+/// # Errors
+/// Those of the work, and the kind of the signal.
+fn run_unless_interrupted<T>(work: impl Future<Output = Result<T>>, host: &Host) -> Result<T> {
+    start_runtime(host)?.block_on(async {
+        let mut interrupt = Interrupt::listen_unless_ignored()?;
+        interrupt.race(work).await.unwrap_or_else(|kind| Err(interruption(kind)))
+    })
+}
+
 /// Fetches what the login lacks, before the cache: what is cached is encrypted with the secret of the login.
 fn complete_login(login: &mut Login, host: &Host) -> Result<()> {
     if let Some(signer) = login.identity.aws_signer_mut().filter(|signer| signer.keys.is_blank()) {
-        signer.keys = start_runtime(host)?.block_on(runner::fetch(&signer.source, host))?;
+        signer.keys = run_unless_interrupted(runner::fetch(&signer.source, host), host)?;
     }
     Ok(())
 }
@@ -46,7 +59,7 @@ fn complete_login(login: &mut Login, host: &Host) -> Result<()> {
 pub(crate) fn request_id_token(request: &mut TokenRequest, host: &Host) -> Result<JobToken> {
     job_token::read_roots(request, host)?;
     let patience = request.timeout.saturating_sub(host.elapsed());
-    start_runtime(host)?.block_on(job_token::request(request, patience, host))
+    run_unless_interrupted(job_token::request(request, patience, host), host)
 }
 
 pub(crate) fn take_warnings(host: &Host) -> String {

@@ -39,6 +39,10 @@ pub(crate) fn run(
         }
         Ok((access, vault))
     });
+    let owner = match owner {
+        Err(error) if error.kind().is_signal() => return Err(error),
+        owner => owner,
+    };
     let Report { text, error } = start_runtime(host)?.block_on(revoke(place, owner, breadth, quiet, host))?;
     finish(text, host)?;
     error.map_or(Ok(()), Err)

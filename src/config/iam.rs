@@ -1,4 +1,4 @@
-//! The runner's own AWS credentials, for `--auth aws`: where they are, and by which STS they are checked. Nothing is
+//! The runner's own AWS credentials, for `--auth aws` and `--id-token-from aws`: where they are, and by which STS they are checked. Nothing is
 //! asked here.
 //!
 //! The order is that of AWS's SDKs, without their files: a profile is a person's.
@@ -41,14 +41,22 @@ pub(super) fn resolve_signer(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Re
         return Err(Error::new(Kind::Config, format!("the server ID (from {}) cannot be sent in a header", id.origin))
             .hint("it is iam_server_id_header_value of auth/aws/config/client, such as vault.example.com"));
     }
-    let flag = ("--sts-region", flags.sts_region.as_deref());
-    let region = layers.text(flag, var::of_flag(flag.0), |file| file.sts_region.as_deref())?;
-    let region = region.map(|region| parse_place(&region, "region of STS")).transpose()?;
+    let region = resolve_region(flags, layers)?.map(|region| region.value);
     let (source, keys, origin) = find_keys(layers)?;
     Ok(Found { signer: AwsSigner { source, keys, server_id: server_id.map(|id| id.value), region }, origin })
 }
 
-fn find_keys(layers: &Layers<'_>) -> Result<(AwsSource, AwsKeys, Origin)> {
+/// The region of STS that the user names.
+pub(super) fn resolve_region(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<WithOrigin<String>>> {
+    let flag = ("--sts-region", flags.sts_region.as_deref());
+    let Some(region) = layers.text(flag, var::of_flag(flag.0), |file| file.sts_region.as_deref())? else {
+        return Ok(None);
+    };
+    Ok(Some(WithOrigin { value: parse_place(&region, "region of STS")?, origin: region.origin }))
+}
+
+/// Where the credentials are, and those of the environment.
+pub(super) fn find_keys(layers: &Layers<'_>) -> Result<(AwsSource, AwsKeys, Origin)> {
     let [id, secret, session] =
         [var::AWS_ACCESS_KEY_ID, var::AWS_SECRET_ACCESS_KEY, var::AWS_SESSION_TOKEN].map(|name| layers.variable(name));
     let (id, secret, session) = (id?, secret?.map(|text| text.map(Secret::new)), session?);

@@ -106,7 +106,7 @@ pub(super) fn find_offer(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result
         },
     };
     // A configuration file speaks for every job.
-    if matches!(origin, Some(Origin::File(_))) && here != Some(system) {
+    if matches!(origin, Some(Origin::File(_))) && system.facts().sign.is_some() && here != Some(system) {
         return Ok(None);
     }
     let facts = system.facts();
@@ -181,6 +181,8 @@ fn find_missing(source: TokenSource, layers: &Layers<'_>) -> Result<Option<Strin
             let missing = || format!("{} is not on PATH", program.name);
             Ok(layers.host.find_tool(program.name).is_none().then(missing))
         }
+        // Whether an instance has credentials, only the request for them tells.
+        TokenSource::Sts => Ok(None),
     }
 }
 
@@ -204,7 +206,8 @@ fn find_wish(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<With
 /// The CI system that runs this job.
 pub(super) fn find_system(layers: &Layers<'_>) -> Result<Option<CiSystem>> {
     for system in CiSystem::ALL {
-        if layers.variable(system.facts().sign)?.is_some_and(|value| value.value != "false") {
+        let Some(sign) = system.facts().sign else { continue };
+        if layers.variable(sign)?.is_some_and(|value| value.value != "false") {
             return Ok(Some(system));
         }
     }

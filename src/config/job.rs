@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::ci::job_signs;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::origin::{Origin, WithOrigin};
 use crate::variables::{
-    BAO, CI_JOB_STARTED_AT, CI_JOB_TIMEOUT, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, JOB, VAULT, VAULT_ID_TOKEN,
-    WORKSPACE,
+    BAO, CI_JOB_STARTED_AT, CI_JOB_TIMEOUT, CI_PROJECT_DIR, GITHUB_WORKSPACE, HOME, VAULT, VAULT_ID_TOKEN, WORKSPACE,
 };
 
 /// The job, or the desk, as the environment tells it.
@@ -86,7 +86,7 @@ impl Job<'_> {
 
     /// Whether a CI system runs us.
     pub(super) fn is_in_a_job(&self) -> Result<bool> {
-        for name in JOB {
+        for name in job_signs() {
             if self.variable(name)?.is_some_and(|value| value.value != "false") {
                 return Ok(true);
             }
@@ -137,6 +137,21 @@ fn undefined_variable(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ci::CiSystem;
+    use crate::host::Fake;
+
+    #[test]
+    fn every_system_whose_jobs_have_an_id_token_tells_of_a_job_by_the_same_variable() {
+        let in_a_job = |name: &str, value: &str| {
+            let host = Host::fake(Fake::default().with_variables([(name, value)]));
+            Job { host: &host }.is_in_a_job().unwrap()
+        };
+        for sign in CiSystem::ALL.into_iter().filter_map(|system| system.facts().sign) {
+            assert!(in_a_job(sign, "true") && !in_a_job(sign, "false"), "{sign}");
+        }
+        assert!(in_a_job("CI", "true") && in_a_job("JENKINS_URL", "https://jenkins.example.com/"));
+        assert!(!in_a_job("CI", "false") && !in_a_job("HOME", "/root"));
+    }
 
     #[test]
     fn what_is_left_of_a_job_is_its_start_and_its_timeout_less_what_has_passed() {

@@ -3,6 +3,7 @@
 //! Everything that can be wrong without asking Vault is found here, before the first request.
 
 mod address;
+mod aws_endpoint;
 mod cache;
 mod choice;
 mod connection;
@@ -73,7 +74,7 @@ pub(crate) use state::StatePlace;
 pub(crate) use surrounding::{Concern, Surroundings};
 pub(crate) use survey::{Known, Survey, survey};
 pub(crate) use token::{Rotate, resolve_rotate};
-pub(crate) use token_request::{ANSWER, TokenRequest, TokenTarget, resolve_token_request};
+pub(crate) use token_request::{ANSWER, StsTarget, TokenRequest, TokenTarget, resolve_token_request};
 pub(crate) use vault_token::resolve_token;
 use web_identity::WebIdentityPlan;
 

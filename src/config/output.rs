@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::demand::Demand;
 use super::source::Layers;
+use crate::ci::job_signs;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::provider::process_switch;
@@ -202,7 +203,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
         )
         .hint(format!("put ci-creds {name} into an eval that captures stdout alone: stderr must go elsewhere")));
     }
-    if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&var::JOB) {
+    if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&job_signs()) {
         let lost = match format {
             Format::File | Format::WebIdentity => "nothing captures the output: no tool would find the file",
             _ => "nothing captures the output: the credential would appear in the job's log",

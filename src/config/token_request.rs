@@ -5,18 +5,24 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::aws_endpoint::{SIGNED_REQUEST, authority, resolve_endpoint};
 use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
+use super::iam;
 use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, setup};
 use super::method::wants_offer;
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
 use super::trust::check_origin;
 use super::web_role;
+use crate::aws::sts;
 use crate::ci::{CiSystem, TokenEndpoint, TokenProgram, TokenSource};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::http::address::{Address, Server, parse_server};
 use crate::http::transport::Connection;
+use crate::identity::{AwsKeys, AwsSource};
+use crate::origin::{Origin, WithOrigin};
+use crate::provider::cloud::parse_place;
 use crate::secret::Secret;
 use crate::variables as var;
 
@@ -44,6 +50,24 @@ pub(crate) enum TokenTarget {
     Http { endpoint: TokenEndpoint, connection: Box<Connection>, query: String, token: Secret },
     /// A program.
     Program { path: PathBuf, arguments: Vec<String> },
+    /// STS of AWS.
+    Sts(Box<StsTarget>),
+}
+
+/// STS in a region, and who asks it.
+#[derive(Debug)]
+pub(crate) struct StsTarget {
+    pub connection: Connection,
+    /// The `Host` header, which is signed.
+    pub authority: String,
+    /// The region that the signature is for.
+    pub region: String,
+    /// Where the runner's own credentials come from.
+    pub source: AwsSource,
+    /// Those of the environment; blank until they are fetched.
+    pub keys: AwsKeys,
+    /// Where they come from, for messages.
+    pub origin: Origin,
 }
 
 /// Decides what has to be requested before anything else is decided. `None` in every job whose token is in a variable or
@@ -58,17 +82,24 @@ pub(crate) fn resolve_token_request(
 ) -> Result<Option<TokenRequest>> {
     let said = login.id_token_from.is_some() || layers.variable(var::CI_CREDS_ID_TOKEN_FROM)?.is_some();
     let here = find_system(layers)?.and_then(|system| system.facts().request);
-    if !said && here.is_none() {
+    // A file is heard only where no variable tells of the system.
+    let in_a_file = || layers.files.find(|file| file.id_token_from.as_deref().and_then(CiSystem::parse));
+    if !said && here.is_none() && in_a_file().is_none_or(|system| system.value.facts().sign.is_some()) {
         return Ok(None);
     }
     if let Some(audience) = wanted.map(|wanted| web_role::find_audience(wanted, layers)).transpose()?.flatten() {
         let Some(Offer { system, way: OfferWay::Request, .. }) = find_unless_given(login, layers)? else {
             return Ok(None);
         };
+        if system == CiSystem::Aws {
+            let error = "AWS takes no ID token of its own for a role: GetWebIdentityToken signs for other servers";
+            return Err(Error::new(Kind::Usage, error)
+                .hint("drop --via web-identity to read the credential from Vault, or use another ID token"));
+        }
         let audience = find_audience(login, layers)?.map_or(audience, |named| named.value);
         let timeout = resolve_deadlines(connection, false, layers)?.run;
         let job = JobSide { system, audience, timeout, repeats: resolve_retries(connection, layers)? > 0 };
-        return job.request(layers);
+        return job.request(login, layers);
     }
     let Some(system) = wants_offer(login, layers)? else { return Ok(None) };
     let vault = resolve_connection(connection, false, layers)?;
@@ -84,7 +115,7 @@ pub(crate) fn resolve_token_request(
             }
         },
     };
-    JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 }.request(layers)
+    JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 }.request(login, layers)
 }
 
 /// What the CI system offers where the user gives no token.
@@ -107,10 +138,11 @@ struct JobSide {
 }
 
 impl JobSide {
-    fn request(self, layers: &Layers<'_>) -> Result<Option<TokenRequest>> {
+    fn request(self, login: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<TokenRequest>> {
         match self.system.facts().request {
             Some(TokenSource::Http(endpoint)) => self.by_http(endpoint, layers).map(Some),
             Some(TokenSource::Program(program)) => self.by_program(program, layers).map(Some),
+            Some(TokenSource::Sts) => self.by_sts(login, layers).map(Some),
             None => Ok(None),
         }
     }
@@ -137,6 +169,7 @@ impl JobSide {
         if query.is_some_and(|query| query.contains('#') || !query.bytes().all(|byte| (0x21..=0x7e).contains(&byte))) {
             return Err(wrong("has a query with a fragment or a blank in it"));
         }
+        let connection = self.connect(Address::Tcp(server), url.origin.to_string(), layers)?;
         let audience = endpoint.takes_audience.then_some(self.audience);
         let more = endpoint.parameter.into_iter().chain(audience.as_deref().map(|audience| ("audience", audience)));
         let mut text = String::new();
@@ -148,10 +181,6 @@ impl JobSide {
             text.push_str(&piece);
             joint = '&';
         }
-        let address = Address::Tcp(server);
-        let proxy = resolve_general_proxy(&address, layers)?;
-        let reached = Connection::to_service(address, url.origin.to_string(), self.timeout);
-        let connection = Connection { proxy, connect_timeout: ANSWER / 2, ..reached };
         let key = Secret::new(token.value);
         let target =
             TokenTarget::Http { endpoint, connection: Box::new(connection), query: text, token: key.duplicate() };
@@ -160,6 +189,49 @@ impl JobSide {
             target,
             audience,
             key: Some(key),
+            timeout: self.timeout,
+            repeats: self.repeats,
+            setup: setup(self.system, layers),
+        })
+    }
+
+    fn connect(&self, address: Address, address_origin: String, layers: &Layers<'_>) -> Result<Connection> {
+        let proxy = resolve_general_proxy(&address, layers)?;
+        let reached = Connection::to_service(address, address_origin, self.timeout);
+        Ok(Connection { proxy, connect_timeout: ANSWER / 2, ..reached })
+    }
+
+    /// Without a region, AWS's tools ask the global endpoint, which does not have this action.
+    fn by_sts(self, login: &cli::LoginFlags, layers: &Layers<'_>) -> Result<TokenRequest> {
+        let (source, keys, origin) = iam::find_keys(layers)?;
+        let region = match iam::resolve_region(login, layers)? {
+            Some(region) => Some(region),
+            None => layers.text(("", None), &[var::AWS_REGION, var::AWS_DEFAULT_REGION], |_| None)?,
+        };
+        let region = region.ok_or_else(|| {
+            Error::new(Kind::Config, "the region of STS is not set, and the global endpoint signs no ID token")
+                .hint("set AWS_REGION, or pass --sts-region eu-central-1")
+        })?;
+        let region = WithOrigin { value: parse_place(&region, "region of STS")?, origin: region.origin };
+        let partition = sts::partition_of(&region.value);
+        let sent = (SIGNED_REQUEST, layers);
+        let (connection, signed_for) = resolve_endpoint(Some(&region), partition, false, sent, |address| {
+            self.connect(address, String::new(), layers)
+        })?;
+        let authority = authority(&connection);
+        if authority == GLOBAL {
+            let place = &connection.address_origin;
+            let error = format!("the endpoint of STS (from {place}) is the global one, which signs no ID token");
+            return Err(
+                Error::new(Kind::Config, error).hint(format!("unset {place}, or set it to a regional endpoint"))
+            );
+        }
+        let target = StsTarget { connection, authority, region: signed_for, source, keys, origin };
+        Ok(TokenRequest {
+            system: self.system,
+            target: TokenTarget::Sts(Box::new(target)),
+            audience: Some(self.audience),
+            key: None,
             timeout: self.timeout,
             repeats: self.repeats,
             setup: setup(self.system, layers),
@@ -195,6 +267,9 @@ impl JobSide {
         })
     }
 }
+
+/// The endpoint of STS without a region.
+const GLOBAL: &str = "sts.amazonaws.com";
 
 /// The deadline of one request for a token. `@actions/core` waits as long for all of its own.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
@@ -232,6 +307,7 @@ mod tests {
         Ok(request.map(|request| match request.target {
             TokenTarget::Http { connection, query, .. } => connection.address.base() + &query,
             TokenTarget::Program { arguments, .. } => arguments.join(" "),
+            TokenTarget::Sts(target) => format!("{} {}", target.authority, target.region),
         }))
     }
 
@@ -308,6 +384,62 @@ mod tests {
         }
         let here = ("ACTIONS_ID_TOKEN_REQUEST_URL", "http://127.0.0.1:1/idtoken");
         assert!(request(&[GITHUB, here]).unwrap().unwrap().starts_with("http://127.0.0.1:1/idtoken?audience="));
+    }
+
+    #[test]
+    fn sts_is_asked_in_a_region_and_only_by_name() {
+        const KEYS: [(&str, &str); 2] =
+            [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "of-the-runner")];
+        let named = ("CI_CREDS_ID_TOKEN_FROM", "aws");
+        let region = ("AWS_REGION", "eu-central-1");
+        let ask = |more: &[(&'static str, &'static str)]| request(&[&KEYS[..], more].concat());
+        for (more, endpoint) in [
+            (&[named, region][..], Some("sts.eu-central-1.amazonaws.com eu-central-1")),
+            (&[named, ("AWS_DEFAULT_REGION", "cn-north-1")], Some("sts.cn-north-1.amazonaws.com.cn cn-north-1")),
+            (&[named, region, ("CI_CREDS_STS_REGION", "us-east-1")], Some("sts.us-east-1.amazonaws.com us-east-1")),
+            (
+                &[named, region, ("AWS_ENDPOINT_URL_STS", "https://sts-fips.us-east-1.amazonaws.com")],
+                Some("sts-fips.us-east-1.amazonaws.com eu-central-1"),
+            ),
+            (&[named, region, ("GITLAB_CI", "true")], Some("sts.eu-central-1.amazonaws.com eu-central-1")),
+            // Not by itself, whatever AWS sets in a job.
+            (&[region, ("CODEBUILD_BUILD_ID", "x:y")], None),
+            (&[region, ("CI_CREDS_ID_TOKEN_FROM", "auto")], None),
+            (&[named, region, ("VAULT_ID_TOKEN", "x")], None),
+        ] {
+            assert_eq!(ask(more).unwrap().as_deref(), endpoint, "{more:?}");
+        }
+        for (more, kind, words) in [
+            (&[named][..], Kind::Config, "the region of STS is not set"),
+            (&[named, ("AWS_REGION", "eu/central")], Kind::Usage, "region"),
+            (
+                &[named, region, ("AWS_ENDPOINT_URL_STS", "https://sts.amazonaws.com")],
+                Kind::Config,
+                "is the global one, which signs no ID token",
+            ),
+            (
+                &[named, region, ("AWS_ENDPOINT_URL", "https://sts.evil.example")],
+                Kind::Config,
+                "the signed request was not sent there",
+            ),
+            (&[named, region, ("AWS_SECRET_ACCESS_KEY", "")], Kind::Input, "AWS_SECRET_ACCESS_KEY is not"),
+            (
+                &[
+                    named,
+                    region,
+                    ("AWS_ACCESS_KEY_ID", ""),
+                    ("AWS_SECRET_ACCESS_KEY", ""),
+                    ("AWS_EC2_METADATA_DISABLED", "true"),
+                ],
+                Kind::Input,
+                "there are no AWS credentials",
+            ),
+        ] {
+            let error = ask(more).unwrap_err();
+            assert_eq!(error.kind(), kind, "{more:?}");
+            let text = error.render(true);
+            assert!(text.contains(words) && !text.contains("of-the-runner"), "{text}");
+        }
     }
 
     #[test]

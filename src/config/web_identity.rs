@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use super::aws_endpoint::{ID_TOKEN, authority, resolve_endpoint};
 use super::connection::{Deadlines, resolve_deadlines, resolve_retries};
 use super::id_token::find_audience as find_named_audience;
 use super::identity::resolve_id_token;
@@ -18,7 +19,6 @@ use crate::aws::sts;
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
-use crate::http::address::{Address, parse_server};
 use crate::http::transport::Connection;
 use crate::identity::Login;
 use crate::mint::Mint;
@@ -56,7 +56,8 @@ pub(super) fn resolve(
     let role = resolve_role(request.role, layers)?;
     let partition = partition(&role.value);
     let region = resolve_region(request.region, partition, layers)?;
-    let (connection, sts_region) = resolve_endpoint(&region, partition, request.fips, layers, |address| {
+    let region = region.as_ref();
+    let (connection, sts_region) = resolve_endpoint(region, partition, request.fips, (ID_TOKEN, layers), |address| {
         let Deadlines { connect, request, run } = resolve_deadlines(connection, process, layers)?;
         let retries = resolve_retries(connection, layers)?;
         let proxy = resolve_general_proxy(&address, layers)?;
@@ -147,51 +148,6 @@ fn resolve_region(
         .hint("--region must name a region of the role's partition"));
     }
     Ok(Some(WithOrigin { value: name, origin: region.origin }))
-}
-
-/// How STS is reached, and the region that a request to it is signed for.
-///
-/// Security: the ID token goes there, so a variable may name this machine, or a name that is STS's alone.
-fn resolve_endpoint(
-    region: &Option<WithOrigin<String>>,
-    partition: &str,
-    fips: bool,
-    layers: &Layers<'_>,
-    connect: impl FnOnce(Address) -> Result<Connection>,
-) -> Result<(Connection, String)> {
-    let (url, signed_for) = sts::endpoint_for(partition, region.as_ref().map(|region| region.value.as_str()), fips);
-    let origin = region.as_ref().map_or(Origin::Default, |region| region.origin.clone());
-    let named = layers.text(("", None), &[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL], |_| None)?;
-    let endpoint = named.unwrap_or(WithOrigin { value: url, origin });
-    let wrong = |problem: &str| {
-        Error::new(Kind::Config, format!("the endpoint of STS (from {}) {problem}", endpoint.origin))
-            .hint("https://sts.eu-central-1.amazonaws.com, or http:// for this machine only")
-    };
-    let server = parse_server(endpoint.value.trim()).map_err(|problem| wrong(&problem))?;
-    if !server.prefix.is_empty() {
-        return Err(wrong("has a path in it"));
-    }
-    let is_fit = server.is_loopback() || server.tls && sts::is_sts(&server.host);
-    if !is_fit {
-        return Err(wrong(&format!("is {}, which is not STS: the ID token was not sent there", server.base()))
-            .hint(format!("unset {}: whoever answers there could use the ID token at AWS", endpoint.origin)));
-    }
-    let connection = connect(Address::Tcp(server))?;
-    Ok((
-        Connection {
-            address_origin: endpoint.origin.to_string(),
-            address_setting: endpoint.origin.to_string(),
-            ..connection
-        },
-        signed_for,
-    ))
-}
-
-fn authority(connection: &Connection) -> String {
-    match &connection.address {
-        Address::Tcp(server) => server.host_header(),
-        Address::Unix(_) => String::new(),
-    }
 }
 
 /// STS takes 4 to 20,000 characters.

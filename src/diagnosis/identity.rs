@@ -40,14 +40,15 @@ fn table(claims: &Claims, now: Timestamp) -> Vec<(String, String)> {
     const FIRST: [&str; 9] =
         ["iss", "sub", "aud", "project_path", "project_id", "ref", "ref_type", "ref_protected", "environment"];
     const TIMES: [&str; 3] = ["exp", "nbf", "iat"];
-    let names = claims.names();
-    let others = names.iter().copied().filter(|name| !FIRST.contains(name) && !TIMES.contains(name));
-    let known = FIRST.into_iter().filter(|name| names.contains(name));
-    let text = |name: &str| match name {
+    let mut texts = claims.texts();
+    texts.retain(|(name, _)| !TIMES.contains(&name.as_str()));
+    texts.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    let text = |name: &str, text: Option<String>| match name {
         "aud" => claims.audiences().join(", "),
-        _ => claims.text(name).unwrap_or_else(|| "not a text".to_owned()),
+        _ => text.unwrap_or_else(|| "not a text".to_owned()),
     };
-    let mut rows: Vec<_> = known.chain(others).map(|name| (shortened(name), shortened(&text(name)))).collect();
+    let mut rows: Vec<_> =
+        texts.into_iter().map(|(name, found)| (shortened(&name), shortened(&text(&name, found)))).collect();
     for name in TIMES {
         let time = claims.seconds(name).and_then(|seconds| Timestamp::from_second(seconds).ok());
         rows.extend(time.map(|time| (name.to_owned(), describe_time(time, now))));

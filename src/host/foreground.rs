@@ -103,6 +103,8 @@ impl<'a> Foreground<'a> {
             }
             if self.canary.as_ref().is_some_and(|canary| canary.pid == pid) && !status.stopped() {
                 self.canary = self.succeed_canary(status);
+            } else if !status.stopped() {
+                self.host.child_ends.note(pid.as_raw_nonzero().get().unsigned_abs(), status.exit_status() == Some(0));
             }
         }
     }

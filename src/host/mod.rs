@@ -7,6 +7,7 @@ mod account;
 mod ancestor;
 mod canary;
 mod capture;
+mod child;
 mod ending;
 #[cfg(test)]
 mod fake;
@@ -38,6 +39,8 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind, Result};
 use crate::variables::{LIBRARY_PATH, NAME_SERVICE, XDG_RUNTIME_DIR};
 
+use child::ChildEnds;
+
 pub use canary::{is_canary, wait_as_canary};
 pub(crate) use ending::end_as;
 #[cfg(test)]
@@ -65,6 +68,7 @@ pub struct Host {
     progress: Cell<bool>,
     /// Whether such a line stands there.
     drawn: Cell<bool>,
+    child_ends: ChildEnds,
 }
 
 enum World {
@@ -96,6 +100,7 @@ impl Host {
             alarms: RefCell::default(),
             progress: Cell::default(),
             drawn: Cell::default(),
+            child_ends: ChildEnds::default(),
         }
     }
 

@@ -42,7 +42,8 @@ const PIPELINES: [(&str, &[(&str, &str)]); 9] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 20] = [
+const OTHERS: [&str; 21] = [
+    "aws/buildspec.yml",
     "aws/config",
     "azure/azure-pipelines.yml",
     "bitbucket/bitbucket-pipelines.yml",

@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -143,6 +144,55 @@ fn what_is_no_token_ends_the_run_before_vault_is_asked_and_is_not_repeated() {
         ran.failed(69, "unavailable");
         let seen = issuer.requests().len();
         assert!(if requests == 1 { seen == 1 } else { seen >= 2 }, "{flags}: {seen}");
+    }
+    assert_eq!(world.vault.connections(), 0);
+}
+
+#[test]
+fn a_signal_while_the_login_is_prepared_ends_each_command_with_its_code_and_makes_the_eval_fail() {
+    let world = World::start();
+    // The kernel takes the connection, and nobody answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/idtoken", silent.local_addr().expect("its address"));
+    let container = |line: &str| {
+        let keys = world.command(line).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url);
+        keys.env("CI_CREDS_AUTH", "aws").env("CI_CREDS_AUTH_ROLE", "ci")
+    };
+    let connected = || Some(silent.accept().expect("a connection"));
+    let folder = program(&world, "buildkite-agent", "exec sleep 60");
+    let called = || {
+        let begun = std::time::Instant::now();
+        while !world.path("calls").exists() {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(25), "it was not called");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        None
+    };
+    // What it waits for stays open.
+    type Wait<'a> = &'a dyn Fn() -> Option<(TcpStream, SocketAddr)>;
+    let rows: [(Run, Wait<'_>, &str); 5] = [
+        (job_at(&world, "github", &url, &exoscale()), &connected, "an ID token"),
+        (container(&exoscale()), &connected, "keys of the runner"),
+        (by_program(&world, "BUILDKITE", &folder), &called, "a program"),
+        (job_at(&world, "github", &url, "doctor"), &connected, "doctor"),
+        (container("revoke"), &connected, "revoke"),
+    ];
+    for (run, waits, name) in rows {
+        let mut command = run.to_command();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+        let _open = waits();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+            .expect("sent");
+        let ran = Ran::from(child.wait_with_output().expect("its end"));
+        assert_eq!(ran.code, 143, "{name}: {ran:?}");
+        assert!(
+            ran.stderr.starts_with("ci-creds: error[terminated]: the run was ended by a signal"),
+            "{name}: {ran:?}"
+        );
+        match name {
+            "doctor" | "revoke" => assert_eq!(ran.stdout, "", "{name}"),
+            _ => ran.assert_marker(143),
+        }
     }
     assert_eq!(world.vault.connections(), 0);
 }

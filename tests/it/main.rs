@@ -140,6 +140,7 @@ mod version;
 mod wall;
 /// Who a job is to Vault, by `ci-creds whoami`.
 mod web_identity;
+mod web_token;
 mod whoami;
 /// Wrapping tokens that are not what they should be.
 mod wrapping;

@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::parallel::each;
 use crate::support::shell::{self, EVALS, LastAnswer, Shell, Stage};
 use crate::support::{ROLE, World, tool};
 
@@ -63,9 +64,9 @@ fn assert_silent(world: &World, answer: &LastAnswer, stage: &Stage, shell: &Shel
 // check: 22
 #[test]
 fn in_a_traced_job_no_shell_logs_the_credential_and_the_trace_goes_on() {
-    let world = World::start();
-    let answer = watch(&world);
-    for shell in shell::posix() {
+    each(shell::posix(), |shell| {
+        let world = World::start();
+        let answer = watch(&world);
         for (trace, variable, value) in TRACES {
             // ksh93 reads a sourced file whole, and prints what it reads: no line of it is early enough.
             if trace == "set -xv" && shell.name == "ksh93" {
@@ -80,7 +81,7 @@ fn in_a_traced_job_no_shell_logs_the_credential_and_the_trace_goes_on() {
                 assert_silent(&world, &answer, &stage, &shell, &script);
             }
         }
-    }
+    });
 }
 
 #[test]

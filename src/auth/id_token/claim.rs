@@ -23,6 +23,7 @@ pub(super) fn mismatch(reason: &str, claims: &Claims) -> String {
     let Some(name) = bound_claim(reason) else { return "compare them with the job's".into() };
     let found = claims.find(name).filter(|value| !value.is_null());
     let value = found.map_or_else(|| "nothing".into(), with_type);
+    let name = &claims.name_in_full(name).map_or_else(|| name.to_owned(), |name| shown(&name));
     let pair =
         found.and_then(|value| pair(name, value)).map(|pair| format!("; to allow it, bind {pair}")).unwrap_or_default();
     format!("in this job {name} is {value}{}{pair}", pitfall(name, claims))
@@ -39,7 +40,12 @@ fn pair(name: &str, value: &Value) -> Option<String> {
         Value::String(text) => Value::String(sanitized(text)),
         value => value.clone(),
     };
-    Some(format!("\"{}\": {value}", sanitized(name)))
+    Some(format!("\"{}\": {value}", shown(name)))
+}
+
+/// The name of a claim. A role binds a JSON pointer by its tildes.
+fn shown(name: &str) -> String {
+    name.split('~').map(sanitized).collect::<Vec<_>>().join("~")
 }
 
 /// The same for a claim that a diagnosis has heard of beside another one.

@@ -37,6 +37,7 @@ mod sink;
 mod stream;
 mod sts;
 mod tls;
+mod web_token;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -60,6 +61,7 @@ pub use server::{Builder, DevVault};
 pub use sink::Sink;
 pub use sts::{EXTERNAL_ID, FIRST_ROLE, SECOND_KEYS, SECOND_ROLE, Sts};
 pub use tls::{ClientIdentity, Issuer, Tls};
+pub use web_token::{AWS_ISSUER, AWS_REGION, AWS_TAG};
 
 /// A lock that outlives a panic: the panic itself is reported when the server is dropped.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

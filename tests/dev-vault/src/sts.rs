@@ -1,5 +1,6 @@
 //! STS of AWS, as strict as its API reference: an OpenID Connect provider, a role that trusts it, and a second role that
-//! trusts the first one. It also says who signed a request, as the SDKs ask.
+//! trusts the first one. It also says who signed a request, as the SDKs ask, and signs an ID token for an identity of the
+//! account.
 //!
 //! It verifies the ID token and the signature, knows every parameter and its limits, and refuses a request without a
 //! signature where one must be, and one with a signature where none may be.
@@ -22,6 +23,7 @@ use crate::gitlab::GitlabToken;
 use crate::http::Answer;
 use crate::journal::Recorded;
 use crate::tls::Tls;
+use crate::web_token::{self, Account};
 
 /// The role that trusts the provider, and the one that trusts this role.
 pub const FIRST_ROLE: &str = "arn:aws:iam::123456789012:role/ci";
@@ -52,6 +54,7 @@ struct Standing {
     clock: Clock,
     /// The ARN of the last session of the first role.
     session: Mutex<Option<String>>,
+    account: Account,
 }
 
 /// A refusal: status, code, message.
@@ -85,6 +88,16 @@ impl Sts {
     /// From now on the elements of an answer stand in the opposite order.
     pub fn reverse(&self) {
         self.standing.reversed.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on the account signs no ID token for its own identities.
+    pub fn disable_outbound_federation(&self) {
+        self.standing.account.enabled.store(false, Ordering::SeqCst);
+    }
+
+    /// The session of the role lasts for so many seconds from the next request on.
+    pub fn end_session_in(&self, seconds: u64) {
+        self.standing.account.left.store(seconds, Ordering::SeqCst);
     }
 
     /// Lets time pass.
@@ -138,7 +151,8 @@ fn error(code: &str, message: &str) -> String {
 fn answer(provider: &Provider, request: &Recorded, standing: &Standing) -> Answer {
     let is_json = request.headers.get("accept").is_some_and(|accept| accept.contains("application/json"));
     let mut session = standing.session.lock().unwrap_or_else(PoisonError::into_inner);
-    match look_at(provider, request, standing.clock.now()) {
+    match look_at(provider, request, &standing.account, standing.clock.now()) {
+        Ok(Said::Token(text)) => Answer::new(200, "text/xml", text),
         Ok(Said::Made(made)) => {
             if made.keys[0] == AWS_SESSION.id {
                 *session = Some(made.arn());
@@ -171,6 +185,8 @@ enum Said {
     Made(Made),
     /// That the session of the first role signed it.
     Signer,
+    /// An ID token, in the whole answer.
+    Token(String),
 }
 
 /// What STS gives.
@@ -224,7 +240,7 @@ impl Made {
     }
 }
 
-fn look_at(provider: &Provider, request: &Recorded, now: SystemTime) -> Result<Said, Refusal> {
+fn look_at(provider: &Provider, request: &Recorded, account: &Account, now: SystemTime) -> Result<Said, Refusal> {
     if (request.method.as_str(), request.path.as_str(), &request.query) != ("POST", "/", &None) {
         return Err((404, "InvalidAction", "a POST to /".into()));
     }
@@ -272,6 +288,7 @@ fn look_at(provider: &Provider, request: &Recorded, now: SystemTime) -> Result<S
             let end = now + Duration::from_secs(seconds);
             Ok(Said::Made(Made { action: "AssumeRole", role, session, keys: SECOND_KEYS, end }))
         }
+        "GetWebIdentityToken" => web_token::answer(account, request, &form, now, NAMESPACE).map(Said::Token),
         _ => Err((400, "InvalidAction", "Could not find operation".into())),
     }
 }

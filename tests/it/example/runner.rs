@@ -1,9 +1,11 @@
 //! The pipelines and the CI/CD components as gitlab-ci-local runs them: it reads whole files with their includes and
-//! inputs, checks them against GitLab's schema, and gives the lines to bash. It has no containers here, so `image:` is
+//! inputs, checks each pipeline against GitLab's schema, and gives the lines to bash. It has no containers here, so `image:` is
 //! ignored. It makes no ID token: the job's variable has one, as in GitLab. It knows bash alone: what the components
 //! say is also given to the shells of small images.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -44,6 +46,9 @@ impl Project {
         let mut command = Run::new(&self.program, &self.folder);
         command.arguments =
             ["--force-shell-executor", "--shell-isolation=false", "--no-color", job].map(str::to_owned).to_vec();
+        if !is_new(pipeline) {
+            command = command.arg("--json-schema-validation=false");
+        }
         for (name, value) in run.variables() {
             // The runner's own; what is left would win over the pipeline's.
             if ["PATH", "HOME", "TMPDIR"].contains(&name.as_str()) {
@@ -54,6 +59,13 @@ impl Project {
         }
         command.run()
     }
+}
+
+/// Whether no job of this pipeline was run before by these tests: then it is checked against the schema, which takes half of
+/// the time of a run.
+fn is_new(pipeline: &str) -> bool {
+    static CHECKED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    CHECKED.lock().unwrap_or_else(PoisonError::into_inner).insert(pipeline.to_owned())
 }
 
 /// Runs a job as `site` has it. Its own variables stay those of the pipeline.

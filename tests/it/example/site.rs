@@ -114,7 +114,12 @@ impl Site {
 
     /// Runs lines of a page as an operator of this Vault. This GitLab plays every issuer of ID tokens.
     pub(crate) fn run_as_operator(&self, lines: &str, gitlab: &str) -> Ran {
-        let issuers = ["gitlab.example.com", "token.actions.githubusercontent.com", "issuer.example.com"];
+        let issuers = [
+            "gitlab.example.com",
+            "token.actions.githubusercontent.com",
+            "issuer.example.com",
+            "UUID.tokens.sts.global.api.aws",
+        ];
         let lines =
             issuers.iter().fold(lines.to_owned(), |lines, issuer| lines.replace(&format!("https://{issuer}"), gitlab));
         let text = format!("set -eu\n{lines}");

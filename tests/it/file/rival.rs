@@ -18,42 +18,51 @@ const RIVALS: [(&str, Option<&str>); 9] = [
 
 const OTHER: &str = "[other]\naws_access_key_id = other\naws_secret_access_key = other\n";
 
-/// By which way botocore gets the credentials of the profile ci, and which key.
+/// By which way botocore gets the credentials of the profile ci, and which key; a line for each pair of files, which it
+/// reads in a session of its own.
 const METHOD: &str = "
-import sys
+import os, sys
 from botocore.session import Session
-try:
-    found = Session(profile='ci').get_credentials()
-    print(found.method, getattr(found, 'access_key', '') if found.method == 'shared-credentials-file' else '')
-except Exception as error: print('error', error)
+for number in range(int(sys.argv[1])):
+    os.environ['AWS_SHARED_CREDENTIALS_FILE'] = sys.argv[2] + 'credentials.%d' % number
+    os.environ['AWS_CONFIG_FILE'] = sys.argv[2] + 'config.%d' % number
+    try:
+        found = Session(profile='ci').get_credentials()
+        print(found.method, getattr(found, 'access_key', '') if found.method == 'shared-credentials-file' else '')
+    except Exception as error: print('error', str(error).split('\\n')[0])
 ";
 
-fn method(world: &World, credentials: &str, config: &str) -> Option<String> {
+/// What it says of each pair of files: the credentials, the configuration.
+fn methods(world: &World, files: &[(String, String)]) -> Option<Vec<String>> {
     let python = moto::python()?;
-    let run = world
-        .command("")
-        .env("AWS_SHARED_CREDENTIALS_FILE", &world.file("credentials", credentials).display().to_string())
-        .env("AWS_CONFIG_FILE", &world.file("config", config).display().to_string())
-        .env("AWS_EC2_METADATA_DISABLED", "true");
-    Some(super::play(&run, &python, &["-c", METHOD]).ok())
+    for (number, (credentials, config)) in files.iter().enumerate() {
+        world.file(&format!("credentials.{number}"), credentials);
+        world.file(&format!("config.{number}"), config);
+    }
+    let run = world.command("").env("AWS_EC2_METADATA_DISABLED", "true");
+    let folder = world.path("").display().to_string();
+    let said = super::play(&run, &python, &["-c", METHOD, &files.len().to_string(), &folder]).ok();
+    let said: Vec<_> = said.lines().map(str::to_owned).collect();
+    assert_eq!(said.len(), files.len(), "{said:?}");
+    Some(said)
 }
 
 #[test]
 fn botocore_prefers_these_keys_to_a_key_in_the_same_profile_in_either_file() {
     let world = World::start();
     let keys = "aws_access_key_id = ours\naws_secret_access_key = s\n";
-    for (rival, expected) in RIVALS {
-        let both = method(&world, &format!("[ci]\n{keys}{rival}\n{OTHER}"), "");
-        let config = format!("[profile ci]\n{rival}\n");
-        let Some((both, apart)) = both.zip(method(&world, &format!("[ci]\n{keys}{OTHER}"), &config)) else { return };
-        let start = expected.unwrap_or("shared-credentials-file ours");
-        assert!(both.starts_with(start) && apart.starts_with(start), "{rival}: {both} {apart}");
+    let both = RIVALS.map(|(rival, _)| (format!("[ci]\n{keys}{rival}\n{OTHER}"), String::new()));
+    let apart = RIVALS.map(|(rival, _)| (format!("[ci]\n{keys}{OTHER}"), format!("[profile ci]\n{rival}\n")));
+    let Some(said) = methods(&world, &[both, apart].concat()) else { return };
+    for ((rival, expected), said) in RIVALS.iter().chain(&RIVALS).zip(said) {
+        assert!(said.starts_with(expected.unwrap_or("shared-credentials-file ours")), "{rival}: {said}");
     }
 }
 
 // check: 9
 #[test]
 fn a_profile_with_another_way_to_credentials_is_refused_before_any_request_or_replaced() {
+    let (mut replaced, mut keys) = (Vec::new(), Vec::new());
     for (rival, _) in RIVALS {
         let world = World::start();
         let path = folder(&world).join("credentials");
@@ -71,9 +80,11 @@ fn a_profile_with_another_way_to_credentials_is_refused_before_any_request_or_re
             "{new}"
         );
         assert!(!new.contains(key), "{new}");
-        if let Some(found) = method(&world, &new, "") {
-            assert_eq!(found.trim(), format!("shared-credentials-file {}", answer.field("access_key")));
-        }
+        replaced.push((new, String::new()));
+        keys.push(format!("shared-credentials-file {}", answer.field("access_key")));
+    }
+    if let Some(said) = methods(&World::start(), &replaced) {
+        assert_eq!(said, keys);
     }
 }
 

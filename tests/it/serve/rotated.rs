@@ -6,7 +6,7 @@ use dev_vault::{Fault, On, Reply, TokenIssuer, TokenWire};
 use serde_json::json;
 
 use super::{AWS, Served, exec, minted, shorten};
-use crate::support::{AUDIENCE, ROLE, World};
+use crate::support::{AUDIENCE, ROLE, World, tool};
 
 const READ: &str = "/aws/sts/365-dev";
 
@@ -164,6 +164,48 @@ fn a_later_login_of_a_job_that_requests_its_id_token_has_a_new_one() {
     let sent: std::collections::BTreeSet<_> = sent.map(|request| request.json()["jwt"].to_string()).collect();
     assert_eq!(sent.len(), 2, "one token served both logins");
     world.assert_nothing_left(&"an ID token that was requested again");
+}
+
+/// The program that signs is a child beside the command, and takes its time.
+#[test]
+fn while_a_program_signs_the_id_token_of_a_later_login_the_endpoint_answers_and_the_programs_end_is_not_missed() {
+    let world = World::start();
+    shorten(&world, 12);
+    let (token, gate, calls) = (world.file("token", &world.id_token().sign()), world.path("gate"), world.path("calls"));
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+    let [token, gate_text, calls_text] = [&token, &gate, &calls].map(|path| path.display().to_string());
+    // The first call is answered at once. The second one waits for the test.
+    let program = format!(
+        "#!/bin/sh\nif test -e {calls_text}; then echo >>{calls_text}; read line <{gate_text}; else >{calls_text}; fi\n\
+         cat {token}\n"
+    );
+    let folder = world.path("tools");
+    std::fs::create_dir(&folder).expect("a folder");
+    tool::install(&world.file("program", &program), &folder.join("buildkite-agent"), "0755");
+    let script = "echo $AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN; read end";
+    let line = format!("{AWS} --id-token-audience {AUDIENCE} -- sh -c");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let run = world.command(&line).arg(script).env("VAULT_AUTH_PATH", "gitlab").env("VAULT_AUTH_ROLE", ROLE);
+    let served = Served::of(&run.env("BUILDKITE", "true").env("PATH", &path).env("WORKSPACE", "/nowhere"));
+    let first = served.get().key();
+    let logins = world.vault.live_tokens().into_iter().filter(|token| token.path.ends_with("/login"));
+    for login in logins {
+        world.vault.write("auth/token/revoke-accessor", json!({ "accessor": login.accessor }));
+    }
+    let begun = Instant::now();
+    while std::fs::read(&calls).expect("a file").is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(25), "it was not called again");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The program would have ten seconds. botocore gives up after two.
+    let asked = Instant::now();
+    served.get();
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    std::fs::write(&gate, "\n").expect("it reads");
+    wait_for(&served, "a new one", |reply| reply.status == 200 && reply.key() != first);
+    let ran = served.end();
+    assert_eq!((ran.stderr.as_str(), requests_of_logins(&world)), ("", 2), "{ran:?}");
+    world.assert_nothing_left(&"an ID token that a program signed");
 }
 
 fn requests_of_logins(world: &World) -> usize {

@@ -9,10 +9,11 @@ use dev_vault::{
 use serde_json::json;
 
 use crate::support::{AUDIENCE, ISSUER, METHODS, ROLE, Run, World, requests_of};
+use crate::web_token;
 
 /// The ways to log in beyond [`METHODS`], and those whose proof is asked for by requests of its own.
-pub const IDENTITIES: [&str; 7] =
-    ["kubernetes", "cert", "aws", "aws-container", "aws-instance", "github", "renewed-generator"];
+pub const IDENTITIES: [&str; 8] =
+    ["kubernetes", "cert", "aws", "aws-container", "aws-instance", "aws-token", "github", "renewed-generator"];
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub fn steps_of(identity: &str) -> Vec<Step> {
         // From there on they are as with keys in the environment.
         "aws-container" => vec![Step::beside("/v1/credentials")],
         "aws-instance" => ["/latest/api/token", "/iam/security-credentials/", "/ci-runner"].map(Step::beside).to_vec(),
+        "aws-token" => vec![Step::beside("/")],
         "github" | "web-github" => vec![Step::beside("/idtoken")],
         "web-identity" => Vec::new(),
         "renewed-generator" => vec![Step::at("auth/token/lookup-self"), Step::at("auth/token/renew-self")],
@@ -79,6 +81,8 @@ enum Beside {
     Cluster(KubernetesApi),
     Issuer(TokenIssuer),
     Machine(Machine),
+    /// STS of AWS, which signs an ID token for Vault.
+    Signer(Sts),
 }
 
 /// A caller, before it calls.
@@ -107,6 +111,7 @@ impl Job {
             "kubernetes" => Self::of_a_cluster(),
             "cert" => Self::with_a_certificate(),
             "aws" | "aws-container" | "aws-instance" => Self::on_aws(identity),
+            "aws-token" => Self::with_a_token_of_aws(),
             "github" => Self::of_github(&format!("--id-token-audience {AUDIENCE}")),
             "web-identity" => Self::with_a_token_for_aws(),
             "web-github" => Self::of_github("").with_sts(),
@@ -200,6 +205,16 @@ impl Job {
         Self { world, beside, sts: None, run, secrets }
     }
 
+    fn with_a_token_of_aws() -> Self {
+        let world = World::start();
+        web_token::believe(&world.vault);
+        let sts = Sts::start("", "", Vec::new());
+        let run = web_token::job(&world, &sts, "");
+        let secrets =
+            [Some(AWS_SESSION.secret), AWS_SESSION.session].into_iter().flatten().map(str::to_owned).collect();
+        Self { world, beside: Beside::Signer(sts), sts: None, run, secrets }
+    }
+
     fn of_github(flags: &str) -> Self {
         let world = World::start();
         let token = world.id_token();
@@ -238,6 +253,7 @@ impl Job {
             (Server::Vault, ..) => self.world.vault.inject(on, fault),
             (Server::Beside, Beside::Issuer(issuer), _) => issuer.inject(on, fault),
             (Server::Beside, Beside::Machine(machine), _) => machine.inject(on, fault),
+            (Server::Beside, Beside::Signer(sts), _) => sts.inject(on, fault),
             (Server::Sts, _, Some(sts)) => sts.inject(on, fault),
             _ => panic!("nobody asks for {} beside Vault", step.path),
         }
@@ -256,6 +272,7 @@ impl Job {
             Beside::Cluster(api) => api.reviews(),
             Beside::Issuer(issuer) => issuer.requests().len(),
             Beside::Machine(machine) => machine.requests().len(),
+            Beside::Signer(sts) => sts.requests().len(),
         }
     }
 }

@@ -187,7 +187,7 @@ impl AwsLogin {
 }
 
 /// An assumed role's ARN as roles are bound by it: without the session, and without a path.
-fn bare_role(arn: &str) -> String {
+pub(crate) fn bare_role(arn: &str) -> String {
     match arn.split_once(":assumed-role/").and_then(|(before, rest)| Some((before, rest.split_once('/')?.0))) {
         Some((before, role)) => format!("{}:role/{role}", before.replace(":sts:", ":iam:")),
         None => arn.to_owned(),

@@ -74,7 +74,7 @@ pub(super) fn claim<'a>(claims: &'a Object, name: &str) -> Option<&'a Value> {
         None => claims.get(name),
         Some(rest) => {
             let (first, tail) = rest.split_once('/').map_or((rest, None), |(first, tail)| (first, Some(tail)));
-            let value = claims.get(first)?;
+            let value = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
             tail.map_or(Some(value), |tail| value.pointer(&format!("/{tail}")))
         }
     };
