@@ -394,7 +394,7 @@ fn a_namespace_that_is_not_there_is_named_to_every_identity_and_nothing_is_spent
         let run = world.command_as(method, EXOSCALE);
         let ran = run.clone().env("VAULT_NAMESPACE", "team/nope").run();
         let words = ["has no namespace team/nope", "404: namespace not found"];
-        ran.refused(&world, 78, "config", &words, &["VAULT_NAMESPACE", "--namespace"]);
+        ran.refused(&world, 78, "config", &words, &["check VAULT_NAMESPACE,"]);
         assert_eq!(world.vault.requests().len(), 1, "{method}");
         run.run().ok();
     }
