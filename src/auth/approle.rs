@@ -111,11 +111,20 @@ fn read_sign(refusal: &Refusal) -> Sign {
 }
 
 pub(super) fn describe(refusal: &Refusal, login: &Login) -> Error {
-    explain(&REFUSALS, refusal, &|name| value(name, login))
+    name_ignored_path(explain(&REFUSALS, refusal, &|name| value(name, login)), login)
 }
 
-fn describe_generator(refusal: &Refusal, login: &Login) -> Error {
-    explain(&GENERATOR_REFUSALS, refusal, &|name| value(name, login))
+pub(super) fn describe_generator(refusal: &Refusal, login: &Login) -> Error {
+    name_ignored_path(explain(&GENERATOR_REFUSALS, refusal, &|name| value(name, login)), login)
+}
+
+/// The mount that may have been meant, behind what the error proposes.
+fn name_ignored_path(error: Error, login: &Login) -> Error {
+    let Some(path) = &login.ignored_path else { return error };
+    let change = error.change().map(|change| format!("{change}; ")).unwrap_or_default();
+    error.hint(format!(
+        "{change}VAULT_AUTH_PATH={path} counts only for an ID token: if the AppRole is there, set CI_CREDS_AUTH_MOUNT={path}"
+    ))
 }
 
 fn value(name: &str, login: &Login) -> String {

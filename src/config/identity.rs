@@ -42,6 +42,7 @@ pub(super) fn resolve_login(
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let id_token_variable = found.get(Input::IdToken).and_then(SecretSource::variable).map(str::to_owned);
     let reader = Reader { layers, connection, method, job_files, id_token_variable };
+    let has_id_token = found.get(Input::IdToken).is_some();
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
     let id_token = found.take(Input::IdToken).map(|source| reader.read(source, Input::IdToken)).transpose();
     // What the CI system offers is no proof of anything else.
@@ -83,10 +84,12 @@ pub(super) fn resolve_login(
     let WithOrigin { value: secret, origin } = proof.secret;
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
     let mount = login_mount(method, flags, layers)?;
+    // Beside an ID token it is that one's.
+    let ignored_path = if has_id_token { None } else { ignored_path(method, flags, layers)? };
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
     let role = role.map(|role| role.value);
     let renew = layers.switch(flags.renew, var::of_flag("--renew"), |file| file.renew_generator)?;
-    Ok((Login { identity, mount, role, role_origin, origin, renew, perhaps_generator }, claims))
+    Ok((Login { identity, mount, ignored_path, role, role_origin, origin, renew, perhaps_generator }, claims))
 }
 
 /// The job's ID token, as the identity of a job at another server than Vault: no mount and no role belongs to it.
@@ -121,6 +124,7 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
     Ok(Login {
         identity: Identity::IdToken { token: token.value, claims, key },
         mount: String::new(),
+        ignored_path: None,
         role: None,
         role_origin: Origin::Default,
         origin: token.origin,
@@ -315,6 +319,22 @@ fn missing(method: AuthMethod, name: &str) -> Error {
     let way = method.needs().name;
     let error = Error::new(Kind::Input, format!("{name} is not set, and the method {way} needs it"));
     match name {
+/// The mount of the ID token's login, where it is set and this login is another one at its default mount. It does not
+/// count there: a pipeline sets it for all of its jobs, some of which log in with an ID token.
+fn ignored_path(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<String>> {
+    let needs = method.needs();
+    let common = var::of_flag("--auth-mount");
+    let named =
+        layers.text(("--auth-mount", flags.auth_mount.as_deref()), common, |file| file.auth_mount.as_deref())?;
+    if named.is_some() || needs.mount_variable.is_some() {
+        return Ok(None);
+    }
+    // What cannot be read is no mount to propose, and harms nothing where it does not count.
+    let path = layers.variable(var::VAULT_AUTH_PATH).ok().flatten();
+    let path = path.and_then(|path| parse_path(path, "mount of the login").ok()).map(|path| path.value);
+    Ok(path.filter(|path| path != needs.mount))
+}
+
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
         ROLE_FLAG => error.hint(format!("--auth-role NAME, or {}", var::CI_CREDS_AUTH_ROLE)),
         var::VAULT_ID_TOKEN => error.hint(

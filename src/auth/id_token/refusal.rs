@@ -269,6 +269,7 @@ mod tests {
                 400,
                 "error validating token: error verifying token signature: no known key successfully validated the \
                 token signature",
+            ignored_path: None,
                 "jwks_url",
             ),
             (
