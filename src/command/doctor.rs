@@ -10,7 +10,8 @@ use crate::config::{Known, Maker, Plan, Survey};
 use crate::diagnosis::text::Look;
 use crate::diagnosis::token::Purse;
 use crate::diagnosis::{
-    Check, Diagnosis, Topic, configuration, engine, identity, json, login, markdown, network, surrounding, text, token,
+    Check, Diagnosis, Mark, Topic, configuration, engine, identity, json, login, markdown, network, surrounding, text,
+    token,
 };
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt};
@@ -191,6 +192,7 @@ impl Walker<'_> {
             self.vault.revoke_self(&token).await;
         }
         let broken = checks.iter().find(|check| check.kind.is_some()).map(|check| check.topic);
+        let proven = checks.iter().all(|check| check.mark == Mark::Good);
         checks.into_iter().for_each(|check| {
             diagnosis.add(check);
         });
@@ -200,7 +202,7 @@ impl Walker<'_> {
             return;
         }
         self.begin_step();
-        let login::LogIn { check, session } = login::log_in(self.vault, login).await;
+        let login::LogIn { check, session } = login::log_in(self.vault, login, proven).await;
         diagnosis.add(check);
         let session = session.or_else(|| supplied(login));
         let Some(session) = session else {

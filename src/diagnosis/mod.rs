@@ -219,9 +219,16 @@ impl Diagnosis {
 
     /// What is to be said where no step fails. A step that another one blocks may fail all the same.
     pub(crate) fn verdict(&self) -> String {
-        match self.checks.iter().filter(|check| check.blocked_by.is_some()).count() {
-            0 => "No step fails.".to_owned(),
-            blocked => format!("No step fails; {blocked} were not examined."),
+        let blocked = self.checks.iter().filter(|check| check.blocked_by.is_some());
+        let by_the_login = blocked.clone().any(|check| check.blocked_by == Some(Topic::Login));
+        match (blocked.count(), by_the_login) {
+            (0, _) => "No step fails.".to_owned(),
+            (count, true) => {
+                format!(
+                    "No step that was examined fails; the login was not tried, and {count} steps were not examined."
+                )
+            }
+            (count, false) => format!("No step that was examined fails; {count} were not examined."),
         }
     }
 

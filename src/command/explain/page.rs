@@ -101,6 +101,7 @@ fn filled(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
         (None, "said" | "form") => String::new(),
         (None, "address") => "VAULT_ADDR".into(),
         (None, "setting") => "VAULT_NAMESPACE or --namespace".into(),
+        (None, "named") => "VAULT_APPROLE_ROLE=NAME".into(),
         (None, "knob") => "--mount".into(),
         (None, "variable") => "VAULT_ID_TOKEN".into(),
         (None, "capabilities") => "\"read\"".into(),
