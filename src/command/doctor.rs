@@ -234,15 +234,17 @@ impl Walker<'_> {
         match plan {
             Some(plan) => {
                 self.begin_step();
-                let mount = engine::examine_mount(self.vault, &mut purse, plan).await;
-                let fails = mount.kind.is_some();
-                diagnosis.add(mount);
-                if fails {
+                let refused = policy.kind == Some(Kind::Denied);
+                let mount = engine::examine_mount(self.vault, &mut purse, plan, refused).await;
+                if mount.check.kind.is_some() {
+                    diagnosis.add(mount.check);
                     // Without the mount, a policy for it says nothing.
                     diagnosis.block(&[Topic::EngineRole, Topic::Policy], Topic::EngineMount);
                 } else {
                     self.begin_step();
-                    diagnosis.add(engine::examine_role(self.vault, &mut purse, plan).await);
+                    let role = engine::examine_role(self.vault, &mut purse, (plan, &mount)).await;
+                    diagnosis.add(mount.check);
+                    diagnosis.add(role);
                     diagnosis.add(policy);
                 }
             }

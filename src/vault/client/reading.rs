@@ -43,6 +43,17 @@ pub(crate) struct TokenInfo {
     pub(crate) renewable: Option<bool>,
 }
 
+/// What is mounted for a path, as `sys/internal/ui/mounts` tells a token that may do anything in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct MountInfo {
+    /// The mount, with a slash at its end.
+    pub(crate) path: String,
+    /// The type of the engine.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+}
+
 #[derive(Deserialize)]
 struct DataOf<T> {
     data: T,
@@ -105,6 +116,17 @@ impl Vault<'_> {
         let ask = Ask { method: Method::Post, path: "sys/capabilities-self", query: &[], token: Some(token), body };
         // One path alone has its list under another name too.
         match self.ask::<DataOf<Capabilities>>(ask).await {
+            Reading::Answer(DataOf { data }) => Reading::Answer(data),
+            Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Error(error) => Reading::Error(error),
+        }
+    }
+
+    /// `GET sys/internal/ui/mounts/<path>`, which checks the token itself and takes no use of it.
+    pub(crate) async fn read_mount(&self, path: &str, token: &Secret) -> Reading<MountInfo> {
+        let path = format!("sys/internal/ui/mounts/{path}");
+        let ask = Ask { method: Method::Get, path: &path, query: &[], token: Some(token), body: None };
+        match self.ask::<DataOf<MountInfo>>(ask).await {
             Reading::Answer(DataOf { data }) => Reading::Answer(data),
             Reading::Refusal(refusal) => Reading::Refusal(refusal),
             Reading::Error(error) => Reading::Error(error),

@@ -134,6 +134,21 @@ fn what_an_approle_needs_is_asked_without_making_or_spending_it() {
 }
 
 #[test]
+fn a_mount_with_too_much_in_it_is_named_as_it_is() {
+    let world = World::start();
+    for (line, meant) in [
+        ("exoscale --role gitlab-ci-runner --mount exoscale/apikey", "exoscale"),
+        ("aws --role 365-dev --mount aws/sts", "aws"),
+    ] {
+        let ran = world.command_as("id-token", line).run();
+        assert!(ran.code != 0 && ran.stderr.contains(&format!("set --mount {meant}: ci-creds adds")), "{ran:?}");
+        let ran = world.command_as("id-token", &format!("doctor {line}")).run();
+        let lines = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(ran.code != 0 && lines.contains(&format!("--mount {meant}")), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn a_wrapping_token_is_looked_up_and_not_unwrapped() {
     let world = World::start();
     let run = world.command_as("wrapping-token", AWS);

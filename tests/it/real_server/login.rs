@@ -157,6 +157,25 @@ fn a_namespace_a_network_and_a_path_that_a_real_server_refuses_are_told_as_what_
         let ran = site.job("id-token", EXOSCALE).env(name, "nope").run();
         refused(ran, (78, "config"), &["has no namespace nope", &format!("check {name},")]);
     }
+    for (more, engine, role) in [
+        ("", "exoscale is a kv engine, not Exoscale's", "a KV engine has no roles"),
+        (
+            "--mount exoscale/apikey",
+            "the mount of exoscale/apikey/apikey/gitlab-ci-runner is exoscale",
+            "hint: --mount exoscale",
+        ),
+    ] {
+        let ran = site.job("id-token", &format!("doctor {EXOSCALE} {more}")).run();
+        let lines = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(lines.contains(engine) && lines.contains(role), "{}", ran.stdout);
+        assert_eq!(ran.code, 0, "{}", ran.stdout);
+    }
+    let key = "path \"exoscale/apikey/gitlab-ci-runner\" { capabilities = [\"read\"] }";
+    site.operator.write("sys/policies/acl/places", &json!({ "policy": key }));
+    let ran = site.job("id-token", &format!("doctor {EXOSCALE} --mount exoscale/apikey")).run();
+    assert!(ran.code == 77 && ran.stdout.contains("The run fails at engine-mount"), "{}", ran.stdout);
+    let all = "path \"*\" { capabilities = [\"read\"] }";
+    site.operator.write("sys/policies/acl/places", &json!({ "policy": all }));
     let ran = site.job("id-token", &format!("{EXOSCALE} --mount exo")).run();
     refused(ran, (78, "config"), &["nothing is mounted at exo", "CI_CREDS_EXOSCALE_MOUNT"]);
     site.operator.write("auth/approle/role/places", &json!({ "token_bound_cidrs": ["10.9.9.9/32"] }));
