@@ -130,7 +130,7 @@ fn a_claim_that_a_real_role_refuses_is_reported_with_its_value_and_the_change() 
             77,
             &["jwt_validation_pubkeys of auth/gitlab"],
         ),
-        ("user_claim", none.1.clone(), |token| token.issued_in(600).sign(), 77, &["clocks of GitLab and Vault"]),
+        ("user_claim", none.1.clone(), |token| token.issued_in(600).sign(), 77, &["the token is valid from", "ahead"]),
         ("token_bound_cidrs", json!(["10.9.9.9/32"]), |token| token.sign(), 77, &["token_bound_cidrs of the role"]),
     ];
     for (name, value, make, code, change) in table {
