@@ -143,13 +143,17 @@ pub(super) struct LoginOutline {
     pub(super) claims: Option<Claims>,
 }
 
-/// Chooses the method as a run does, and an ID token if nothing is set. Of the secrets it reads the ID token alone, for
+/// Chooses the method as a run does, and an ID token if nothing is set. A Vault token is the operator's own where a role of the
+/// login is named, or a claim: `binds`. Of the secrets it reads the ID token alone, for
 /// its claims; it runs no token helper.
-pub(super) fn resolve_outline(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<LoginOutline> {
+pub(super) fn resolve_outline(flags: &cli::LoginFlags, binds: bool, layers: &Layers<'_>) -> Result<LoginOutline> {
     let mut found = find_beside(find_id_token(flags, layers).unwrap_or_default(), flags, layers)?;
     let method = match wanted(flags, layers)? {
         Some(method) => method,
-        None => choose(&found, layers)?.unwrap_or(AuthMethod::IdToken),
+        None => match choose(&found, layers)? {
+            Some(AuthMethod::Token) if binds || found.role.is_some() => AuthMethod::IdToken,
+            method => method.unwrap_or(AuthMethod::IdToken),
+        },
     };
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let mut claims = None;
@@ -315,10 +319,6 @@ fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>)
     parse_path(mount, "mount of the login").map(|mount| mount.value)
 }
 
-fn missing(method: AuthMethod, name: &str) -> Error {
-    let way = method.needs().name;
-    let error = Error::new(Kind::Input, format!("{name} is not set, and the method {way} needs it"));
-    match name {
 /// The mount of the ID token's login, where it is set and this login is another one at its default mount. It does not
 /// count there: a pipeline sets it for all of its jobs, some of which log in with an ID token.
 fn ignored_path(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<String>> {
@@ -335,6 +335,10 @@ fn ignored_path(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>
     Ok(path.filter(|path| path != needs.mount))
 }
 
+fn missing(method: AuthMethod, name: &str) -> Error {
+    let way = method.needs().name;
+    let error = Error::new(Kind::Input, format!("{name} is not set, and the method {way} needs it"));
+    match name {
         var::VAULT_APPROLE_ROLE => error.hint("set VAULT_APPROLE_ROLE to the AppRole's name, or --auth-role NAME"),
         ROLE_FLAG => error.hint(format!("--auth-role NAME, or {}", var::CI_CREDS_AUTH_ROLE)),
         var::VAULT_ID_TOKEN => error.hint(
