@@ -200,6 +200,11 @@ fn a_mistyped_address_is_blamed_and_the_right_one_proposed() {
             "does not begin with https://",
             "https://localhost:8200, or http://127.0.0.1:8200 for a server in dev mode",
         ),
+        (
+            "127.0.0.1:18200",
+            "does not begin with https://",
+            "https://127.0.0.1:18200, or http://127.0.0.1:18200 for a server in dev mode",
+        ),
         ("10.1.2.3:8200", "does not begin with https://", "https://10.1.2.3:8200"),
         ("https://vault.corp :8200", "has a blank in it", "https://vault.corp:8200"),
     ] {

@@ -76,7 +76,7 @@ pub(super) const NOT_INITIALISED: Row = Row {
     says: Says::Status(&[501]),
     kind: Kind::Unavailable,
     cause: "{host} is not initialised (501)",
-    change: "vault operator init",
+    change: "check that {address} is the address of the right cluster; a new one: vault operator init",
 };
 pub(super) const BAD_GATEWAY: Row = Row {
     id: "vault-cloud-failed",
