@@ -223,7 +223,7 @@ mod tests {
             ("vault.corp", "https://vault.corp"),
             ("10.1.2.3:8200", "https://10.1.2.3:8200"),
             ("[fd00::1]:8200", "https://[fd00::1]:8200"),
-            ("localhost:8200/v1", "https://localhost:8200"),
+            ("localhost:8200/v1", "https://localhost:8200, or http://localhost:8200 for a server in dev mode"),
             ("https://vault.corp :8200", "https://vault.corp:8200"),
             ("https:// vault.corp", "https://vault.corp"),
             ("http://vault.corp:8200/ v1", "http://vault.corp:8200"),

@@ -433,6 +433,7 @@ mod tests {
             let login = Login {
                 identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims.clone(), key: None },
                 mount: "jwt".into(),
+                ignored_path: None,
                 role: Some("deploy".into()),
                 role_origin: Origin::Default,
                 origin: origin.clone(),
