@@ -292,4 +292,5 @@ fn ci_runs_the_test_command_of_the_readme() {
     let readme = file("README.md");
     let command = readme.lines().find(|line| line.starts_with("cargo test")).expect("the command");
     assert!(file(".ci/run").lines().any(|line| line == command), ".ci/run does not run {command}");
+    assert!(file(".gitlab-ci.yml").lines().any(|line| line.trim() == "- .ci/run"), "no pipeline runs .ci/run");
 }

@@ -299,6 +299,11 @@ fn the_policies_of_the_set_up_allow_a_job_nothing_else() {
     assert_eq!(ask(&token, "POST", "auth/approle/role/deploy/secret-id"), 200);
     assert_eq!(ask(&token, "GET", "auth/approle/role/deploy/role-id"), 403);
     assert_eq!(ask(&token, "GET", "exoscale/apikey/deploy"), 403);
+    // Not even what the `default` policy allows; and it outlives the operator's token.
+    assert_eq!(ask(&token, "GET", "auth/token/lookup-self"), 403);
+    let body = json!({ "token": token });
+    let told = site.vault.request("POST", "auth/token/lookup", Some(&site.vault.root_token()), &[], Some(&body)).json();
+    assert_eq!((&told["data"]["orphan"], &told["data"]["policies"]), (&json!(true), &json!(["secret-id-deploy"])));
     let job = site.hand_out("token");
     assert_eq!(ask(&job, "GET", "exoscale/apikey/deploy"), 200);
     assert_eq!(ask(&job, "GET", "exoscale/config/root"), 403);

@@ -53,7 +53,7 @@ fn a_command_gets_each_provider_by_one_login_and_one_read_a_provider() {
     }
 }
 
-// check: 8
+// check: 8, 20
 #[test]
 fn the_environment_of_a_command_is_ours_with_the_credential_and_without_what_is_ours_alone() {
     let world = World::start();
@@ -135,6 +135,7 @@ fn a_command_that_cannot_run_is_126_or_127_and_nothing_is_asked_for_it() {
     assert_eq!(world.requests(), [""; 0]);
 }
 
+// check: 20
 #[test]
 fn what_goes_wrong_before_the_start_is_125_and_leaves_nothing() {
     let world = World::start();
@@ -161,6 +162,7 @@ fn what_goes_wrong_before_the_start_is_125_and_leaves_nothing() {
     world.assert_nothing_left(&"125");
 }
 
+// check: 20
 #[test]
 fn a_second_read_that_fails_gives_the_first_credential_back() {
     for method in ["secret-id", "token"] {
@@ -214,6 +216,7 @@ fn variables_that_steer_the_name_service_reach_the_command_all_the_same() {
     assert!(!got.keys().any(|name| name.starts_with("CI_CREDS")), "{got:?}");
 }
 
+// check: 20
 #[test]
 fn the_limits_of_a_command_are_the_callers() {
     let world = World::start();

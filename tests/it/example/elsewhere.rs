@@ -2,12 +2,13 @@
 //! stand-in for what signs its ID token.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use dev_vault::{GitlabToken, TokenIssuer, TokenWire};
 use serde_json::{Value, json};
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::{AUDIENCE, Site, example};
+use super::{AUDIENCE, Site, example, site::program_sum};
 use crate::support::{Ran, Run, leak, tool};
 
 const PROOF: &str = "proof-of-this-one-job-0123456789";
@@ -60,9 +61,12 @@ fn parse(file: &str, text: &str) -> Script {
             Script { variables: BTreeMap::new(), lines }
         }
         "azure/azure-pipelines.yml" => {
-            let step = &document["steps"][0];
+            let [install, step] = document["steps"].as_vec().expect("steps").as_slice() else { panic!("two steps") };
             assert_eq!(step["env"]["SYSTEM_ACCESSTOKEN"].as_str(), Some("$(System.AccessToken)"));
-            Script { variables: words(&document["variables"]), lines: vec![word(&step["bash"])] }
+            Script {
+                variables: words(&document["variables"]),
+                lines: vec![word(&install["bash"]), word(&step["bash"])],
+            }
         }
         other => panic!("{other} is read by nobody"),
     }
@@ -146,6 +150,10 @@ fn play(site: &Site, file: &str, script: &Script, token: &GitlabToken) -> Ran {
         }
         _ => {
             let issuer = issuer(TokenWire::Azure);
+            let run = run
+                .env("CI_CREDS_URL", &format!("file://{}", env!("CARGO_BIN_EXE_ci-creds")))
+                .env("CI_CREDS_SHA256", program_sum())
+                .env("AGENT_TEMPDIRECTORY", &site.path("tmp").display().to_string());
             let run = run.env("TF_BUILD", "True").env("SYSTEM_OIDCREQUESTURI", &issuer.url());
             run.env("SYSTEM_ACCESSTOKEN", PROOF).run()
         }
@@ -182,6 +190,10 @@ fn the_example_of_every_other_system_deploys_with_a_credential_and_leaves_none()
         let said = format!("{}{}", ran.stdout, ran.stderr);
         site.assert_no_secret_in(&said);
         assert_eq!(leak::find([PROOF], &said), None, "{file}: {said}");
+        if file.starts_with("azure/") {
+            let folder = ran.stdout.split("##vso[task.prependpath]").nth(1).and_then(|rest| rest.lines().next());
+            assert!(Path::new(folder.expect("a folder")).join("ci-creds").is_file(), "{ran:?}");
+        }
         let calls = site.take_calls();
         let [(line, variables)] = calls.as_slice() else { panic!("{file}: {calls:?}") };
         assert_eq!(line, "aws s3 sync build s3://example-production", "{file}");

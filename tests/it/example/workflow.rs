@@ -7,7 +7,7 @@ use dev_vault::{GitlabToken, TokenIssuer, TokenWire};
 use serde_json::json;
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::{AUDIENCE, Site, assert_tools_had_credentials, example};
+use super::{AUDIENCE, Site, assert_tools_had_credentials, example, site::program_sum};
 use crate::github::{in_a_step, parse_variables, take_masks};
 use crate::support::expect::without_receipt;
 use crate::support::{Ran, Run, tool};
@@ -46,21 +46,32 @@ pub(super) fn issuer(token: &GitlabToken) -> TokenIssuer {
     TokenIssuer::start(TokenWire::Github, PROOF, Vec::new(), move |audience| token.clone().audience(audience).sign())
 }
 
-/// Runs the steps until one fails; each one's end, and what the runner would have logged of it.
+/// Runs the steps until one fails. Returns the end of each step after the one that installs the program, and what the runner
+/// would have logged of it.
 pub(super) fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_token: &str) -> Vec<Ran> {
     let issuer = issuer(token);
+    let folders = site.path("github-path");
+    let _ = std::fs::remove_file(&folders);
     let mut later = Vec::new();
     let mut ended = Vec::new();
     for (number, (_, lines)) in workflow.steps.iter().enumerate() {
         let (script, file) = (site.path(&format!("step-{number}.sh")), site.path(&format!("env-{number}")));
+        let installs = lines.contains("GITHUB_PATH");
         std::fs::write(&script, lines).expect("a script");
         std::fs::write(&file, "").expect("a file");
         // What a `run:` without `shell:` is given to.
         let run = Run::new(&tool::find("bash").expect("bash"), &site.path("work")).arg("-e");
         let run = workflow.variables.iter().fold(run, |run, (name, value)| run.env(name, value));
         let run = later.iter().fold(run, |run, (name, value): &(String, String)| run.env(name, value));
-        let run = in_a_step(site.on_path(run.arg(&script.display().to_string())))
+        let run = site.on_path(run.arg(&script.display().to_string()));
+        let path = std::fs::read_to_string(&folders).unwrap_or_default().replace('\n', ":");
+        let path = format!("{path}{}", run.variables()["PATH"]);
+        let run = in_a_step(run.env("PATH", &path))
             .env("CALLS", &site.path("calls").display().to_string())
+            .env("CI_CREDS_URL", &format!("file://{}", env!("CARGO_BIN_EXE_ci-creds")))
+            .env("CI_CREDS_SHA256", program_sum())
+            .env("RUNNER_TEMP", &site.path("tmp").display().to_string())
+            .env("GITHUB_PATH", &folders.display().to_string())
             .env("ACTIONS_ID_TOKEN_REQUEST_URL", &issuer.url())
             .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", job_token)
             .env("GITHUB_ENV", &file.display().to_string());
@@ -68,9 +79,17 @@ pub(super) fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_to
         let masks = take_masks(&mut ran);
         later.extend(parse_variables(&std::fs::read_to_string(&file).expect("the file")));
         // What the runner now knows is what it blanks out.
-        assert_eq!(masks.len(), expected_masks(number, job_token, ran.code), "{ran:?}");
+        assert_eq!(masks.len(), expected_masks(lines, job_token, ran.code), "{ran:?}");
         site.assert_no_secret_in(&format!("{}{}", ran.stdout, ran.stderr));
         let code = ran.code;
+        if installs {
+            assert_eq!(code, 0, "{ran:?}");
+            assert_eq!(
+                std::fs::read_to_string(&folders).expect("the folder"),
+                format!("{}/bin\n", site.path("tmp").display())
+            );
+            continue;
+        }
         ended.push(ran);
         if code != 0 {
             break;
@@ -80,10 +99,10 @@ pub(super) fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_to
 }
 
 /// The token of a run that got one, and what it delivers.
-fn expected_masks(number: usize, job_token: &str, code: i32) -> usize {
-    match (number, code) {
-        (0, 0) => 3,
-        (0, _) if job_token == PROOF => 1,
+fn expected_masks(lines: &str, job_token: &str, code: i32) -> usize {
+    match (lines.contains("--format github"), code) {
+        (true, 0) => 3,
+        (true, _) if job_token == PROOF => 1,
         _ => 0,
     }
 }
@@ -114,13 +133,12 @@ fn the_workflow_of_github_gets_its_credential_for_the_later_steps() {
     let workflow = parse(&example("github/aws.yml"));
     let ended = play(&site, &workflow, &token, PROOF);
     assert_eq!(ended.len(), 2);
-    for (ran, (name, _)) in ended.iter().zip(&workflow.steps) {
-        // The first step gets the credential, the second one uses it.
-        let is_first = *name == workflow.steps[0].0;
-        let log = if is_first { without_receipt(&ran.stderr) } else { ran.stderr.clone() };
+    for (ran, (name, lines)) in ended.iter().zip(&workflow.steps[1..]) {
+        // The second step gets the credential, the third one uses it.
+        let log = if lines.contains("ci-creds") { without_receipt(&ran.stderr) } else { ran.stderr.clone() };
         assert_eq!((ran.code, ran.stdout.as_str(), log.as_str()), (0, "", ""), "{name}: {ran:?}");
     }
-    assert_tools_had_credentials(&site, &[workflow.steps[1].1.clone()], "github/aws.yml");
+    assert_tools_had_credentials(&site, &[workflow.steps[2].1.clone()], "github/aws.yml");
     assert_eq!(site.vault.minted().into_iter().collect::<Vec<_>>(), [("aws/sts/365-production".to_owned(), 1)]);
 }
 

@@ -154,7 +154,7 @@ fn logins(world: &World) -> Vec<u64> {
     logins.map(|token| left(token.expires.expect("an end"))).collect()
 }
 
-// check: 5
+// check: 5, 20
 #[test]
 fn a_leash_ends_the_keys_of_a_job_that_was_killed() {
     for dialect in Dialect::ALL {

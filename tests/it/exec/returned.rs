@@ -15,7 +15,7 @@ fn may_revoke(world: &World) {
     world.vault.write("sys/policies/acl/job", json!({ "policy": policy }));
 }
 
-// check: 5
+// check: 5, 20
 #[test]
 fn after_every_end_of_the_command_no_lease_and_no_token_is_left() {
     for dialect in Dialect::ALL {
@@ -59,7 +59,7 @@ fn what_an_engine_fails_to_revoke_is_queued_and_the_token_is_revoked_all_the_sam
     world.assert_nothing_left(&ran);
 }
 
-// check: 5
+// check: 5, 20
 #[test]
 fn what_lives_on_is_told_keeps_the_code_and_is_80_when_that_is_asked() {
     let world = World::start();

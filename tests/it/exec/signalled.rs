@@ -149,6 +149,7 @@ const SIGNALS: [(Signal, &str); 6] = [
     (Signal::USR2, "SIGUSR2"),
 ];
 
+// check: 20
 #[test]
 fn a_signal_reaches_the_command_exactly_once_whoever_sends_it_to_whom() {
     let Some(python) = tool::find("python3") else { return };
@@ -182,6 +183,7 @@ fn end_of(world: &World, script: &str) -> ExitStatus {
     shell(world, EXOSCALE, script).to_command().stderr(Stdio::null()).status().expect("its end")
 }
 
+// check: 20
 #[test]
 fn a_commands_death_by_a_signal_is_our_own_and_leaves_no_core() {
     let world = World::start();
@@ -235,6 +237,7 @@ fn a_command_begins_with_no_signal_blocked_and_none_ignored_that_was_not() {
     assert_eq!(read(&text), read(&String::from_utf8_lossy(&direct.stdout)));
 }
 
+// check: 20
 #[test]
 fn nothing_of_ours_outlives_the_command_or_us() {
     let Some(python) = tool::find("python3") else { return };
