@@ -1,7 +1,7 @@
 //! The commands as a table, one row each. What clap is told of a command, what comes of its flags, and whether a shell
 //! may be waiting for its output all follow from the row.
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
@@ -207,7 +207,10 @@ const OTHERS: &[CommandRow] = &[
         about: "Print a manual page",
         output: CommandOutput::Text,
         flags: |command| command.arg(page()).after_help(help::MAN),
-        parse: |_, matches| Ok(Command::Man(matches.get_one("page").cloned())),
+        parse: |_, matches| {
+            let word = matches.get_one("page").map(String::as_str);
+            Ok(Command::Man(word.map(|word| page_of(word).to_owned())))
+        },
     },
     CommandRow {
         name: "help",
@@ -260,8 +263,23 @@ fn words() -> Arg {
 
 /// What `man` takes.
 fn page() -> Arg {
-    let names = PossibleValuesParser::new(rows().map(|row| row.name));
-    Arg::new("page").value_name("COMMAND").value_parser(names).help("The command [default: all of them]")
+    let inner = INNER.iter().flat_map(|(_, names)| names.iter().copied());
+    let names = rows().map(|row| PossibleValue::new(row.name));
+    let names = PossibleValuesParser::new(names.chain(inner.map(|name| PossibleValue::new(name).hide(true))));
+    Arg::new("page")
+        .value_name("COMMAND")
+        .num_args(0..=2)
+        .value_parser(names)
+        .help("The command [default: the page of ci-creds itself]")
+}
+
+/// The commands inside of others, whose manual pages are these others' own, and what `man` takes for each.
+const INNER: [(&str, &[&str]); 2] =
+    [("cache", &["clear", "cache-clear"]), ("token", &["renew", "token-renew", "rotate", "token-rotate"])];
+
+/// The page that tells of the word: `token` of `rotate`.
+fn page_of(word: &str) -> &str {
+    INNER.iter().find(|(_, names)| names.contains(&word)).map_or(word, |(command, _)| *command)
 }
 
 /// What `help` takes.

@@ -16,7 +16,7 @@ use crate::origin::{Origin, WithOrigin};
 use crate::provider::secret::{SecretSection, find_problem, join};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
-use crate::typo::{nearest, quoted};
+use crate::typo::{is_repeatable, nearest, quoted};
 
 /// Decides everything about a run that fetches secrets.
 ///
@@ -30,7 +30,7 @@ pub(crate) fn resolve_secret(
 ) -> Result<Plan> {
     let sections = match &flags.wanted.path {
         Some(path) => vec![WithOrigin { value: parse_flags(&flags.wanted, path)?, origin: Origin::Flag("--path") }],
-        None => find_sections(&flags.wanted.names, layers)?,
+        None => find_sections(&flags.wanted.names, true, layers)?,
     };
     if sections.len() > 1 && flags.output.cache {
         return Err(Error::new(Kind::Usage, "--cache takes one secret a call")
@@ -59,11 +59,15 @@ pub(crate) fn resolve_secret(
     Ok(plan)
 }
 
-/// The sections of these names.
+/// The sections of these names. `by_flags`: whether the command has flags for a secret without a section.
 ///
 /// # Errors
 /// [`Kind::Usage`] without a name; [`Kind::Config`] for one that no file has.
-pub(super) fn find_sections(names: &[String], layers: &Layers<'_>) -> Result<Vec<WithOrigin<SecretSection>>> {
+pub(super) fn find_sections(
+    names: &[String],
+    by_flags: bool,
+    layers: &Layers<'_>,
+) -> Result<Vec<WithOrigin<SecretSection>>> {
     let known: Vec<&str> = layers.files.all(|file| file.secrets().collect::<Vec<_>>()).flatten().collect();
     if names.is_empty() {
         let error = Error::new(Kind::Usage, "no secret is named");
@@ -86,11 +90,16 @@ pub(super) fn find_sections(names: &[String], layers: &Layers<'_>) -> Result<Vec
         sections.push(found.filter(|_| is_section_name(name)).ok_or_else(|| {
             let shown = quoted(name, "of that name");
             let error = Error::new(Kind::Config, format!("no configuration file has a section for the secret {shown}"));
+            if name.contains('/') {
+                let path = if name.split('/').all(is_repeatable) { name } else { "PATH" };
+                return error.hint(format!("that is a path: ci-creds secret --path {path} --env VAR=FIELD"));
+            }
             match nearest(name, known.iter().copied()) {
                 Some(meant) => error.hint(format!("did you mean {meant}?")),
-                None if known.is_empty() => error.hint(
-                    "write [secret.NAME] with path and env into the configuration file, or pass --path and --env",
-                ),
+                None if known.is_empty() => {
+                    let write = "write [secret.NAME] with path and env into the configuration file";
+                    error.hint(if by_flags { format!("{write}, or pass --path and --env") } else { write.to_owned() })
+                }
                 None => error.hint(format!("the file has {}", known.join(", "))),
             }
         })?);
