@@ -1576,7 +1576,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__man)
-            opts="-v -q -h --verbose --quiet --help exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
+            opts="-v -q -h --verbose --quiet --help exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version clear cache-clear renew token-renew rotate token-rotate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2440,11 +2440,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv github" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv github" -- "${cur}"))
                     return 0
                     ;;
                 --auth)
@@ -2660,11 +2660,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv github" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv github" -- "${cur}"))
                     return 0
                     ;;
                 --auth)
