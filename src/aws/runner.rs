@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
 /// A service of the machine, and what is said of it.
-struct Facts {
+struct ServiceFacts {
     /// The deadline of a request.
     timeout: Duration,
     /// Whether it is asked again where it does not answer.
@@ -36,7 +36,7 @@ struct Facts {
 }
 
 const TRUST_HINT: &str = "the endpoint is checked against the system's roots: add its CA to them";
-const CONTAINER: Facts = Facts {
+const CONTAINER: ServiceFacts = ServiceFacts {
     timeout: Duration::from_secs(2),
     repeats_silence: true,
     purpose: "it is asked for the AWS credentials of this container",
@@ -47,7 +47,7 @@ const CONTAINER: Facts = Facts {
     },
 };
 /// It answers at once, or never: its answer to a container stops at the first hop.
-const INSTANCE: Facts = Facts {
+const INSTANCE: ServiceFacts = ServiceFacts {
     timeout: Duration::from_secs(1),
     repeats_silence: false,
     purpose: "it is the instance metadata service, asked for AWS credentials",
@@ -121,12 +121,12 @@ async fn fetch_of_instance(url: &str, host: &Host) -> Result<AwsKeys> {
 /// One of the two services, to be asked.
 struct MachineService {
     client: ServiceClient,
-    facts: Facts,
+    facts: ServiceFacts,
 }
 
 impl MachineService {
     /// Security: no proxy, which would get what proves who we are; and the system's roots for https.
-    fn connect(url: &str, facts: Facts, host: &Host) -> Result<Self> {
+    fn connect(url: &str, facts: ServiceFacts, host: &Host) -> Result<Self> {
         let server: Server =
             parse_server(url).map_err(|problem| Error::new(Kind::Config, format!("{url} {problem}")))?;
         let mut connection = Connection::to_service(Address::Tcp(server), "AWS".into(), facts.timeout);

@@ -8,7 +8,7 @@ use super::demand::Demand;
 use super::plan::{Access, CredentialPlan, Plan};
 use super::section::{is_section_name, quoted_name};
 use super::source::Layers;
-use super::{cache, check_vault_format, format_of, name, output, resolve_access_by, state};
+use super::{cache, check_vault_format, find_job_end, format_of, name, output, resolve_access_by, state};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -28,10 +28,7 @@ pub(crate) fn resolve_secret(
     words: &[String],
     layers: &Layers<'_>,
 ) -> Result<Plan> {
-    let sections = match &flags.wanted.path {
-        Some(path) => vec![WithOrigin { value: parse_flags(&flags.wanted, path)?, origin: Origin::Flag("--path") }],
-        None => find_sections(&flags.wanted.names, true, layers)?,
-    };
+    let sections = select_sections(&flags.wanted, layers)?;
     if sections.len() > 1 && flags.output.cache {
         return Err(Error::new(Kind::Usage, "--cache takes one secret a call")
             .hint("make a call for each of them, or drop --cache"));
@@ -45,18 +42,31 @@ pub(crate) fn resolve_secret(
     let cache = cache::resolve_cache(&demand, format, layers)?;
     let state = state::resolve_state(flags.output.state, layers)?;
     let (Access { connection, login }, claims) = resolve_access_by(&flags.access, format == Format::Process, layers)?;
-    let asks_for_a_life =
-        sections.iter().any(|section| section.value.body.as_ref().is_some_and(|body| body.contains("\"ttl\"")));
     let reads = sections.len() as u64;
     let mut wanted = resolve_sections(sections, claims.as_ref(), layers)?.into_iter();
     let first = wanted.next().ok_or_else(|| Error::new(Kind::Internal, "no secret is asked for"))?;
     let mut plan = Plan { state, others: wanted.collect(), ..Plan::new(connection, login, first, cache, output) };
     plan.reads = reads;
-    if !asks_for_a_life {
-        let left = layers.job().left()?;
-        plan.job_end = left.and_then(|left| layers.host.now().checked_add(left.value).ok());
-    }
+    plan.job_end = find_job_end(layers)?;
     Ok(plan)
+}
+
+/// What the flags say, or the sections that they name.
+///
+/// # Errors
+/// As [`find_sections`], and [`Kind::Usage`] for a path or a variable that cannot be one.
+pub(super) fn select_sections(
+    wanted: &cli::SecretSelection,
+    layers: &Layers<'_>,
+) -> Result<Vec<WithOrigin<SecretSection>>> {
+    let cli::SecretSelection { names, mapping } = wanted;
+    match &mapping.path {
+        Some(_) if !names.is_empty() => {
+            Err(Error::new(Kind::Usage, "--path and the name of a section exclude each other").hint("keep one of them"))
+        }
+        Some(path) => Ok(vec![WithOrigin { value: parse_flags(mapping, path)?, origin: Origin::Flag("--path") }]),
+        None => find_sections(names, true, layers),
+    }
 }
 
 /// The sections of these names. `by_flags`: whether the command has flags for a secret without a section.
@@ -157,7 +167,7 @@ fn resolve_section(
 }
 
 /// The section that the flags say.
-fn parse_flags(wanted: &cli::SecretSelection, path: &str) -> Result<SecretSection> {
+fn parse_flags(wanted: &cli::SecretMapping, path: &str) -> Result<SecretSection> {
     let variables = parse_pairs("--env", &wanted.env, "PGUSER=username")?;
     let files = parse_pairs("--file", &wanted.file, "TLS_KEY=private_key")?;
     if variables.is_empty() && files.is_empty() {
@@ -212,7 +222,7 @@ fn check_variable(flag: &str, name: &str) -> Result<()> {
 }
 
 /// What `--set` says, as the object that is written.
-fn resolve_body(wanted: &cli::SecretSelection) -> Result<Option<String>> {
+fn resolve_body(wanted: &cli::SecretMapping) -> Result<Option<String>> {
     let mut body = Map::new();
     for text in &wanted.set {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {

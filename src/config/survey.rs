@@ -3,6 +3,8 @@
 
 use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, Maker, Plan};
+use super::private::find_private_names;
+use super::secret::{resolve_sections, select_sections};
 use super::source::Layers;
 use super::surrounding::{Surroundings, survey_surroundings};
 use super::web_identity::{self, WebIdentityPlan};
@@ -29,6 +31,8 @@ pub(crate) struct Survey {
     pub(crate) mistakes: Vec<Error>,
     /// What is around the run.
     pub(crate) surroundings: Surroundings,
+    /// Names of hosts, which a report withholds.
+    pub(crate) private: Vec<String>,
 }
 
 /// How far a run is decided.
@@ -130,19 +134,33 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, found: Result<Layers<'_>>, host: 
         let (login, claims) = login.as_ref()?;
         note(resolve_wanted(wanted, true, (login, claims.as_ref()), &layers), &mut mistakes)
     });
-    settings.extend(wanted.iter().flat_map(describe_wanted));
+    let found = flags.secrets.as_ref().and_then(|secrets| {
+        let sections = note(select_sections(secrets, &layers), &mut mistakes)?;
+        let (_, claims) = login.as_ref()?;
+        note(resolve_sections(sections, claims.as_ref(), &layers), &mut mistakes)
+    });
+    let (wanted, others) = match found {
+        Some(mut found) if !found.is_empty() => (Some(found.remove(0)), found),
+        _ => (wanted, Vec::new()),
+    };
+    settings.extend(wanted.iter().chain(&others).flat_map(describe_wanted));
     let surroundings = survey_surroundings(wanted.as_ref(), host);
+    let claims = login.as_ref().and_then(|(login, _)| login.identity.claims());
+    let private = find_private_names(&flags.access.connection, claims, &layers);
     let known = match (connection, login.map(|(login, _)| login)) {
         (None, _) => Known::Nothing,
         // Security: nothing is sent to an address that the administrator does not allow.
         (Some(_), _) if !is_allowed => Known::Nothing,
         (Some(connection), Some(login)) if is_meant => match wanted {
-            Some(wanted) => Known::Plan(Box::new(plan(connection, login, wanted))),
+            Some(wanted) => {
+                let reads = 1 + others.len() as u64;
+                Known::Plan(Box::new(Plan { others, reads, ..plan(connection, login, wanted) }))
+            }
             None => Known::Access(Box::new(Access { connection, login })),
         },
         (Some(connection), _) => Known::Server(Box::new(connection)),
     };
-    Survey { known, settings, mistakes, surroundings }
+    Survey { known, settings, mistakes, surroundings, private }
 }
 
 /// The same of a credential that needs no Vault.
@@ -169,15 +187,17 @@ fn survey_web_identity(
         Ok(plan) => plan,
         Err(error) => {
             let surroundings = survey_surroundings(None, host);
-            return Survey { known: Known::Nothing, settings, mistakes: vec![error], surroundings };
+            let private = find_private_names(&flags.access.connection, None, layers);
+            return Survey { known: Known::Nothing, settings, mistakes: vec![error], surroundings, private };
         }
     };
     settings.push(row("STS", &connection.address, &connection.address_origin));
     settings.extend(describe_login(&login).into_iter().filter(|row| row.name == "login"));
     settings.extend(describe_wanted(&wanted));
     let surroundings = survey_surroundings(Some(&wanted), host);
+    let private = find_private_names(&flags.access.connection, login.identity.claims(), layers);
     let plan = Plan { maker: Maker::Sts(Box::new(sts)), ..plan(connection, login, wanted) };
-    Survey { known: Known::Plan(Box::new(plan)), settings, mistakes: Vec::new(), surroundings }
+    Survey { known: Known::Plan(Box::new(plan)), settings, mistakes: Vec::new(), surroundings, private }
 }
 
 fn note<T>(result: Result<T>, mistakes: &mut Vec<Error>) -> Option<T> {

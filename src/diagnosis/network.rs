@@ -22,7 +22,8 @@ const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 /// The deadline of the one request. Connecting has its own, which the run has too.
 const LOOK: Duration = Duration::from_secs(10);
 
-const ALL: [Topic; 5] = [Topic::Address, Topic::Connection, Topic::Tls, Topic::Health, Topic::Clock];
+/// The steps of this file, in their order.
+pub(crate) const ALL: [Topic; 5] = [Topic::Address, Topic::Connection, Topic::Tls, Topic::Health, Topic::Clock];
 
 /// Examines the way to the server, and the server. Returns which step blocks the requests that follow, if one does.
 pub(crate) async fn examine(connection: &Connection, diagnosis: &mut Diagnosis, host: &Host) -> Option<Topic> {

@@ -18,7 +18,7 @@ use page::Page;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The languages of code blocks, each with the test that looks at them.
-const LANGUAGES: [(&str, &str); 10] = [
+const LANGUAGES: [(&str, &str); 11] = [
     ("sh", "shell: run"),
     ("fish", "shell: run"),
     ("powershell", "none: no PowerShell is at hand"),
@@ -27,6 +27,7 @@ const LANGUAGES: [(&str, &str); 10] = [
     ("ini", "shell: a part of examples/aws/config"),
     ("toml", "document: read by the program"),
     ("hcl", "shell: applied to a Vault"),
+    ("json", "none: a policy of AWS"),
     ("dockerfile", "none: a line of somebody's image"),
     ("mermaid", "this module: README's diagram"),
 ];

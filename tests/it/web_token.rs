@@ -7,6 +7,7 @@ use dev_vault::{
     Reply, Sts,
 };
 use serde_json::{Value, json};
+use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::doctor::{marks, text_of};
 use crate::real_server::server::Server;
@@ -216,6 +217,32 @@ fn the_other_commands_ask_sts_as_a_fetch_does_and_a_file_may_name_it() {
         assert!(ran.failed(78, "config").stderr.contains("nothing to log in with"));
     }
     assert_eq!(sts.requests().len(), before + 1);
+}
+
+#[test]
+fn the_example_for_codebuild_deploys_with_a_key_and_leaves_none() {
+    let (world, sts) = start(Vec::new());
+    let spec = std::fs::read_to_string("examples/aws/buildspec.yml").expect("the example");
+    let spec = YamlLoader::load_from_str(&spec).expect("YAML").remove(0);
+    let variables = spec["env"]["variables"].as_hash().expect("variables");
+    let variable = |name: &str| variables[&Yaml::String(name.to_owned())].as_str().expect("a text");
+    let (mount, name) = (variable("VAULT_AUTH_PATH"), variable("VAULT_AUTH_ROLE"));
+    assert_eq!(variable("VAULT_ADDR"), "https://vault.example.com:8200");
+    world.vault.write(&format!("sys/auth/{mount}"), json!({ "type": "jwt" }));
+    world.vault.write(&format!("auth/{mount}/config"), mount_config());
+    world.vault.write(&format!("auth/{mount}/role/{name}"), role(&world.vault.address(), "123456789012", "deploys"));
+    let policy = "path \"exoscale/apikey/deploy\" { capabilities = [\"read\"] }";
+    world.vault.write("sys/policies/acl/deploys", json!({ "policy": policy }));
+    world.vault.write("exoscale/role/deploy", json!({ "iam-role": "ci", "ttl": "15m", "max_ttl": "30m" }));
+    let commands = spec["phases"]["build"]["commands"].as_vec().expect("commands");
+    let [Yaml::String(line)] = &commands[..] else { panic!("one command: {commands:?}") };
+    let line = line.strip_prefix("ci-creds ").and_then(|line| line.strip_suffix(" ./deploy.sh")).expect("exec");
+    let run = with_keys(world.command(line), AWS_SESSION).arg("sh").arg("-c").arg("echo ${EXOSCALE_API_KEY:+a key}");
+    let run = run.env("AWS_ENDPOINT_URL_STS", &sts.address()).env("AWS_REGION", AWS_REGION);
+    let names = ["VAULT_AUTH_PATH", "VAULT_AUTH_ROLE", "CI_CREDS_ID_TOKEN_FROM"];
+    let run = names.iter().fold(run, |run, name| run.env(name, variable(name)));
+    assert_eq!(run.run().ok(), "a key\n");
+    assert!(world.vault.live_keys().is_empty());
 }
 
 /// The same call by botocore, at the moment in its last argument; it prints the token.

@@ -13,15 +13,15 @@ use crate::support::tool;
 /// Why a block is not run, and how many there are.
 const SKIPPED: [(&str, usize); 8] = [
     // It asks AWS itself: the tests of `web_identity` and `web_token` have a stand-in for it.
-    ("aws", 4),
+    ("aws", 5),
     // It builds the program, or runs all tests.
     ("cargo", 3),
     // It changes the machine: packages, completions, a plugin of Vault's.
     ("machine", 8),
     // It runs the program around a command: the tests of `exec` do.
-    ("command", 7),
+    ("command", 11),
     // It includes a component of the group's, which the tests of the components do.
-    ("component", 3),
+    ("component", 4),
     // It needs an engine, and sections of a configuration file: the tests of `section` and `scaleway` have them.
     ("engine", 6),
     // It changes a variable of GitLab's: the tests of `token` do.
@@ -162,7 +162,7 @@ fn the_set_up_page_makes_what_setup_sh_makes_by_commands_and_by_terraform() {
 #[test]
 fn every_part_of_a_pipeline_or_workflow_stands_in_an_example() {
     let mut examples = String::new();
-    for folder in ["gitlab", "github", "azure", "bitbucket", "buildkite", "circleci", "forgejo"] {
+    for folder in ["gitlab", "github", "aws", "azure", "bitbucket", "buildkite", "circleci", "forgejo"] {
         let folder = std::fs::read_dir(format!("{}/examples/{folder}", super::ROOT)).expect("the examples");
         for entry in folder {
             examples += &std::fs::read_to_string(entry.expect("an entry").path()).expect("an example");
@@ -178,7 +178,7 @@ fn every_part_of_a_pipeline_or_workflow_stands_in_an_example() {
             found += 1;
         }
     }
-    assert_eq!(found, 7);
+    assert_eq!(found, 8);
 }
 
 #[test]
