@@ -1615,7 +1615,7 @@ _ci__creds() {
             return 0
             ;;
         ci__creds__subcmd__man)
-            opts="-v -q -h --verbose --quiet --help exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version clear cache-clear renew token-renew rotate token-rotate"
+            opts="-v -q -h --verbose --quiet --help exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -871,5 +871,5 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale 
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws scaleway secret"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -f -a "exoscale aws scaleway secret"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version clear cache-clear renew token-renew rotate token-rotate"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
