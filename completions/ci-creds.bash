@@ -2518,11 +2518,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv github" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv github" -- "${cur}"))
                     return 0
                     ;;
                 --auth)
@@ -2738,11 +2738,11 @@ _ci__creds() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv github" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv process github file web-identity" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "shell fish powershell json dotenv github" -- "${cur}"))
                     return 0
                     ;;
                 --auth)

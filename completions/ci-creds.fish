@@ -270,10 +270,7 @@ fish\t'fish'
 powershell\t'PowerShell'
 json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
-process\t'The JSON of the AWS SDKs\' credential_process'
-github\t'Variables for the later steps of a GitHub Actions job'
-file\t'A private credentials file, and the shell exports that point to it'
-web-identity\t'A private file with the job\'s ID token, for the AWS SDKs; with --via web-identity'"
+github\t'Variables for the later steps of a GitHub Actions job'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand secret" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -580,10 +577,7 @@ fish\t'fish'
 powershell\t'PowerShell'
 json\t'One JSON object with everything that is known'
 dotenv\t'KEY=VALUE lines without quotes'
-process\t'The JSON of the AWS SDKs\' credential_process'
-github\t'Variables for the later steps of a GitHub Actions job'
-file\t'A private credentials file, and the shell exports that point to it'
-web-identity\t'A private file with the job\'s ID token, for the AWS SDKs; with --via web-identity'"
+github\t'Variables for the later steps of a GitHub Actions job'"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand token; and not __fish_seen_subcommand_from renew rotate" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'

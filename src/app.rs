@@ -13,7 +13,7 @@ use crate::command::doctor::ReportForm;
 use crate::command::revoke::Breadth;
 use crate::command::{
     self, cache, doctor, exec, explain, fetch, policy, request_id_token, rotate, take_warnings, token, whoami,
-    write_message, write_stderr,
+    write_beside, write_message,
 };
 use crate::config::{self, Layers, TokenRequest};
 use crate::error::{Error, Kind, Result};
@@ -196,7 +196,9 @@ fn fetch_token(
     layers: &Layers<'_>,
     host: &Host,
 ) -> Result<()> {
+    // It always makes a child.
     fetch::run(config::resolve_token(flags, volume, words, layers)?, words, host)
+        .map_err(|error| error.reword_hint("drop --child-token", "hand on the token of the job itself"))
 }
 
 #[inline(never)]
@@ -289,6 +291,8 @@ fn report(error: &Error, intent: Option<&Intent>, verbose: bool, host: &Host) {
         text.clear();
     }
     text.push_str(&error.render(verbose));
-    let write = if intent.is_some() { write_stderr } else { write_message };
-    write(text, host);
+    match intent {
+        Some(intent) => write_beside(intent.format, text, host),
+        None => write_message(text, host),
+    }
 }

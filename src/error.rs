@@ -186,6 +186,13 @@ impl Error {
         self
     }
 
+    /// The same hint with other words in the place of these, for a caller to whom these do not apply.
+    #[must_use]
+    pub fn reword_hint(mut self, words: &str, others: &str) -> Self {
+        self.hint = self.hint.map(|hint| hint.replace(words, others));
+        self
+    }
+
     /// Keeps what lies below, for `-v`. The caller answers for it being free of secrets.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<anyhow::Error>) -> Self {

@@ -60,7 +60,7 @@ pub(super) async fn child(vault: &Vault<'_>, login: &Login, token: &Secret) -> R
     }
     let error = Error::new(
         Kind::Config,
-        format!("the token (from {}) is a root token, and --child-token would make another one", login.origin),
+        format!("the token (from {}) is a root token, and a child of it would be another one", login.origin),
     )
     .hint("give the job a token of its own: vault token create -policy=NAME; or drop --child-token");
     if revoke(vault, &session).await {

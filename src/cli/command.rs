@@ -1,7 +1,9 @@
 //! The commands as a table, one row each. What clap is told of a command, what comes of its flags, and whether a shell
 //! may be waiting for its output all follow from the row.
 
-use clap::builder::PossibleValuesParser;
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 
@@ -213,7 +215,10 @@ const OTHERS: &[CommandRow] = &[
         about: "Print a manual page",
         output: CommandOutput::Text,
         flags: |command| command.arg(page()).after_help(help::MAN),
-        parse: |_, matches| Ok(Command::Man(matches.get_one("page").cloned())),
+        parse: |_, matches| {
+            let word = matches.get_one("page").map(String::as_str);
+            Ok(Command::Man(word.map(|word| page_of(word).to_owned())))
+        },
     },
     CommandRow {
         name: "help",
@@ -266,8 +271,40 @@ fn words() -> Arg {
 
 /// What `man` takes.
 fn page() -> Arg {
-    let names = PossibleValuesParser::new(rows().map(|row| row.name));
-    Arg::new("page").value_name("COMMAND").value_parser(names).help("The command [default: all of them]")
+    let names = PageParser(PossibleValuesParser::new(rows().map(|row| row.name)));
+    Arg::new("page")
+        .value_name("COMMAND")
+        .num_args(0..=2)
+        .value_parser(names)
+        .help("The command [default: the page of ci-creds itself]")
+}
+
+/// The commands inside of others, whose manual pages are these others' own, and what `man` takes for each.
+const INNER: [(&str, &[&str]); 2] =
+    [("cache", &["clear", "cache-clear"]), ("token", &["renew", "token-renew", "rotate", "token-rotate"])];
+
+/// The name of a page, or of a command inside another one, which no completion offers.
+#[derive(Clone)]
+struct PageParser(PossibleValuesParser);
+
+impl TypedValueParser for PageParser {
+    type Value = String;
+
+    fn parse_ref(&self, command: &clap::Command, argument: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        match value.to_str().filter(|word| page_of(word) != *word) {
+            Some(word) => Ok(word.to_owned()),
+            None => self.0.parse_ref(command, argument, value),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
+}
+
+/// The page that tells of the word: `token` of `rotate`.
+fn page_of(word: &str) -> &str {
+    INNER.iter().find(|(_, names)| names.contains(&word)).map_or(word, |(command, _)| *command)
 }
 
 /// What `help` takes.

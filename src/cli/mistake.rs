@@ -7,6 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::command::{CommandOutput, CommandRow, rows};
 use super::flag::Shell;
+use super::secret;
+use super::word::own_words;
 use crate::error::{Error, Kind};
 use crate::provider::CLOUDS;
 use crate::typo::{is_repeatable, nearest, quoted};
@@ -31,6 +33,7 @@ pub(super) fn describe(error: &clap::Error, arguments: &[OsString]) -> Error {
         ErrorKind::MissingRequiredArgument => {
             let missing = finding.text(ContextKind::InvalidArg);
             let hint = match missing.as_str() {
+                _ if finding.runs_a_command() => format!("ci-creds exec {} -- COMMAND", CLOUDS[0].command),
                 "<SHELL>" => {
                     let shells = Shell::value_variants().iter().filter_map(ValueEnum::to_possible_value);
                     let calls = shells.map(|shell| format!("{} {}", finding.command_line(), shell.get_name()));
@@ -54,6 +57,29 @@ pub(super) fn nothing_to_do() -> Error {
 pub(super) fn empty(flag: &str) -> Error {
     usage(format!("{flag} is empty"))
         .hint(format!("pass a value with {flag}, or drop it; check that the variable in it is set"))
+}
+
+/// A long flag with one dash, as `vault` and other programs of Go write it: `-format=json`. To clap it is `-f` with a value.
+pub(super) fn find_single_dash(arguments: &[OsString]) -> Option<Error> {
+    let mut words = own_words(arguments).iter().skip(1).filter_map(|word| word.to_str()?.strip_prefix('-'));
+    words.find_map(|word| {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let is_word = name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        // clap's own, which do the same with one dash.
+        if !is_word || name.starts_with('-') || ["help", "version"].contains(&name) {
+            return None;
+        }
+        let error = clap::Error::new(ErrorKind::UnknownArgument);
+        let finding = Finding { error: &error, arguments };
+        let flag = format!("--{name}");
+        if !finding.own_flags().contains(&flag) {
+            // `-raws` is a role. No role has an equals sign.
+            return value.map(|_| finding.unknown_flag(&flag));
+        }
+        let value = value.map(|value| if is_repeatable(value) { value } else { "VALUE" });
+        let value = value.map(|value| format!("={value}")).unwrap_or_default();
+        Some(usage(format!("there is no flag -{name}")).hint(format!("flags have two dashes here: {flag}{value}")))
+    })
 }
 
 /// The commands that fetch a credential.
@@ -96,6 +122,18 @@ const OTHER_NAMES: [(&str, &str); 24] = [
 /// What one command calls what the other one has too.
 const COUNTERPARTS: [(&str, &str); 2] = [("--region", "--zone"), ("--zone", "--region")];
 
+/// What does here what a command of `vault` does.
+const OTHER_COMMANDS: [(&str, &str); 8] = [
+    ("read", "ci-creds secret --path PATH --env VAR=FIELD"),
+    ("write", "ci-creds secret --path PATH --set NAME=VALUE --env VAR=FIELD"),
+    ("kv", "ci-creds secret --path MOUNT/data/NAME --env VAR=FIELD"),
+    ("login", "every command logs in by itself; ci-creds whoami shows as whom"),
+    ("status", "ci-creds doctor"),
+    ("list", "ci-creds cache"),
+    ("unwrap", "set VAULT_WRAPPING_TOKEN: every command unwraps it"),
+    ("lease", "ci-creds revoke"),
+];
+
 /// What people call one of our values.
 const OTHER_VALUES: [(&str, &str, &str); 12] = [
     ("--auth", "approle", "secret-id"),
@@ -111,6 +149,9 @@ const OTHER_VALUES: [(&str, &str, &str); 12] = [
     ("--format", "export", "shell"),
     ("--format", "pwsh", "powershell"),
 ];
+
+/// More commands than these are not listed: the flag is one of almost all.
+const MOST_PLACES: usize = 6;
 
 /// The other name's own one, in a table of such.
 fn ours<'a>(table: &[(&'a str, &'a str)], name: &str) -> Option<&'a str> {
@@ -148,9 +189,43 @@ impl Finding<'_> {
         rows().find(|row| word == row.name)
     }
 
+    /// The command inside it that the line names: `renew` of `token`.
+    fn inner(&self) -> Option<clap::Command> {
+        let definition = self.command()?.definition();
+        let mut words = own_words(self.arguments).iter().skip(2);
+        words.find_map(|word| definition.find_subcommand(word)).cloned()
+    }
+
+    /// `aws`, `token renew`. Empty without a command.
+    fn place(&self) -> String {
+        match (self.command(), self.inner()) {
+            (Some(row), Some(inner)) => format!("{} {}", row.name, inner.get_name()),
+            (Some(row), None) => row.name.to_owned(),
+            (None, _) => String::new(),
+        }
+    }
+
     /// `ci-creds aws`, for a hint.
     fn command_line(&self) -> String {
-        self.command().map_or_else(|| "ci-creds".into(), |row| format!("ci-creds {}", row.name))
+        format!("ci-creds {}", self.place()).trim_end().to_owned()
+    }
+
+    /// The flags of the command that the line names, with their dashes. Empty without a command.
+    fn own_flags(&self) -> Vec<String> {
+        let Some(command) = self.inner().or_else(|| Some(self.command()?.definition())) else { return Vec::new() };
+        let own = command.get_arguments().filter_map(|own| Some(format!("--{}", own.get_long()?)));
+        own.chain(["--verbose", "--quiet", "--help"].map(str::to_owned)).collect()
+    }
+
+    /// The value of a flag of the line, for a hint: itself if it can be repeated, or the word.
+    fn value_or<'b>(&'b self, flag: &str, word: &'b str) -> &'b str {
+        let joined = format!("{flag}=");
+        let words = || own_words(self.arguments).iter().filter_map(|word| word.to_str());
+        let apart = words().zip(words().skip(1)).find(|(name, _)| *name == flag).map(|(_, value)| value);
+        let with_one_dash = &joined[1..];
+        let behind = |word: &'b str| word.strip_prefix(&joined).or_else(|| word.strip_prefix(with_one_dash));
+        let found = apart.or_else(|| words().find_map(behind));
+        found.filter(|value| is_repeatable(value)).unwrap_or(word)
     }
 
     fn unknown_command(&self) -> Error {
@@ -167,6 +242,9 @@ impl Finding<'_> {
             true => format!("no such command: \"{typed}\""),
             false => "no such command".to_owned(),
         });
+        if let (None, Some(instead)) = (self.command(), ours(&OTHER_COMMANDS, &typed)) {
+            return error.hint(instead);
+        }
         match nearest(&typed, names.iter().map(String::as_str)) {
             Some(meant) => error.hint(format!("did you mean {place}{meant}?")),
             // Without an inner command it does something too.
@@ -184,38 +262,60 @@ impl Finding<'_> {
             })
             .hint(format!("name a command: {}", fetches(" or ")));
         };
-        let own: Vec<String> =
-            row.all_flags().iter().filter_map(|own| Some(format!("--{}", own.get_long()?))).collect();
-        let own = || own.iter().map(String::as_str).chain(["--verbose", "--quiet", "--help"]);
-        let has = |flag: &&str| own().any(|own| own == *flag);
+        let (place, own) = (self.place(), self.own_flags());
+        let has = |flag: &&str| own.iter().any(|own| own == *flag);
         let named = if repeated { format!("there is no flag {flag}") } else { "there is no such flag".into() };
+        if let Some(instead) = self.of_a_secret(flag) {
+            return usage(format!("{named} for {place}")).hint(instead);
+        }
         // Before another command that has it: no role of a cloud is a path.
         if let Some(meant) = ours(&OTHER_NAMES, flag).filter(has) {
             return usage(named).hint(format!("did you mean {meant}?"));
         }
-        let others: Vec<_> = rows().filter(|other| other.name != row.name && takes(other, flag)).collect();
+        let others: Vec<_> = places_with(flag).into_iter().filter(|other| *other != place).collect();
         if flag == "--format" && self.runs_a_command() {
-            return usage(format!("{named} for {}: it sets the variables of the command itself", row.name))
+            return usage(format!("{named} for {place}: it sets the variables of the command itself"))
                 .hint("leave it out; for --format web-identity put ci-creds aws into an eval before the command");
         }
-        if let Some(other) = others.first() {
-            let error = usage(format!("{named} for {}, only for {}", row.name, other.name));
+        if !others.is_empty() {
+            let error = match others.len() {
+                ..=MOST_PLACES => usage(format!("{named} for {place}, only for {}", joined(&others, "and"))),
+                _ => usage(format!("{named} for {place}")),
+            };
             return match ours(&COUNTERPARTS, flag).filter(has) {
                 Some(meant) => error.hint(format!("did you mean {meant}, the flag of {}?", row.name)),
                 None => error.hint(format!("leave it out; {} --help lists the flags", self.command_line())),
             };
         }
-        match nearest(flag, own()) {
-            Some(meant) => usage(named).hint(format!("did you mean {meant}?")),
+        // Without the dashes: two letters that all of them share would make any short one near.
+        match nearest(flag.trim_start_matches('-'), own.iter().map(|own| own.trim_start_matches('-'))) {
+            Some(meant) => usage(named).hint(format!("did you mean --{meant}?")),
             None => usage(named).hint(format!("{} --help lists the flags", self.command_line())),
+        }
+    }
+
+    /// What `secret` has for a flag of `vault kv get`.
+    fn of_a_secret(&self, flag: &str) -> Option<String> {
+        let is_secret = self.command().is_some_and(|row| row.name == secret::NAME);
+        match flag {
+            "--field" if is_secret => Some(format!("--env VAR={}", self.value_or(flag, "FIELD"))),
+            "--mount" if is_secret => Some(format!(
+                "the mount is part of the path: --path {}/data/{}",
+                self.value_or(flag, "MOUNT"),
+                self.value_or("--path", "NAME")
+            )),
+            _ => None,
         }
     }
 
     /// An argument that is neither a flag nor the value of one.
     fn surplus(&self, typed: &str) -> Error {
         let Some(row) = self.command() else { return usage("there is no such argument").hint("ci-creds --help") };
-        let error = usage(format!("{} takes no argument, only flags, and got {}", row.name, quoted(typed, "one")));
+        let error = usage(format!("{} takes no argument, only flags, and got {}", self.place(), quoted(typed, "one")));
         match row.output {
+            CommandOutput::Credential(_) if typed == "exec" => {
+                error.hint(format!("ci-creds exec {} -- COMMAND", row.name))
+            }
             CommandOutput::Credential(_) if is_repeatable(typed) => {
                 error.hint(format!("if it is the role: ci-creds {} --role {typed}", row.name))
             }
@@ -255,7 +355,16 @@ impl Finding<'_> {
             }
             (None, []) => error.hint(format!("{} --help", self.command_line())),
             (None, choices) if self.flag().is_none() && self.runs_a_command() => {
-                error.hint(format!("it takes {}; put the command after --", list(choices)))
+                let behind = self.arguments.get(own_words(self.arguments).len() + 1).and_then(|word| word.to_str());
+                let choices: Vec<_> = choices.iter().map(String::as_str).chain(["secret:NAME"]).collect();
+                let Some(program) = behind else {
+                    return error.hint(format!("it takes {}; put the command after --", list(&choices)));
+                };
+                // aws-vault has the name of a profile in that place.
+                let cloud = CLOUDS.into_iter().map(|cloud| cloud.command).find(|command| *command == program);
+                let role = if is_repeatable(&typed) { typed.as_str() } else { "NAME" };
+                let call = format!("ci-creds exec {} --role {role} -- COMMAND", cloud.unwrap_or("PROVIDER"));
+                error.hint(format!("if it is the role: {call}; PROVIDER is {}", list(&choices)))
             }
             (None, choices) => error.hint(format!("it takes {}", list(choices))),
         }
@@ -287,9 +396,21 @@ impl Finding<'_> {
     }
 }
 
-fn takes(row: &CommandRow, flag: &str) -> bool {
+/// The commands, and those inside of them, that have the flag.
+fn places_with(flag: &str) -> Vec<String> {
+    rows()
+        .flat_map(|row| {
+            let definition = row.definition();
+            let inner = definition.get_subcommands().filter(|inner| takes(inner, flag));
+            let inner = inner.map(|inner| format!("{} {}", row.name, inner.get_name()));
+            takes(&definition, flag).then(|| row.name.to_owned()).into_iter().chain(inner).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn takes(command: &clap::Command, flag: &str) -> bool {
     let name = flag.trim_start_matches('-');
-    row.all_flags().iter().any(|own| match own.get_short() {
+    command.get_arguments().any(|own| match own.get_short() {
         _ if own.get_long() == Some(name) => true,
         Some(letter) => !flag.starts_with("--") && name.starts_with(letter),
         None => false,
@@ -298,9 +419,14 @@ fn takes(row: &CommandRow, flag: &str) -> bool {
 
 /// `a, b or c`.
 fn list(names: &[impl AsRef<str>]) -> String {
+    joined(names, "or")
+}
+
+/// `a, b and c`, with this word.
+fn joined(names: &[impl AsRef<str>], word: &str) -> String {
     let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
     match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => format!("{} {word} {last}", rest.join(", ")),
         _ => names.concat(),
     }
 }

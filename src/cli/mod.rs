@@ -80,6 +80,9 @@ pub fn parse_arguments(arguments: &[OsString]) -> Result<Cli, Stop> {
     }
     let arguments = word::command_first(arguments);
     let arguments = &word::flag_for_command(&arguments)[..];
+    if let Some(error) = mistake::find_single_dash(arguments) {
+        return Err(Stop::Mistake(error));
+    }
     if let Some(cli) = parse_without_mistake(arguments) {
         return Ok(cli);
     }
@@ -228,8 +231,52 @@ mod tests {
             (
                 "ci-creds exec exoscale env",
                 "ci-creds exec does not know \"env\"",
-                "it takes exoscale, aws, scaleway or vault; put the command after --",
+                "it takes exoscale, aws, scaleway, vault or secret:NAME; put the command after --",
             ),
+            (
+                "ci-creds exec deploy -- aws s3 ls",
+                "ci-creds exec does not know \"deploy\"",
+                "if it is the role: ci-creds exec aws --role deploy -- COMMAND; PROVIDER is exoscale,",
+            ),
+            ("ci-creds exec -- ls", "an argument is missing: <PROVIDER>...", "ci-creds exec exoscale -- COMMAND"),
+            ("ci-creds exec aws --once", "there is no flag --once", "ci-creds exec --help lists the flags"),
+            ("ci-creds aws exec -- ls", "and got \"exec\"", "ci-creds exec aws -- COMMAND"),
+            (
+                "ci-creds token renew --ttl 2h",
+                "there is no flag --ttl for token renew, only for aws, exec, doctor, token and policy",
+                "leave it out; ci-creds token renew --help lists the flags",
+            ),
+            ("ci-creds token renew --adress x", "there is no flag --adress", "did you mean --address?"),
+            ("ci-creds token rotate", "an argument is missing: --token-role", "ci-creds token rotate --help"),
+            (
+                "ci-creds cache clear --role x",
+                "there is no flag --role for cache clear, only for",
+                "leave it out; ci-creds cache clear",
+            ),
+            (
+                "ci-creds scaleway --role x",
+                "there is no flag --role for scaleway, only for exoscale, aws, ",
+                "leave it out",
+            ),
+            (
+                "ci-creds secret --mount secret --path ci",
+                "there is no flag --mount for secret",
+                "the mount is part of the path: --path secret/data/ci",
+            ),
+            ("ci-creds secret --path x --field token", "there is no flag --field for secret", "--env VAR=token"),
+            ("ci-creds aws -format=json", "there is no flag -format", "flags have two dashes here: --format=json"),
+            ("ci-creds aws -role=deploy", "there is no flag -role", "flags have two dashes here: --role=deploy"),
+            ("ci-creds aws -role deploy", "there is no flag -role", "flags have two dashes here: --role"),
+            (
+                "ci-creds aws -address=http://x",
+                "there is no flag -address",
+                "flags have two dashes here: --address=VALUE",
+            ),
+            ("ci-creds secret -mount=secret --path ci", "no flag --mount for secret", "the mount is part of the path"),
+            ("ci-creds secret -field=key --path x", "no flag --field for secret", "--env VAR=key"),
+            ("ci-creds read secret/x", "no such command: \"read\"", "ci-creds secret --path PATH --env VAR=FIELD"),
+            ("ci-creds login", "no such command: \"login\"", "every command logs in by itself; ci-creds whoami"),
+            ("ci-creds unwrap", "no such command: \"unwrap\"", "set VAULT_WRAPPING_TOKEN"),
             ("ci-creds cache list", "no such command: \"list\"", "ci-creds cache, or ci-creds cache clear"),
             ("ci-creds completions bahs", "does not know \"bahs\"", "did you mean bash? It takes bash,"),
             (
@@ -259,6 +306,18 @@ mod tests {
         assert_eq!(text("ci-creds help aws"), text("ci-creds aws --help"));
         assert_eq!(text("ci-creds help cache clear"), text("ci-creds cache clear --help"));
         assert!(text("ci-creds help -h").contains("ci-creds help cache clear"));
+        for (line, page) in [
+            ("man", None),
+            ("man exec", Some("exec")),
+            ("man token rotate", Some("token")),
+            ("man token-rotate", Some("token")),
+            ("man cache clear", Some("cache")),
+        ] {
+            let Ok(Cli { command: Command::Man(asked), .. }) = parse(&format!("ci-creds {line}")) else {
+                panic!("{line} is refused")
+            };
+            assert_eq!(asked.as_deref(), page, "{line}");
+        }
         assert_eq!(text("ci-creds version"), text("ci-creds --version"));
         let version = text("ci-creds version");
         assert!(version.starts_with(concat!("ci-creds ", env!("CARGO_PKG_VERSION"))), "{version}");
@@ -276,6 +335,8 @@ mod tests {
             (aws.access.connection.address.as_deref(), aws.wanted.engine.mount.as_deref()),
             (Some("x"), Some("y"))
         );
+        // A group of letters, and the value behind one, are no long flag with one dash.
+        assert!(parse("ci-creds aws -vraws").is_ok() && parse("ci-creds aws -rroles -fjson").is_ok());
         assert!(parse("ci-creds -q cache").is_ok_and(|cli| cli.volume.quiet));
         assert!(parse("ci-creds cache clear -q").is_ok_and(|cli| cli.volume.quiet));
         assert!(parse("ci-creds --all -v cache clear").is_ok_and(|cli| cli.volume.verbose));

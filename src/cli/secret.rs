@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use super::access::AccessFlags;
 use super::flag::{OutputFlags, StateFlags};
@@ -119,7 +119,7 @@ pub(super) fn split_providers(mut words: Vec<String>) -> Result<(Vec<String>, Op
 #[command(next_help_heading = "Output")]
 pub(super) struct PlainOutput {
     /// What to print [default: shell]
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    #[arg(short, long, value_name = "FORMAT", value_parser = formats())]
     format: Option<Format>,
     /// Print only a line that sources a private file, which removes itself
     #[arg(long, hide_short_help = true)]
@@ -129,6 +129,15 @@ pub(super) struct PlainOutput {
     /// Print it even on a terminal or into a job's log
     #[arg(long)]
     reveal: bool,
+}
+
+/// The formats, those that fit the credentials of a cloud alone in no list. Who names one is told why it does not fit.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let values = Format::ALL.into_iter().filter_map(|format| {
+        let is_of_a_cloud = matches!(format, Format::Process | Format::File | Format::WebIdentity);
+        Some(format.to_possible_value()?.hide(is_of_a_cloud))
+    });
+    PossibleValuesParser::new(values).try_map(|name| Format::from_str(&name, false))
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 mod page;
 mod search;
 mod table;
+mod way;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -26,8 +27,8 @@ fn explain(text: &str) -> Result<String> {
     if let Some(kind) = search::find_kind(text) {
         return Ok(page::of_kind(kind));
     }
-    if let Some(code) = text.parse().ok().filter(|code| (125..=127).contains(code)) {
-        return Ok(page::of_exec(code));
+    if let Some(code) = text.parse().ok().filter(|code| matches!(code, 1 | 125..=127)) {
+        return Ok(page::of_code(code));
     }
     let (found, kinds) = search::find(text);
     if !found.is_empty() || !kinds.is_empty() {

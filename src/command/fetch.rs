@@ -26,7 +26,7 @@ use crate::source::{Source, StsSource, VaultSource};
 use crate::time::{render_clock, render_time};
 use crate::vault::client::Vault;
 
-use super::{complete_login, start_runtime, take_alarms, take_warnings, write_stderr};
+use super::{complete_login, start_runtime, take_alarms, take_warnings, write_beside};
 
 /// Hands a credential over: the one that is kept, or a new one. `words` are the call, without the program, for who only
 /// looks.
@@ -44,12 +44,17 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
     if let (Delivery::TokenFile(folder), Maker::Sts(sts)) = (&plan.output.delivery, &plan.maker) {
         return hand_over_token(&plan, sts, folder, host);
     }
+    let format = plan.output.format;
     let cache = Cache::open(&plan, host);
     let kept = cache.as_ref().and_then(|cache| chain::find(cache, &plan, host));
     if let (Some(credential), true) = (&kept, plan.output.verbose) {
         let end = credential.lease.expires_at.map(render_time).unwrap_or_default();
         let maker = maker(&plan);
-        write_stderr(format!("ci-creds: cached: from an earlier call, until {end}; {maker} is not asked\n"), host);
+        write_beside(
+            plan.output.format,
+            format!("ci-creds: cached: from an earlier call, until {end}; {maker} is not asked\n"),
+            host,
+        );
     }
     let at_once = kept.as_ref().and_then(|credential| delivery::hand_over_at_once(credential, &plan, host));
     let receipt = match (at_once, kept) {
@@ -66,7 +71,7 @@ pub(crate) fn run(mut plan: Plan, words: &[String], host: &Host) -> Result<()> {
         }
     };
     tell_warnings(&plan, host);
-    write_stderr(receipt, host);
+    write_beside(format, receipt, host);
     Ok(())
 }
 
@@ -83,7 +88,7 @@ fn hand_over_token(plan: &Plan, sts: &StsPlan, folder: &Path, host: &Host) -> Re
         let end = plan.login.identity.claims().and_then(|claims| claims.seconds("exp"));
         let end = end.and_then(|end| Timestamp::from_second(end).ok());
         let end = end.map(|end| format!(", expires {}", render_clock(end, host.now()))).unwrap_or_default();
-        write_stderr(printable(&format!("ci-creds: ID token for role {role}{end}")) + "\n", host);
+        write_beside(plan.output.format, printable(&format!("ci-creds: ID token for role {role}{end}")) + "\n", host);
     }
     Ok(())
 }
@@ -204,7 +209,7 @@ fn receipt(credential: &Credential, plan: &Plan, host: &Host) -> String {
 pub(super) fn explain(plan: &Plan, host: &Host) {
     if plan.output.verbose {
         let lines = origins(plan).into_iter().map(|(name, text)| format!("ci-creds: {name}: {text}\n"));
-        write_stderr(lines.collect(), host);
+        write_beside(plan.output.format, lines.collect(), host);
     }
 }
 
@@ -286,5 +291,5 @@ fn tell_warnings(plan: &Plan, host: &Host) {
     if plan.output.quiet || plan.output.format == Format::Process && !plan.output.verbose {
         text.clear();
     }
-    write_stderr(text + &alarms, host);
+    write_beside(plan.output.format, text + &alarms, host);
 }

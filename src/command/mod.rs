@@ -23,6 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt};
 use crate::identity::Login;
 use crate::job_token;
+use crate::render::format::Format;
 use crate::secret::Secret;
 
 /// As many files as a run opens beside those that it was given, and some to spare.
@@ -103,6 +104,14 @@ pub(crate) fn write_stderr(mut text: String, host: &Host) {
         text.retain(|c| !";|&$`<>\"'\\#!*?".contains(c));
     }
     write_message(text, host);
+}
+
+/// Writes what a run says whose output has this format. Nobody evaluates JSON: the text stays as it is.
+pub(crate) fn write_beside(format: Format, text: String, host: &Host) {
+    match format {
+        Format::Json | Format::Process => write_message(text, host),
+        _ => write_stderr(text, host),
+    }
 }
 
 /// Writes what a run says whose output no shell evaluates. In a job stdout and stderr are one pipe, and a hint is to be

@@ -144,7 +144,7 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, layer
     let clouds = flags.wanted.iter().map(resolve).collect::<Result<Vec<_>>>()?;
     let secrets = match flags.secrets.is_empty() {
         true => Vec::new(),
-        false => resolve_sections(find_sections(&flags.secrets, layers)?, claims.as_ref(), layers)?,
+        false => resolve_sections(find_sections(&flags.secrets, false, layers)?, claims.as_ref(), layers)?,
     };
     let has_files = secrets.iter().any(|one| one.shape.fields.iter().any(|field| field.file));
     let folder = has_files.then(|| private_folder(layers)).transpose()?;

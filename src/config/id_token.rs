@@ -31,8 +31,17 @@ enum Wish {
     System(CiSystem),
 }
 
-/// The token that the user gives. `None`: he gives none.
+/// The token that the user gives for Vault. `None`: he gives none.
 pub(super) fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
+    find_id_token_for("https://vault.example.com", flags, layers)
+}
+
+/// The token that the user gives for a server of this audience. `None`: he gives none.
+pub(super) fn find_id_token_for(
+    audience: &str,
+    flags: &cli::LoginFlags,
+    layers: &Layers<'_>,
+) -> Result<Option<SecretSource>> {
     if flags.file(Input::IdToken).is_none()
         && let Some(name) = named_variable(flags, layers)?
     {
@@ -42,7 +51,7 @@ pub(super) fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Res
         if found.is_none() && matches!(name.origin, Origin::Flag(_)) {
             let error = format!("{} (from {}) is not set in this job", name.value, name.origin);
             return Err(Error::new(Kind::Input, error)
-                .hint(format!("give the job `id_tokens: {{{}: {{aud: https://vault.example.com}}}}`", name.value)));
+                .hint(format!("give the job `id_tokens: {{{}: {{aud: {audience}}}}}`", name.value)));
         }
         if found.is_some() {
             return Ok(found);

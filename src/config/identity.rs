@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::iam;
-use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, setup_hint};
+use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_id_token_for, find_offer, setup_hint};
 use super::method::{Inputs, choose, detect, find, find_beside, wanted};
 use super::name::{check_role, parse_path, resolve_placeholders};
 use super::source::{Layers, SecretSource};
@@ -94,16 +94,16 @@ pub(super) fn resolve_login(
     Ok((Login { identity, mount, ignored_path, role, role_origin, origin, renew, perhaps_generator }, claims))
 }
 
-/// The job's ID token, as the identity of a job at another server than Vault: no mount and no role belongs to it.
+/// The job's ID token, as the identity of a job at another server than Vault, which has this audience: no mount and no role belongs to it.
 ///
 /// # Errors
 /// [`Kind::Input`] where the job has none, or what it has is none; [`Kind::Config`] for another audience than the user names.
-pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Login> {
+pub(super) fn resolve_id_token(audience: &str, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Login> {
     if let Some(method) = wanted(flags, layers)?.filter(|method| *method != AuthMethod::IdToken) {
         let text = format!("AWS without Vault takes the job's ID token, and not the method {}", method.needs().name);
         return Err(Error::new(Kind::Usage, text).hint("--auth id-token, or drop --auth"));
     }
-    let given = find_id_token(flags, layers)?;
+    let given = find_id_token_for(audience, flags, layers)?;
     let offer = if given.is_some() { None } else { find_offer(flags, layers)? };
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let reader = Reader { layers, connection: None, method: AuthMethod::IdToken, job_files, id_token_variable: None };
@@ -113,9 +113,13 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
         (None, Some(offer)) => reader.read_offer(offer)?,
         (None, None) => {
             let error = Error::new(Kind::Input, "the job has no ID token for AWS: VAULT_ID_TOKEN is not set");
-            let in_gitlab = "in GitLab, give the job `id_tokens: {AWS_ID_TOKEN: {aud: sts.amazonaws.com}}`, and pass \
-                --id-token-env AWS_ID_TOKEN";
-            return Err(error.hint(setup_hint(layers)?.unwrap_or_else(|| in_gitlab.to_owned())));
+            let in_gitlab = || {
+                format!(
+                    "in GitLab, give the job `id_tokens: {{AWS_ID_TOKEN: {{aud: {audience}}}}}`, and pass --id-token-env \
+                    AWS_ID_TOKEN"
+                )
+            };
+            return Err(error.hint(setup_hint(layers)?.unwrap_or_else(in_gitlab)));
         }
     };
     let claims = Claims::from_token(&token.value)

@@ -174,7 +174,7 @@ fn resolve_profile(demand: &Demand<'_>) -> Result<String> {
 /// Where the text may go. Nothing is fetched for an output that no one could use, or that everyone could read.
 fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) -> Result<Delivery> {
     let stdout = layers.host.stdout();
-    let name = &demand.shape.command;
+    let call = || render::command_line(demand.words, &[]);
     let profile = resolve_profile(demand)?;
     if let Some(path) = &demand.output.file {
         let file = find_file(demand)?;
@@ -189,7 +189,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
     }
     if stdout.null {
         return Err(Error::new(Kind::Output, "stdout is closed or /dev/null: the credential would be lost")
-            .hint(format!("capture it: eval $({} || echo false)", render::command_line(demand.words, &[]))));
+            .hint(format!("capture it: eval $({} || echo false)", call())));
     }
     if format == Format::Github {
         check_github(demand, layers)?;
@@ -201,7 +201,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
             Kind::Usage,
             "stdout and stderr are the same: the credential would appear in the log, or messages would reach the eval",
         )
-        .hint(format!("put ci-creds {name} into an eval that captures stdout alone: stderr must go elsewhere")));
+        .hint(format!("put {} into an eval that captures stdout alone: stderr must go elsewhere", call())));
     }
     if !demand.output.reveal && layers.job().is_in_a_job()? && layers.host.is_uncaptured(&job_signs()) {
         let lost = match format {
@@ -209,7 +209,7 @@ fn resolve_delivery(demand: &Demand<'_>, format: Format, layers: &Layers<'_>) ->
             _ => "nothing captures the output: the credential would appear in the job's log",
         };
         return Err(Error::new(Kind::Usage, lost)
-            .hint(format!("put ci-creds {name} into an eval in the script; --reveal prints it anyway")));
+            .hint(format!("put {} into an eval in the script; --reveal prints it anyway", call())));
     }
     if format == Format::File {
         let file = find_file(demand)?;
@@ -274,7 +274,7 @@ fn check_github(demand: &Demand<'_>, layers: &Layers<'_>) -> Result<()> {
         } else {
             return Ok(());
         };
-        (problem, format!("ci-creds {} --format github >> \"$GITHUB_ENV\"", demand.shape.command))
+        (problem, format!("{} >> \"$GITHUB_ENV\"", render::command_line(demand.words, &[])))
     };
     Err(Error::new(Kind::Usage, problem).hint(hint))
 }

@@ -16,7 +16,7 @@ use crate::origin::{Origin, WithOrigin};
 use crate::provider::secret::{SecretSection, find_problem, join};
 use crate::provider::shape::Shape;
 use crate::render::format::Format;
-use crate::typo::{nearest, quoted};
+use crate::typo::{is_repeatable, nearest, quoted};
 
 /// Decides everything about a run that fetches secrets.
 ///
@@ -65,15 +65,19 @@ pub(super) fn select_sections(
             Err(Error::new(Kind::Usage, "--path and the name of a section exclude each other").hint("keep one of them"))
         }
         Some(path) => Ok(vec![WithOrigin { value: parse_flags(mapping, path)?, origin: Origin::Flag("--path") }]),
-        None => find_sections(names, layers),
+        None => find_sections(names, true, layers),
     }
 }
 
-/// The sections of these names.
+/// The sections of these names. `by_flags`: whether the command has flags for a secret without a section.
 ///
 /// # Errors
 /// [`Kind::Usage`] without a name; [`Kind::Config`] for one that no file has.
-pub(super) fn find_sections(names: &[String], layers: &Layers<'_>) -> Result<Vec<WithOrigin<SecretSection>>> {
+pub(super) fn find_sections(
+    names: &[String],
+    by_flags: bool,
+    layers: &Layers<'_>,
+) -> Result<Vec<WithOrigin<SecretSection>>> {
     let known: Vec<&str> = layers.files.all(|file| file.secrets().collect::<Vec<_>>()).flatten().collect();
     if names.is_empty() {
         let error = Error::new(Kind::Usage, "no secret is named");
@@ -96,11 +100,16 @@ pub(super) fn find_sections(names: &[String], layers: &Layers<'_>) -> Result<Vec
         sections.push(found.filter(|_| is_section_name(name)).ok_or_else(|| {
             let shown = quoted(name, "of that name");
             let error = Error::new(Kind::Config, format!("no configuration file has a section for the secret {shown}"));
+            if name.contains('/') {
+                let path = if name.split('/').all(is_repeatable) { name } else { "PATH" };
+                return error.hint(format!("that is a path: ci-creds secret --path {path} --env VAR=FIELD"));
+            }
             match nearest(name, known.iter().copied()) {
                 Some(meant) => error.hint(format!("did you mean {meant}?")),
-                None if known.is_empty() => error.hint(
-                    "write [secret.NAME] with path and env into the configuration file, or pass --path and --env",
-                ),
+                None if known.is_empty() => {
+                    let write = "write [secret.NAME] with path and env into the configuration file";
+                    error.hint(if by_flags { format!("{write}, or pass --path and --env") } else { write.to_owned() })
+                }
                 None => error.hint(format!("the file has {}", known.join(", "))),
             }
         })?);

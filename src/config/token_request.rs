@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::aws_endpoint::{SIGNED_REQUEST, authority, resolve_endpoint};
 use super::connection::{resolve_connection, resolve_deadlines, resolve_retries};
 use super::iam;
-use super::id_token::{Offer, OfferWay, find_audience, find_id_token, find_offer, find_system, setup};
+use super::id_token::{Offer, OfferWay, find_audience, find_id_token_for, find_offer, find_system, setup};
 use super::method::wants_offer;
 use super::proxy::resolve_general_proxy;
 use super::source::Layers;
@@ -88,7 +88,7 @@ pub(crate) fn resolve_token_request(
         return Ok(None);
     }
     if let Some(audience) = wanted.map(|wanted| web_role::find_audience(wanted, layers)).transpose()?.flatten() {
-        let Some(Offer { system, way: OfferWay::Request, .. }) = find_unless_given(login, layers)? else {
+        let Some(Offer { system, way: OfferWay::Request, .. }) = find_unless_given(&audience, login, layers)? else {
             return Ok(None);
         };
         if system == CiSystem::Aws {
@@ -118,9 +118,9 @@ pub(crate) fn resolve_token_request(
     JobSide { system, audience, timeout: vault.timeout, repeats: vault.retries > 0 }.request(login, layers)
 }
 
-/// What the CI system offers where the user gives no token.
-fn find_unless_given(login: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<Offer>> {
-    if find_id_token(login, layers)?.is_some() { Ok(None) } else { find_offer(login, layers) }
+/// What the CI system offers where the user gives no token for a server of this audience.
+fn find_unless_given(audience: &str, login: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<Offer>> {
+    if find_id_token_for(audience, login, layers)?.is_some() { Ok(None) } else { find_offer(login, layers) }
 }
 
 /// A URL's origin (RFC 6454): no port that is the scheme's own.

@@ -67,7 +67,7 @@ pub(super) fn resolve(
     })?;
     let any_audience = login.any_audience;
     let named = find_named_audience(login, layers)?;
-    let login = resolve_id_token(login, layers)?;
+    let login = resolve_id_token(audience_of(partition), login, layers)?;
     let claims = login.identity.claims().cloned().unwrap_or_default();
     check_token(&login)?;
     if !any_audience {

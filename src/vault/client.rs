@@ -21,7 +21,7 @@ use super::refusal::{explain, find};
 use super::retry::{self, Tries};
 use super::step::Step;
 use super::wire::{Auth, Envelope};
-use crate::error::{Error, Kind, Result, sanitized};
+use crate::error::{Error, Kind, Result, printable, sanitized};
 use crate::host::Host;
 use crate::http::transport::Connection;
 use crate::http::{Client, Method, Reply, Request, TransportError};
@@ -269,7 +269,10 @@ impl<'a> Vault<'a> {
         }
         let left = self.budget(step).saturating_sub(self.host.elapsed()).as_secs();
         // Security: joined with stdout, the line may be what a shell evaluates.
-        let why = sanitized(error.message());
+        let why = match self.host.stdout().shared_with_stderr {
+            true => sanitized(error.message()),
+            false => printable(error.message()),
+        };
         self.host.write_stderr(&format!("ci-creds: trying again for up to {left} s, because {why}\n"));
     }
 

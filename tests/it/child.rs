@@ -145,6 +145,10 @@ fn a_root_token_gets_no_child() {
         let words = ["VAULT_TOKEN", "is a root token", "the child was revoked"];
         run.run().refused(&world, 78, "config", &words, &["vault token create -policy=", "drop --child-token"]);
         assert_eq!(world.requests(), [CREATE, REVOKE], "{dialect}");
+        // There is no flag to drop.
+        let ran = world.command("token --ttl 5m").env("VAULT_TOKEN", &root).run().failed(78, "config");
+        assert!(ran.stderr.contains("hand on the token of the job itself"), "{ran:?}");
+        assert!(!ran.stderr.contains("--child-token"), "{ran:?}");
         assert_eq!(children(&world, &root), [0_u64; 0], "{dialect}");
 
         world.vault.inject(On::path("revoke-self").every(), Fault::answer(Reply::error(403, "blocked")));

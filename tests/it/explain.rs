@@ -73,6 +73,18 @@ fn what_vault_prints_by_itself_is_explained_from_stdin_too() {
                 "A server says this for 3 causes",
             ],
         ),
+        (
+            "* permission denied",
+            &["engine-policy: exit code 77", "secret-policy", "wrapping-", "To tell them apart: ci-creds doctor"],
+        ),
+        ("dial tcp 127.0.0.1:8200: connect: connection refused", &["way-refused: exit code 69"]),
+        ("ci-creds: error[unavailable]: cannot reach 127.0.0.1:1: connection refused", &["way-refused: exit code 69"]),
+        ("ci-creds: error[protocol]: 127.0.0.1:1 does not speak TLS", &["way-no-tls: exit code 76"]),
+        ("http: server gave HTTP response to HTTPS client", &["way-no-tls: "]),
+        ("x509: certificate signed by unknown authority", &["way-unknown-ca: "]),
+        ("ci-creds: error[config]: nothing to log in with: looked for VAULT_TOKEN", &["way-no-login: exit code 78"]),
+        ("Invalid path for a versioned K/V secrets engine", &["way-kv-path: ", "secret/data/ci"]),
+        ("1", &["ci-creds never ends with 1", "is not installed"]),
         ("ERROR: Job failed: exit code 69\n", &["unavailable: exit code 69", "vault-sealed"]),
     ] {
         let mut command = bare(&["explain", "-"]).to_command();
@@ -82,6 +94,13 @@ fn what_vault_prints_by_itself_is_explained_from_stdin_too() {
         let output = child.wait_with_output().unwrap();
         let page = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{text}: {page}");
+        if text == "* permission denied" {
+            let place = |id: &str| page.find(&format!("\n{id}: exit code")).unwrap_or_else(|| panic!("{id}: {page}"));
+            assert!(
+                place("engine-policy") < place("engine-token") && place("engine-token") < place("wrapping-stolen"),
+                "{page}"
+            );
+        }
         for id in ids {
             assert!(page.contains(id), "{id}: {page}");
         }

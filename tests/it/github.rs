@@ -189,7 +189,8 @@ fn where_the_runner_would_not_take_the_masks_or_the_file_not_the_variables_it_is
         let ran = again(value).arg("--reveal").run();
         refused(&ran, "this is not a GitHub Actions job", "GITHUB_ACTIONS=true");
     }
-    let redirect = "ci-creds exoscale --format github >> \"$GITHUB_ENV\"";
+    let redirect = format!("ci-creds {line} --format github >> \"$GITHUB_ENV\"");
+    let redirect = redirect.as_str();
     refused(&run.run(), "stdout is not a file", redirect);
 
     // What stderr says is in the file where both are one, and nowhere where it is not read.

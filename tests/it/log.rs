@@ -1,3 +1,5 @@
+use dev_vault::{Fault, On, Reply};
+
 use crate::delivery::in_a_job;
 use crate::support::{METHODS, ROLE, World};
 
@@ -109,6 +111,13 @@ fn a_hint_in_a_jobs_log_is_whole_where_no_shell_evaluates_the_output() {
     let policy = r#"path "exoscale/apikey/nope" { capabilities = ["read"] }"#;
     let ran = in_a_job(&world, "$CI_CREDS exec exoscale --role nope -- true 2>&1");
     assert!(ran.code == 125 && ran.stdout.contains(policy), "{ran:?}");
+    let denied = Reply::error(403, "1 error occurred:\n\t* permission denied\n\n");
+    world.vault.inject(On::path("/aws/sts/nope").every(), Fault::answer(denied));
+    for format in ["json", "process"] {
+        let line = format!("$CI_CREDS aws --role nope --format {format} 2>&1 | cat");
+        let ran = in_a_job(&world, &line);
+        assert!(ran.stdout.contains("path \"aws/sts/nope\" { capabilities"), "{format}: {ran:?}");
+    }
     let ran = in_a_job(&world, "$CI_CREDS cache lear 2>&1");
     assert!(ran.code == 64 && ran.stdout.contains("no such command: \"lear\""), "{ran:?}");
 }

@@ -68,6 +68,16 @@ fn command_line() -> Vec<Mistake> {
         "completions tcsh",
         "aws --config /nope.toml --role deploy",
         "exoscale --role deploy 2>&1",
+        "exoscale -role=deploy",
+        "secret kv/ci",
+        "secret db",
+        "secret --mount secret --path ci --env A=a",
+        "secret --path secret/data/ci --field npm-token",
+        "kv get secret/ci",
+        "exec deploy -- aws s3 ls",
+        "exec secret:db -- env",
+        "token renew --ttl 2h",
+        "token rotate",
     ]
     .map(at)
     .into()

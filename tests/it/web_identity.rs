@@ -294,7 +294,7 @@ fn what_sts_would_refuse_or_must_not_see_is_not_sent() {
         assert!(ran.stderr.contains(words), "{ran:?}");
     }
     let ran = ci(&world, &sts, "").without("AWS_ID_TOKEN").run().failed(66, "input");
-    assert!(ran.stderr.contains("AWS_ID_TOKEN"), "{ran:?}");
+    assert!(ran.stderr.contains("{AWS_ID_TOKEN: {aud: sts.amazonaws.com}}"), "{ran:?}");
     // A policy that limits nothing would be a surprise.
     let ran = world
         .command_as("token", &format!("aws --role deploy --policy-file {}", empty.display()))

@@ -35,8 +35,13 @@ pub(super) fn of_kind(kind: Kind) -> String {
     page
 }
 
-/// The page of an exit code that `ci-creds exec` has beside those of its command.
-pub(super) fn of_exec(code: u8) -> String {
+/// The page of an exit code that no kind has: of `ci-creds exec` beside those of its command, or of the shell.
+pub(super) fn of_code(code: u8) -> String {
+    if code == 1 {
+        let meaning = "ci-creds never ends with 1. In eval $(ci-creds ... || echo false) the shell evaluates false, because \
+            ci-creds is not installed, was killed, or ends before it prints anything. Run the call alone to see its exit code.";
+        return format!("false: exit code 1\n\n{}\nRead on: docs/formats-and-eval.md\n", wrapped(meaning, 2));
+    }
     let meaning = match code {
         125 => "ci-creds exec failed before the command started. The word behind error[ names the kind.",
         126 => "The command of ci-creds exec cannot be executed.",
@@ -59,6 +64,10 @@ pub(super) fn of_explanations(found: &[Explanation]) -> String {
     }
     let pages: Vec<_> = found.iter().map(of_explanation).collect();
     page.push_str(&pages.join("\n"));
+    if found.len() > 1 {
+        let apart = "\nTo tell them apart: ci-creds doctor PROVIDER, with the flags and variables of the run.\n";
+        page.push_str(apart);
+    }
     page
 }
 

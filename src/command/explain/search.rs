@@ -110,14 +110,28 @@ fn find_by_words(text: &str) -> Vec<Explanation> {
         }
     }
     words.retain(|line| !line.is_empty());
-    let mut found = Vec::new();
+    // Who copies these two words alone has lost the count before them, by which a policy is told from a token.
+    let is_denied = words.iter().any(|words| words == "permission denied");
+    let (mut policies, mut found) = (Vec::new(), Vec::new());
     for table in tables() {
+        let is_policy = |row: &&Row| is_denied && matches!(row.says, Says::PolicyDenies);
+        if let Some(row) = table.rows.iter().find(is_policy) {
+            push(&mut policies, bare(Cause { table, row }));
+        }
         let fits = |row: &&Row| words.iter().any(|words| row.says.fits_text(words));
         if let Some(row) = table.rows.iter().find(fits) {
             push(&mut found, bare(Cause { table, row }));
         }
     }
-    found
+    // A login that is refused is rarer, and says more.
+    let is_of_a_read =
+        |found: &Explanation| ["engine-", "secret-"].iter().any(|start| found.cause.row.id.starts_with(start));
+    policies.sort_by_key(|found| found.cause.row.id != "engine-policy");
+    if is_denied {
+        found.sort_by_key(|found| !is_of_a_read(found));
+    }
+    policies.extend(found);
+    policies
 }
 
 /// The values of the placeholders of a template in a text that was made of it. `None` when it was not. What stands before

@@ -1,5 +1,6 @@
 //! Every table that words an error, in one list.
 
+use super::way::WAY;
 use crate::auth;
 use crate::aws;
 use crate::engine;
@@ -19,7 +20,7 @@ pub(super) fn tables() -> impl Iterator<Item = &'static RefusalTable> {
     const ENGINE: &[RefusalTable] = &engine::TABLES;
     const SERVER: &[RefusalTable] = &failure::TABLES;
     const AWS: &[RefusalTable] = &aws::TABLES;
-    AUTH.iter().chain(ENGINE).chain(AWS).chain(SERVER)
+    AUTH.iter().chain(ENGINE).chain(AWS).chain(SERVER).chain([WAY])
 }
 
 /// Every row.
