@@ -417,9 +417,16 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l assume -d '
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l external-id -d 'The external ID that the second role demands' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l source-identity -d 'The source identity of the second role\'s session' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l project-id -d 'The project, if it is not that of the secret' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l organization-id -d 'The organization, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l path -d 'The path to read, without a section: database/creds/app' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l env -d 'A variable, and the field that it gets: PGUSER=username' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l file -d 'A variable with the path of a private file, which gets the field' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l set -d 'A parameter of the engine; makes the request a write' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l kv -d 'The version of the KV engine: 1 or 2' -r -f -a "1\t''
+2\t''"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l unset -d 'A variable to unset' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l expires -d 'The field that says when the secret expires' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -465,6 +472,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l fips -d 'Us
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l s3 -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l write -d 'Write, without a parameter'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
@@ -789,9 +797,16 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l assume -d '
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l external-id -d 'The external ID that the second role demands' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l source-identity -d 'The source identity of the second role\'s session' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l region -d 'Also export AWS_REGION and AWS_DEFAULT_REGION' -r -f
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l path -d 'The path of the stored key: secret/data/scw/ci, or with {project_name}' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l project-id -d 'The project, if it is not that of the secret' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l organization-id -d 'The organization, if it is not that of the secret' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l path -d 'The path to read, without a section: database/creds/app' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l env -d 'A variable, and the field that it gets: PGUSER=username' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l file -d 'A variable with the path of a private file, which gets the field' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l set -d 'A parameter of the engine; makes the request a write' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l kv -d 'The version of the KV engine: 1 or 2' -r -f -a "1\t''
+2\t''"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l unset -d 'A variable to unset' -r -f
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l expires -d 'The field that says when the secret expires' -r -f
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l auth -d 'The authentication method [default: the first one whose inputs are set, in this order]' -r -f -a "wrapping-token\t'A wrapping token that holds a secret ID, and the role ID'
 secret-id\t'A secret ID and the role ID'
 generator-token\t'A token that may only create one-time secret IDs, and the role ID'
@@ -836,6 +851,7 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l fips -d 'Us
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l wait-ready -d 'Wait until AWS knows the key of a new IAM user, 30 s at most'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l keep-profile -d 'Leave AWS_PROFILE and AWS_DEFAULT_PROFILE as they are'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l s3 -d 'For the object storage: export the key for AWS tools'
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l write -d 'Write, without a parameter'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l any-audience -d 'Send the ID token although its audience is the URL of another host'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l child-token -d 'Read with a child of the Vault token, so that a key whose answer was lost can be revoked'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -l renew -d 'Renew the generator token before the login, so that it never expires while jobs run'
@@ -858,8 +874,8 @@ complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s v -l verbo
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s q -l quiet -d 'Print nothing on stderr but errors'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand version" -s h -l help -d 'Print help'
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand exec" -f -a "exoscale aws scaleway vault"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws scaleway"
-complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -f -a "exoscale aws scaleway"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand doctor" -f -a "exoscale aws scaleway secret"
+complete -c ci-creds -n "__fish_ci_creds_using_subcommand policy" -f -a "exoscale aws scaleway secret"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand completions" -f -a "bash elvish fish powershell zsh"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand man" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"
 complete -c ci-creds -n "__fish_ci_creds_using_subcommand help" -f -a "exoscale aws scaleway secret exec doctor revoke cache token whoami policy explain completions man help version"

@@ -3,6 +3,7 @@
 //!
 //! Sources: the manuals of each system; for GitHub and Forgejo also what `@actions/core` sends.
 
+use crate::claims::Claims;
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::variables as var;
@@ -63,6 +64,10 @@ pub(crate) struct CiFacts {
     pub setup: &'static str,
     /// What sets the audience, for hints. `None`: the system signs one audience only.
     pub audience: Option<&'static str>,
+    /// A claim that only its tokens have. GitHub and Forgejo share one, and differ in the issuer.
+    pub claim: &'static str,
+    /// When its tokens expire, for hints. Completes "its tokens …".
+    pub life: &'static str,
 }
 
 /// How a job requests a token.
@@ -108,6 +113,9 @@ pub(crate) struct TokenProgram {
     pub token: &'static str,
 }
 
+/// Of GitHub's tokens, and of Forgejo's.
+const ACTIONS_CLAIM: &str = "repository_owner";
+
 impl CiSystem {
     /// Every one, in the order in which they are looked for: who sets another one's variables too comes first.
     pub(crate) const ALL: [Self; 13] = [
@@ -147,6 +155,8 @@ impl CiSystem {
             request: None,
             setup,
             audience,
+            claim: "",
+            life: "",
         };
         let of_request = |name, title, sign, request, setup| CiFacts {
             name,
@@ -156,6 +166,8 @@ impl CiSystem {
             request: Some(request),
             setup,
             audience: Some("set --id-token-audience"),
+            claim: "",
+            life: "expire 5 minutes after the request",
         };
         match self {
             Self::Gitlab => CiFacts {
@@ -166,14 +178,20 @@ impl CiSystem {
                 request: None,
                 setup: "`id_tokens: {VAULT_ID_TOKEN: {aud: https://vault.example.com}}`",
                 audience: Some("set `aud:` of this ID token in .gitlab-ci.yml"),
+                claim: "namespace_path",
+                life: "expire at the job's timeout, or after 5 minutes without one",
             },
-            Self::Forgejo => of_request(
-                "forgejo",
-                "Forgejo Actions",
-                var::FORGEJO_ACTIONS,
-                TokenSource::Http(actions),
-                "`enable-openid-connect: true` in the workflow",
-            ),
+            Self::Forgejo => CiFacts {
+                claim: ACTIONS_CLAIM,
+                life: "expire an hour after the request",
+                ..of_request(
+                    "forgejo",
+                    "Forgejo Actions",
+                    var::FORGEJO_ACTIONS,
+                    TokenSource::Http(actions),
+                    "`enable-openid-connect: true` in the workflow",
+                )
+            },
             Self::Gitea => CiFacts {
                 name: "gitea",
                 title: "Gitea Actions",
@@ -182,33 +200,45 @@ impl CiSystem {
                 request: None,
                 setup: "another identity: Gitea signs no ID token",
                 audience: None,
+                claim: "",
+                life: "",
             },
-            Self::Github => of_request(
-                "github",
-                "GitHub Actions",
-                var::GITHUB_ACTIONS,
-                TokenSource::Http(actions),
-                "`permissions: id-token: write` in the workflow",
-            ),
-            Self::Bitbucket => of_variable(
-                "bitbucket",
-                "Bitbucket Pipelines",
-                var::BITBUCKET_COMMIT,
-                var::BITBUCKET_STEP_OIDC_TOKEN,
-                "`oidc: true` in its step",
-                Some("set `oidc: {audiences: [...]}` of the step"),
-            ),
-            Self::Buildkite => of_request(
-                "buildkite",
-                "Buildkite",
-                var::BUILDKITE,
-                TokenSource::Program(TokenProgram {
-                    name: "buildkite-agent",
-                    arguments: &["oidc", "request-token", "--audience", "{aud}"],
-                    token: var::BUILDKITE_AGENT_ACCESS_TOKEN,
-                }),
-                "buildkite-agent on its PATH",
-            ),
+            Self::Github => CiFacts {
+                claim: ACTIONS_CLAIM,
+                ..of_request(
+                    "github",
+                    "GitHub Actions",
+                    var::GITHUB_ACTIONS,
+                    TokenSource::Http(actions),
+                    "`permissions: id-token: write` in the workflow",
+                )
+            },
+            Self::Bitbucket => CiFacts {
+                claim: "repositoryUuid",
+                life: "expire with their step",
+                ..of_variable(
+                    "bitbucket",
+                    "Bitbucket Pipelines",
+                    var::BITBUCKET_COMMIT,
+                    var::BITBUCKET_STEP_OIDC_TOKEN,
+                    "`oidc: true` in its step",
+                    Some("set `oidc: {audiences: [...]}` of the step"),
+                )
+            },
+            Self::Buildkite => CiFacts {
+                claim: "pipeline_slug",
+                ..of_request(
+                    "buildkite",
+                    "Buildkite",
+                    var::BUILDKITE,
+                    TokenSource::Program(TokenProgram {
+                        name: "buildkite-agent",
+                        arguments: &["oidc", "request-token", "--audience", "{aud}"],
+                        token: var::BUILDKITE_AGENT_ACCESS_TOKEN,
+                    }),
+                    "buildkite-agent on its PATH",
+                )
+            },
             Self::Circleci => CiFacts {
                 name: "circleci",
                 title: "CircleCI",
@@ -221,9 +251,13 @@ impl CiSystem {
                 })),
                 setup: "an OIDC token: CircleCI makes one for every job",
                 audience: Some("set --id-token-audience"),
+                claim: "oidc.circleci.com/project-id",
+                life: "expire an hour after the job began",
             },
             Self::Azure => CiFacts {
                 audience: None,
+                claim: "rpo_id",
+                life: "expire 10 minutes after the request",
                 ..of_request(
                     "azure",
                     "Azure DevOps",
@@ -241,43 +275,58 @@ impl CiSystem {
                     "`env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}` in its step",
                 )
             },
-            Self::Codefresh => of_request(
-                "codefresh",
-                "Codefresh",
-                var::CF_BUILD_ID,
-                TokenSource::Http(TokenEndpoint {
-                    url: var::CF_OIDC_REQUEST_URL,
-                    token: var::CF_OIDC_REQUEST_TOKEN,
-                    scheme: "",
-                    field: "id_token",
-                    ..actions
-                }),
-                "CF_OIDC_REQUEST_URL and CF_OIDC_REQUEST_TOKEN, which Codefresh sets in the steps of its builds",
-            ),
-            Self::Semaphore => of_variable(
-                "semaphore",
-                "Semaphore",
-                var::SEMAPHORE,
-                var::SEMAPHORE_OIDC_TOKEN,
-                "an OIDC token: Semaphore makes one for every job of a plan with OpenID Connect",
-                Some("name a token of its own in `oidc_tokens:` of the job, and set its audience"),
-            ),
-            Self::Spacelift => of_variable(
-                "spacelift",
-                "Spacelift",
-                var::SPACELIFT_OIDC_TOKEN,
-                var::SPACELIFT_OIDC_TOKEN,
-                "a paid plan of Spacelift, which sets SPACELIFT_OIDC_TOKEN",
-                None,
-            ),
-            Self::Terraform => of_variable(
-                "terraform",
-                "HCP Terraform",
-                var::TFC_WORKLOAD_IDENTITY_TOKEN,
-                var::TFC_WORKLOAD_IDENTITY_TOKEN,
-                "TFC_WORKLOAD_IDENTITY_AUDIENCE as a variable of its workspace",
-                Some("set TFC_WORKLOAD_IDENTITY_AUDIENCE of the workspace"),
-            ),
+            Self::Codefresh => CiFacts {
+                claim: "pipeline_name",
+                ..of_request(
+                    "codefresh",
+                    "Codefresh",
+                    var::CF_BUILD_ID,
+                    TokenSource::Http(TokenEndpoint {
+                        url: var::CF_OIDC_REQUEST_URL,
+                        token: var::CF_OIDC_REQUEST_TOKEN,
+                        scheme: "",
+                        field: "id_token",
+                        ..actions
+                    }),
+                    "CF_OIDC_REQUEST_URL and CF_OIDC_REQUEST_TOKEN, which Codefresh sets in the steps of its builds",
+                )
+            },
+            Self::Semaphore => CiFacts {
+                claim: "prj_id",
+                life: "expire with their job",
+                ..of_variable(
+                    "semaphore",
+                    "Semaphore",
+                    var::SEMAPHORE,
+                    var::SEMAPHORE_OIDC_TOKEN,
+                    "an OIDC token: Semaphore makes one for every job of a plan with OpenID Connect",
+                    Some("name a token of its own in `oidc_tokens:` of the job, and set its audience"),
+                )
+            },
+            Self::Spacelift => CiFacts {
+                claim: "spaceId",
+                life: "expire an hour after the run began",
+                ..of_variable(
+                    "spacelift",
+                    "Spacelift",
+                    var::SPACELIFT_OIDC_TOKEN,
+                    var::SPACELIFT_OIDC_TOKEN,
+                    "a paid plan of Spacelift, which sets SPACELIFT_OIDC_TOKEN",
+                    None,
+                )
+            },
+            Self::Terraform => CiFacts {
+                claim: "terraform_workspace_id",
+                life: "expire with the phase of their run",
+                ..of_variable(
+                    "terraform",
+                    "HCP Terraform",
+                    var::TFC_WORKLOAD_IDENTITY_TOKEN,
+                    var::TFC_WORKLOAD_IDENTITY_TOKEN,
+                    "TFC_WORKLOAD_IDENTITY_AUDIENCE as a variable of its workspace",
+                    Some("set TFC_WORKLOAD_IDENTITY_AUDIENCE of the workspace"),
+                )
+            },
             Self::Aws => CiFacts {
                 name: "aws",
                 title: "AWS",
@@ -286,6 +335,8 @@ impl CiSystem {
                 request: Some(TokenSource::Sts),
                 setup: "credentials of an AWS identity whose policy allows sts:GetWebIdentityToken",
                 audience: Some("set --id-token-audience"),
+                claim: "https://sts.amazonaws.com/",
+                life: "expire 5 minutes after the request",
             },
         }
     }
@@ -302,6 +353,40 @@ impl CiSystem {
         let Origin::Variable(name) = origin else { return None };
         let is_its_own = |facts: CiFacts| facts.title == name || facts.variable == Some(name.as_str());
         Self::ALL.into_iter().find(|system| is_its_own(system.facts()))
+    }
+
+    /// The system that signed a token: by where it comes from, or else by what it says. For hints alone: nobody has
+    /// verified it. `None` for an issuer without a row.
+    #[must_use]
+    pub(crate) fn of_token(origin: &Origin, claims: &Claims) -> Option<Self> {
+        let is_forgejo = || claims.text("iss").is_some_and(|issuer| issuer.ends_with("/api/actions"));
+        let signs = |system: &Self| {
+            let claim = system.facts().claim;
+            !claim.is_empty() && claims.find(claim).is_some() && (*system != Self::Forgejo || is_forgejo())
+        };
+        Self::of_origin(origin).or_else(|| Self::ALL.into_iter().find(signs))
+    }
+
+    /// What to change where a token from there has expired.
+    #[must_use]
+    pub(crate) fn renewal(self, origin: &Origin) -> String {
+        let CiFacts { title, life, request, variable, setup, .. } = self.facts();
+        let change = match (request, origin) {
+            (Some(_), Origin::Variable(name)) if name == title => {
+                "ci-creds requested it in this call, so a clock is wrong".to_owned()
+            }
+            (Some(_), Origin::Variable(name)) if variable == Some(name) => {
+                "with --id-token-audience, ci-creds requests a new one in each call".to_owned()
+            }
+            (Some(_), _) => {
+                format!("give the job {setup}, and unset {origin}: ci-creds requests a new one in each call")
+            }
+            (None, _) if self == Self::Gitlab => {
+                "call ci-creds earlier in the job, or raise `timeout:` of the job in .gitlab-ci.yml".to_owned()
+            }
+            (None, _) => format!("call ci-creds earlier, or in another job, which has a new one with {setup}"),
+        };
+        format!("the tokens of {title} {life}: {change}")
     }
 
     /// The variables that only serve to get the token, and those that hold it.

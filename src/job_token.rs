@@ -12,12 +12,12 @@ use crate::aws::assume::parse_refusal;
 use crate::aws::{self, Repeat, runner, sts, web_token};
 use crate::ci::{JobToken, TokenEndpoint};
 use crate::claims::Claims;
-use crate::config::{ANSWER, StsTarget, TokenRequest, TokenTarget};
+use crate::config::{ANSWER, Plan, StsTarget, TokenRequest, TokenTarget};
 use crate::error::{Error, Kind, Result, sanitized};
 use crate::host::Host;
 use crate::http::service::{ServiceClient, ServiceReply, ServiceRequest, Verb, is_header_text};
 use crate::http::{ServiceHints, Stage, TransportError};
-use crate::identity::AwsKeys;
+use crate::identity::{AwsKeys, Login};
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
 use crate::vault::retry::parse_retry_after;
@@ -88,6 +88,18 @@ pub(crate) async fn request(request: &TokenRequest, patience: Duration, host: &H
     }
     let origin = Origin::Variable(title.to_owned());
     Ok(JobToken { token: WithOrigin { value: token, origin }, key, system: request.system })
+}
+
+/// The login with a new ID token, where the first one was requested: a command that still runs has outlived that one.
+/// `None`: the job has one token.
+///
+/// # Errors
+/// As [`request`].
+pub(crate) async fn request_again(plan: &Plan, patience: Duration, host: &Host) -> Result<Option<Login>> {
+    let Some(asked) = &plan.token_request else { return Ok(None) };
+    let token = request(asked, patience, host).await?.token.value;
+    let claims = Claims::from_token(&token).unwrap_or_default();
+    Ok(Some(plan.login.with_id_token(token, claims)))
 }
 
 /// As for a token from a variable.

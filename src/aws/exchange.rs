@@ -1,7 +1,7 @@
 //! Exchanges the job's ID token for a session of a role, by STS, and that one for a session of a second role.
 //!
 //! Nothing is used up by a request, and nothing of what it makes can be revoked: it is sent again where that may help, until
-//! the run has no more time. What it may have made and nobody got is told.
+//! its deadline. What it may have made and nobody got is told.
 
 use std::time::Duration;
 
@@ -36,23 +36,30 @@ pub(crate) struct Sts<'a> {
     http: ServiceClient,
     plan: &'a StsPlan,
     connection: &'a Connection,
+    deadline: Duration,
     verbose: bool,
     host: &'a Host,
 }
 
 impl<'a> Sts<'a> {
-    /// Opens nothing yet.
+    /// Opens nothing yet. `deadline` counts from the start of the process.
     ///
     /// # Errors
     /// [`Kind::Config`] when the roots or the proxy cannot be used.
-    pub(crate) fn new(connection: &'a Connection, plan: &'a StsPlan, verbose: bool, host: &'a Host) -> Result<Self> {
-        Ok(Self { http: ServiceClient::new(connection, HINTS)?, plan, connection, verbose, host })
+    pub(crate) fn new(
+        connection: &'a Connection,
+        plan: &'a StsPlan,
+        deadline: Duration,
+        verbose: bool,
+        host: &'a Host,
+    ) -> Result<Self> {
+        Ok(Self { http: ServiceClient::new(connection, HINTS)?, plan, connection, deadline, verbose, host })
     }
 
     /// Shows the ID token, and assumes the second role where there is one. Says when the last request was sent.
     ///
     /// # Errors
-    /// As the tables of refusals have them, with what may remain; [`Kind::Unavailable`] when STS does not answer in the time of the run;
+    /// As the tables of refusals have them, with what may remain; [`Kind::Unavailable`] when STS does not answer until the deadline;
     /// [`Kind::Protocol`] for an answer that is none of STS.
     pub(crate) async fn obtain(&self, login: &Login) -> Result<(Timestamp, RoleSession)> {
         // Not the secret of its facts: with that, a token of this run alone was requested.
@@ -113,7 +120,7 @@ impl<'a> Sts<'a> {
         let mut again = 0;
         loop {
             let sent = self.host.now();
-            let left = self.connection.timeout.saturating_sub(self.host.elapsed());
+            let left = self.deadline.saturating_sub(self.host.elapsed());
             let request = ServiceRequest {
                 verb: Verb::Post,
                 path: "/",
@@ -151,7 +158,7 @@ impl<'a> Sts<'a> {
                 Repeat::InTime => true,
             };
             let pause = bound.mul_f64(fastrand::f64());
-            let left = self.connection.timeout.saturating_sub(self.host.elapsed());
+            let left = self.deadline.saturating_sub(self.host.elapsed());
             if !may_repeat || self.connection.retries == 0 || pause >= left {
                 return Err(error);
             }

@@ -14,7 +14,7 @@ use super::flag::{
 };
 use super::help;
 use super::policy::{POLICY, PolicyFlags};
-use super::secret::{SECRET, SecretFlags};
+use super::secret::{SECRET, SecretFlags, SecretSelection};
 use super::token::{RenewFlags, RotateFlags, TOKEN, TokenAction, TokenCall};
 use super::vault_token::VaultTokenFlags;
 use crate::provider::CLOUDS;
@@ -72,13 +72,19 @@ impl Command {
         }
     }
 
-    /// The flags of the diagnosis of a run: a command that fetches a credential, or one that runs another with the first
-    /// credential that it names. `None` of every other command.
+    /// The flags of the diagnosis of a run: a command that fetches a credential or secrets, or one that runs another with
+    /// the first credential that it names. `None` of every other command.
     pub(crate) fn into_doctor_flags(self) -> Option<DoctorFlags> {
         match self {
             Self::Fetch(FetchFlags { wanted, access, .. }) => Some(DoctorFlags::of_run(Some(wanted), access)),
-            Self::Exec(ExecFlags { wanted, access, .. }) => {
-                Some(DoctorFlags::of_run(wanted.into_iter().next(), access))
+            Self::Secret(SecretFlags { wanted, access, .. }) => {
+                Some(DoctorFlags { secrets: Some(wanted), ..DoctorFlags::of_run(None, access) })
+            }
+            Self::Exec(ExecFlags { wanted, secrets: names, access, .. }) => {
+                let wanted = wanted.into_iter().next();
+                let is_secret = wanted.is_none() && !names.is_empty();
+                let secrets = is_secret.then(|| SecretSelection { names, ..SecretSelection::default() });
+                Some(DoctorFlags { secrets, ..DoctorFlags::of_run(wanted, access) })
             }
             _ => None,
         }

@@ -1,10 +1,11 @@
 //! The flags of `ci-creds doctor`: those of the run that it examines, and how the diagnosis is printed.
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use super::access::AccessFlags;
 use super::flag::{CredentialFlags, EngineFlags, settings_of_all_clouds};
+use super::secret::{ProviderWord, SecretMapping, SecretSelection, split_providers};
 use crate::provider::CLOUDS;
 
 /// What `doctor` is for, in the list of commands and at the head of its own help.
@@ -14,6 +15,8 @@ pub(super) const DOCTOR: &str = "Find out which step of a run fails, and what to
 pub struct DoctorFlags {
     /// Which credential the run reads, if it reads one.
     pub wanted: Option<CredentialFlags>,
+    /// Which secrets of other engines it reads, if it reads such.
+    pub secrets: Option<SecretSelection>,
     /// How the diagnosis is printed.
     pub format: DoctorFormat,
     /// Whether it is printed for a ticket.
@@ -36,9 +39,9 @@ pub enum DoctorFormat {
 
 #[derive(Args)]
 struct Provider {
-    /// Whose credential the run reads [default: none, only the login is examined]
-    #[arg(value_name = "PROVIDER", value_parser = providers())]
-    provider: Option<String>,
+    /// Whose credential the run reads; behind secret, the names of sections [default: none, only the login is examined]
+    #[arg(value_name = "PROVIDER", value_parser = ProviderWord)]
+    provider: Vec<String>,
 }
 
 #[derive(Args)]
@@ -55,29 +58,38 @@ struct DiagnosisFlags {
     with_names: bool,
 }
 
-fn providers() -> PossibleValuesParser {
-    PossibleValuesParser::new(CLOUDS.into_iter().map(|cloud| PossibleValue::new(cloud.command)))
-}
-
 impl DoctorFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
         let command = DiagnosisFlags::augment_args(Provider::augment_args(command));
-        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds(&[]));
+        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds(&["path"]));
+        let command = SecretMapping::augment_hidden(command);
         AccessFlags::augment_args(command).about(DOCTOR)
     }
 
     /// Those of a run with these flags.
     pub(super) fn of_run(wanted: Option<CredentialFlags>, access: AccessFlags) -> Self {
-        Self { wanted, format: DoctorFormat::Text, report: false, with_names: false, access }
+        let (format, secrets) = (DoctorFormat::Text, None);
+        Self { wanted, secrets, format, report: false, with_names: false, access }
     }
 
     pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let Provider { provider } = Provider::from_arg_matches_mut(matches)?;
         let DiagnosisFlags { format, report, with_names } = DiagnosisFlags::from_arg_matches_mut(matches)?;
-        let cloud = CLOUDS.into_iter().find(|cloud| provider.as_deref() == Some(cloud.command));
+        let second = provider.get(1).cloned();
+        let (clouds, names) = split_providers(provider)?;
+        if let Some(second) = second.filter(|_| !clouds.is_empty()) {
+            let mut error = clap::Error::new(ErrorKind::UnknownArgument);
+            error.insert(ContextKind::InvalidArg, ContextValue::String(second));
+            return Err(error);
+        }
+        let cloud = CLOUDS.into_iter().find(|cloud| clouds.iter().any(|name| name == cloud.command));
+        // First: `--path` is a setting of Scaleway's as well, and who reads it as its own takes it out.
+        let wanted = cloud.map(|cloud| CredentialFlags::from_arg_matches(cloud, matches)).transpose()?;
+        let mapping = SecretMapping::from_arg_matches_mut(matches)?;
         Ok(Self {
-            wanted: cloud.map(|cloud| CredentialFlags::from_arg_matches(cloud, matches)).transpose()?,
+            wanted,
+            secrets: names.map(|names| SecretSelection { names, mapping }),
             format,
             report,
             with_names,

@@ -31,7 +31,7 @@ VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 pub(super) const DOCTOR: &str = "\
 Examples:
   ci-creds doctor exoscale --role deploy
-  ci-creds doctor exoscale --role deploy --format json
+  ci-creds doctor secret db --format json
 
 Pass the flags and set the variables of the run that fails. doctor creates no
 credential, uses no single-use secret, and revokes what it logs in with. It
@@ -93,7 +93,7 @@ VAULT_ADDR is Vault's address. The login has the variables of ci-creds(1).";
 pub(super) const POLICY: &str = "\
 Examples:
   ci-creds policy exoscale --role deploy --auth id-token
-  ci-creds policy exoscale --role deploy --auth secret-id --format terraform
+  ci-creds policy secret db --auth secret-id --format terraform
 
 It sends no request. The variables of ci-creds(1) count as in the run itself.";
 

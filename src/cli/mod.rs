@@ -36,7 +36,7 @@ pub use flag::{
 };
 pub use policy::PolicyFlags;
 pub use question::{Question, parse_question};
-pub use secret::{SecretFlags, SecretSelection};
+pub use secret::{SecretFlags, SecretMapping, SecretSelection};
 pub use token::{RenewFlags, RotateFlags, TokenAction, TokenCall, VariableFlags};
 pub use vault_token::VaultTokenFlags;
 pub use word::is_exec;

@@ -1,13 +1,13 @@
 //! The flags of `ci-creds policy`: those of the run that the text is for, and what only the text needs.
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::PossibleValue;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use super::access::AccessFlags;
 use super::exec::CloudFlags;
 use super::flag::{CredentialFlags, EngineFlags, settings_of_all_clouds};
+use super::secret::{ProviderWord, SecretMapping, SecretSelection, split_providers};
 use crate::policy::format::{OperatorCli, PolicyFormat};
-use crate::provider::CLOUDS;
 use crate::provider::cloud::{Cloud, Setting};
 
 /// What `policy` is for, in the list of commands and at the head of its own help.
@@ -17,6 +17,8 @@ pub(super) const POLICY: &str = "Print the least policy and the login role of a 
 pub struct PolicyFlags {
     /// Which credentials the run reads.
     pub wanted: Vec<CredentialFlags>,
+    /// Which secrets of other engines.
+    pub secrets: Option<SecretSelection>,
     /// A cloud's setting that was given for none of the clouds that were named.
     pub stray_setting: Option<(&'static Setting, &'static Cloud)>,
     /// How long the login lives.
@@ -37,8 +39,8 @@ pub struct PolicyFlags {
 
 #[derive(Args)]
 struct PolicyProviders {
-    /// Whose credentials the run reads
-    #[arg(value_name = "PROVIDER", required = true, num_args = 1.., value_parser = providers())]
+    /// Whose credentials the run reads; behind secret, the names of sections
+    #[arg(value_name = "PROVIDER", required = true, num_args = 1.., value_parser = ProviderWord)]
     providers: Vec<String>,
 }
 
@@ -65,25 +67,27 @@ struct TextFlags {
     ttl: Option<String>,
 }
 
-fn providers() -> PossibleValuesParser {
-    PossibleValuesParser::new(CLOUDS.into_iter().map(|cloud| PossibleValue::new(cloud.command)))
-}
-
 impl PolicyFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
         let command = TextFlags::augment_args(PolicyProviders::augment_args(command));
-        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds(&["ttl"]));
+        let command = EngineFlags::augment_args(command).args(settings_of_all_clouds(&["ttl", "path"]));
+        let command = SecretMapping::augment_hidden(command);
         AccessFlags::augment_args(command).about(POLICY)
     }
 
     pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let PolicyProviders { providers } = PolicyProviders::from_arg_matches_mut(matches)?;
-        // First: `--ttl` is a setting of AWS's as well, and who reads it as its own takes it out.
+        let (providers, names) = split_providers(providers)?;
+        // First: `--ttl` and `--path` are settings of clouds as well, and who reads them as its own takes them out.
         let CloudFlags { wanted, stray_setting } = CloudFlags::from_arg_matches(&providers, matches)?;
         let TextFlags { format, cli, name, claim, every_value, ttl } = TextFlags::from_arg_matches_mut(matches)?;
+        let mapping = SecretMapping::from_arg_matches_mut(matches)?;
+        // Both a stored key and a secret have a path.
+        let stray_setting = stray_setting.filter(|(setting, _)| names.is_none() || setting.key() != "path");
         Ok(Self {
             wanted,
+            secrets: names.map(|names| SecretSelection { names, mapping }),
             stray_setting,
             ttl,
             format: format.unwrap_or_default(),

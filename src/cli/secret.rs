@@ -1,9 +1,14 @@
 //! The flags of `ci-creds secret`: the names of sections, or a path and where its fields go.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::access::AccessFlags;
 use super::flag::{OutputFlags, StateFlags};
+use crate::provider::CLOUDS;
 use crate::render::format::Format;
 
 /// What `secret` is for, in the list of commands and at the head of its own help.
@@ -23,12 +28,26 @@ pub struct SecretFlags {
 }
 
 /// Which secrets.
-#[derive(Args, Default)]
-#[command(next_help_heading = "Secret")]
+#[derive(Default)]
 pub struct SecretSelection {
+    /// Sections of the configuration file.
+    pub names: Vec<String>,
+    /// A path and where its fields go.
+    pub mapping: SecretMapping,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Secret")]
+struct SectionNames {
     /// Sections of the configuration file: db for [secret.db]
     #[arg(value_name = "NAME", conflicts_with = "path")]
-    pub names: Vec<String>,
+    names: Vec<String>,
+}
+
+/// A path and where its fields go.
+#[derive(Args, Default)]
+#[command(next_help_heading = "Secret")]
+pub struct SecretMapping {
     /// The path to read, without a section: database/creds/app
     #[arg(long, value_name = "PATH")]
     pub path: Option<String>,
@@ -53,6 +72,46 @@ pub struct SecretSelection {
     /// The field that says when the secret expires
     #[arg(long, value_name = "FIELD", requires = "path", hide_short_help = true)]
     pub expires: Option<String>,
+}
+
+impl SecretMapping {
+    /// The flags for a command that is about any provider. `-h` leaves them out.
+    pub(super) fn augment_hidden(command: Command) -> Command {
+        let flags = ["path", "env", "file", "set", "write", "kv", "unset", "expires"];
+        let hide = |command: Command, name| command.mut_arg(name, |flag| flag.hide_short_help(true));
+        flags.into_iter().fold(Self::augment_args(command), hide)
+    }
+}
+
+/// A cloud, the word `secret`, or the name of a section behind that: which of them, [`split_providers`] tells.
+#[derive(Clone)]
+pub(super) struct ProviderWord;
+
+impl TypedValueParser for ProviderWord {
+    type Value = String;
+
+    fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        value.to_str().map(str::to_owned).ok_or_else(|| clap::Error::new(ErrorKind::InvalidUtf8))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = CLOUDS.into_iter().map(|cloud| cloud.command).chain([NAME]);
+        Some(Box::new(names.map(PossibleValue::new)))
+    }
+}
+
+/// The clouds that are named, and the names of sections behind the word `secret`, if that is there.
+pub(super) fn split_providers(mut words: Vec<String>) -> Result<(Vec<String>, Option<Vec<String>>), clap::Error> {
+    let place = words.iter().position(|word| word == NAME);
+    let names = place.map(|place| words.split_off(place).split_off(1));
+    let is_cloud = |word: &&String| CLOUDS.into_iter().any(|cloud| cloud.command == word.as_str());
+    let Some(unknown) = words.iter().find(|word| !is_cloud(word)) else { return Ok((words, names)) };
+    let mut error = clap::Error::new(ErrorKind::InvalidValue);
+    let choices = CLOUDS.into_iter().map(|cloud| cloud.command).chain([NAME]).map(str::to_owned);
+    error.insert(ContextKind::InvalidArg, ContextValue::String("[PROVIDER]...".to_owned()));
+    error.insert(ContextKind::InvalidValue, ContextValue::String(unknown.clone()));
+    error.insert(ContextKind::ValidValue, ContextValue::Strings(choices.collect()));
+    Err(error)
 }
 
 /// Those of [`OutputFlags`] that are not for a cloud's credentials file, and not for the cache.
@@ -94,15 +153,17 @@ impl PlainOutput {
 impl SecretFlags {
     /// The flags, in the order of the help.
     pub(super) fn augment_args(command: Command) -> Command {
-        let command = CacheChoice::augment_args(PlainOutput::augment_args(SecretSelection::augment_args(command)));
+        let command = SecretMapping::augment_args(SectionNames::augment_args(command));
+        let command = CacheChoice::augment_args(PlainOutput::augment_args(command));
         // Each of these would put its own description in the command's place.
         AccessFlags::augment_args(command).about(SECRET)
     }
 
     pub(super) fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let CacheChoice { cache, no_cache } = CacheChoice::from_arg_matches_mut(matches)?;
+        let SectionNames { names } = SectionNames::from_arg_matches_mut(matches)?;
         Ok(Self {
-            wanted: SecretSelection::from_arg_matches_mut(matches)?,
+            wanted: SecretSelection { names, mapping: SecretMapping::from_arg_matches_mut(matches)? },
             output: PlainOutput::from_arg_matches_mut(matches)?.into_output(cache, no_cache),
             access: AccessFlags::from_arg_matches_mut(matches)?,
         })

@@ -10,7 +10,8 @@ use crate::config::{Known, Maker, Plan, Survey};
 use crate::diagnosis::text::Look;
 use crate::diagnosis::token::Purse;
 use crate::diagnosis::{
-    Check, Diagnosis, Topic, configuration, engine, identity, json, login, markdown, network, surrounding, text, token,
+    Check, Diagnosis, Topic, configuration, engine, identity, json, login, markdown, network, secret, surrounding,
+    text, token,
 };
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt};
@@ -228,8 +229,18 @@ impl Walker<'_> {
             return;
         }
         self.begin_step();
-        let [policy, lease] = engine::examine_policy(self.vault, &mut purse, plan).await;
+        let rights = engine::ask_rights(self.vault, &mut purse, plan).await;
+        let policy = engine::examine_policy(&rights, plan);
         match plan {
+            Some(plan) if plan.shape.mapping.is_some() => {
+                for read in secret::SecretRead::all_of(plan) {
+                    self.begin_step();
+                    let checks = secret::examine(self.vault, &mut purse, &read, &rights).await;
+                    checks.into_iter().for_each(|check| {
+                        diagnosis.add(check);
+                    });
+                }
+            }
             Some(plan) => {
                 self.begin_step();
                 let mount = engine::examine_mount(self.vault, &mut purse, plan).await;
@@ -251,7 +262,7 @@ impl Walker<'_> {
                 diagnosis.add(policy);
             }
         }
-        diagnosis.add(lease);
+        diagnosis.add(engine::examine_lease(&rights, purse.session.own));
     }
 
     /// From here on, what is asked has so long.

@@ -2,23 +2,25 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::Session;
 use crate::cache::{self, JobState};
 use crate::chain;
 use crate::ci::job_signs;
-use crate::config::{Exec, Maker, Serve, Task, removed_variables};
+use crate::config::{Exec, Maker, Plan, Serve, Task, removed_variables};
 use crate::credential::{Credential, Life};
 use crate::custody::Custody;
 use crate::delivery::ValueFiles;
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::lease::{self, RevocationObstacle, TokenLife};
+use crate::origin::WithOrigin;
 use crate::renewal::Renewal;
 use crate::revocation::{self, Revocation};
-use crate::rotation::Holdings;
+use crate::rotation::{Holdings, OnlyToken, Rotation, replace_sessions};
 use crate::secret::Secret;
 use crate::source::{Source, StsSource, VaultSource};
 use crate::time::{earlier, left_until, render_duration, render_time};
@@ -81,24 +83,31 @@ async fn run_without_vault(mut exec: Exec, program: &Program, host: &Host) -> Re
         Ok((credential, _)) => credential,
         Err(error) => return Err(StartFailure::before(custody.fail(error))),
     };
-    plan.login.identity.forget();
-    let end = credential.lease.expires_at;
-    if let (Some(want), Some(end)) = (&exec.want, end)
-        && host.now().checked_add(want.value).is_ok_and(|wanted| wanted.duration_since(end) > A_MINUTE)
-    {
-        host.warn(format!(
-            "the credential expires at {}, and nobody renews it: {} says that it must last for {}",
-            render_time(end),
-            want.origin,
-            render_duration(want.value)
-        ));
+    // Later sessions need the ID token, unless another one is requested for them.
+    if exec.serve.is_none() || plan.token_request.is_some() {
+        plan.login.identity.forget();
     }
-    let environment = environment(&exec, None, std::slice::from_ref(&credential), None);
+    let end = credential.lease.expires_at;
+    if let Some(text) =
+        exec.want.as_ref().and_then(|want| describe_short_life(want, plan, end, exec.serve.is_some(), host))
+    {
+        host.warn(text);
+    }
+    let serving = match open(exec.serve.take(), std::slice::from_mut(&mut credential), host).await {
+        Ok(serving) => serving,
+        Err(error) => return Err(StartFailure::before(custody.fail(error))),
+    };
+    let environment = environment(&exec, None, std::slice::from_ref(&credential), serving.as_ref());
     credential.values.clear();
     let (signals, _) = custody.hand_on().await.map_err(StartFailure::before)?;
     warn_of_a_printed_environment(&exec.command, host);
     write_message(take_warnings(host) + &take_alarms(host), host);
     let mut command = Foreground::start(program, environment, signals, host)?;
+    if let (Some(serving), Task::Read(plan, _)) = (&serving, &exec.task) {
+        let source = StsSource { host };
+        let sessions = replace_sessions(plan, serving.current(), async || source.obtain_next(plan).await, host);
+        return Ok(serving.run(command.wait(), sessions).await);
+    }
     if let Some(left) = end.map(|end| left_until(end, host.now())) {
         tokio::select! {
             biased;
@@ -113,6 +122,29 @@ async fn run_without_vault(mut exec: Exec, program: &Program, host: &Host) -> Re
         }
     }
     Ok(command.wait().await)
+}
+
+/// That the session, or the last one of those that are served, expires before the command needs it no more.
+fn describe_short_life(
+    want: &WithOrigin<Duration>,
+    plan: &Plan,
+    end: Option<Timestamp>,
+    serves: bool,
+    host: &Host,
+) -> Option<String> {
+    let wanted = host.now().checked_add(want.value).ok()?;
+    let (end, why) = match serves {
+        false => (end?, "and nobody renews it".to_owned()),
+        true => {
+            let token = OnlyToken::find(plan)?;
+            (token.last_end()?, format!("because {}", token.describe("expires")))
+        }
+    };
+    (wanted.duration_since(end) > A_MINUTE).then(|| {
+        let (what, when) = (if serves { "last credential" } else { "credential" }, render_time(end));
+        let (origin, life) = (&want.origin, render_duration(want.value));
+        format!("the {what} expires at {when}, {why}: {origin} says that it must last for {life}")
+    })
 }
 
 /// A life that is shorter by less is not told.
@@ -175,7 +207,8 @@ async fn run_with(
             (Some(serving), Task::Read(plan, _)) => {
                 let holdings =
                     Holdings { session: &mut session, credentials: &mut credentials, record: record.as_ref() };
-                Ok(serving.run(command.wait(), (vault, plan, exec.leash), &mut renewal, holdings).await)
+                let mut rotation = Rotation::new(vault, plan, exec.leash, serving.current(), host);
+                Ok(serving.run(command.wait(), rotation.run(&mut renewal, holdings)).await)
             }
             _ => Ok(wait(&mut command, &mut renewal, exec.ends_on_expiry, host).await),
         },

@@ -1,21 +1,20 @@
 //! `exec --serve`: the AWS credential is not in the command's environment but at an endpoint, where a new one follows
 //! before it expires.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::config::{Leash, Plan, Serve};
+use crate::config::Serve;
 use crate::credential::Credential;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::host::Host;
 use crate::provider::aws;
-use crate::renewal::Renewal;
-use crate::rotation::{Current, Holdings, Rotation};
+use crate::rotation::Current;
 use crate::secret::Secret;
-use crate::vault::client::Vault;
 
 /// So long a read that is under way has when the command has ended. What it makes is revoked then; what a read makes that
 /// is cut off, no lease may end.
@@ -27,7 +26,6 @@ pub(super) struct Serving<'a> {
     token: Secret,
     serve: Serve,
     current: Current<'a>,
-    host: &'a Host,
 }
 
 impl<'a> Serving<'a> {
@@ -43,7 +41,7 @@ impl<'a> Serving<'a> {
         credential.keep_profile = serve.keep_config;
         // What is set last counts, and `--region` counts more.
         serve.region = serve.region.filter(|_| !credential.variables().any(|(name, _)| aws::REGIONS.contains(&name)));
-        Ok(Self { endpoint, token, serve, current: Current::new(served, host), host })
+        Ok(Self { endpoint, token, serve, current: Current::new(served, host) })
     }
 
     /// What the command gets in its environment to find the endpoint, and to find nothing before it.
@@ -58,16 +56,14 @@ impl<'a> Serving<'a> {
         variables.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned()))).collect()
     }
 
-    /// Serves until the command has ended, and renews beside that.
-    pub(super) async fn run<T>(
-        &self,
-        ended: impl Future<Output = T>,
-        (vault, plan, leash): (&Vault<'_>, &Plan, Option<Leash>),
-        renewal: &mut Renewal<'_>,
-        holdings: Holdings<'_>,
-    ) -> T {
-        let mut rotation = Rotation::new(vault, plan, leash, &self.current, self.host);
-        let mut keep = pin!(rotation.run(renewal, holdings));
+    /// What is served.
+    pub(super) fn current(&self) -> &Current<'a> {
+        &self.current
+    }
+
+    /// Serves until the command has ended. `keep` reads a successor of each credential beside that.
+    pub(super) async fn run<T>(&self, ended: impl Future<Output = T>, keep: impl Future<Output = Infallible>) -> T {
+        let mut keep = pin!(keep);
         let ended = tokio::select! {
             biased;
             ended = ended => ended,

@@ -185,19 +185,17 @@ pub(crate) fn resolve_exec(mut flags: cli::ExecFlags, volume: cli::Volume, layer
 /// A run of a command with a credential that needs no Vault: nothing is renewed, and nothing can be revoked.
 fn resolve_without_vault(
     request: WebIdentityRequest,
-    flags: cli::ExecFlags,
+    mut flags: cli::ExecFlags,
     (volume, want): (cli::Volume, Option<WithOrigin<Duration>>),
     layers: &Layers<'_>,
 ) -> Result<Exec> {
-    let refused = [
-        ("another credential", flags.wanted.len() + flags.secrets.len() > 1),
-        ("the Vault token", flags.vault),
-        ("--serve", flags.serve),
-    ];
+    let refused =
+        [("another credential", flags.wanted.len() + flags.secrets.len() > 1), ("the Vault token", flags.vault)];
     if let Some((what, _)) = refused.into_iter().find(|(_, said)| *said) {
         return Err(Error::new(Kind::Usage, format!("--via web-identity needs no Vault, and {what} needs one"))
             .hint("run one ci-creds exec inside the other, or drop one of them"));
     }
+    let serve = resolve_serve(&mut flags, layers)?;
     let [wanted] = flags.wanted.as_slice() else {
         return Err(Error::new(Kind::Internal, "a credential without Vault is not the only one"));
     };
@@ -213,7 +211,7 @@ fn resolve_without_vault(
         leash: None,
         cache: None,
         state: None,
-        serve: None,
+        serve,
         ends_on_expiry: flags.on_expiry.as_deref() == Some("term"),
         strict_revoke: false,
         verbose: volume.verbose,

@@ -66,8 +66,10 @@ pub(super) fn resolve_login(
         _ if method.needs().proof != ProofSource::IdToken => {}
         Some(claims) => check_named_audience(claims, &proof.secret.origin, flags, layers)?,
         None => {
+            let setup =
+                setup_hint(layers)?.unwrap_or_else(|| "GitLab makes one for a job with `id_tokens:`".to_owned());
             return Err(Error::new(Kind::Input, format!("the ID token in {} is not a JWT", proof.secret.origin))
-                .hint("a JWT is three parts joined by dots; GitLab makes one for a job with `id_tokens:`"));
+                .hint(format!("a JWT is three parts joined by dots; {setup}")));
         }
     }
     let key = layers.job_token.as_ref().filter(|_| is_offer).and_then(|token| token.key.as_ref());

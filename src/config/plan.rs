@@ -79,6 +79,8 @@ pub(crate) struct StsPlan {
     pub first: FormFields,
     /// Those of the request for the second role, where there is one.
     pub second: Option<FormFields>,
+    /// What gives a command more sessions than those that an ID token gets until it expires.
+    pub remedy: String,
 }
 
 impl StsPlan {

@@ -9,6 +9,7 @@ use super::identity::{LoginOutline, resolve_outline};
 use super::name::{
     check_role, fill, find_placeholder, is_part_of_role, is_role, parse_path, parse_secret_path, unmatched,
 };
+use super::secret::select_sections;
 use super::source::Layers;
 use super::{find_path, find_role, resolve_mount, resolve_request};
 use crate::claims::Claims;
@@ -19,6 +20,7 @@ use crate::mint::Mint;
 use crate::origin::{Origin, WithOrigin};
 use crate::policy::{Binding, EngineRead, Gap, PolicyPlan};
 use crate::provider::cloud::{Location, Setting};
+use crate::provider::secret::SecretSection;
 use crate::time::{parse_duration, render_duration};
 use crate::variables as var;
 
@@ -50,6 +52,11 @@ pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, layers: &Layers<'_>) -> R
     let mut reads = Vec::new();
     for wanted in &flags.wanted {
         reads.push(draft.read(wanted, &outline, ttl)?);
+    }
+    if let Some(secrets) = &flags.secrets {
+        for section in select_sections(secrets, layers)? {
+            reads.push(draft.read_section(&section)?);
+        }
     }
     let method = outline.method.needs().name;
     let set_up = outline.method.needs().set_up.ok_or_else(|| {
@@ -209,7 +216,7 @@ impl<'a> Draft<'a> {
         let mint = resolve_request(wanted, (&mount, &role, ""), false, self.layers)?.mint;
         self.note_limits(&shape.title, &mint, &role, ttl);
         let writes = mint.writable && !mint.parameters.is_empty();
-        Ok(EngineRead { path: mint.path, writes, leased: !mint.temporary, note })
+        Ok(EngineRead { path: mint.path, writes, leased: !mint.temporary, stored: false, note })
     }
 
     /// What the read of a stored key needs.
@@ -222,7 +229,21 @@ impl<'a> Draft<'a> {
             None => self.gap("PATH", &format!("the path of the stored key, {}", setting.variables.join(", "))),
         };
         self.limit(format!("the key at {path} is stored: ci-creds cannot revoke it"));
-        Ok(EngineRead { path, writes: false, leased: false, note: None })
+        Ok(EngineRead { path, writes: false, leased: false, stored: true, note: None })
+    }
+
+    /// What the request of a section needs.
+    fn read_section(&mut self, section: &WithOrigin<SecretSection>) -> Result<EngineRead> {
+        let WithOrigin { value: section, origin } = section;
+        let path = WithOrigin { value: section.path.clone(), origin: origin.clone() };
+        let value = fill(&path.value, || unmatched(&path), |name| self.placeholder(name, &path.origin))?;
+        let path =
+            safe_path(parse_secret_path(WithOrigin { value, origin: path.origin })?.value, "path of the secret")?;
+        let stored = section.kv.is_some() || path.split('/').nth(1) == Some("data");
+        if stored {
+            self.limit(format!("the secret at {path} is stored: ci-creds cannot revoke it"));
+        }
+        Ok(EngineRead { path, writes: section.body.is_some(), leased: !stored, stored, note: None })
     }
 
     /// The role of the policy's path: this job's, or every one that begins as it does.

@@ -28,10 +28,7 @@ pub(crate) fn resolve_secret(
     words: &[String],
     layers: &Layers<'_>,
 ) -> Result<Plan> {
-    let sections = match &flags.wanted.path {
-        Some(path) => vec![WithOrigin { value: parse_flags(&flags.wanted, path)?, origin: Origin::Flag("--path") }],
-        None => find_sections(&flags.wanted.names, layers)?,
-    };
+    let sections = select_sections(&flags.wanted, layers)?;
     if sections.len() > 1 && flags.output.cache {
         return Err(Error::new(Kind::Usage, "--cache takes one secret a call")
             .hint("make a call for each of them, or drop --cache"));
@@ -57,6 +54,24 @@ pub(crate) fn resolve_secret(
         plan.job_end = left.and_then(|left| layers.host.now().checked_add(left.value).ok());
     }
     Ok(plan)
+}
+
+/// What the flags say, or the sections that they name.
+///
+/// # Errors
+/// As [`find_sections`], and [`Kind::Usage`] for a path or a variable that cannot be one.
+pub(super) fn select_sections(
+    wanted: &cli::SecretSelection,
+    layers: &Layers<'_>,
+) -> Result<Vec<WithOrigin<SecretSection>>> {
+    let cli::SecretSelection { names, mapping } = wanted;
+    match &mapping.path {
+        Some(_) if !names.is_empty() => {
+            Err(Error::new(Kind::Usage, "--path and the name of a section exclude each other").hint("keep one of them"))
+        }
+        Some(path) => Ok(vec![WithOrigin { value: parse_flags(mapping, path)?, origin: Origin::Flag("--path") }]),
+        None => find_sections(names, layers),
+    }
 }
 
 /// The sections of these names.
@@ -148,7 +163,7 @@ fn resolve_section(
 }
 
 /// The section that the flags say.
-fn parse_flags(wanted: &cli::SecretSelection, path: &str) -> Result<SecretSection> {
+fn parse_flags(wanted: &cli::SecretMapping, path: &str) -> Result<SecretSection> {
     let variables = parse_pairs("--env", &wanted.env, "PGUSER=username")?;
     let files = parse_pairs("--file", &wanted.file, "TLS_KEY=private_key")?;
     if variables.is_empty() && files.is_empty() {
@@ -203,7 +218,7 @@ fn check_variable(flag: &str, name: &str) -> Result<()> {
 }
 
 /// What `--set` says, as the object that is written.
-fn resolve_body(wanted: &cli::SecretSelection) -> Result<Option<String>> {
+fn resolve_body(wanted: &cli::SecretMapping) -> Result<Option<String>> {
     let mut body = Map::new();
     for text in &wanted.set {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {

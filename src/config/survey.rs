@@ -3,6 +3,7 @@
 
 use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, Maker, Plan};
+use super::secret::{resolve_sections, select_sections};
 use super::source::Layers;
 use super::surrounding::{Surroundings, survey_surroundings};
 use super::web_identity::{self, WebIdentityPlan};
@@ -130,14 +131,26 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, found: Result<Layers<'_>>, host: 
         let (login, claims) = login.as_ref()?;
         note(resolve_wanted(wanted, true, (login, claims.as_ref()), &layers), &mut mistakes)
     });
-    settings.extend(wanted.iter().flat_map(describe_wanted));
+    let found = flags.secrets.as_ref().and_then(|secrets| {
+        let sections = note(select_sections(secrets, &layers), &mut mistakes)?;
+        let (_, claims) = login.as_ref()?;
+        note(resolve_sections(sections, claims.as_ref(), &layers), &mut mistakes)
+    });
+    let (wanted, others) = match found {
+        Some(mut found) if !found.is_empty() => (Some(found.remove(0)), found),
+        _ => (wanted, Vec::new()),
+    };
+    settings.extend(wanted.iter().chain(&others).flat_map(describe_wanted));
     let surroundings = survey_surroundings(wanted.as_ref(), host);
     let known = match (connection, login.map(|(login, _)| login)) {
         (None, _) => Known::Nothing,
         // Security: nothing is sent to an address that the administrator does not allow.
         (Some(_), _) if !is_allowed => Known::Nothing,
         (Some(connection), Some(login)) if is_meant => match wanted {
-            Some(wanted) => Known::Plan(Box::new(plan(connection, login, wanted))),
+            Some(wanted) => {
+                let reads = 1 + others.len() as u64;
+                Known::Plan(Box::new(Plan { others, reads, ..plan(connection, login, wanted) }))
+            }
             None => Known::Access(Box::new(Access { connection, login })),
         },
         (Some(connection), _) => Known::Server(Box::new(connection)),

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::aws_endpoint::{ID_TOKEN, authority, resolve_endpoint};
 use super::connection::{Deadlines, resolve_deadlines, resolve_retries};
-use super::id_token::find_audience as find_named_audience;
+use super::id_token::{find_audience as find_named_audience, find_system};
 use super::identity::resolve_id_token;
 use super::name::resolve_placeholders;
 use super::plan::{Access, CredentialPlan, StsPlan};
@@ -16,6 +16,7 @@ use super::source::Layers;
 use super::web_role::{audience_of, partition, resolve_role};
 use crate::aws::assume::{ASSUME_ROLE, FormFields, WITH_WEB_IDENTITY};
 use crate::aws::sts;
+use crate::ci::{CiFacts, CiSystem};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result, sanitized};
@@ -88,8 +89,30 @@ pub(super) fn resolve(
     let second = request.second.map(|second| second_fields(second, &name, seconds));
     let authority = authority(&connection);
     let wanted = describe(flags, &role, request.companions, (&first, second.as_ref()))?;
-    let sts = StsPlan { authority, region: sts_region, first, second };
+    let remedy = describe_remedy(second.is_some(), &login.origin, layers)?;
+    let sts = StsPlan { authority, region: sts_region, first, second, remedy };
     Ok(WebIdentityPlan { sts, access: Access { connection, login }, wanted })
+}
+
+/// What to change where a command outlives the job's ID token and the session that it got last.
+fn describe_remedy(has_second: bool, origin: &Origin, layers: &Layers<'_>) -> Result<String> {
+    let system = find_system(layers)?;
+    if let Some(facts) = system.map(CiSystem::facts).filter(|facts| facts.request.is_some()) {
+        let name = facts.name;
+        return Ok(format!(
+            "pass --id-token-from {name} in place of {origin}: it requests a new ID token for each session"
+        ));
+    }
+    let longer = match system {
+        Some(CiSystem::Gitlab) => "raise `timeout:` of the job, for which GitLab's ID tokens live",
+        _ => "give the job an ID token that lives longer",
+    };
+    // AWS limits the session of a second role to an hour.
+    Ok(if has_second {
+        longer.to_owned()
+    } else {
+        format!("{longer}, or raise --ttl, up to MaxSessionDuration of the role")
+    })
 }
 
 /// What the run calls the credential, and what tells it from another one in the cache.
@@ -183,9 +206,20 @@ fn check_audience(claims: &Claims, of_aws: &str, named: Option<&WithOrigin<Strin
         format!("the ID token (from {origin}) is for {told} and not for AWS: it was not sent"),
     )
     .hint(format!(
-        "have a token signed for {of_aws}: in GitLab `id_tokens: {{AWS_ID_TOKEN: {{aud: {of_aws}}}}}` and \
-            --id-token-env AWS_ID_TOKEN; --any-audience sends this one"
+        "have a token signed for {of_aws}: {}; --any-audience sends this one",
+        set_audience(claims, of_aws, origin)
     )))
+}
+
+/// What sets the audience in the CI system that signed the token.
+fn set_audience(claims: &Claims, of_aws: &str, origin: &Origin) -> String {
+    match CiSystem::of_token(origin, claims).filter(|system| *system != CiSystem::Gitlab).map(CiSystem::facts) {
+        Some(CiFacts { audience: Some(change), .. }) => format!("{change} to {of_aws}"),
+        Some(CiFacts { title, .. }) => format!("{title} signs no other one, so let the provider in IAM take this one"),
+        None => {
+            format!("in GitLab `id_tokens: {{AWS_ID_TOKEN: {{aud: {of_aws}}}}}` and --id-token-env AWS_ID_TOKEN")
+        }
+    }
 }
 
 /// The host of a URL.

@@ -5,7 +5,7 @@ use super::token::Purse;
 use super::{Check, Mark, Note, Topic};
 use crate::config::Plan;
 use crate::engine::refusal::describe;
-use crate::error::{Kind, sanitized};
+use crate::error::{Error, Kind, sanitized};
 use crate::vault::client::Vault;
 use crate::vault::client::reading::{Capabilities, Reading};
 use crate::vault::refusal::Refusal;
@@ -14,7 +14,7 @@ const RENEW: &str = "sys/leases/renew";
 const REVOKE: &str = "sys/leases/revoke";
 const LOG_OUT: &str = "auth/token/revoke-self";
 
-const COUNTED: &str = "not examined: the uses of the token are counted, and each request takes one";
+pub(super) const COUNTED: &str = "not examined: the uses of the token are counted, and each request takes one";
 
 /// Asks for the help of the path, which tells a wrong mount from a missing policy.
 pub(crate) async fn examine_mount(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan) -> Check {
@@ -59,31 +59,74 @@ pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, plan: &Pl
     }
 }
 
-/// Asks what the token may do.
-pub(crate) async fn examine_policy(vault: &Vault<'_>, purse: &mut Purse, plan: Option<&Plan>) -> [Check; 2] {
-    if !purse.take() {
-        return [Check::skip(Topic::Policy, COUNTED), Check::skip(Topic::Lease, COUNTED)];
+/// What is known of what the token may do.
+pub(crate) enum Rights {
+    /// Each path with its capabilities.
+    Known(Capabilities),
+    /// The question would take a use of the token.
+    Counted,
+    /// Why the server does not tell.
+    Refused(String),
+    /// There was no answer.
+    Failed(Error),
+}
+
+impl Rights {
+    /// Path by path.
+    pub(super) fn known(&self) -> Option<&Capabilities> {
+        match self {
+            Self::Known(found) => Some(found),
+            Self::Counted | Self::Refused(_) | Self::Failed(_) => None,
+        }
     }
+
+    /// Why a step that needs them was not examined.
+    pub(super) fn unknown(&self, topic: Topic) -> Check {
+        match self {
+            Self::Known(_) | Self::Counted => Check::skip(topic, COUNTED),
+            Self::Refused(why) => Check::skip(topic, why.clone()),
+            Self::Failed(error) => Check::failure(topic, error),
+        }
+    }
+}
+
+/// Asks what the token may do.
+pub(crate) async fn ask_rights(vault: &Vault<'_>, purse: &mut Purse, plan: Option<&Plan>) -> Rights {
+    if !purse.take() {
+        return Rights::Counted;
+    }
+    let others = plan.into_iter().flat_map(|plan| plan.others.iter().map(|one| one.mint.path.as_str()));
     let path = plan.map(|plan| plan.mint.path.as_str());
-    let paths: Vec<_> = path.into_iter().chain([RENEW, REVOKE, LOG_OUT]).collect();
+    let paths: Vec<_> = path.into_iter().chain(others).chain([RENEW, REVOKE, LOG_OUT]).collect();
     match vault.read_capabilities(&paths, &purse.session.token).await {
-        Reading::Answer(found) => {
-            let policy = match plan {
-                Some(plan) => describe_policy(&found, plan),
-                None => Check::skip(Topic::Policy, "no credential is asked for: name its provider behind doctor"),
-            };
-            [policy, describe_lease(&found, purse.session.own)]
-        }
+        Reading::Answer(found) => Rights::Known(found),
         Reading::Refusal(refusal) => {
-            let why = format!("the token may not ask what it may do ({})", refusal.because());
-            [Check::skip(Topic::Policy, why.clone()), Check::skip(Topic::Lease, why)]
+            Rights::Refused(format!("the token may not ask what it may do ({})", refusal.because()))
         }
-        Reading::Error(error) => [Check::failure(Topic::Policy, &error), Check::blocked(Topic::Lease, Topic::Policy)],
+        Reading::Error(error) => Rights::Failed(error),
+    }
+}
+
+/// Whether they allow the read.
+pub(crate) fn examine_policy(rights: &Rights, plan: Option<&Plan>) -> Check {
+    match (rights.known(), plan) {
+        (Some(found), Some(plan)) => describe_policy(found, plan),
+        (Some(_), None) => Check::skip(Topic::Policy, "no credential is asked for: name its provider behind doctor"),
+        (None, _) => rights.unknown(Topic::Policy),
+    }
+}
+
+/// Whether they allow renewing and revoking.
+pub(crate) fn examine_lease(rights: &Rights, own: bool) -> Check {
+    match rights {
+        Rights::Known(found) => describe_lease(found, own),
+        Rights::Failed(_) => Check::blocked(Topic::Lease, Topic::Policy),
+        Rights::Counted | Rights::Refused(_) => rights.unknown(Topic::Lease),
     }
 }
 
 /// Whether one of these is granted.
-fn grants(found: &Capabilities, path: &str, wanted: &[&str]) -> bool {
+pub(super) fn grants(found: &Capabilities, path: &str, wanted: &[&str]) -> bool {
     let of_path = found.get(path);
     of_path.is_some_and(|granted| granted.iter().any(|one| one == "root" || wanted.contains(&one.as_str())))
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Check, Topic};
 use crate::auth::{check_wrapping, describe_wrapping};
+use crate::ci::CiSystem;
 use crate::claims::Claims;
 use crate::error::{Error, Kind};
 use crate::host::Host;
@@ -80,8 +81,10 @@ fn id_token(claims: &Claims, login: &Login, now: Timestamp) -> Check {
         Some(end) if end.checked_add(LEEWAY).is_ok_and(|end| end < now) => {
             let error =
                 Error::new(Kind::Denied, format!("the ID token (from {origin}) expired at {}", render_time(end)));
-            let hint = "call ci-creds earlier in the job, or raise the job's timeout: GitLab's tokens expire with it, \
-                        or after 5 minutes without one";
+            let hint = match CiSystem::of_token(origin, claims) {
+                Some(system) => system.renewal(origin),
+                None => "call ci-creds earlier in the job, or raise the job's timeout".to_owned(),
+            };
             Check::failure(Topic::Identity, &error.hint(hint)).with(details)
         }
         Some(end) => {

@@ -10,6 +10,7 @@ pub(crate) mod json;
 pub(crate) mod login;
 pub(crate) mod markdown;
 pub(crate) mod network;
+pub(crate) mod secret;
 pub(crate) mod surrounding;
 pub(crate) mod text;
 pub(crate) mod token;

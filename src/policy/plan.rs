@@ -43,6 +43,8 @@ pub(crate) struct EngineRead {
     pub writes: bool,
     /// Whether a lease ends it, so that it can be renewed and revoked.
     pub leased: bool,
+    /// Whether the value is stored, and the read makes nothing.
+    pub stored: bool,
     /// What to know of the path.
     pub note: Option<String>,
 }

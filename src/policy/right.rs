@@ -27,9 +27,10 @@ impl Right {
 pub(super) fn of_the_job(plan: &PolicyPlan) -> Vec<Right> {
     let mut rights = Vec::new();
     for read in &plan.reads {
-        let (capability, what) = match read.writes {
-            true => ("update", "Makes the credential, by a write: the call has parameters."),
-            false => ("read", "Makes the credential."),
+        let (capability, what) = match (read.writes, read.stored) {
+            (true, _) => ("update", "Makes the credential, by a write: the call has parameters."),
+            (false, true) => ("read", "Reads the stored value."),
+            (false, false) => ("read", "Makes the credential."),
         };
         let note = read.note.as_deref().map(|note| format!(" {note}")).unwrap_or_default();
         rights.push(Right::new(&read.path, capability, format!("{what}{note}")));

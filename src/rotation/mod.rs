@@ -1,10 +1,13 @@
-//! Rotation: a new AWS credential before the one that is served expires, for as long as a command runs.
+//! Rotation: a new AWS credential before the one that is served expires, for as long as a command runs. Here are those of a
+//! Vault, in `session` those of STS.
 //!
 //! The endpoint answers from memory, and nothing that it is asked makes a credential. Reads happen by the schedule alone,
 //! one at a time.
 
 mod current;
 mod schedule;
+mod session;
+mod succession;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,21 +17,20 @@ use jiff::Timestamp;
 use crate::auth::{self, Session};
 use crate::cache::JobRecord;
 use crate::chain;
-use crate::claims::Claims;
 use crate::config::{Leash, Plan};
 use crate::credential::{Credential, Life};
 use crate::engine;
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::identity::Login;
 use crate::job_token;
 use crate::lease;
 use crate::renewal::Renewal;
-use crate::time::{MARGIN, render_time};
+use crate::time::MARGIN;
 use crate::vault::client::Vault;
 
 pub(crate) use current::Current;
-use schedule::Schedule;
+pub(crate) use session::{OnlyToken, replace_sessions};
+use succession::Succession;
 
 /// So long one login, or one read, may take.
 const REQUEST: Duration = Duration::from_secs(20);
@@ -50,7 +52,7 @@ pub(crate) struct Rotation<'a> {
     leash: Option<Leash>,
     host: &'a Host,
     current: &'a Current<'a>,
-    schedule: Schedule,
+    succession: Succession<'a>,
     /// The lease of the credential that is served now, while renewals may keep it.
     lease: Option<String>,
 }
@@ -64,7 +66,8 @@ impl<'a> Rotation<'a> {
         current: &'a Current<'a>,
         host: &'a Host,
     ) -> Self {
-        let mut rotation = Self { vault, plan, leash, host, current, schedule: Schedule::default(), lease: None };
+        let mut rotation =
+            Self { vault, plan, leash, host, current, succession: Succession::new(plan, current, host), lease: None };
         rotation.begin(host.now());
         rotation
     }
@@ -75,7 +78,7 @@ impl<'a> Rotation<'a> {
         let mut idle = false;
         loop {
             self.follow(renewal);
-            let pause = self.schedule.pause(self.host.now());
+            let pause = self.succession.schedule.pause(self.host.now());
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {
@@ -94,8 +97,8 @@ impl<'a> Rotation<'a> {
     }
 
     fn begin(&mut self, begun: Timestamp) {
-        let (id, life, end) = self.current.lease();
-        self.schedule.begin(begun, end);
+        let (id, life, _) = self.current.lease();
+        self.succession.begin(begun);
         self.lease = id.filter(|_| life == Life::Leased);
     }
 
@@ -105,8 +108,8 @@ impl<'a> Rotation<'a> {
         let end = span.end.checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
         self.current.extend(end);
         match span.settled {
-            true => self.schedule.begin(span.begun, Some(end)),
-            false => self.schedule.suspend(),
+            true => self.succession.schedule.begin(span.begun, Some(end)),
+            false => self.succession.schedule.suspend(),
         }
     }
 
@@ -124,26 +127,10 @@ impl<'a> Rotation<'a> {
                 renewal.hold_successor(holdings.session, &credential);
                 let served = credential.take();
                 holdings.credentials.push(credential);
-                if self.plan.output.verbose {
-                    let until = served.lease.expires_at.map(render_time).unwrap_or_default();
-                    self.say(&format!("a new credential of {}, until {until}", served.path));
-                }
-                self.current.replace(served);
+                self.succession.serve(served);
                 self.begin(begun);
             }
-            Err(error) => {
-                self.schedule.fail(self.host.now(), fastrand::f64());
-                if self.schedule.has_failed_once() || self.plan.output.verbose {
-                    let path = &self.plan.mint.path;
-                    let end = self.current.lease().2.map(render_time).unwrap_or_default();
-                    self.say(&format!(
-                        "warning: no new credential of {path}: {}; the one that is served expires at {end}, and ci-creds \
-                         tries again",
-                        error.message()
-                    ));
-                }
-                self.current.note_failure(&self.plan.mint.path, &error);
-            }
+            Err(error) => self.succession.fail(&error),
         }
     }
 
@@ -176,7 +163,7 @@ impl<'a> Rotation<'a> {
             return Ok(());
         };
         if let Some(problem) = record.begin(&self.plan.mint.path, holdings.session).await? {
-            self.say(&format!("warning: {problem}"));
+            self.succession.say(&format!("warning: {problem}"));
         }
         Ok(())
     }
@@ -194,8 +181,8 @@ impl<'a> Rotation<'a> {
     }
 
     async fn log_in_again(&self, renewal: &mut Renewal<'_>, holdings: &mut Holdings<'_>) -> Result<()> {
+        let fresh = job_token::request_again(self.plan, REQUEST, self.host).await?;
         self.vault.extend(REQUEST);
-        let fresh = self.request_id_token().await?;
         let login = fresh.as_ref().unwrap_or(&self.plan.login);
         let session = auth::login(self.vault, login).await.map_err(|failed| failed.error)?;
         renewal.change_login(&session, self.leash).await;
@@ -204,15 +191,6 @@ impl<'a> Rotation<'a> {
         *holdings.session = session;
         self.vault.extend(REQUEST);
         Ok(())
-    }
-
-    /// The login with a new ID token, where the first one was requested: it has expired long since.
-    async fn request_id_token(&self) -> Result<Option<Login>> {
-        let Some(request) = &self.plan.token_request else { return Ok(None) };
-        let token = job_token::request(request, REQUEST, self.host).await?.token.value;
-        let claims = Claims::from_token(&token).unwrap_or_default();
-        self.vault.extend(REQUEST);
-        Ok(Some(self.plan.login.with_id_token(token, claims)))
     }
 
     /// Where somebody asked for it, the old one is served until AWS knows the new one.
@@ -225,10 +203,6 @@ impl<'a> Rotation<'a> {
                 Err(error)
             }
         }
-    }
-
-    fn say(&self, text: &str) {
-        self.host.write_stderr(&format!("ci-creds: {}\n", printable(text)));
     }
 }
 

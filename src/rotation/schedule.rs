@@ -33,7 +33,14 @@ impl Schedule {
         }
     }
 
-    /// Its renewals keep it alive.
+    /// A new one is read at the latest then, if that is still to come: what is needed for it ends soon after.
+    pub(super) fn hasten(&mut self, begun: Timestamp, latest: Timestamp) {
+        if begun < latest {
+            self.due = self.due.map(|due| due.min(latest));
+        }
+    }
+
+    /// Its renewals keep it alive, or nothing follows it.
     pub(super) fn suspend(&mut self) {
         *self = Self::default();
     }
@@ -78,6 +85,19 @@ mod tests {
         let mut schedule = Schedule::default();
         schedule.begin(at(0), None);
         assert_eq!(due(&schedule), None);
+    }
+
+    #[test]
+    fn a_new_one_is_read_before_what_is_needed_for_it_ends_and_once_only() {
+        for (begun, latest, expected) in [(0, 600, 600), (0, 3000, 2640), (0, 0, 2640), (601, 600, 3241)] {
+            let mut schedule = Schedule::default();
+            schedule.begin(at(begun), Some(at(begun + 3600)));
+            schedule.hasten(at(begun), at(latest));
+            assert_eq!(due(&schedule), Some(expected), "{begun} {latest}");
+        }
+        let mut endless = Schedule::default();
+        endless.hasten(at(0), at(600));
+        assert_eq!(due(&endless), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod elsewhere;
 mod pipeline;
 mod runner;
 mod site;
+mod sts;
 mod terraform;
 
 pub(crate) use terraform::writes as terraform_writes;
@@ -42,7 +43,7 @@ const PIPELINES: [(&str, &[(&str, &str)]); 9] = [
 ];
 
 /// The files beside the pipelines, each with its test below.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 23] = [
     "aws/buildspec.yml",
     "aws/config",
     "azure/azure-pipelines.yml",
@@ -51,7 +52,9 @@ const OTHERS: [&str; 21] = [
     "ci-creds.toml",
     "circleci/config.yml",
     "forgejo/aws.yml",
+    "github/aws-web-identity.yml",
     "github/aws.yml",
+    "gitlab/aws-web-identity.gitlab-ci.yml",
     "gitlab/component.gitlab-ci.yml",
     "gitlab/scaleway.gitlab-ci.yml",
     "gitlab/terraform-vault.gitlab-ci.yml",

@@ -69,6 +69,51 @@ fn what_is_not_known_is_a_name_in_capitals_that_the_text_explains() {
 }
 
 #[test]
+fn the_sections_of_secrets_have_the_right_for_their_request_and_no_more() {
+    let world = World::start();
+    let config = world.file(
+        "config.toml",
+        "[secret.db]\npath = \"database/creds/{project_name}\"\nenv = { PGUSER = \"username\" }\n\
+         [secret.npm]\npath = \"secret/data/ci\"\nkv = 2\nenv = { NPM_TOKEN = \"token\" }\n\
+         [secret.tls]\npath = \"pki/issue/ci\"\nbody = { common_name = \"x\" }\nfile = { KEY = \"private_key\" }\n",
+    );
+    let run = |line: &str| {
+        let line = format!("{line} --format hcl --auth id-token --config {}", config.display());
+        world.command(&line).env("CI_PROJECT_NAME", "app").without("VAULT_ADDR").run()
+    };
+    let rights = |text: &str| -> Vec<String> {
+        let blocks =
+            text.split("path \"").skip(1).filter(|block| !block.starts_with("auth/") && !block.starts_with("sys/"));
+        let capability =
+            |block: &str| block.split("[\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
+        blocks.map(|block| format!("{} {}", block.split('"').next().unwrap(), capability(block).unwrap())).collect()
+    };
+    let text = run("policy secret db npm tls").ok();
+    assert_eq!(rights(&text), ["database/creds/app read", "secret/data/ci read", "pki/issue/ci update"], "{text}");
+    assert!(text.contains("# Reads the stored value.\npath \"secret/data/ci\""), "{text}");
+    assert!(paths(&text).contains(&"sys/leases/revoke"), "{text}");
+    // What is stored has no lease.
+    let ran = run("policy secret npm");
+    assert!(ran.stderr.contains("the secret at secret/data/ci is stored: ci-creds cannot revoke it"), "{ran:?}");
+    assert!(!paths(&ran.ok()).contains(&"sys/leases/revoke"));
+    let text = run("policy aws --role deploy secret db").ok();
+    assert_eq!(rights(&text), ["aws/sts/deploy read", "database/creds/app read"], "{text}");
+    let text = run("policy secret --path ssh/sign/ci --set public_key=x --env A=signed_key").ok();
+    assert_eq!(rights(&text), ["ssh/sign/ci update"], "{text}");
+    for (line, code, words) in [
+        ("policy secret", 64, "no secret is named"),
+        ("policy secret nope", 78, "no configuration file has a section for the secret \"nope\""),
+        ("policy secret npm --path a/b --env A=b", 64, "--path and the name of a section exclude each other"),
+        ("policy awss", 64, "did you mean aws?"),
+        ("doctor aws exoscale", 64, "doctor takes no argument, only flags, and got \"exoscale\""),
+        ("doctor nope", 64, "it takes exoscale, aws, scaleway or secret"),
+    ] {
+        let ran = world.command(&format!("{line} --config {}", config.display())).run();
+        assert!(ran.code == code && ran.stderr.contains(words), "{line}: {ran:?}");
+    }
+}
+
+#[test]
 fn a_star_covers_placeholders_only_where_it_covers_no_other_project() {
     let world = World::start();
     let run = |role: &str| {

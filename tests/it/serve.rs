@@ -3,6 +3,7 @@
 mod consumer;
 mod refused;
 mod rotated;
+mod session;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

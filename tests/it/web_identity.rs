@@ -130,6 +130,7 @@ fn what_the_user_says_of_a_session_is_in_the_form_and_nothing_else() {
     assert_eq!((form["RoleSessionName"].as_str(), form["PolicyArns.member.2.arn"].as_str()), ("of-the-file", arns[1]));
 }
 
+// check: 3
 #[test]
 fn every_refusal_of_sts_is_told_by_its_cause_and_repeated_where_that_may_help() {
     let world = World::start();
@@ -218,6 +219,7 @@ fn every_refusal_of_sts_is_told_by_its_cause_and_repeated_where_that_may_help() 
     assert!(sts.requests().len() >= 2);
 }
 
+// check: 1, 6
 #[test]
 fn what_is_no_answer_of_sts_is_not_believed_and_not_followed() {
     let world = World::start();
@@ -249,6 +251,7 @@ fn what_is_no_answer_of_sts_is_not_believed_and_not_followed() {
     assert!(ran.failed(69, "unavailable").stderr.contains("can reach AWS"));
 }
 
+// check: 13
 #[test]
 fn what_sts_would_refuse_or_must_not_see_is_not_sent() {
     let (world, sts) = start(Vec::new());
@@ -325,6 +328,7 @@ fn a_second_role_is_assumed_with_the_session_of_the_first_one() {
     assert_silent(&world, &ran);
 }
 
+// check: 7, 17
 #[test]
 fn the_cache_has_one_session_for_many_calls_of_a_job_and_asks_nobody() {
     let (world, sts) = start(Vec::new());
@@ -360,7 +364,6 @@ fn a_command_runs_with_the_session_and_without_the_token_that_bought_it() {
     for (line, words) in [
         (line.replace("exec aws", "exec exoscale aws"), "another credential needs one"),
         (line.replace("exec aws", "exec aws vault"), "the Vault token needs one"),
-        (format!("{line} --serve"), "--serve needs one"),
     ] {
         let ran = run_command(&line).run();
         assert!(ran.code == 125 && ran.stderr.contains(words), "{ran:?}");
@@ -371,6 +374,7 @@ fn a_command_runs_with_the_session_and_without_the_token_that_bought_it() {
     assert_eq!((sts.requests().len(), world.vault.connections()), (1, 0));
 }
 
+// check: 3
 #[test]
 fn doctor_walks_to_sts_tells_the_claims_and_shows_the_token_to_nobody() {
     let (world, sts) = start(Vec::new());
@@ -421,6 +425,7 @@ sys.stdin.read()
 server.stop()
 "#;
 
+// check: 24
 #[test]
 fn aws_cli_works_with_the_exports_of_a_session_of_moto() {
     let (Some(python), Some(aws)) = (moto::python(), tool::find("aws")) else { return };
@@ -494,6 +499,7 @@ fn token_job(world: &World, sts: &Sts, line: &str) -> Run {
     ci(world, sts, &format!("--format web-identity {line}"))
 }
 
+// check: 2, 8
 #[test]
 fn in_every_shell_an_eval_points_the_sdks_to_a_private_file_with_the_id_token_and_nobody_is_asked() {
     let (world, sts) = start(Vec::new());
@@ -585,6 +591,7 @@ fn what_the_sdks_would_not_know_is_refused_before_there_is_a_file() {
 }
 
 /// Two SDKs that find the file by its variable, in a job that had other credentials.
+// check: 24
 #[test]
 fn aws_cli_and_boto3_assume_the_role_with_the_token_in_the_file_and_work_with_the_session() {
     let (Some(aws), Some(python)) = (tool::find("aws"), moto::python()) else { return };

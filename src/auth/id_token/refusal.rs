@@ -8,7 +8,7 @@ use crate::identity::Login;
 use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::variables::VAULT_ID_TOKEN;
-use crate::vault::refusal::{CommonCause, Refusal, Row, Says, explain};
+use crate::vault::refusal::{CommonCause, Refusal, Row, Says, explain, find};
 
 /// The error of a refused login.
 pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
@@ -28,12 +28,34 @@ pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Err
         "form" => claim::subject_form(claims).into(),
         name => claim::text(claims, name),
     });
-    match CiSystem::of_origin(&login.origin) {
-        Some(system) if refusal.reason.contains("does not match any expected audience") => {
-            error.hint(other_audience(system, login, claims))
+    let system = CiSystem::of_token(&login.origin, claims);
+    match (find(&REFUSALS, refusal).map(|row| row.id), system) {
+        // The rows say what is so in GitLab.
+        (_, Some(CiSystem::Gitlab)) | (None, _) => error,
+        (Some("jwt-audience"), Some(system)) => error.hint(other_audience(system, login, claims)),
+        (Some("jwt-expired"), Some(system)) => {
+            let renewal = system.renewal(&login.origin);
+            error.hint(format!("the ID token expired during the job, or the clocks differ: {renewal}"))
         }
-        _ => error,
+        (Some("jwt-expired"), None) => {
+            error.hint("the ID token expired during the job, or the clocks differ: call ci-creds earlier in the job")
+        }
+        (Some("jwt-clock"), _) => {
+            let signer = system.map_or_else(|| claim::text(claims, "iss"), |system| system.facts().title.to_owned());
+            error.hint(format!("the clocks of {signer} and Vault differ by more than a minute"))
+        }
+        (Some("jwt-keys-url"), Some(system)) => error.hint(other_keys(system, login, claims)),
+        (Some(_), _) => error,
     }
+}
+
+/// Where another CI system than GitLab publishes its keys.
+fn other_keys(system: CiSystem, login: &Login, claims: &Claims) -> String {
+    let (title, mount, issuer) = (system.facts().title, &login.mount, claim::text(claims, "iss"));
+    format!(
+        "jwks_url of auth/{mount}/config does not return a list of keys: {title} tells where they are, so write \
+         oidc_discovery_url in its place: vault write auth/{mount}/config oidc_discovery_url={issuer} bound_issuer={issuer}"
+    )
 }
 
 /// What sets the audience in another CI system than GitLab.
@@ -373,6 +395,127 @@ mod tests {
             let refusal = Refusal { status, reason: reason.into() };
             let text = describe(&refusal, &login, &claims()).render(false);
             assert!(text.contains(expected), "{reason}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_hint_names_the_ci_system_that_signed_the_token_and_its_line() {
+        let id_token = |name: &str| Origin::Variable(name.to_owned());
+        let describe = |origin: &Origin, claims: &Claims, reason: &str| {
+            let login = Login {
+                identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims.clone(), key: None },
+                mount: "jwt".into(),
+                role: Some("deploy".into()),
+                role_origin: Origin::Default,
+                origin: origin.clone(),
+                renew: false,
+                perhaps_generator: false,
+            };
+            describe(&Refusal { status: 400, reason: reason.into() }, &login, claims).render(false)
+        };
+        let rows = [
+            (
+                "namespace_path",
+                "https://gitlab",
+                "VAULT_ID_TOKEN",
+                "GitLab",
+                "GitLab's tokens expire at the job's timeout",
+            ),
+            (
+                "repository_owner",
+                "https://forge/api/actions",
+                "VAULT_ID_TOKEN",
+                "Forgejo Actions",
+                "`enable-openid-connect: true`",
+            ),
+            (
+                "repository_owner",
+                "https://token.actions",
+                "VAULT_ID_TOKEN",
+                "GitHub Actions",
+                "`permissions: id-token: write`",
+            ),
+            (
+                "other",
+                "https://token.actions",
+                "GitHub Actions",
+                "GitHub Actions",
+                "requested it in this call, so a clock is",
+            ),
+            (
+                "repositoryUuid",
+                "https://api",
+                "BITBUCKET_STEP_OIDC_TOKEN",
+                "Bitbucket Pipelines",
+                "`oidc: true` in its step",
+            ),
+            (
+                "pipeline_slug",
+                "https://agent",
+                "MY_TOKEN",
+                "Buildkite",
+                "buildkite-agent on its PATH, and unset MY_TOKEN",
+            ),
+            (
+                "oidc.circleci.com/project-id",
+                "https://oidc",
+                "CIRCLE_OIDC_TOKEN_V2",
+                "CircleCI",
+                "with --id-token-audience",
+            ),
+            (
+                "rpo_id",
+                "https://vstoken",
+                "VAULT_ID_TOKEN",
+                "Azure DevOps",
+                "SYSTEM_ACCESSTOKEN: $(System.AccessToken)}`",
+            ),
+            ("prj_id", "https://org", "SEMAPHORE_OIDC_TOKEN", "Semaphore", "Semaphore makes one for every job"),
+            (
+                "pipeline_name",
+                "https://oidc",
+                "VAULT_ID_TOKEN",
+                "Codefresh",
+                "CF_OIDC_REQUEST_URL and CF_OIDC_REQUEST_TOKEN",
+            ),
+            ("spaceId", "https://me", "SPACELIFT_OIDC_TOKEN", "Spacelift", "which sets SPACELIFT_OIDC_TOKEN"),
+            (
+                "terraform_workspace_id",
+                "https://app",
+                "VAULT_ID_TOKEN",
+                "HCP Terraform",
+                "TFC_WORKLOAD_IDENTITY_AUDIENCE",
+            ),
+        ];
+        for (claim, issuer, origin, title, line) in rows {
+            let json = format!(r#"{{"aud":"a","iss":"{issuer}","prj_id_of":1,"{claim}":"x"}}"#);
+            let (claims, origin) = (Claims::from_json(&json).unwrap(), id_token(origin));
+            let told = |reason: &str| describe(&origin, &claims, reason);
+            let expired = told("error validating token: token is expired");
+            assert!(expired.contains(title) && expired.contains(line), "{title}: {expired}");
+            let clock = told("error validating token: token not yet valid");
+            assert!(clock.contains(&format!("the clocks of {title} and Vault differ")), "{title}: {clock}");
+            let keys = told("fetching keys oidc: failed to decode keys");
+            let audience = told("invalid audience aud claim: audience claim does not match any expected audience");
+            let is_gitlab = title == "GitLab";
+            let place = if is_gitlab {
+                format!("{issuer}/oauth/discovery/keys")
+            } else {
+                format!("oidc_discovery_url={issuer}")
+            };
+            assert!(keys.contains(&place), "{title}: {keys}");
+            for text in [expired, clock, keys, audience] {
+                assert_eq!(text.contains("GitLab"), is_gitlab, "{title}: {text}");
+            }
+        }
+        // An issuer without a row.
+        let claims = Claims::from_json(r#"{"aud":"a","iss":"https://jenkins/oidc"}"#).unwrap();
+        for (reason, words) in [
+            ("error validating token: token is expired", "call ci-creds earlier in the job"),
+            ("error validating token: token not yet valid", "the clocks of https://jenkins/oidc and Vault differ"),
+        ] {
+            let text = describe(&id_token("VAULT_ID_TOKEN"), &claims, reason);
+            assert!(text.contains(words) && !text.contains("GitLab"), "{text}");
         }
     }
 }

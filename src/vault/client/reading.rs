@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -41,6 +42,67 @@ pub(crate) struct TokenInfo {
     pub(crate) kind: String,
     /// Whether its life can be made longer.
     pub(crate) renewable: Option<bool>,
+}
+
+/// What is mounted for a path, as `sys/internal/ui/mounts` tells a token that may do anything in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct MountInfo {
+    /// The mount, with a slash at its end.
+    pub(crate) path: String,
+    /// The type of the engine.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    options: Option<BTreeMap<String, String>>,
+}
+
+impl MountInfo {
+    /// Of a KV engine, its version.
+    #[must_use]
+    pub(crate) fn kv_version(&self) -> Option<u8> {
+        let version = self.options.as_ref().and_then(|options| options.get("version"));
+        ["kv", "generic"]
+            .contains(&self.kind.as_str())
+            .then(|| if version.is_some_and(|text| text == "2") { 2 } else { 1 })
+    }
+
+    /// What of a path stands behind the mount.
+    #[must_use]
+    pub(crate) fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(self.path.as_str())
+    }
+}
+
+/// The versions of a secret of KV 2, without what is in them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SecretVersions {
+    /// The newest one.
+    pub(crate) current_version: u64,
+    /// Each by its number.
+    pub(crate) versions: BTreeMap<String, SecretVersion>,
+    /// When the server answered, if that is known.
+    #[serde(skip)]
+    now: Option<Timestamp>,
+}
+
+/// One of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SecretVersion {
+    /// When it was or will be deleted. Empty: never.
+    deletion_time: String,
+    /// Whether it is gone for good.
+    pub(crate) destroyed: bool,
+}
+
+impl SecretVersions {
+    /// Whether a version is deleted now: `delete_version_after` sets a time that is not there yet.
+    #[must_use]
+    pub(crate) fn is_deleted(&self, version: &SecretVersion) -> bool {
+        let time: Option<Timestamp> = version.deletion_time.parse().ok();
+        time.is_some_and(|time| self.now.is_none_or(|now| time <= now))
+    }
 }
 
 #[derive(Deserialize)]
@@ -106,6 +168,27 @@ impl Vault<'_> {
         // One path alone has its list under another name too.
         match self.ask::<DataOf<Capabilities>>(ask).await {
             Reading::Answer(DataOf { data }) => Reading::Answer(data),
+            Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Error(error) => Reading::Error(error),
+        }
+    }
+
+    /// `GET sys/internal/ui/mounts/<path>`, which checks the token itself and takes no use of it.
+    pub(crate) async fn read_mount(&self, path: &str, token: &Secret) -> Reading<MountInfo> {
+        let path = format!("sys/internal/ui/mounts/{path}");
+        let ask = Ask { method: Method::Get, path: &path, query: &[], token: Some(token), body: None };
+        match self.ask::<DataOf<MountInfo>>(ask).await {
+            Reading::Answer(DataOf { data }) => Reading::Answer(data),
+            Reading::Refusal(refusal) => Reading::Refusal(refusal),
+            Reading::Error(error) => Reading::Error(error),
+        }
+    }
+
+    /// `GET <mount>/metadata/<name>` of KV 2.
+    pub(crate) async fn read_versions(&self, path: &str, token: &Secret) -> Reading<SecretVersions> {
+        let ask = Ask { method: Method::Get, path, query: &[], token: Some(token), body: None };
+        match self.ask::<DataOf<SecretVersions>>(ask).await {
+            Reading::Answer(DataOf { data }) => Reading::Answer(SecretVersions { now: Some(self.host.now()), ..data }),
             Reading::Refusal(refusal) => Reading::Refusal(refusal),
             Reading::Error(error) => Reading::Error(error),
         }

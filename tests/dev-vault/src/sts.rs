@@ -6,7 +6,7 @@
 //! signature where one must be, and one with a signature where none may be.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -51,6 +51,8 @@ pub struct Sts {
 #[derive(Default)]
 struct Standing {
     reversed: AtomicBool,
+    /// How many seconds sessions live; as long as they were asked for where it is zero.
+    life: AtomicU64,
     clock: Clock,
     /// The ARN of the last session of the first role.
     session: Mutex<Option<String>>,
@@ -88,6 +90,11 @@ impl Sts {
     /// From now on the elements of an answer stand in the opposite order.
     pub fn reverse(&self) {
         self.standing.reversed.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on sessions live for so many seconds, which no STS would grant.
+    pub fn shorten(&self, seconds: u64) {
+        self.standing.life.store(seconds, Ordering::SeqCst);
     }
 
     /// From now on the account signs no ID token for its own identities.
@@ -151,9 +158,14 @@ fn error(code: &str, message: &str) -> String {
 fn answer(provider: &Provider, request: &Recorded, standing: &Standing) -> Answer {
     let is_json = request.headers.get("accept").is_some_and(|accept| accept.contains("application/json"));
     let mut session = standing.session.lock().unwrap_or_else(PoisonError::into_inner);
-    match look_at(provider, request, &standing.account, standing.clock.now()) {
+    let now = standing.clock.now();
+    match look_at(provider, request, &standing.account, now) {
         Ok(Said::Token(text)) => Answer::new(200, "text/xml", text),
-        Ok(Said::Made(made)) => {
+        Ok(Said::Made(mut made)) => {
+            match standing.life.load(Ordering::SeqCst) {
+                0 => {}
+                seconds => made.end = now + Duration::from_secs(seconds),
+            }
             if made.keys[0] == AWS_SESSION.id {
                 *session = Some(made.arn());
             }

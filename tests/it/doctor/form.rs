@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{mark, marks};
-use crate::support::World;
+use crate::support::{ROLE, World};
 
 const AWS: &str = "doctor aws --role 365-dev";
 
@@ -57,6 +57,7 @@ fn the_json_is_what_its_schema_says_and_the_exit_code_is_the_same() {
     let cases = [
         (run.clone(), 0),
         (run.clone().env("VAULT_AUTH_ROLE", "nope"), 77),
+        (world.command_as("id-token", &format!("doctor secret --path exoscale/apikey/{ROLE} --env A=api_key")), 0),
         (run.clone().env("EXOSCALE_ZONE", "x").without("VAULT_ID_TOKEN"), 78),
         (run.clone().env("VAULT_ADDR", "http://127.0.0.1:1"), 69),
         (world.command_as("wrapping-token", AWS).env("AWS_PROFILE", "nope").env("AWS_ACCESS_KEY_ID", "AKIA"), 0),
@@ -138,6 +139,13 @@ fn a_failed_run_is_followed_by_the_diagnosis_where_a_variable_says_so() {
     let exec = world.command_as("id-token", "exec aws --role 365-dev -- true").env("VAULT_AUTH_ROLE", "nope");
     let ran = exec.env("CI_CREDS_DOCTOR", "on-failure").run();
     assert!(ran.code == 125 && ran.stderr.contains("FAIL auth-role"), "{} {}", ran.code, ran.stderr);
+    let secret = world.command_as("id-token", "secret --path exoscale/apikey/nope --env A=api_key");
+    let ran = secret.env("CI_CREDS_DOCTOR", "on-failure").run();
+    assert!(
+        ran.code == 77 && ran.stderr.contains("FAIL policy        the policies allow nothing on"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod engine;
 mod identity;
 mod login;
 mod network;
+mod secret;
 mod server;
 mod surrounding;
 mod token;
@@ -136,6 +137,7 @@ fn rows() -> Vec<Row> {
         login::rows(),
         token::rows(),
         engine::rows(),
+        secret::rows(),
         surrounding::rows(),
     ];
     phases.into_iter().flatten().collect()

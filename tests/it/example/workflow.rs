@@ -12,13 +12,13 @@ use crate::github::{in_a_step, parse_variables, take_masks};
 use crate::support::expect::without_receipt;
 use crate::support::{Ran, Run, tool};
 
-struct Workflow {
-    variables: BTreeMap<String, String>,
+pub(super) struct Workflow {
+    pub(super) variables: BTreeMap<String, String>,
     /// Name and lines.
-    steps: Vec<(String, String)>,
+    pub(super) steps: Vec<(String, String)>,
 }
 
-fn parse(text: &str) -> Workflow {
+pub(super) fn parse(text: &str) -> Workflow {
     let document = YamlLoader::load_from_str(text).expect("YAML").remove(0);
     let job = &document["jobs"]["deploy"];
     let word = |yaml: &Yaml| yaml.as_str().unwrap_or_else(|| panic!("no text: {yaml:?}")).to_owned();
@@ -47,7 +47,7 @@ pub(super) fn issuer(token: &GitlabToken) -> TokenIssuer {
 }
 
 /// Runs the steps until one fails; each one's end, and what the runner would have logged of it.
-fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_token: &str) -> Vec<Ran> {
+pub(super) fn play(site: &Site, workflow: &Workflow, token: &GitlabToken, job_token: &str) -> Vec<Ran> {
     let issuer = issuer(token);
     let mut later = Vec::new();
     let mut ended = Vec::new();
@@ -88,9 +88,11 @@ fn expected_masks(number: usize, job_token: &str, code: i32) -> usize {
     }
 }
 
+/// Who signs the tokens of GitHub.
+pub(super) const ISSUER: &str = "https://token.actions.githubusercontent.com";
+
 /// A Vault that believes GitHub's tokens, here signed by the double's own key.
 pub(super) fn site_that_believes_github() -> Option<(Site, GitlabToken)> {
-    const ISSUER: &str = "https://token.actions.githubusercontent.com";
     tool::find("bash")?;
     let site = Site::set_up()?;
     site.vault.write("sys/auth/github", json!({ "type": "jwt" }));

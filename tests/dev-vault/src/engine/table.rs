@@ -107,11 +107,15 @@ impl Table {
 impl Backend for Table {
     fn handle(&mut self, call: &mut Call<'_>) -> Outcome {
         let is_write = call.operation().is_write();
+        if call.operation() == Operation::List && call.path.trim_end_matches('/') == "roles" {
+            return Ok(Response::keys(self.roles.iter().cloned()));
+        }
         if let Some(role) = call.path.strip_prefix("roles/") {
             if is_write {
                 self.roles.insert(role.to_owned());
+                return Ok(None);
             }
-            return Ok(None);
+            return Ok(self.roles.contains(role).then(|| Response::data(json!({}))));
         }
         let found = ROWS.iter().filter(|row| row.kind == self.kind).find_map(|row| {
             let role = call.path.strip_prefix(row.path)?.strip_suffix(row.behind)?;

@@ -11,6 +11,7 @@
 //! | `NAME=VALUE`, `unset NAME` | a variable of the job |
 //! | `--flag VALUE`, `drop --flag` | a flag of the run |
 //! | `chmod MODE PATH` | that |
+//! | `write KEY = VALUE in [secret.NAME]` | written into the configuration file of the run |
 //! | `NAME`, `--flag` | the value that whoever owns the job knows; a `vault list` or `vault read` beside it must show it |
 //!
 //! A word in capitals in the place of a value is what `vault read -field=…` in the same hint shows.
@@ -38,7 +39,8 @@ type Form = fn(&str, &str, &mut Bench<'_>) -> Option<()>;
 pub fn apply(hint: &str, text: &str, from: &str, bench: &mut Bench<'_>) -> Result<Deed, String> {
     let start = hint.find(from).ok_or_else(|| format!("{from:?} is not in the hint {hint:?}"))?;
     let rest = &hint[start..];
-    let exact: [Form; 9] = [policy, id_tokens, bound_claim, take_out, vault_write, chmod, unset, variable, flag];
+    let exact: [Form; 10] =
+        [policy, id_tokens, bound_claim, take_out, vault_write, section, chmod, unset, variable, flag];
     // `has FIELD=VALUE` is a condition.
     let begins = |at: usize| !is_word(rest[..at].chars().next_back()) && !rest[..at].ends_with("has ");
     let starts = rest.char_indices().filter(|(at, _)| begins(*at));
@@ -154,6 +156,27 @@ fn vault_write(rest: &str, _: &str, bench: &mut Bench<'_>) -> Option<()> {
     Some(())
 }
 
+fn section(rest: &str, _: &str, bench: &mut Bench<'_>) -> Option<()> {
+    let (entry, header) = rest.strip_prefix("write ")?.split_once(" in [secret.")?;
+    let (key, header) = (entry.split_once(" = ")?.0, format!("[secret.{}]", header.split_once(']')?.0));
+    let place = bench.run.arguments.iter().position(|word| word == "--config")?;
+    let path = bench.run.arguments[place + 1].clone();
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let mut current = "";
+    let mut changed = String::new();
+    for line in text.lines() {
+        current = if line.starts_with('[') { line } else { current };
+        if current != header || !line.starts_with(&format!("{key} = ")) {
+            changed.push_str(&format!("{line}\n"));
+        }
+        if line == header {
+            changed.push_str(&format!("{entry}\n"));
+        }
+    }
+    std::fs::write(&path, changed).expect("it is written");
+    Some(())
+}
+
 fn chmod(rest: &str, _: &str, bench: &mut Bench<'_>) -> Option<()> {
     let (mode, path) = rest.strip_prefix("chmod ")?.split_once(' ')?;
     let mode = u32::from_str_radix(mode, 8).ok()?;
@@ -219,7 +242,9 @@ fn named(rest: &str, hint: &str, bench: &mut Bench<'_>) -> Option<()> {
     let line = hint.lines().find(|line| line.contains(&name)).unwrap_or_default();
     if let Some((_, path)) = line.split_once("vault list ") {
         let known = bench.operator.list(word(path));
-        assert!(known.contains(&value), "vault list {path} shows {known:?}, and not {value}");
+        // A path ends with what is listed.
+        let end = value.rsplit('/').next().filter(|_| name == "--path").unwrap_or(&value).to_owned();
+        assert!(known.contains(&end), "vault list {path} shows {known:?}, and not {end}");
     }
     if name.starts_with("--") {
         bench.flag(&name, &value);
