@@ -3,10 +3,13 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use dev_vault::{
-    AWS_SESSION, EXTERNAL_ID, FIRST_ROLE, GitlabToken, Reply, SECOND_KEYS, SECOND_ROLE, Sts, TokenIssuer, TokenWire,
+    AWS_SESSION, EXTERNAL_ID, FIRST_ROLE, Fault, GitlabToken, On, Reply, SECOND_KEYS, SECOND_ROLE, Sts, TokenIssuer,
+    TokenWire,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::shell::{self, EVALS, Stage};
@@ -217,6 +220,29 @@ fn every_refusal_of_sts_is_told_by_its_cause_and_repeated_where_that_may_help() 
     let sts = Sts::start(ISSUER, AWS, vec![Sts::refusal(503, "", "busy"); 60]);
     ci(&world, &sts, "--timeout 1s").run().failed(69, "unavailable");
     assert!(sts.requests().len() >= 2);
+}
+
+// check: 4
+#[test]
+fn a_signal_while_sts_is_asked_tells_of_each_session_that_may_remain() {
+    let second = format!("--assume {SECOND_ROLE} --external-id {EXTERNAL_ID}");
+    for (line, nth) in [("", 1), (second.as_str(), 2)] {
+        let (world, sts) = start(Vec::new());
+        sts.inject(On::path("/").nth(nth), Fault::hang_after());
+        let mut command = ci(&world, &sts, line).to_command();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+        let started = Instant::now();
+        while sts.requests().len() < nth || !sts.requests()[nth - 1].processed {
+            assert!(started.elapsed() < Duration::from_secs(30), "{:?}", sts.requests());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("sent");
+        let ran = Ran::from(child.wait_with_output().expect("its end"));
+        assert_silent(&world, &ran);
+        assert!(ran.stderr.contains("ended by a signal"), "{ran:?}");
+        assert!(ran.stderr.contains(&rest_of(FIRST_ROLE, if nth == 1 { "1h" } else { "15m" })), "{ran:?}");
+        assert_eq!(ran.stderr.contains(&rest_of(SECOND_ROLE, "1h")), nth == 2, "{ran:?}");
+    }
 }
 
 // check: 1, 6
