@@ -174,7 +174,7 @@ fn build(
     let expires_at = earlier(of_the_lease, of_the_token);
     // Beside a command, a login is renewed that can be; for a job, it is renewed after this.
     let renewed = plan.output.delivery == Delivery::Environment && !session.batch && session.uses == 0;
-    if !renewed && plan.job_end.is_none() {
+    if !renewed && plan.wanted_end().is_none() {
         warn_of_a_short_token(of_the_lease, of_the_token, host);
     }
     let granted_until = earlier(end_of(sent, leased), parsed.seconds.and_then(|seconds| end_of(sent, seconds)));

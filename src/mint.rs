@@ -1,12 +1,12 @@
 //! The request that makes a credential, and the values of its answer: what [`crate::provider`] knows and
 //! [`crate::vault`] carries.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::secret::Secret;
@@ -36,6 +36,13 @@ impl Mint {
     pub fn ttl(&self) -> Option<Duration> {
         let (_, text) = self.parameters.iter().find(|(name, _)| *name == "ttl")?;
         text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
+    }
+
+    /// Whether a lifetime is asked for, by a parameter or by a member `ttl` of the body.
+    #[must_use]
+    pub fn asks_for_a_life(&self) -> bool {
+        let members = |body: &String| serde_json::from_str::<BTreeMap<String, IgnoredAny>>(body).ok();
+        self.ttl().is_some() || self.body.as_ref().and_then(members).is_some_and(|members| members.contains_key("ttl"))
     }
 }
 
@@ -188,5 +195,35 @@ impl<'de> Deserialize<'de> for Data {
             }
         }
         deserializer.deserialize_map(DataVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_asked_for_by_a_member_of_the_body_itself_and_by_no_other_text_in_it() {
+        let mint = |body: Option<&str>, parameters: &[(&'static str, &str)]| Mint {
+            path: "pki/issue/app".into(),
+            roles: String::new(),
+            parameters: parameters.iter().map(|(name, text)| (*name, (*text).to_owned())).collect(),
+            writable: false,
+            body: body.map(str::to_owned),
+            stored: false,
+            temporary: false,
+        };
+        for (body, asks) in [
+            (None, false),
+            (Some("{}"), false),
+            (Some("{\"ttl\":\"1h\"}"), true),
+            (Some("{\"a\":{\"b\":1},\"ttl\":3600}"), true),
+            (Some("{\"mode\":\"ttl\"}"), false),
+            (Some("{\"a\":{\"ttl\":1}}"), false),
+            (Some("{\"max_ttl\":1}"), false),
+        ] {
+            assert_eq!(mint(body, &[]).asks_for_a_life(), asks, "{body:?}");
+        }
+        assert!(mint(None, &[("ttl", "900s")]).asks_for_a_life() && !mint(None, &[("version", "2")]).asks_for_a_life());
     }
 }

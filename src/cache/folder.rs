@@ -118,8 +118,15 @@ pub(crate) fn is_stale(label: &Label, now: Timestamp) -> bool {
 /// Removes what is stale, whoever's it was: a shell runner's folder would fill with an entry for every job. What
 /// somebody is working on stays. `held`: the lock that the caller has already.
 pub(super) fn sweep(folder: &Folder, held: &str, now: Timestamp, host: &Host) {
-    for (name, label) in labels(folder, host) {
-        if is_stale(&label, now) && (lock_of(&name) == held || try_lock(folder, &name).is_some()) {
+    let is_old = |label: &Label| is_stale(label, now);
+    for (name, _) in labels(folder, host).into_iter().filter(|(_, label)| is_old(label)) {
+        if lock_of(&name) == held {
+            folder.remove(&name);
+            continue;
+        }
+        let Some(_held) = try_lock(folder, &name) else { continue };
+        // A call may have written it anew before we had the lock.
+        if label(folder, &name, host).is_some_and(|label| is_old(&label)) {
             folder.remove(&name);
         }
     }

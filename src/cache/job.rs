@@ -181,9 +181,14 @@ impl StateFolder {
     fn sweep(&self, own: &str, now: Timestamp) {
         let is_old = |name: &String| name != own && self.label(name).is_some_and(|label| is_stale(&label, now));
         for name in self.names().into_iter().filter(is_old) {
-            let is_free = lock_of_state(&name) == lock_of_state(own)
-                || matches!(self.folder.try_lock(&lock_of_state(&name)), LockAttempt::Held(_));
-            if is_free {
+            let lock = lock_of_state(&name);
+            if lock == lock_of_state(own) {
+                self.folder.remove(&name);
+                continue;
+            }
+            let LockAttempt::Held(_held) = self.folder.try_lock(&lock) else { continue };
+            // A call of that job may have written it anew before we had the lock.
+            if is_old(&name) {
                 self.folder.remove(&name);
             }
         }
@@ -276,7 +281,10 @@ impl JobState {
         self.change(self.patience, host, |content| {
             let place = content.notes.iter_mut().find(|known| known.id == note.id);
             match (place, content.revoked) {
-                (Some(known), _) => *known = note,
+                (Some(known), revoked) => {
+                    *known = note;
+                    noting = revoked.filter(|_| is_first).map_or(Noting::Done, Noting::Late);
+                }
                 (None, _) if !is_first => noting = Noting::Over,
                 (None, revoked) => {
                     content.notes.push(note);
@@ -288,8 +296,8 @@ impl JobState {
         Ok(noting)
     }
 
-    /// Drops notes: what they told of is revoked. `with_login` is off where the login serves other calls of the job. Those
-    /// stay which cannot be dropped soon: they cost `ci-creds revoke` a request.
+    /// Drops notes: what they told of is revoked, or was never made. `with_login` is off where the login serves other calls
+    /// of the job. Those stay which cannot be dropped soon: they cost `ci-creds revoke` a request.
     pub(crate) async fn forget(&self, ids: &[String], with_login: bool, host: &Host) {
         let dropped = self.change(A_MOMENT, host, |content| {
             if with_login {

@@ -18,9 +18,12 @@ pub(crate) struct JobRecord<'a> {
     required: bool,
     host: &'a Host,
     begun: Timestamp,
-    ids: RefCell<Vec<String>>,
-    /// The note of what is being made.
+    /// The notes, each with the end that nothing puts off.
+    ids: RefCell<Vec<(String, Option<Timestamp>)>>,
+    /// The note of what is being made, or of what a read may have made whose answer was lost.
     pending: RefCell<Option<String>>,
+    /// The note of what somebody else's token may have made.
+    unclear: RefCell<Option<String>>,
 }
 
 impl<'a> JobRecord<'a> {
@@ -31,22 +34,36 @@ impl<'a> JobRecord<'a> {
         (ids, begun): (Vec<String>, Timestamp),
         host: &'a Host,
     ) -> Self {
-        Self { state, required, host, begun, ids: RefCell::new(ids), pending: RefCell::default() }
+        let ids = RefCell::new(ids.into_iter().map(|id| (id, None)).collect());
+        Self { state, required, host, begun, ids, pending: RefCell::default(), unclear: RefCell::default() }
     }
 
     /// Notes that this session is about to make a credential. Returns what to tell if that cannot be noted and need not be.
     ///
+    /// However often Vault fails, the state has one note of it: it has room for some hundred.
+    ///
     /// # Errors
     /// That `ci-creds revoke` has ended the job since the run began; that it cannot be noted, where it must.
     pub(crate) async fn begin(&self, path: &str, session: &Session) -> Result<Option<String>> {
-        let id = self.host.draw_word()?;
+        let before = self.pending.take();
+        let id = match before {
+            // The note names the login, which ends all that it made.
+            Some(id) if session.own => id,
+            before => {
+                if let Some(id) = before {
+                    self.keep_one_unclear(id).await;
+                }
+                self.host.draw_word()?
+            }
+        };
         match self.state.note(&id, path, &renewed(session), None, self.host).await {
             Ok(Noting::Late(when)) if when >= self.begun => {
-                self.state.forget(&[id], true, self.host).await;
+                self.drop_note(id).await;
                 Err(over())
             }
             Ok(_) => {
-                self.ids.borrow_mut().push(id.clone());
+                self.ids.borrow_mut().retain(|(known, _)| *known != id);
+                self.ids.borrow_mut().push((id.clone(), None));
                 self.pending.replace(Some(id));
                 Ok(None)
             }
@@ -55,7 +72,7 @@ impl<'a> JobRecord<'a> {
         }
     }
 
-    /// Notes what it made.
+    /// Notes what it made, and drops the notes of what has expired since.
     ///
     /// # Errors
     /// That `ci-creds revoke` has ended the job meanwhile.
@@ -63,14 +80,47 @@ impl<'a> JobRecord<'a> {
         let Some(id) = self.pending.take() else { return Ok(()) };
         // A note that cannot be written leaves the one before it, which names the login.
         match self.state.note(&id, path, &renewed(session), Some(&renewed_lease(made)), self.host).await {
-            Ok(Noting::Over) => Err(over()),
-            _ => Ok(()),
+            Ok(Noting::Over) => return Err(over()),
+            Ok(_) => {}
+            Err(_) => return Ok(()),
         }
+        let now = self.host.now();
+        let is_past = |end: &Option<Timestamp>| end.is_some_and(|end| end <= now);
+        let past: Vec<_> = self.ids.borrow_mut().extract_if(.., |(_, end)| is_past(end)).map(|(id, _)| id).collect();
+        if let Some((_, end)) = self.ids.borrow_mut().iter_mut().find(|(known, _)| *known == id) {
+            *end = made.granted_until;
+        }
+        if !past.is_empty() {
+            self.state.forget(&past, true, self.host).await;
+        }
+        Ok(())
+    }
+
+    /// Drops the note of what was to be made: nothing was, or it has ended.
+    pub(crate) async fn abandon(&self) {
+        if let Some(id) = self.pending.take() {
+            self.drop_note(id).await;
+        }
+    }
+
+    /// One note says as much as many: that there may be a lease that nobody knows.
+    async fn keep_one_unclear(&self, id: String) {
+        if self.unclear.borrow().is_some() {
+            self.drop_note(id).await;
+        } else {
+            self.unclear.replace(Some(id));
+        }
+    }
+
+    async fn drop_note(&self, id: String) {
+        self.ids.borrow_mut().retain(|(known, _)| *known != id);
+        self.state.forget(&[id], true, self.host).await;
     }
 
     /// Drops all notes: what they tell of is revoked.
     pub(crate) async fn forget(self) {
-        self.state.forget(&self.ids.into_inner(), true, self.host).await;
+        let ids: Vec<_> = self.ids.into_inner().into_iter().map(|(id, _)| id).collect();
+        self.state.forget(&ids, true, self.host).await;
     }
 }
 

@@ -59,6 +59,14 @@ impl Door {
     }
 }
 
+impl Door {
+    /// Whether AWS takes the proof itself: there is no login, and nothing that revokes.
+    #[must_use]
+    pub(crate) fn is_of_sts(&self) -> bool {
+        self.mount.is_empty() && self.method != "token"
+    }
+}
+
 impl Target {
     /// The target of a request.
     #[must_use]

@@ -42,10 +42,15 @@ fn list(place: &CachePlace, host: &Host) -> String {
     rows.iter().map(|row| format!("{}\n", line(row))).collect()
 }
 
-fn who(door: &Door) -> String {
+/// Who logged in, for people.
+pub(super) fn who(door: &Door) -> String {
     let role = door.role.as_deref().map_or(String::new(), |role| format!(" as {role}"));
     let job = door.job.as_deref().map_or(String::new(), |job| format!(", {job}"));
-    let place = if door.method == "token" { String::new() } else { format!(" at auth/{}", door.mount) };
+    let place = match door {
+        door if door.is_of_sts() => " at AWS STS".to_owned(),
+        Door { method, .. } if method == "token" => String::new(),
+        Door { mount, .. } => format!(" at auth/{mount}"),
+    };
     format!("{}{place}{role}{job}", door.method)
 }
 

@@ -10,8 +10,8 @@ use crate::config::{Known, Maker, Plan, Survey};
 use crate::diagnosis::text::Look;
 use crate::diagnosis::token::Purse;
 use crate::diagnosis::{
-    Check, Diagnosis, Topic, configuration, engine, identity, json, login, markdown, network, secret, surrounding,
-    text, token,
+    Check, Diagnosis, Mark, Topic, configuration, engine, identity, json, login, markdown, network, secret,
+    surrounding, text, token,
 };
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt};
@@ -49,7 +49,13 @@ const BEHIND_HEALTH: [Topic; 3] = [Topic::AuthMount, Topic::AuthRole, Topic::Log
 /// The steps that need a token.
 const WITH_A_TOKEN: [Topic; 5] = [Topic::Token, Topic::EngineMount, Topic::EngineRole, Topic::Policy, Topic::Lease];
 
-/// Examines a run, and prints what was found. Returns the exit code: that of the first step that fails.
+/// Every step between the configuration and what is around the run, in their order.
+const fn steps_of_a_run() -> [&'static [Topic]; 4] {
+    [&network::ALL, &[Topic::Identity], &BEHIND_HEALTH, &WITH_A_TOKEN]
+}
+
+/// Examines a run, and prints what was found. Returns the exit code: that of the first step that fails, or of a
+/// login of its own that is left.
 ///
 /// # Errors
 /// Why there is no diagnosis: no event queue, a stdout that is closed, a signal.
@@ -60,8 +66,8 @@ pub(crate) fn run(survey: &Survey, form: ReportForm, verbose: bool, host: &Host)
             text::render(&diagnosis, Look { unicode: host.reads_unicode(), colour: host.has_colour_on_stdout() })
         }
         ReportForm::Json => json::render(&diagnosis),
-        ReportForm::Ticket { with_names: true } => markdown::render(&diagnosis, &[]),
-        ReportForm::Ticket { with_names: false } => markdown::render(&diagnosis, &diagnosis.private),
+        ReportForm::Ticket { with_names: true } => markdown::render(&diagnosis, None),
+        ReportForm::Ticket { with_names: false } => markdown::render(&diagnosis, Some(&diagnosis.private)),
     };
     host.write_stdout(&Secret::new(text))?;
     write_message(take_warnings(host), host);
@@ -95,19 +101,22 @@ const ON_FAILURE: &str = "on-failure";
 async fn diagnose(survey: &Survey, verbose: bool, limit: Duration, host: &Host) -> Result<Diagnosis> {
     let mut interrupt = Interrupt::listen()?;
     let mut diagnosis = Diagnosis::default();
+    survey.private.iter().for_each(|name| diagnosis.withhold(name));
     diagnosis.add(configuration::examine(survey));
     let Some(connection) = survey.known.connection() else {
-        diagnosis
-            .block(&[Topic::Address, Topic::Connection, Topic::Tls, Topic::Health, Topic::Clock], Topic::Configuration);
-        diagnosis.block(&[Topic::Identity], Topic::Configuration);
-        diagnosis.block(&BEHIND_HEALTH, Topic::Configuration);
-        diagnosis.block(&WITH_A_TOKEN, Topic::Configuration);
+        for topics in steps_of_a_run() {
+            diagnosis.block(topics, Topic::Configuration);
+        }
         diagnosis.add(surrounding::examine(&survey.surroundings));
         return Ok(diagnosis);
     };
     if let Some(plan) = survey.known.plan().filter(|plan| matches!(plan.maker, Maker::Sts(_))) {
         let walk = walk_to_sts(plan, &mut diagnosis, host);
         let ended = interrupt.race(tokio::time::timeout(limit, walk)).await;
+        if matches!(ended, Ok(Err(_))) {
+            diagnosis
+                .cut_off(&[network::ALL[0], network::ALL[1], network::ALL[2], Topic::Identity, Topic::Login], limit);
+        }
         diagnosis.add(surrounding::examine(&survey.surroundings));
         return match ended {
             Ok(_) => Ok(diagnosis),
@@ -131,15 +140,31 @@ async fn diagnose(survey: &Survey, verbose: bool, limit: Duration, host: &Host) 
     let job_left = survey.surroundings.job_left;
     let walk = Walker { vault: &vault, known: &survey.known, job_left, owned: &owned, host };
     let ended = interrupt.race(tokio::time::timeout(limit, walk.walk(&mut diagnosis))).await;
+    if matches!(ended, Ok(Err(_))) {
+        steps_of_a_run().into_iter().for_each(|topics| diagnosis.cut_off(topics, limit));
+    }
     diagnosis.add(surrounding::examine(&survey.surroundings));
     let session = owned.take();
-    if let Some(session) = session {
-        let check = revoke(&vault, &session).await;
-        diagnosis.add(check);
-    }
+    let logout = match &session {
+        Some(session) => Some(revoke(&vault, session).await),
+        None => None,
+    };
     match ended {
-        Ok(_) => Ok(diagnosis),
-        Err(kind) => Err(Error::new(kind, "interrupted; what the diagnosis logged in with was revoked")),
+        Ok(_) => {
+            diagnosis.checks.extend(logout);
+            Ok(diagnosis)
+        }
+        Err(kind) => Err(interruption(kind, logout)),
+    }
+}
+
+/// What a signal comes to. A login that is left is worse.
+fn interruption(kind: Kind, logout: Option<Check>) -> Error {
+    let Some(logout) = logout else { return Error::new(kind, "interrupted; the diagnosis had no login of its own") };
+    let error = Error::new(logout.kind.unwrap_or(kind), format!("interrupted; {}", logout.text));
+    match logout.change {
+        Some(change) => error.hint(change),
+        None => error,
     }
 }
 
@@ -192,6 +217,7 @@ impl Walker<'_> {
             self.vault.revoke_self(&token).await;
         }
         let broken = checks.iter().find(|check| check.kind.is_some()).map(|check| check.topic);
+        let proven = checks.iter().all(|check| check.mark == Mark::Good);
         checks.into_iter().for_each(|check| {
             diagnosis.add(check);
         });
@@ -201,7 +227,7 @@ impl Walker<'_> {
             return;
         }
         self.begin_step();
-        let login::LogIn { check, session } = login::log_in(self.vault, login).await;
+        let login::LogIn { check, session } = login::log_in(self.vault, login, proven).await;
         diagnosis.add(check);
         let session = session.or_else(|| supplied(login));
         let Some(session) = session else {
@@ -243,15 +269,17 @@ impl Walker<'_> {
             }
             Some(plan) => {
                 self.begin_step();
-                let mount = engine::examine_mount(self.vault, &mut purse, plan).await;
-                let fails = mount.kind.is_some();
-                diagnosis.add(mount);
-                if fails {
+                let refused = policy.kind == Some(Kind::Denied);
+                let mount = engine::examine_mount(self.vault, &mut purse, plan, refused).await;
+                if mount.check.kind.is_some() {
+                    diagnosis.add(mount.check);
                     // Without the mount, a policy for it says nothing.
                     diagnosis.block(&[Topic::EngineRole, Topic::Policy], Topic::EngineMount);
                 } else {
                     self.begin_step();
-                    diagnosis.add(engine::examine_role(self.vault, &mut purse, plan).await);
+                    let role = engine::examine_role(self.vault, &mut purse, (plan, &mount)).await;
+                    diagnosis.add(mount.check);
+                    diagnosis.add(role);
                     diagnosis.add(policy);
                 }
             }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::auth::Session;
 use crate::cache::{CacheFolder, Contents, Door, JobContent, Keys, Label, StateFolder, is_stale};
 use crate::config::{Access, StatePlace};
@@ -14,6 +16,7 @@ use crate::host::{Host, Lock};
 use crate::identity::Identity;
 use crate::revocation::{Fate, Holding};
 use crate::secret::Secret;
+use crate::time::render_time;
 
 /// How far `ci-creds revoke` or `ci-creds cache clear` goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +71,12 @@ pub(super) struct Estate {
     pub lines: Vec<String>,
     /// What is refused: nobody can say what it holds.
     pub refusals: Vec<String>,
+    /// Where else the caller's calls made something: address and namespace.
+    pub elsewhere: Vec<(String, Option<String>)>,
     /// The other logins to whom something belongs.
     pub others: Vec<Door>,
+    /// The states of this job that another login sealed, and when they say that the last of it expires.
+    pub foreign: Vec<(Door, Timestamp)>,
     states: Vec<StateFile>,
     folders: Vec<CacheFolder>,
     locks: Vec<(String, Option<Lock>)>,
@@ -111,6 +118,11 @@ impl Caller<'_> {
     /// A token that was not ours to revoke: its leases are revoked one by one.
     fn token(&self) -> Option<Secret> {
         self.identity()?.plain_token().map(Secret::duplicate)
+    }
+
+    /// Whether a state is of this job, and sealed with another secret than the caller's.
+    fn is_of_another_login(&self, door: &Door) -> bool {
+        self.of_this_job && self.access.is_some() && self.job().is_some() && door.job.as_deref() == self.job()
     }
 
     fn is_here(&self, (address, namespace): (&str, Option<&str>)) -> bool {
@@ -168,7 +180,12 @@ impl Estate {
                         let done = lock.is_ok_and(|lock| folder.remove(&lock, &name));
                         self.lines.push(format!("{}: the state of {what}", removal(done)));
                     }
-                    (_, Some(label)) if !is_stale(label, host.now()) => self.note_other(label, caller),
+                    // Everything is revoked that it named.
+                    (_, Some(label)) if label.expires <= host.now() => {}
+                    (None, Some(Label { door, expires, .. })) if caller.is_of_another_login(door) => {
+                        self.foreign.push((door.clone(), *expires));
+                    }
+                    (_, Some(label)) => self.note_other(label, caller),
                     _ => {}
                 }
             }
@@ -211,6 +228,7 @@ impl Estate {
         for note in &content.notes {
             let (address, namespace) = &note.place;
             if !caller.is_here((address, namespace.as_deref())) {
+                self.elsewhere.push(note.place.clone());
                 let namespace = namespace.as_deref().map_or(String::new(), |name| format!(" in namespace {name}"));
                 self.refusals.push(format!("{path} names a credential of {}, made at {address}{namespace}", note.path));
                 continue;
@@ -256,6 +274,19 @@ impl Estate {
             self.lines.push(format!("in use: {what}"));
             return Ok(());
         };
+        if let Some(label) = label.as_ref().filter(|label| label.target.is_some() && label.door.is_of_sts()) {
+            let is_own = label.door.job.as_deref() == caller.job();
+            if caller.breadth == Breadth::Everybody || is_own || is_stale(label, host.now()) {
+                let held = self.locks[lock].1.as_ref();
+                let done = held.is_some_and(|lock| folder.remove(lock, &name));
+                self.lines.push(if done {
+                    render_session(label, host.now())
+                } else {
+                    format!("cannot be removed: {what}")
+                });
+            }
+            return Ok(());
+        }
         let opened = label.as_ref().and_then(|label| Some((label, open(folder, &name, label, caller)?)));
         match opened {
             Some((label, Contents { session, lease, life })) => {
@@ -359,6 +390,18 @@ fn open(folder: &CacheFolder, name: &str, label: &Label, caller: &Caller<'_>) ->
 
 fn removal(done: bool) -> &'static str {
     if done { "removed" } else { "cannot be removed" }
+}
+
+/// What becomes of a session of AWS that no Vault made: its entry is gone, and it expires by itself.
+fn render_session(label: &Label, now: Timestamp) -> String {
+    let parameters = label.target.iter().flat_map(|target| target.parameters.iter().rev());
+    let role = parameters.into_iter().find(|(name, _)| name == "RoleArn").map_or("AWS", |(_, role)| role.as_str());
+    match label.expires > now {
+        true => {
+            format!("cannot be revoked: the STS session of {role}, which expires at {}", render_time(label.expires))
+        }
+        false => format!("removed: the STS session of {role}; it had expired"),
+    }
 }
 
 /// What an entry is, for people.

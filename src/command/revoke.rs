@@ -9,15 +9,18 @@ use crate::auth::Session;
 use crate::config::{Access, StatePlace};
 use crate::error::{Error, Kind, Result, printable};
 use crate::host::Host;
+use crate::render::{command_line, quote};
 use crate::revocation::{Fate, Holding, Revoker, SessionFate};
+use crate::time::render_time;
 use crate::vault::client::Vault;
 
+use super::cache::who;
 pub(crate) use super::estate::Breadth;
 use super::estate::{Caller, Estate, Item};
 use super::{complete_login, finish, start_runtime};
 
 /// Revokes what was noted and what is cached, as far as `breadth` says. `quiet`: nothing is said where there is nothing to
-/// do, nor of what other jobs cached.
+/// do, unless somebody looks on, nor of what other jobs cached.
 ///
 /// # Errors
 /// [`Kind::Leak`] for what lives on and does not expire by itself, and for a state that is refused. [`Kind::Config`]
@@ -43,7 +46,10 @@ pub(crate) fn run(
         Err(error) if error.kind().is_signal() => return Err(error),
         owner => owner,
     };
-    let Report { text, error } = start_runtime(host)?.block_on(revoke(place, owner, breadth, quiet, host))?;
+    let Report { mut text, error } = start_runtime(host)?.block_on(revoke(place, owner, breadth, quiet, host))?;
+    if text.is_empty() && error.is_none() && (verbose || host.has_reader()) {
+        text.push_str(NOTHING_NOTED);
+    }
     finish(text, host)?;
     error.map_or(Ok(()), Err)
 }
@@ -80,9 +86,15 @@ async fn revoke(
     let lines: Vec<_> = std::mem::take(&mut estate.lines).into_iter().chain(lines).collect();
     let refusals = std::mem::take(&mut estate.refusals);
     let others = estate.others.len();
+    let strangers = estate.foreign.iter().map(|(door, end)| {
+        format!("this job has a state of another login, {}, which was not opened: by its label, what it names lives until {}", who(door), render_time(*end))
+    });
+    lives.extend(strangers);
+    let foreign = !estate.foreign.is_empty();
+    let elsewhere = std::mem::take(&mut estate.elsewhere).into_iter().next();
     let leaks = fates.iter().any(|fate| matches!(fate, Some(Fate::Lives(_))));
     estate.settle(&fates, &caller);
-    Ok(report(Findings { lines, lives, leaks, refusals, others, quiet }, owner.err()))
+    Ok(report(Findings { lines, lives, leaks, refusals, foreign, elsewhere, others, quiet }, owner.err()))
 }
 
 /// A session, and what it made.
@@ -183,14 +195,25 @@ struct Findings {
     leaks: bool,
     /// States that are refused.
     refusals: Vec<String>,
+    /// Whether another login of the job left something.
+    foreign: bool,
+    /// Where a state says that something was made, and this run did not ask.
+    elsewhere: Option<(String, Option<String>)>,
     others: usize,
     quiet: bool,
 }
 
 const NOTHING: &str = "the cache is empty\n";
+const NOTHING_NOTED: &str = "nothing to revoke: no call with this login noted anything (--keep-state, --cache)\n";
+
+/// The call that revokes what was made at another address.
+fn render_call(address: &str, namespace: Option<&str>) -> String {
+    let namespace = namespace.map_or(String::new(), |name| format!("VAULT_NAMESPACE={} ", quote(name)));
+    format!("VAULT_ADDR={} {namespace}{}", quote(address), command_line(&["revoke".to_owned()], &[]))
+}
 
 fn report(findings: Findings, stranger: Option<Error>) -> Report {
-    let Findings { lines, lives, leaks, refusals, others, quiet } = findings;
+    let Findings { lines, lives, leaks, refusals, foreign, elsewhere, others, quiet } = findings;
     let mut text: String = lines.iter().map(|line| format!("{}\n", printable(line))).collect();
     let refusals = refusals
         .into_iter()
@@ -198,12 +221,14 @@ fn report(findings: Findings, stranger: Option<Error>) -> Report {
     let texts: Vec<_> = lives.into_iter().chain(refusals).collect();
     let mut error = (!texts.is_empty()).then(|| {
         let error = Error::new(Kind::Leak, texts.join("; "));
-        match leaks {
-            true => error.hint(
+        match (leaks, elsewhere, foreign) {
+            (true, ..) => error.hint(
                 "run it again when Vault can be reached; if the policy refuses, it needs: path \"sys/leases/revoke\" \
                  { capabilities = [\"update\"] }, or by hand: vault lease revoke",
             ),
-            false => error,
+            (_, Some((address, namespace)), _) => error.hint(render_call(&address, namespace.as_deref())),
+            (_, _, true) => error.hint("ci-creds revoke, with the variables and flags of that login's calls"),
+            _ => error,
         }
     });
     if others > 0 {

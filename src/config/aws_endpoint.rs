@@ -50,7 +50,8 @@ pub(super) fn resolve_endpoint(
     }
     let signed_for = sts::region_of(&server.host).map_or(signed_for, str::to_owned);
     let connection = connect(Address::Tcp(server))?;
-    Ok((Connection { address_origin: endpoint.origin.to_string(), ..connection }, signed_for))
+    let place = endpoint.origin.to_string();
+    Ok((Connection { address_origin: place.clone(), address_setting: place, ..connection }, signed_for))
 }
 
 /// The `Host` header of a request to it, which is signed.

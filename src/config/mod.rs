@@ -22,6 +22,7 @@ pub mod name;
 mod output;
 mod plan;
 mod policy;
+mod private;
 mod profile;
 mod proxy;
 mod readiness;
@@ -52,6 +53,8 @@ use crate::provider::shape::Shape;
 use crate::render::format::Format;
 use crate::variables as var;
 use std::borrow::Cow;
+
+use jiff::Timestamp;
 
 use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
@@ -155,12 +158,14 @@ pub(crate) fn resolve_fetch(
     let sets_variables = format.facts().sets_variables;
     let wanted = resolve_wanted(&flags.wanted, sets_variables, (&login, claims.as_ref()), layers)?;
     let mut plan = Plan { state, ..Plan::new(connection, login, wanted, cache, output) };
-    // A lifetime that somebody asked for is not made longer.
-    if plan.mint.ttl().is_none() {
-        let left = layers.job().left()?;
-        plan.job_end = left.and_then(|left| layers.host.now().checked_add(left.value).ok());
-    }
+    plan.job_end = find_job_end(layers)?;
     Ok(plan)
+}
+
+/// When the job ends at the latest, where its system says so.
+fn find_job_end(layers: &Layers<'_>) -> Result<Option<Timestamp>> {
+    let left = layers.job().left()?;
+    Ok(left.and_then(|left| layers.host.now().checked_add(left.value).ok()))
 }
 
 /// Decides which credential is read, and from where.

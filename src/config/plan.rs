@@ -55,7 +55,7 @@ pub(crate) struct Plan {
     pub token: Option<TokenWish>,
     /// How many credentials the login must be good for; [`ENDLESS`] when nobody knows.
     pub reads: u64,
-    /// When the job ends at the latest, where the credential shall last until then and nobody renews it later.
+    /// When the job ends at the latest, where credentials shall last until then and nobody renews them later.
     pub job_end: Option<Timestamp>,
 }
 
@@ -160,6 +160,11 @@ impl Plan {
             reads: 1,
             job_end: None,
         }
+    }
+
+    /// Until when the credential is renewed at once. A lifetime that somebody asked for is not made longer.
+    pub(crate) fn wanted_end(&self) -> Option<Timestamp> {
+        self.job_end.filter(|_| !self.mint.asks_for_a_life())
     }
 
     /// Goes on to another credential, by the same login.

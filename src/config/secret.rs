@@ -8,7 +8,7 @@ use super::demand::Demand;
 use super::plan::{Access, CredentialPlan, Plan};
 use super::section::{is_section_name, quoted_name};
 use super::source::Layers;
-use super::{cache, check_vault_format, format_of, name, output, resolve_access_by, state};
+use super::{cache, check_vault_format, find_job_end, format_of, name, output, resolve_access_by, state};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -42,17 +42,12 @@ pub(crate) fn resolve_secret(
     let cache = cache::resolve_cache(&demand, format, layers)?;
     let state = state::resolve_state(flags.output.state, layers)?;
     let (Access { connection, login }, claims) = resolve_access_by(&flags.access, format == Format::Process, layers)?;
-    let asks_for_a_life =
-        sections.iter().any(|section| section.value.body.as_ref().is_some_and(|body| body.contains("\"ttl\"")));
     let reads = sections.len() as u64;
     let mut wanted = resolve_sections(sections, claims.as_ref(), layers)?.into_iter();
     let first = wanted.next().ok_or_else(|| Error::new(Kind::Internal, "no secret is asked for"))?;
     let mut plan = Plan { state, others: wanted.collect(), ..Plan::new(connection, login, first, cache, output) };
     plan.reads = reads;
-    if !asks_for_a_life {
-        let left = layers.job().left()?;
-        plan.job_end = left.and_then(|left| layers.host.now().checked_add(left.value).ok());
-    }
+    plan.job_end = find_job_end(layers)?;
     Ok(plan)
 }
 

@@ -3,6 +3,7 @@
 
 use super::output::{Delivery, Output};
 use super::plan::{Access, CredentialPlan, Maker, Plan};
+use super::private::find_private_names;
 use super::secret::{resolve_sections, select_sections};
 use super::source::Layers;
 use super::surrounding::{Surroundings, survey_surroundings};
@@ -30,6 +31,8 @@ pub(crate) struct Survey {
     pub(crate) mistakes: Vec<Error>,
     /// What is around the run.
     pub(crate) surroundings: Surroundings,
+    /// Names of hosts, which a report withholds.
+    pub(crate) private: Vec<String>,
 }
 
 /// How far a run is decided.
@@ -142,6 +145,8 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, found: Result<Layers<'_>>, host: 
     };
     settings.extend(wanted.iter().chain(&others).flat_map(describe_wanted));
     let surroundings = survey_surroundings(wanted.as_ref(), host);
+    let claims = login.as_ref().and_then(|(login, _)| login.identity.claims());
+    let private = find_private_names(&flags.access.connection, claims, &layers);
     let known = match (connection, login.map(|(login, _)| login)) {
         (None, _) => Known::Nothing,
         // Security: nothing is sent to an address that the administrator does not allow.
@@ -155,7 +160,7 @@ pub(crate) fn survey(flags: &cli::DoctorFlags, found: Result<Layers<'_>>, host: 
         },
         (Some(connection), _) => Known::Server(Box::new(connection)),
     };
-    Survey { known, settings, mistakes, surroundings }
+    Survey { known, settings, mistakes, surroundings, private }
 }
 
 /// The same of a credential that needs no Vault.
@@ -182,15 +187,17 @@ fn survey_web_identity(
         Ok(plan) => plan,
         Err(error) => {
             let surroundings = survey_surroundings(None, host);
-            return Survey { known: Known::Nothing, settings, mistakes: vec![error], surroundings };
+            let private = find_private_names(&flags.access.connection, None, layers);
+            return Survey { known: Known::Nothing, settings, mistakes: vec![error], surroundings, private };
         }
     };
     settings.push(row("STS", &connection.address, &connection.address_origin));
     settings.extend(describe_login(&login).into_iter().filter(|row| row.name == "login"));
     settings.extend(describe_wanted(&wanted));
     let surroundings = survey_surroundings(Some(&wanted), host);
+    let private = find_private_names(&flags.access.connection, login.identity.claims(), layers);
     let plan = Plan { maker: Maker::Sts(Box::new(sts)), ..plan(connection, login, wanted) };
-    Survey { known: Known::Plan(Box::new(plan)), settings, mistakes: Vec::new(), surroundings }
+    Survey { known: Known::Plan(Box::new(plan)), settings, mistakes: Vec::new(), surroundings, private }
 }
 
 fn note<T>(result: Result<T>, mistakes: &mut Vec<Error>) -> Option<T> {

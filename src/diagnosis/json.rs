@@ -62,7 +62,7 @@ const fn status(mark: Mark) -> &'static str {
 pub(crate) fn render(diagnosis: &Diagnosis) -> String {
     let object = DiagnosisObject {
         version: VERSION,
-        ok: diagnosis.first_failure().is_none(),
+        ok: diagnosis.code() == 0,
         exit_code: diagnosis.code(),
         checks: diagnosis.checks.iter().map(check_object).collect(),
     };

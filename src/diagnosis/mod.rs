@@ -15,7 +15,10 @@ pub(crate) mod surrounding;
 pub(crate) mod text;
 pub(crate) mod token;
 
+use std::time::Duration;
+
 use crate::error::{Error, Kind};
+use crate::time::render_duration;
 
 /// The steps, in the order of a run. Their names are part of the interface: docs/doctor.md lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +110,8 @@ pub(crate) struct Check {
     pub(crate) kind: Option<Kind>,
     /// The step that blocks this one.
     pub(crate) blocked_by: Option<Topic>,
+    /// Whether it is one that the diagnosis had no time for.
+    pub(crate) cut_off: bool,
     /// Values by name, a line each.
     pub(crate) details: Vec<(String, String)>,
     /// What else is wrong here.
@@ -130,6 +135,7 @@ impl Check {
             change: None,
             kind: None,
             blocked_by: None,
+            cut_off: false,
             details: Vec::new(),
             notes: Vec::new(),
         }
@@ -162,6 +168,12 @@ impl Check {
             blocked_by: Some(by),
             ..Self::new(topic, Mark::Skip, format!("not examined: {} comes first", by.name()))
         }
+    }
+
+    /// It was not examined, because the diagnosis had so long and no longer.
+    pub(crate) fn cut_off(topic: Topic, limit: Duration) -> Self {
+        let text = format!("not examined: the diagnosis stopped after {}", render_duration(limit));
+        Self { cut_off: true, ..Self::skip(topic, text) }
     }
 
     /// With these values below it.
@@ -213,21 +225,79 @@ impl Diagnosis {
         self.checks.extend(topics.iter().map(|topic| Check::blocked(*topic, by)));
     }
 
-    /// The step at which the run fails.
-    pub(crate) fn first_failure(&self) -> Option<&Check> {
-        self.checks.iter().find(|check| check.mark == Mark::Failure)
+    /// Adds each of these steps that was not examined in time.
+    pub(crate) fn cut_off(&mut self, topics: &[Topic], limit: Duration) {
+        let missing = topics.iter().filter(|topic| self.checks.iter().all(|check| check.topic != **topic));
+        let missing: Vec<_> = missing.map(|topic| Check::cut_off(*topic, limit)).collect();
+        self.checks.extend(missing);
     }
 
-    /// What is to be said where no step fails. A step that another one blocks may fail all the same.
+    /// The step at which the run fails. A run has no logout: that one is the diagnosis's own.
+    pub(crate) fn first_failure(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| check.mark == Mark::Failure && check.topic != Topic::Logout)
+    }
+
+    /// Why a login of the diagnosis is left.
+    fn failed_logout(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| check.mark == Mark::Failure && check.topic == Topic::Logout)
+    }
+
+    /// What is to be said of the diagnosis itself, behind what becomes of the run.
+    pub(crate) fn remainder(&self) -> &'static str {
+        if self.failed_logout().is_some() { " This diagnosis left a login behind." } else { "" }
+    }
+
+    /// What is to be said where no step fails. A step that was not reached may fail all the same.
     pub(crate) fn verdict(&self) -> String {
-        match self.checks.iter().filter(|check| check.blocked_by.is_some()).count() {
-            0 => "No step fails.".to_owned(),
-            blocked => format!("No step fails; {blocked} were not examined."),
+        let missing = self.checks.iter().filter(|check| check.blocked_by.is_some() || check.cut_off);
+        let by_the_login = missing.clone().any(|check| check.blocked_by == Some(Topic::Login));
+        match (missing.count(), by_the_login) {
+            (0, _) => "No step fails.".to_owned(),
+            (count, true) => format!(
+                "No step that was examined fails; the login was not tried, and {count} steps were not examined."
+            ),
+            (count, false) => format!("No step fails; {count} were not examined."),
         }
     }
 
-    /// The exit code: that of the first failure.
+    /// The exit code: that of the first failure, or else that of a login that is left.
     pub(crate) fn code(&self) -> u8 {
-        self.first_failure().and_then(|check| check.kind).map_or(0, Kind::code)
+        let check = self.first_failure().or_else(|| self.failed_logout());
+        check.and_then(|check| check.kind).map_or(0, Kind::code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_the_time_did_not_reach_are_told_and_counted() {
+        let mut diagnosis = Diagnosis::default();
+        diagnosis.add(Check::good(Topic::Token, "it works"));
+        let half_a_minute = Duration::from_secs(30);
+        diagnosis.cut_off(&[Topic::Token, Topic::EngineMount, Topic::Lease], half_a_minute);
+        let text = text::render(&diagnosis, text::Look::default());
+        for step in ["engine-mount", "lease"] {
+            let line = text.lines().find(|line| line.contains(step)).unwrap_or_default();
+            assert!(line.ends_with("not examined: the diagnosis stopped after 30s"), "{text}");
+        }
+        assert_eq!(diagnosis.verdict(), "No step fails; 2 were not examined.");
+    }
+
+    #[test]
+    fn a_login_that_is_left_counts_where_nothing_else_fails() {
+        let leak = || Check::failure(Topic::Logout, &Error::new(Kind::Leak, "not revoked"));
+        let mut diagnosis = Diagnosis::default();
+        diagnosis.add(leak());
+        assert!(diagnosis.first_failure().is_none() && diagnosis.code() == Kind::Leak.code());
+        diagnosis.checks.insert(0, Check::failure(Topic::Token, &Error::new(Kind::Denied, "no")));
+        assert_eq!(diagnosis.code(), Kind::Denied.code());
+        for text in [text::render(&diagnosis, text::Look::default()), markdown::render(&diagnosis, None)] {
+            assert!(
+                text.contains("This diagnosis left a login behind.") && !text.contains("fails at logout"),
+                "{text}"
+            );
+        }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) fn render(diagnosis: &Diagnosis, look: Look) -> String {
     };
     text.push('\n');
     text.push_str(&end);
+    text.push_str(diagnosis.remainder());
     text.push('\n');
     text
 }

@@ -44,6 +44,12 @@ impl Host {
         self.wants_colour(stdout_is_terminal())
     }
 
+    /// Whether stdout is a terminal, where somebody waits for a word.
+    #[must_use]
+    pub(crate) fn has_reader(&self) -> bool {
+        stdout_is_terminal()
+    }
+
     /// Whether the locale's characters are UTF-8 (POSIX: the first of these variables that is set decides).
     #[must_use]
     pub(crate) fn reads_unicode(&self) -> bool {

@@ -179,7 +179,9 @@ pub(crate) fn command_line(words: &[String], more: &[&str]) -> String {
     ["ci-creds"].into_iter().chain(words).map(quote).collect::<Vec<_>>().join(" ")
 }
 
-fn quote(word: &str) -> String {
+/// A word, as a shell reads it back.
+#[must_use]
+pub(crate) fn quote(word: &str) -> String {
     match is_plain(word) && !word.is_empty() {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', "'\\''")),

@@ -139,6 +139,8 @@ impl<'a> Rotation<'a> {
         self.vault.extend(REQUEST);
         let mut made = engine::obtain(self.vault, holdings.session, self.plan, self.host).await;
         if made.as_ref().is_err_and(|failure| failure.token_gone) && self.can_log_in_again() {
+            // What the old login may have made has ended with it.
+            self.abandon(holdings).await;
             self.log_in_again(renewal, holdings).await?;
             self.note(holdings).await?;
             made = engine::obtain(self.vault, holdings.session, self.plan, self.host).await;
@@ -153,8 +155,16 @@ impl<'a> Rotation<'a> {
         // Whatever else it left ends with our own token, at the end.
         if !holdings.session.own {
             lease::revoke(self.vault, holdings.session, &failure.leftover, &self.plan.mint.path).await?;
+            self.abandon(holdings).await;
         }
         Err(failure.error)
+    }
+
+    /// Drops the note of a read that left nothing.
+    async fn abandon(&self, holdings: &Holdings<'_>) {
+        if let Some(record) = holdings.record {
+            record.abandon().await;
+        }
     }
 
     /// Notes that the session is about to make a credential.

@@ -45,8 +45,8 @@ impl VaultSource<'_> {
             }
             let common = of_before || login::keep(spent, &session, custody, self.host);
             let failure = match self.read(session, plan, common, custody).await? {
-                Ok(made) => return Ok(made),
-                Err(failure) => failure,
+                Read::Made(credential, session) => return Ok((*credential, session)),
+                Read::Failed(failure) => failure,
             };
             again &= self.why_it_is_over(plan, custody).is_none();
             if of_before && failure.token_gone && custody.signal().is_none() {
@@ -96,64 +96,66 @@ impl VaultSource<'_> {
     ) -> Result<(Credential, Session)> {
         custody.put_aside();
         let failure = match self.read(session, plan, false, custody).await? {
-            Ok(made) => return Ok(made),
-            Err(failure) => failure,
+            Read::Made(credential, session) => return Ok((*credential, session)),
+            Read::Failed(failure) => failure,
         };
         recover(failure, plan.login.identity.facts().spends, false, false, custody).await?;
         Err(Error::new(Kind::Internal, "a read that failed is not the failure of the run"))
     }
 
-    /// Asks the engine with this session. The inner failure is the read's own: what it may have left is owed until
-    /// [`recover`].
+    /// Asks the engine with this session.
     ///
     /// # Errors
     /// What ends the run: a signal, or its time. Nothing is owed any more.
-    async fn read(
-        &self,
-        mut session: Session,
-        plan: &Plan,
-        common: bool,
-        custody: &mut Custody<'_>,
-    ) -> Result<Result<(Credential, Session), Failure>> {
-        let debt = |session: &Session, leftover| Debt {
-            session: session.duplicate(),
-            leftover,
-            path: plan.mint.path.clone(),
-            common,
-            spends: plan.login.identity.facts().spends,
-        };
-        custody.hold(debt(&session, Leftover::Nothing));
-        custody.note(&session, &plan.mint.path, None).await?;
+    async fn read(&self, mut session: Session, plan: &Plan, common: bool, custody: &mut Custody<'_>) -> Result<Read> {
+        let path = &plan.mint.path;
+        custody.hold(debt(plan, common, &session, Leftover::Nothing));
+        custody.note(&session, path, None).await?;
         // What is only stored is not made by the read.
-        custody.hold(debt(&session, if plan.mint.stored { Leftover::Nothing } else { Leftover::Unknown }));
-        let read = engine::obtain(self.vault, &session, plan, self.host);
-        let mut credential = match custody.race_read(read).await? {
+        let leftover = if plan.mint.stored { Leftover::Nothing } else { Leftover::Unknown };
+        custody.hold(debt(plan, common, &session, leftover));
+        let made = custody.race_read(engine::obtain(self.vault, &session, plan, self.host)).await?;
+        let mut credential = match made {
             Ok(credential) => credential,
-            Err(failure) => return Ok(Err(failure)),
+            Err(failure) => return Ok(Read::Failed(failure)),
         };
-        let over = self.why_it_is_over(plan, custody);
+        custody.hold(debt(plan, common, &session, Leftover::of(&credential.lease)));
+        if let Some(error) = self.why_it_is_over(plan, custody) {
+            return Err(custody.clean_up(error).await);
+        }
+        if let Some(failure) = self.settle_life(&mut session, &mut credential, plan, custody).await? {
+            return Ok(Read::Failed(failure));
+        }
+        custody.hold(debt(plan, common, &session, Leftover::of(&credential.lease)));
+        self.note_use(&mut credential, &session, plan, common, custody).await?;
+        custody.note(&session, path, Some(&credential.lease)).await?;
+        Ok(Read::Made(Box::new(credential), session))
+    }
+
+    /// Has what was made live for as long as it shall: to the job's end, where nobody renews it later, and a child of a
+    /// token for as long as the lease. Returns why it cannot be used.
+    ///
+    /// # Errors
+    /// As [`VaultSource::read`].
+    async fn settle_life(
+        &self,
+        session: &mut Session,
+        credential: &mut Credential,
+        plan: &Plan,
+        custody: &mut Custody<'_>,
+    ) -> Result<Option<Failure>> {
         let child = plan.login.identity.facts().child;
-        if let (None, Some(end)) = (&over, plan.job_end) {
-            custody.hold(debt(&session, Leftover::of(&credential.lease)));
-            let renewal = renewal::renew_until(self.vault, &mut session, &mut credential, (end, child), self.host);
+        if let Some(end) = plan.wanted_end() {
+            let renewal = renewal::renew_until(self.vault, session, credential, (end, child), self.host);
             custody.race(renewal).await?;
         }
-        if over.is_none() && child {
-            let renewal = lease::renew_child(self.vault, &mut session, &mut credential.lease, self.host);
-            if let Err(error) = custody.race(renewal).await? {
-                let leftover = Leftover::of(&credential.lease);
-                return Ok(Err(Failure { leftover, ..Failure::clean(error) }));
-            }
+        if !child {
+            return Ok(None);
         }
-        custody.hold(debt(&session, Leftover::of(&credential.lease)));
-        match over {
-            None => {
-                self.note_use(&mut credential, &session, plan, common, custody).await?;
-                custody.note(&session, &plan.mint.path, Some(&credential.lease)).await?;
-                Ok(Ok((credential, session)))
-            }
-            Some(error) => Err(custody.clean_up(error).await),
-        }
+        let renewal = lease::renew_child(self.vault, session, &mut credential.lease, self.host);
+        let renewed = custody.race(renewal).await?;
+        let failure = |error| Failure { leftover: Leftover::of(&credential.lease), ..Failure::clean(error) };
+        Ok(renewed.err().map(failure))
     }
 
     /// Notes, for the cache, what a new credential costs its login and when it ends with its token.
@@ -192,6 +194,24 @@ impl VaultSource<'_> {
             Some(kind) => Some(interruption(kind)),
             None => (self.host.elapsed() > deadline).then(late),
         }
+    }
+}
+
+/// What a read comes to.
+enum Read {
+    /// A credential, and the session that ends it.
+    Made(Box<Credential>, Session),
+    /// The read's own failure: what it may have left is owed until [`recover`].
+    Failed(Failure),
+}
+
+fn debt(plan: &Plan, common: bool, session: &Session, leftover: Leftover) -> Debt {
+    Debt {
+        session: session.duplicate(),
+        leftover,
+        path: plan.mint.path.clone(),
+        common,
+        spends: plan.login.identity.facts().spends,
     }
 }
 

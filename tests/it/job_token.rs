@@ -408,6 +408,45 @@ fn the_cache_serves_the_calls_of_one_job_although_each_has_a_token_of_its_own() 
 }
 
 #[test]
+fn a_last_step_revokes_what_the_steps_before_it_made_although_each_has_a_token_of_its_own() {
+    let world = World::start();
+    let keep = |run: Run| {
+        let mut run = run.arg("--id-token-audience").arg(AUDIENCE);
+        run.arguments.retain(|word| word != "--no-keep-state");
+        let made = run.clone().arg("--keep-state");
+        run.arguments.splice(..3, ["revoke".to_owned()]);
+        (made, run)
+    };
+    let assert_revoked = |name: &str, (made, revoke): (Run, Run)| {
+        made.run().ok();
+        made.run().ok();
+        assert_eq!(world.vault.live_leases().len(), 2, "{name}");
+        let told = revoke.run().ok();
+        assert_eq!(told.matches(&format!("the credential of exoscale/apikey/{ROLE}")).count(), 1, "{name}: {told}");
+        assert_eq!(world.vault.live_leases(), [], "{name}");
+    };
+    for (name, wire, ..) in BY_HTTP {
+        let issuer = issuer(&world, wire, Vec::new());
+        assert_revoked(name, keep(job_at(&world, name, &issuer.url(), &exoscale())));
+        assert_eq!(issuer.requests().len(), 3, "{name}");
+    }
+    for (name, program_name, sign, _) in BY_PROGRAM {
+        let id = |number: usize| world.id_token().claim("jti", format!("{name}-{number}")).sign();
+        let tokens = world.file("answers", &[id(1), id(2), id(3)].join("\n"));
+        let used = world.path("used");
+        let next = format!("echo >>{0}; sed -n \"$(wc -l <{0})p\" {1}", used.display(), tokens.display());
+        let folder = program(&world, program_name, &next);
+        let proof = if name == "circleci" { "CIRCLE_OIDC_TOKEN_V2" } else { "BUILDKITE_AGENT_ACCESS_TOKEN" };
+        let mut run = by_program(&world, sign, &folder).env(proof, PROOF).arg("--id-token-from").arg(name);
+        let place = run.arguments.iter().position(|word| word == "--id-token-audience").expect("the audience");
+        run.arguments.drain(place..=place + 1);
+        assert_revoked(name, keep(run));
+        assert_eq!(std::fs::read_to_string(&used).expect("its calls").len(), 3, "{name}");
+        std::fs::remove_file(used).expect("it goes");
+    }
+}
+
+#[test]
 fn a_command_gets_neither_the_token_nor_what_requests_one() {
     let world = World::start();
     let issuer = issuer(&world, TokenWire::Github, Vec::new());

@@ -66,6 +66,28 @@ fn one_renewal_makes_a_lease_last_until_the_job_ends() {
 }
 
 #[test]
+fn a_secret_with_a_ttl_of_its_own_keeps_it_and_the_others_beside_it_last_until_the_job_ends() {
+    let world = long_login();
+    world.vault.write(
+        "sys/policies/acl/job",
+        json!({ "policy": "path \"terraform/*\" { capabilities = [\"read\", \"update\"] }\npath \"sys/leases/renew\" { capabilities = [\"update\"] }" }),
+    );
+    world.vault.write("sys/mounts/terraform", json!({ "type": "terraform" }));
+    world.vault.write("terraform/roles/app", json!({ "db_name": "x" }));
+    let config = "[secret.db]\npath = \"terraform/creds/app\"\nenv = { A = \"token\" }\n\
+                  [secret.mode]\npath = \"terraform/creds/app\"\nenv = { C = \"token\" }\nbody = { mode = \"ttl\" }\n\
+                  [secret.short]\npath = \"terraform/creds/app\"\nenv = { B = \"token\" }\nbody = { ttl = \"1h\" }\n";
+    let config = world.file("c.toml", config).display().to_string();
+    for (names, renewals) in [("short", 0), ("db short", 1), ("short db", 1), ("mode", 1), ("db mode short", 2)] {
+        world.vault.forget_requests();
+        let line = format!("secret {names} --config {config} --format json");
+        in_a_job(world.command_as("secret-id", &line)).run().ok();
+        let asked = world.requests().iter().filter(|request| *request == RENEW).count();
+        assert_eq!(asked, renewals, "{names}: {:?}", world.requests());
+    }
+}
+
+#[test]
 fn a_login_that_would_end_before_the_lease_is_renewed_with_it() {
     for dialect in Dialect::ALL {
         let world = world(DevVault::builder().dialect(dialect), ("15m", "2h"), ("15m", "4h"));

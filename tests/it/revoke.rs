@@ -409,3 +409,34 @@ fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+#[test]
+fn what_another_login_of_the_job_left_is_an_error_and_what_another_address_has_names_the_call() {
+    let world = World::start();
+    let job = Job::start(&world, "id-token");
+    job.call(USER).run().ok();
+    let other = Job::of(&world, world.command_as("secret-id", ""), "4711");
+    let ran = other.after_script().failed(80, "leak");
+    for words in ["this job has a state of another login, ID token at auth/gitlab", "CI_JOB_ID=4711", "lives until 20"]
+    {
+        assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+    }
+    assert!(
+        ran.stderr.contains("hint: ci-creds revoke, with the variables and flags of that login's calls"),
+        "{ran:?}"
+    );
+    assert_eq!(world.vault.live_leases().len(), 1);
+    // Of another job, it is none of this one's business.
+    let next = Job::of(&world, world.command_as("secret-id", ""), "4712");
+    assert_eq!(next.after_script().ok(), "");
+    let elsewhere = job.call("revoke").env("VAULT_ADDR", "http://127.0.0.1:1");
+    let ran = elsewhere.run().failed(80, "leak");
+    let hint = format!("hint: VAULT_ADDR={} ci-creds revoke\n", world.vault.address());
+    assert!(ran.stderr.contains(&hint), "{hint}: {ran:?}");
+    job.after_script().ok();
+    assert_eq!(world.vault.live_leases().len(), 0);
+    // The state is there for a day, and names nothing.
+    assert_eq!(other.after_script().ok(), "");
+    let told = "nothing to revoke: no call with this login noted anything (--keep-state, --cache)\n";
+    assert_eq!(job.call("revoke -v").run().ok(), told);
+}

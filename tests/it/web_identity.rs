@@ -399,6 +399,26 @@ fn the_cache_has_one_session_for_many_calls_of_a_job_and_asks_nobody() {
 }
 
 #[test]
+fn a_cached_session_is_listed_as_of_sts_and_revoke_says_that_it_cannot_be_revoked_and_forgets_it() {
+    let (world, sts) = start(Vec::new());
+    for command in ["revoke", "cache clear"] {
+        let of_job = |run: Run, id: &str| run.env("CI", "true").env("CI_JOB_ID", id);
+        for id in ["1", "2"] {
+            of_job(ci(&world, &sts, "--cache --no-keep-state"), id).run().ok();
+        }
+        let list = world.command("cache").run().ok();
+        assert_eq!(list.matches("ID token at AWS STS").count(), 2, "{list}");
+        let told = of_job(world.command(command).without("VAULT_ADDR"), "1").run().ok();
+        let words = format!("cannot be revoked: the STS session of {FIRST_ROLE}, which expires at 20");
+        assert!(told.starts_with(&words) && told.lines().count() == 1, "{command}: {told}");
+        let list = world.command("cache").run().ok();
+        assert!(list.contains("CI_JOB_ID=2") && !list.contains("CI_JOB_ID=1"), "{command}: {list}");
+        of_job(world.command(command).without("VAULT_ADDR"), "2").run().ok();
+        assert_eq!(world.command("cache").run().ok(), "the cache is empty\n", "{command}");
+    }
+}
+
+#[test]
 fn a_command_runs_with_the_session_and_without_the_token_that_bought_it() {
     let (world, sts) = start(Vec::new());
     let line = format!("exec aws --via web-identity --role-arn {FIRST_ROLE} --ttl 1h --id-token-env AWS_ID_TOKEN -v");

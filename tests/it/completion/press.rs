@@ -76,7 +76,7 @@ struct Terminal {
     screen: Receiver<Vec<u8>>,
 }
 
-/// A shell that starts beside seven test threads needs some seconds; one that hangs is to fail the test.
+/// A shell that starts beside other tests needs some seconds; one that hangs is to fail the test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Terminal {

@@ -1,9 +1,12 @@
 //! The forms of the diagnosis for programs and tickets, and the diagnosis behind a failed run.
 
+use std::process::Stdio;
+
+use dev_vault::{Fault, On, Reply};
 use serde_json::Value;
 
 use super::{mark, marks};
-use crate::support::{ROLE, World};
+use crate::support::{ROLE, Ran, World};
 
 const AWS: &str = "doctor aws --role 365-dev";
 
@@ -111,6 +114,68 @@ fn a_report_has_no_secret_no_host_and_no_address_unless_they_are_asked_for() {
     world.assert_no_secret_in(&ran.stdout);
     let ran = run.arg("--report").arg("--with-names").run();
     assert!(ran.stdout.contains(&address.to_string()), "{}", ran.stdout);
+}
+
+#[test]
+fn a_report_names_no_host_that_the_run_was_told_of_or_that_a_server_speaks_of() {
+    let world = World::start();
+    let login = "http://git.corp.internal is no issuer: \"https://git.corp.internal\" (lookup keys.corp.internal on \
+                 10.0.0.53:53: no such host)";
+    world.vault.inject(On::path("auth/gitlab/login").every(), Fault::answer(Reply::error(400, login)));
+    let token = world.id_token().claim("iss", "https://git.corp.internal").sign();
+    let list = "allowed-origins = [\"https://vault.corp.internal:8200\", \"https://spare.corp.internal\"]\n";
+    let list = world.file("c.toml", list);
+    let remote = |name: &str| world.command(AWS).env("VAULT_TOKEN", "hvs.x").env("VAULT_ADDR", name);
+    for (how, run) in [
+        ("plaintext", remote("http://vault.corp.internal:8200")),
+        ("no address", remote("vault.corp.internal:8200")),
+        ("one label", remote("http://hidden:8200")),
+        ("a list", remote("https://other.corp.internal").arg("--config").arg(&list.display().to_string())),
+        ("the issuer", world.command_as("id-token", AWS).env("VAULT_ID_TOKEN", &token)),
+    ] {
+        let named = run.clone().arg("--report").arg("--with-names").run();
+        assert!(named.stdout.contains("corp.internal") || named.stdout.contains("hidden"), "{how}: {}", named.stdout);
+        let ran = run.arg("--report").run();
+        assert_ne!(ran.code, 0, "{how}: {}", ran.stdout);
+        for name in ["corp", "hidden", "10.0.0.53"] {
+            assert!(!ran.stdout.contains(name), "{how}: {}", ran.stdout);
+        }
+        assert!(ran.stdout.contains("[withheld]"), "{how}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_login_that_a_diagnosis_leaves_is_its_own_failure_and_not_the_runs() {
+    let world = World::start();
+    let refuses = || Fault::answer(Reply::error(403, "1 error occurred:\n\t* permission denied\n\n"));
+    world.vault.inject(On::path("revoke-self").every(), refuses());
+    let run = world.command_as("id-token", AWS);
+    for (run, code, end) in [
+        (run.clone(), 80, "No step fails. This diagnosis left a login behind."),
+        (
+            world.command_as("id-token", "doctor aws --role 365-dev --mount nowhere"),
+            78,
+            "exit code 78). This diagnosis left a login behind.",
+        ),
+    ] {
+        let ran = run.run();
+        assert!(ran.code == code && ran.stdout.trim_end().ends_with(end), "{code}: {}", ran.stdout);
+        assert_eq!(mark(&marks(&ran), "logout"), "FAIL", "{}", ran.stdout);
+    }
+    // A signal does not make it revoked.
+    world.vault.forget_requests();
+    world.vault.inject(On::path("capabilities-self").every(), Fault::hang_before());
+    let mut child = run.to_command();
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a diagnosis");
+    let begun = std::time::Instant::now();
+    while world.count("capabilities-self") == 0 {
+        assert!(begun.elapsed().as_secs() < 30, "the step never began");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)
+        .expect("a signal");
+    let ran = Ran::from(child.wait_with_output().expect("its end")).failed(80, "leak");
+    assert!(ran.stderr.contains("interrupted; the login of this diagnosis was not revoked"), "{ran:?}");
 }
 
 #[test]

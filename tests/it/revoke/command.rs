@@ -219,3 +219,31 @@ fn a_run_that_is_still_running_when_its_job_is_revoked_makes_nothing_more() {
     assert!(ended.stderr.contains("ci-creds revoke has revoked this job's logins since this run began"), "{ended:?}");
     world.assert_nothing_left(&ended);
 }
+
+#[test]
+fn a_vault_that_fails_for_long_adds_one_note_to_the_state_and_no_more() {
+    // What the engine refuses makes nothing. What a lost answer may have made ends with our own login, and with somebody
+    // else's token nobody knows of it.
+    let refused = || Fault::answer(Reply::error(400, "x"));
+    let lost = || Fault::reset_answer(0);
+    type Case = (&'static str, &'static str, fn() -> Fault);
+    let cases: [Case; 3] = [("id-token", "refused", refused), ("id-token", "lost", lost), ("token", "lost", lost)];
+    each_at_once(3, cases.to_vec(), |(method, how, fault)| {
+        let world = World::start();
+        let job = start(&world, method);
+        shorten(&world, 6);
+        let mut script = job.begin(SERVE);
+        wait_for("the command", || world.path("begun").exists());
+        world.vault.inject(On::path("aws/creds/user").every(), fault());
+        let asked = || world.count("aws/creds/user");
+        // Each attempt notes what it is about to make, and then asks.
+        let mut sizes = Vec::new();
+        for attempt in 2..=4 {
+            wait_for("an attempt", || asked() > attempt);
+            sizes.push(job.states()[0].metadata().expect("the state").len());
+        }
+        // A note has more than 200 bytes, and a time loses the zeros at its end.
+        assert!(sizes.iter().all(|size| size.abs_diff(sizes[0]) < 50), "{method} {how}: {sizes:?}");
+        kill_group(&mut script, Signal::KILL);
+    });
+}

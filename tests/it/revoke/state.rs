@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Job, USER, folder_of};
 use crate::support::{Ran, World};
@@ -160,4 +160,49 @@ fn calls_that_note_at_the_same_time_lose_nothing() {
     assert_eq!((world.vault.live_leases().len(), job.states().len()), (8, 1));
     let ran = job.after_script();
     assert_eq!((ran.code, world.vault.live_leases().len()), (0, 0), "{ran:?}");
+}
+
+/// What is old is removed under its lock: a call of its job that writes it anew would else lose what it has noted.
+#[test]
+fn an_old_state_and_an_old_entry_are_removed_while_their_locks_are_held() {
+    let world = World::start();
+    let line = format!("{USER} --format process --cache --reveal");
+    let old = Job::of(&world, world.command_as("id-token", ""), "1");
+    old.call(&line).run().ok();
+    let folder = fs::read_dir(world.home().join(".cache/ci-creds")).expect("the cache");
+    let is_entry = |path: &PathBuf| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lock-"));
+    let entries = folder.map(|entry| entry.expect("an entry").path()).filter(is_entry);
+    let olds: Vec<_> = old.states().into_iter().chain(entries).collect();
+    for path in &olds {
+        let now = format!("\"expires\":\"{}", jiff::Timestamp::now().strftime("%Y"));
+        change(path, |bytes| {
+            let start = bytes.windows(now.len()).position(|part| part == now.as_bytes()).expect("an end");
+            bytes[start + now.len() - 4..start + now.len()].copy_from_slice(b"2001");
+        });
+    }
+    assert_eq!(olds.len(), 2);
+    let run = Job::of(&world, world.command_as("token", ""), "2").call(&line);
+    let Some((ran, calls)) = crate::syscall::trace(&world, &run, "openat,flock,close,unlinkat,write") else { return };
+    ran.ok();
+    for path in olds {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        let lock = match name.strip_prefix("job-") {
+            Some(rest) => format!("\"lock-job-{}\"", &rest[..2]),
+            None => format!("\"lock-{}\"", &name[..2]),
+        };
+        let (mut descriptor, mut held, mut removed) = (String::new(), false, false);
+        for call in calls.lines().filter_map(|line| line.split_once(' ')).map(|(_, call)| call.trim()) {
+            if call.starts_with("openat") && call.contains(&lock) {
+                descriptor = call.rsplit(' ').next().unwrap_or_default().to_owned();
+            } else if call.starts_with(&format!("flock({descriptor},")) {
+                held = call.ends_with("= 0");
+            } else if call.starts_with(&format!("close({descriptor})")) {
+                held = false;
+            } else if call.starts_with("unlinkat") && call.contains(&format!("\"{name}\"")) {
+                assert!(held, "{name} was removed without its lock: {calls}");
+                removed = true;
+            }
+        }
+        assert!(removed, "{name} is still there: {calls}");
+    }
 }

@@ -80,11 +80,11 @@ fn the_command_has_the_endpoint_and_neither_the_token_nor_what_requests_one() {
     assert_eq!(world.vault.connections(), 0);
 }
 
-/// Asks who it is for seven seconds.
+/// Asks who it is for ten seconds.
 const BOTO3: &str = r"
 import time
 import boto3
-client, calls, end = boto3.client('sts'), 0, time.time() + 7
+client, calls, end = boto3.client('sts'), 0, time.time() + 10
 while time.time() < end:
     arn = client.get_caller_identity()['Arn']
     calls += 1
@@ -97,19 +97,22 @@ print(arn, calls)
 fn boto3_works_for_longer_than_three_sessions_and_each_was_given_for_a_new_id_token() {
     let Some(python) = moto::python() else { return };
     let (world, sts) = (World::start(), Sts::start(ISSUER, AWS, Vec::new()));
-    // Two of these seconds are half of them.
-    sts.shorten(4);
-    // The deadline of the run is over when the second session is asked for.
-    let line = "--region us-east-1 --timeout 2s";
+    // Three of these seconds are half of them.
+    sts.shorten(6);
+    // The deadline of the run is over when the third session is asked for.
+    let line = "--region us-east-1 --timeout 5s";
     let (run, issuer) = with_request(&world, &sts, line, &[&python.display().to_string(), "-c", BOTO3]);
+    let begun = Instant::now();
     let ran = run.run();
+    // One for each half of a life, which a busy machine makes longer, and the first.
+    let most = usize::try_from(begun.elapsed().as_secs() / 3).expect("seconds") + 2;
     let words: Vec<_> = ran.stdout.split_whitespace().collect();
     let [arn, calls] = words[..] else { panic!("{ran:?}") };
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     assert!(arn.ends_with(":assumed-role/ci/someproject-302"), "{ran:?}");
     let (shown, calls) = (shown(&sts), calls.parse::<usize>().expect("calls"));
     println!("boto3: {calls} calls, {} sessions", shown.len());
-    assert!((3..=8).contains(&shown.len()) && calls >= 5, "{} sessions: {ran:?}", shown.len());
+    assert!((3..=most).contains(&shown.len()) && calls >= 3, "{} sessions: {ran:?}", shown.len());
     let tokens: BTreeSet<_> = shown.iter().collect();
     assert_eq!((tokens.len(), issuer.requests().len()), (shown.len(), shown.len()));
     assert_eq!(sts.requests().len(), shown.len() + calls);
