@@ -57,6 +57,9 @@ impl<'a> Chain<'a> {
         if let Some(credential) = self.take_turn(plan).await? {
             return Ok(credential);
         }
+        if self.find_old(plan).is_some() {
+            self.source.hurry();
+        }
         let issued = self.host.now();
         let (credential, session) = match self.make(plan).await {
             Ok(made) => made,
@@ -95,8 +98,8 @@ impl<'a> Chain<'a> {
     /// The cached credential, as long as it lives, where no new one is to be had; also where nothing can be written any
     /// more. What may be left behind must be told.
     fn fall_back(&self, plan: &Plan, error: Error) -> Result<Credential> {
-        let kept = self.cache.and_then(|cache| cache.find(plan, self.host)).filter(|kept| kept.state != State::Ended);
-        let Some(old) = kept.filter(|_| error.kind() != Kind::Leak && self.custody.signal().is_none()) else {
+        let Some(old) = self.find_old(plan).filter(|_| error.kind() != Kind::Leak && self.custody.signal().is_none())
+        else {
             return Err(error);
         };
         self.host.warn(format!("using the cached credential, because there is no new one: {}", error.message()));
@@ -104,6 +107,11 @@ impl<'a> Chain<'a> {
             cache.pause(lock, &old, self.host);
         }
         Ok(unpack(old, plan))
+    }
+
+    /// The cached credential, as long as it lives.
+    fn find_old(&self, plan: &Plan) -> Option<Hit> {
+        self.cache.and_then(|cache| cache.find(plan, self.host)).filter(|kept| kept.state != State::Ended)
     }
 
     /// Makes a credential, and waits until it works where somebody asked for that; and what is to be handed over with it.

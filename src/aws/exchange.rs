@@ -3,6 +3,7 @@
 //! Nothing is used up by a request, and nothing of what it makes can be revoked: it is sent again where that may help, until
 //! its deadline. What it may have made and nobody got is told.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,6 +40,8 @@ pub(crate) struct Sts<'a> {
     deadline: Duration,
     verbose: bool,
     host: &'a Host,
+    /// What was asked for and nobody has got: STS has made it, or may have. The second role's session is the last one.
+    open: RefCell<Vec<&'a FormFields>>,
 }
 
 impl<'a> Sts<'a> {
@@ -53,7 +56,8 @@ impl<'a> Sts<'a> {
         verbose: bool,
         host: &'a Host,
     ) -> Result<Self> {
-        Ok(Self { http: ServiceClient::new(connection, HINTS)?, plan, connection, deadline, verbose, host })
+        let http = ServiceClient::new(connection, HINTS)?;
+        Ok(Self { http, plan, connection, deadline, verbose, host, open: RefCell::default() })
     }
 
     /// Shows the ID token, and assumes the second role where there is one. Says when the last request was sent.
@@ -75,7 +79,12 @@ impl<'a> Sts<'a> {
         self.assume_second(fields, first.1).await.map_err(|error| error.also(describe_rest(&self.plan.first)))
     }
 
-    async fn assume_second(&self, fields: &FormFields, first: RoleSession) -> Result<(Timestamp, RoleSession)> {
+    /// The error of a run that ended while STS was asked, with the sessions that may remain.
+    pub(crate) fn interrupted(&self, error: Error) -> Error {
+        self.open.borrow().iter().rev().fold(error, |error, fields| error.also(describe_rest(fields)))
+    }
+
+    async fn assume_second(&self, fields: &'a FormFields, first: RoleSession) -> Result<(Timestamp, RoleSession)> {
         let body = assume::body(ASSUME_ROLE, fields, None);
         let id = first.key.expose().to_owned();
         let keys = AwsKeys { id, secret: first.secret, session: Some(first.session), expires_at: None };
@@ -91,30 +100,25 @@ impl<'a> Sts<'a> {
     /// Posts until there is an answer that stays the same, and tells of a session that nobody got.
     async fn ask(
         &self,
-        (action, fields): (&str, &FormFields),
+        (action, fields): (&str, &'a FormFields),
         body: &Secret,
         headers: &dyn Fn(Timestamp) -> Vec<(&'static str, String)>,
         describe: &dyn Fn(&Refusal) -> Error,
     ) -> Result<(Timestamp, RoleSession)> {
-        let mut may_remain = false;
-        let made = self.post(action, body, headers, describe, &mut may_remain).await;
-        match made {
-            Ok(made) if may_remain => {
-                self.host.warn(format!("an answer of AWS was lost: {}", describe_rest(fields)));
-                Ok(made)
-            }
-            Err(error) if may_remain => Err(error.also(describe_rest(fields))),
-            made => made,
-        }
+        let made = self.post((action, fields), body, headers, describe).await;
+        made.map_err(|error| if self.is_open(fields) { error.also(describe_rest(fields)) } else { error })
+    }
+
+    fn is_open(&self, fields: &FormFields) -> bool {
+        self.open.borrow().iter().any(|known| std::ptr::eq(*known, fields))
     }
 
     async fn post(
         &self,
-        action: &str,
+        (action, fields): (&str, &'a FormFields),
         body: &Secret,
         headers: &dyn Fn(Timestamp) -> Vec<(&'static str, String)>,
         describe: &dyn Fn(&Refusal) -> Error,
-        may_remain: &mut bool,
     ) -> Result<(Timestamp, RoleSession)> {
         let mut bound = FIRST_PAUSE;
         let mut again = 0;
@@ -130,6 +134,11 @@ impl<'a> Sts<'a> {
                 body: Some(body.expose()),
                 timeout: ANSWER.min(left),
             };
+            let was_lost = self.is_open(fields);
+            if !was_lost {
+                // A signal can end the run before there is an answer.
+                self.open.borrow_mut().push(fields);
+            }
             let answer = self.http.send(&request).await;
             let status = answer.as_ref().map(|answer| answer.status).ok();
             self.tell(action, &status.map_or("no answer".to_owned(), |status| status.to_string()));
@@ -137,9 +146,14 @@ impl<'a> Sts<'a> {
                 && answer.status == 200
                 && let Some(session) = assume::parse_session(&answer.body, action)
             {
+                if was_lost {
+                    self.host.warn(format!("an answer of AWS was lost: {}", describe_rest(fields)));
+                }
                 return Ok((sent, session));
             }
-            *may_remain |= may_have_acted(&answer);
+            if !was_lost && !may_have_acted(&answer) {
+                self.open.borrow_mut().pop();
+            }
             let (error, repeats) = match answer {
                 Ok(ServiceReply { status: 200..=299, .. }) => return Err(self.no_sts("does not answer as STS does")),
                 Ok(ServiceReply { status: 300..=399, .. }) => {

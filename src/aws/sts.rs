@@ -79,13 +79,27 @@ pub(crate) fn endpoint_for(partition: &str, region: Option<&str>, fips: bool) ->
 /// a name, but none of these.
 #[must_use]
 pub(crate) fn is_sts(host: &str) -> bool {
+    parse_name(host).is_some()
+}
+
+/// The region that a request to the endpoint of this name is signed for: STS refuses the signature for another one.
+/// `None`: the name does not say it.
+#[must_use]
+pub(crate) fn region_of(host: &str) -> Option<&str> {
+    parse_name(host)?
+}
+
+/// A name of STS, and the region in it. The global endpoint has one too.
+fn parse_name(host: &str) -> Option<Option<&str>> {
     let domains = DOMAINS.iter().map(|(_, domain)| *domain).chain(["api.aws", "api.amazonwebservices.com.cn"]);
-    let labels = domains.filter_map(|domain| host.strip_suffix(domain)?.strip_suffix('.')).map(|rest| rest.split('.'));
-    labels.map(Iterator::collect::<Vec<_>>).any(|labels| match labels.as_slice() {
-        ["sts" | "sts-fips"] => true,
-        ["sts" | "sts-fips", region] => is_region(region),
-        [endpoint, "sts" | "sts-fips", region, "vpce"] => endpoint.starts_with("vpce-") && is_region(region),
-        _ => false,
+    let mut names = domains.filter_map(|domain| Some((domain, host.strip_suffix(domain)?.strip_suffix('.')?)));
+    names.find_map(|(domain, name)| match name.split('.').collect::<Vec<_>>().as_slice() {
+        ["sts" | "sts-fips"] => Some((domain == "amazonaws.com").then_some(GLOBAL)),
+        ["sts" | "sts-fips", region] if is_region(region) => Some(Some(*region)),
+        [endpoint, "sts" | "sts-fips", region, "vpce"] if endpoint.starts_with("vpce-") && is_region(region) => {
+            Some(Some(*region))
+        }
+        _ => None,
     })
 }
 
@@ -211,6 +225,24 @@ mod tests {
             <Type>Sender</Type>\n    <Code>{code}</Code>\n    <Message>x</Message>\n  </Error>\n  \
             <RequestId>1</RequestId>\n</ErrorResponse>\n"
         )
+    }
+
+    #[test]
+    fn a_named_endpoint_says_the_region_of_its_signatures() {
+        for (host, region) in [
+            ("sts.amazonaws.com", Some("us-east-1")),
+            ("sts.eu-central-1.amazonaws.com", Some("eu-central-1")),
+            ("sts-fips.us-west-2.amazonaws.com", Some("us-west-2")),
+            ("sts.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("sts.eu-west-1.api.aws", Some("eu-west-1")),
+            ("vpce-0a1b-x.sts.eu-west-3.vpce.amazonaws.com", Some("eu-west-3")),
+            ("sts.amazonaws.com.cn", None),
+            ("s3.eu-central-1.amazonaws.com", None),
+            ("127.0.0.1", None),
+            ("sts.invalid", None),
+        ] {
+            assert_eq!(region_of(host), region, "{host}");
+        }
     }
 
     #[test]

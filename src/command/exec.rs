@@ -18,12 +18,12 @@ use crate::error::{Error, Kind, Result, printable};
 use crate::host::{Ending, Environment, Foreground, Host, Interrupt, Program, StartFailure};
 use crate::lease::{self, RevocationObstacle, TokenLife};
 use crate::origin::WithOrigin;
-use crate::renewal::Renewal;
+use crate::renewal::{FixedEnd, Renewal};
 use crate::revocation::{self, Revocation};
 use crate::rotation::{Holdings, OnlyToken, Rotation, replace_sessions};
 use crate::secret::Secret;
 use crate::source::{Source, StsSource, VaultSource};
-use crate::time::{earlier, left_until, render_duration, render_time};
+use crate::time::{earlier, render_duration, render_time};
 use crate::variables as var;
 use crate::vault::client::Vault;
 
@@ -108,20 +108,31 @@ async fn run_without_vault(mut exec: Exec, program: &Program, host: &Host) -> Re
         let sessions = replace_sessions(plan, serving.current(), async || source.obtain_next(plan).await, host);
         return Ok(serving.run(command.wait(), sessions).await);
     }
-    if let Some(left) = end.map(|end| left_until(end, host.now())) {
-        tokio::select! {
+    if let Some(end) = end {
+        let end = FixedEnd::new(&credential.path, end, host);
+        let text = tokio::select! {
             biased;
             ended = command.wait() => return Ok(ended),
-            () = tokio::time::sleep(left) => {}
-        }
-        let what = "the credential expires now, and nobody can renew it";
-        let more = if exec.ends_on_expiry { ": sending SIGTERM to the command, as --on-expiry term says" } else { "" };
-        write_message(format!("ci-creds: warning: {what}{more}\n"), host);
+            text = end.approach() => text,
+        };
+        write_message(format!("ci-creds: warning: {}\n", printable(&text)), host);
         if exec.ends_on_expiry {
-            command.terminate();
+            let what = tokio::select! {
+                biased;
+                ended = command.wait() => return Ok(ended),
+                what = end.run_until_expiry() => what,
+            };
+            terminate(&mut command, &what, host);
         }
     }
     Ok(command.wait().await)
+}
+
+/// Asks the command to end, because this is about to happen.
+fn terminate(command: &mut Foreground<'_>, what: &str, host: &Host) {
+    let text = format!("{what}: sending SIGTERM to the command, as --on-expiry term says");
+    write_message(format!("ci-creds: warning: {}\n", printable(&text)), host);
+    command.terminate();
 }
 
 /// That the session, or the last one of those that are served, expires before the command needs it no more.
@@ -290,9 +301,7 @@ async fn wait(command: &mut Foreground<'_>, renewal: &mut Renewal<'_>, ends_on_e
             ended = command.wait() => return ended,
             what = renewal.run_until_expiry() => what,
         };
-        let text = format!("{what}: sending SIGTERM to the command, as --on-expiry term says");
-        write_message(format!("ci-creds: warning: {}\n", printable(&text)), host);
-        command.terminate();
+        terminate(command, &what, host);
     }
     tokio::select! {
         biased;

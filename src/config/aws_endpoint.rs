@@ -48,6 +48,7 @@ pub(super) fn resolve_endpoint(
         return Err(wrong(&format!("is {}, which is not STS: {} was not sent there", server.base(), sent.what))
             .hint(format!("unset {}: whoever answers there could {}", endpoint.origin, sent.risk)));
     }
+    let signed_for = sts::region_of(&server.host).map_or(signed_for, str::to_owned);
     let connection = connect(Address::Tcp(server))?;
     let place = endpoint.origin.to_string();
     Ok((Connection { address_origin: place.clone(), address_setting: place, ..connection }, signed_for))

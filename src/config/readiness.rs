@@ -61,7 +61,11 @@ pub(super) fn resolve_readiness(region: Option<&WithOrigin<String>>, layers: &La
     let default = WithOrigin { value: url, origin: region.map_or(Origin::Default, |region| region.origin.clone()) };
     let endpoint = layers.text(("", None), &[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL], |_| None)?;
     let (connection, authority) = connect(&endpoint.unwrap_or(default), layers)?;
-    Ok(Readiness { connection, authority, region: signed_for })
+    let region = match &connection.address {
+        Address::Tcp(server) => sts::region_of(&server.host).map_or(signed_for, str::to_owned),
+        Address::Unix(_) => signed_for,
+    };
+    Ok(Readiness { connection, authority, region })
 }
 
 /// Security: a variable may name the endpoint, for no secret goes there. A server of somebody else's gets the key's

@@ -399,7 +399,7 @@ mod tests {
             (&[named, region, ("CI_CREDS_STS_REGION", "us-east-1")], Some("sts.us-east-1.amazonaws.com us-east-1")),
             (
                 &[named, region, ("AWS_ENDPOINT_URL_STS", "https://sts-fips.us-east-1.amazonaws.com")],
-                Some("sts-fips.us-east-1.amazonaws.com eu-central-1"),
+                Some("sts-fips.us-east-1.amazonaws.com us-east-1"),
             ),
             (&[named, region, ("GITLAB_CI", "true")], Some("sts.eu-central-1.amazonaws.com eu-central-1")),
             // Not by itself, whatever AWS sets in a job.

@@ -101,7 +101,7 @@ pub(crate) async fn examine(
             purse.questions = Some(0);
             let error =
                 Error::new(Kind::Denied, format!("the {} is not valid ({})", login.describe(), refusal.because()));
-            let hint = "the token has expired, was revoked, is bound to other addresses, or is of another namespace";
+            let hint = "the token has expired, was revoked, has used up its uses, is bound to other addresses, or is of another namespace";
             Check::failure(Topic::Token, &error.hint(hint))
         }
         Reading::Error(error) => {

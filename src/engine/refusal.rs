@@ -112,7 +112,7 @@ const REFUSALS: [Row; 13] = [
         says: Says::TokenDenied,
         kind: Kind::Denied,
         cause: "the {login} is not valid for {path} ({because})",
-        change: "the token has expired, was revoked, is bound to other addresses, or is of another namespace; a token that only makes secret IDs also \
+        change: "the token has expired, was revoked, has used up its uses, is bound to other addresses, or is of another namespace; a token that only makes secret IDs also \
             needs VAULT_ROLE_ID and VAULT_APPROLE_ROLE",
     },
     Row {

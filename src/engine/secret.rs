@@ -63,7 +63,7 @@ const REFUSALS: [Row; 9] = [
         says: Says::TokenDenied,
         kind: Kind::Denied,
         cause: "the {login} is not valid for the secret at {path} ({because})",
-        change: "the token has expired, was revoked, is bound to other addresses, or is of another namespace",
+        change: "the token has expired, was revoked, has used up its uses, is bound to other addresses, or is of another namespace",
     },
     Row {
         id: "secret-one-use",

@@ -2,6 +2,7 @@
 //!
 //! Nothing here makes a credential. What cannot be renewed expires, and the user is told in time.
 
+mod fixed;
 mod job;
 mod successor;
 mod term;
@@ -22,6 +23,7 @@ use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
 use crate::vault::wire::Envelope;
 
+pub(crate) use fixed::FixedEnd;
 pub(crate) use job::renew_until;
 use term::{Goal, Term, TermLimit};
 

@@ -43,6 +43,13 @@ impl Source<'_> {
         }
     }
 
+    /// There is an old credential that still works: nobody waits for long for a new one.
+    pub(crate) fn hurry(&self) {
+        if let Self::Vault(server) = self {
+            server.vault.hurry();
+        }
+    }
+
     /// Makes another credential with the session of an earlier one. It is owed too.
     ///
     /// # Errors

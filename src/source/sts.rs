@@ -31,7 +31,7 @@ impl StsSource<'_> {
     pub(super) async fn obtain(&self, plan: &Plan, sts: &StsPlan, custody: &mut Custody<'_>) -> Result<Credential> {
         let verbose = plan.output.verbose;
         let server = Sts::new(&plan.connection, sts, plan.connection.timeout, verbose, self.host)?;
-        let made = custody.race(server.obtain(&plan.login)).await??;
+        let made = custody.race(server.obtain(&plan.login)).await.map_err(|signal| server.interrupted(signal))??;
         let credential = read_session(plan, sts, made)?;
         if verbose {
             let life = render_duration(Duration::from_secs(sts.seconds()));
@@ -69,7 +69,9 @@ fn read_session(plan: &Plan, sts: &StsPlan, (sent, session): (Timestamp, RoleSes
         .shape
         .parse_data(&plan.mint.path, &mut data)
         .map_err(|error| error.hint("that is no credential of AWS: is the endpoint STS?"))
-        .map_err(|error| error.also(describe_rest(sts.last())))?;
+        .map_err(|error| {
+            sts.second.iter().chain([&sts.first]).fold(error, |error, one| error.also(describe_rest(one)))
+        })?;
     // Whichever clock is wrong, it is not used for longer than it lives.
     let expires_at = earlier(Some(expiration), expiry(sent, sts.seconds()));
     let lease = Lease { id: None, renewable: false, expires_at, granted_until: expires_at, life: Life::Expiring };

@@ -57,6 +57,8 @@ pub(crate) struct Vault<'a> {
     interrupt: Notify,
     /// Whether the run logged in with what is not had again: a lost read would cost it.
     single_use: Cell<bool>,
+    /// Whether the caller has an old credential that still works.
+    hurried: Cell<bool>,
 }
 
 /// One exchange, before it is sent.
@@ -115,6 +117,7 @@ impl<'a> Vault<'a> {
             minting: Cell::new(false),
             interrupt: Notify::new(),
             single_use: Cell::new(false),
+            hurried: Cell::new(false),
         })
     }
 
@@ -168,6 +171,11 @@ impl<'a> Vault<'a> {
         self.single_use.set(true);
     }
 
+    /// The caller has an old credential that still works: a read does not wait for a Vault that is sealed.
+    pub(crate) fn hurry(&self) {
+        self.hurried.set(true);
+    }
+
     /// The run goes on beside a command: what is asked from here on has so long.
     pub(crate) fn extend(&self, most: Duration) {
         self.deadline.set(Deadline::new(self.host.elapsed() + most));
@@ -180,7 +188,7 @@ impl<'a> Vault<'a> {
             self.secrets.note(secret);
         }
         let begun = self.host.elapsed();
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(self.hurried.get());
         loop {
             let Some(timeout) = self.timeout(step) else {
                 let error = Error::new(
@@ -263,7 +271,11 @@ impl<'a> Vault<'a> {
 
     /// Says once why the run goes on for so long, when a server lets us wait.
     fn tell_of_the_wait(&self, step: Step, outcome: &Outcome, waited: Duration) {
-        let Outcome::NotProcessed { error, patience: Patience::Run | Patience::Certain, .. } = outcome else { return };
+        let Outcome::NotProcessed { error, patience: Patience::Run | Patience::Sealed | Patience::Certain, .. } =
+            outcome
+        else {
+            return;
+        };
         if waited < SILENCE || self.silent.replace(true) {
             return;
         }

@@ -23,10 +23,10 @@ pub(crate) use row::{NAMESPACES, TABLES};
 ///
 /// The last one is Vault's own: nobody who stands before it knows the namespace's lock.
 const SILENT: [(Row, Patience); 5] = [
-    (SEALED, Patience::Run),
+    (SEALED, Patience::Sealed),
     (NOT_ACTIVE, Patience::Run),
     (NO_ACTIVE_NODE, Patience::Run),
-    (NAMESPACE_SEALED, Patience::Run),
+    (NAMESPACE_SEALED, Patience::Sealed),
     (NAMESPACE_LOCKED, Patience::Certain),
 ];
 

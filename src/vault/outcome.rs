@@ -48,7 +48,9 @@ pub(crate) enum Patience {
     /// As long as the run has time: the server will act later. A proxy or a Vault Agent can say the same before a Vault
     /// that has acted.
     Run,
-    /// The same, in Vault's own words for this very request: it counted the request and did not look at it.
+    /// The same, from a Vault that is sealed: one that is makes nothing, whoever stands before it.
+    Sealed,
+    /// As long as the run has time, in Vault's own words for this very request: it counted the request and did not look at it.
     Certain,
 }
 

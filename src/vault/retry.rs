@@ -24,34 +24,47 @@ pub(super) struct Tries {
     /// Whether it was sent again after an answer of somebody who may not know what Vault did. A standby whose leader dies
     /// over a request names a leader, or says that there is none: the request may have been that leader's last.
     pub(super) doubted: bool,
+    /// Whether the caller has something to go on with: nobody waits for a sealed Vault then.
+    hurried: bool,
 }
 
 impl Tries {
+    pub(super) fn new(hurried: bool) -> Self {
+        Self { hurried, ..Self::default() }
+    }
+
     /// Whether it may be sent once more, as far as its outcome decides. `allowed` is how often a lost request may be; zero
     /// is never. `answered`: somebody gave an answer.
     pub(super) fn allow(&mut self, step: Step, outcome: &Outcome, answered: bool, allowed: u32) -> bool {
         let again = self.is_allowed(step, outcome, answered, allowed);
-        let is_doubtful = matches!(outcome, Outcome::NotProcessed { patience: Patience::Run, .. });
-        self.doubted |= again && is_doubtful;
-        self.declined |= again && is_doubtful && step == Step::Mint;
+        let patience = match outcome {
+            Outcome::NotProcessed { patience, .. } => Some(*patience),
+            _ => None,
+        };
+        // A Vault that is sealed over a login may have used up its secret before.
+        self.doubted |= again && matches!(patience, Some(Patience::Run | Patience::Sealed));
+        self.declined |= again && patience == Some(Patience::Run) && step == Step::Mint;
         again
     }
 
     fn is_allowed(&mut self, step: Step, outcome: &Outcome, answered: bool, allowed: u32) -> bool {
         match outcome {
             // Who answers may be somebody before a Vault that has acted: once more, and no third time.
-            Outcome::NotProcessed { patience, .. }
-                if step == Step::Mint && answered && *patience != Patience::Certain =>
-            {
+            Outcome::NotProcessed { patience, .. } if step == Step::Mint && answered && !self.may_wait(*patience) => {
                 !std::mem::replace(&mut self.declined, true) && allowed > 0
             }
-            Outcome::NotProcessed { patience: Patience::Run | Patience::Certain, .. } => allowed > 0,
+            Outcome::NotProcessed { patience: Patience::Run | Patience::Sealed | Patience::Certain, .. } => allowed > 0,
             Outcome::NotProcessed { patience: Patience::Counted, .. } => self.count(allowed),
             Outcome::Ambiguous { transient, .. } => {
                 *transient && step.when_ambiguous() == Again::Yes && self.count(allowed)
             }
             Outcome::Done(_) | Outcome::Refused(_) | Outcome::Final(_) => false,
         }
+    }
+
+    /// Whether Vault certainly did not act.
+    fn may_wait(&self, patience: Patience) -> bool {
+        patience == Patience::Certain || patience == Patience::Sealed && !self.hurried
     }
 
     fn count(&mut self, allowed: u32) -> bool {
@@ -177,6 +190,8 @@ mod tests {
             (Patience::Run, true, 9, 1),
             (Patience::Counted, true, 9, 1),
             (Patience::Certain, true, 2, 9),
+            (Patience::Sealed, true, 2, 9),
+            (Patience::Sealed, true, 0, 0),
             (Patience::Certain, true, 0, 0),
             (Patience::Run, true, 0, 0),
             (Patience::Counted, false, 2, 2),
@@ -187,12 +202,24 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_an_old_credential_does_not_wait_for_a_sealed_vault() {
+        let outcome = not_processed(None, Patience::Sealed);
+        let mut tries = Tries { hurried: true, ..Tries::default() };
+        assert_eq!((0..9).take_while(|_| tries.allow(Step::Mint, &outcome, true, 2)).count(), 1);
+    }
+
+    #[test]
     fn only_an_answer_of_somebody_who_may_not_know_leaves_a_doubt() {
-        for (patience, doubted) in [(Patience::Run, true), (Patience::Counted, false), (Patience::Certain, false)] {
+        for (patience, doubted, declined) in [
+            (Patience::Run, true, true),
+            (Patience::Sealed, true, false),
+            (Patience::Counted, false, false),
+            (Patience::Certain, false, false),
+        ] {
             for step in STEPS {
                 let mut tries = Tries::default();
                 assert!(tries.allow(step, &not_processed(None, patience), false, 2));
-                assert_eq!((tries.doubted, tries.declined), (doubted, doubted && step == Step::Mint), "{step:?}");
+                assert_eq!((tries.doubted, tries.declined), (doubted, declined && step == Step::Mint), "{step:?}");
                 let mut none = Tries::default();
                 assert!(!none.allow(step, &not_processed(None, patience), false, 0) && !none.doubted);
             }

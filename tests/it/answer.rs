@@ -440,7 +440,6 @@ fn an_answer_that_says_wrongly_that_nothing_was_done_costs_one_lease_at_most_and
         (429, "rate limit quota exceeded", 75),
         (472, "", 69),
         (473, "", 69),
-        (503, "Vault is sealed", 69),
     ] {
         for method in ["token", "id-token"] {
             let world = World::start();

@@ -3,10 +3,14 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use dev_vault::{
-    AWS_SESSION, EXTERNAL_ID, FIRST_ROLE, GitlabToken, Reply, SECOND_KEYS, SECOND_ROLE, Sts, TokenIssuer, TokenWire,
+    AWS_SESSION, EXTERNAL_ID, FIRST_ROLE, Fault, GitlabToken, On, Reply, SECOND_KEYS, SECOND_ROLE, Sts, TokenIssuer,
+    TokenWire,
 };
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::shell::{self, EVALS, Stage};
@@ -217,6 +221,54 @@ fn every_refusal_of_sts_is_told_by_its_cause_and_repeated_where_that_may_help() 
     let sts = Sts::start(ISSUER, AWS, vec![Sts::refusal(503, "", "busy"); 60]);
     ci(&world, &sts, "--timeout 1s").run().failed(69, "unavailable");
     assert!(sts.requests().len() >= 2);
+}
+
+// check: 5
+#[test]
+fn a_signal_while_sts_is_asked_tells_of_each_session_that_may_remain() {
+    let second = format!("--assume {SECOND_ROLE} --external-id {EXTERNAL_ID}");
+    for (line, nth) in [("", 1), (second.as_str(), 2)] {
+        let (world, sts) = start(Vec::new());
+        sts.inject(On::path("/").nth(nth), Fault::hang_after());
+        let mut command = ci(&world, &sts, line).to_command();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+        let started = Instant::now();
+        while sts.requests().len() < nth || !sts.requests()[nth - 1].processed {
+            assert!(started.elapsed() < Duration::from_secs(30), "{:?}", sts.requests());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("sent");
+        let ran = Ran::from(child.wait_with_output().expect("its end"));
+        assert_silent(&world, &ran);
+        assert!(ran.stderr.contains("ended by a signal"), "{ran:?}");
+        assert!(ran.stderr.contains(&rest_of(FIRST_ROLE, if nth == 1 { "1h" } else { "15m" })), "{ran:?}");
+        assert_eq!(ran.stderr.contains(&rest_of(SECOND_ROLE, "1h")), nth == 2, "{ran:?}");
+    }
+}
+
+#[test]
+fn on_expiry_term_ends_a_command_while_its_session_of_aws_still_works() {
+    let script = "trap 'date +%s; exit 9' TERM; while :; do sleep 0.1; done";
+    let clean_up = || {
+        let (world, sts) = start(Vec::new());
+        sts.shorten(9);
+        let mut run = ci(&world, &sts, "--on-expiry term");
+        run.arguments.insert(0, "exec".to_owned());
+        run.arguments.extend(["--", "sh", "-c", script].map(str::to_owned));
+        let ran = run.run();
+        assert_eq!(ran.code, 9, "{ran:?}");
+        let (_, told) = ran.stderr.split_once(" expires at ").expect("the end is told");
+        assert!(told.contains("and the command still runs; nobody can renew it"), "{ran:?}");
+        assert_eq!(
+            ran.stderr.matches(": sending SIGTERM to the command, as --on-expiry term says").count(),
+            1,
+            "{ran:?}"
+        );
+        let end: Timestamp = told.get(..20).and_then(|text| text.parse().ok()).expect("a time");
+        ran.stdout.trim().parse::<i64>().expect("seconds") < end.as_second()
+    };
+    // A second and a half before the end can pass before a busy machine has run the trap: one run in time is enough.
+    assert!((0..4).any(|_| clean_up()), "the session had expired");
 }
 
 // check: 1, 6

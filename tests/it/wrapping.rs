@@ -185,7 +185,7 @@ fn a_wrapping_token_of_another_role_mount_or_path_is_never_unwrapped() {
             let words = [path, "this job expects", "VAULT_APPROLE_ROLE", "not unwrapped"];
             run.run().refused(&world, 78, "config", &words, &["VAULT_APPROLE_ROLE", "--auth-mount", "audit log"]);
         } else {
-            run.run().refused(&world, 79, "spent", &["SECURITY", path], &["--creation-path", "VAULT_APPROLE_ROLE"]);
+            run.run().refused(&world, 79, "spent", &["SECURITY", path], &[&format!("pass --creation-path {path}")]);
         }
         assert_eq!(world.requests(), [LOOKUP], "{path}");
         assert!(world.vault.live_tokens().iter().any(|token| token.id == wrapped), "{path}: it was spent");

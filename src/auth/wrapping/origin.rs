@@ -31,7 +31,7 @@ pub(super) fn suspicious(made_by: &str, expected: &str, own_login: &str, login: 
             --creation-path {made_by}"
         )
     } else {
-        format!("If you use {made_by}, set --auth-mount, VAULT_APPROLE_ROLE or --creation-path to it")
+        format!("If the job gets a token of {made_by} on purpose, pass --creation-path {made_by}")
     };
     Error::new(
         Kind::Spent,

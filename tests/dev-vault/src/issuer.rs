@@ -69,6 +69,11 @@ impl TokenIssuer {
         self.server.inject(on, fault);
     }
 
+    /// Forgets the faults that are armed.
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
     /// What came.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {

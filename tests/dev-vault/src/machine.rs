@@ -46,6 +46,11 @@ impl Machine {
         self.0.inject(on, fault);
     }
 
+    /// Forgets the faults that are armed.
+    pub fn clear_faults(&self) {
+        self.0.clear_faults();
+    }
+
     /// What was asked, as `METHOD path`.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {

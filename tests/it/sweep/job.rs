@@ -263,6 +263,12 @@ impl Job {
     pub fn clear_faults(&self) {
         self.world.vault.clear_faults();
         self.sts.iter().for_each(Sts::clear_faults);
+        match &self.beside {
+            Beside::Nothing | Beside::Cluster(_) => {}
+            Beside::Issuer(issuer) => issuer.clear_faults(),
+            Beside::Machine(machine) => machine.clear_faults(),
+            Beside::Signer(sts) => sts.clear_faults(),
+        }
     }
 
     /// What was asked of what stands beside Vault.
