@@ -66,8 +66,8 @@ enum What {
 
 /// What one renewal came to.
 enum RenewalAnswer {
-    /// It lives until then, and whether Vault says that it gives no more.
-    Until(Timestamp, Timestamp, bool),
+    /// It lives until `end`, by a request that was sent at `sent`. `capped`: Vault says that it gives no more.
+    Until { sent: Timestamp, end: Timestamp, capped: bool },
     /// Vault does not renew it.
     Refused(String),
     /// It may fare better later.
@@ -187,7 +187,7 @@ impl<'a> Renewal<'a> {
         let (now, jitter) = (self.host.now(), fastrand::f64());
         let term = &mut self.held[index].term;
         match renewed {
-            RenewalAnswer::Until(sent, end, capped) => term.renew(sent, end, capped, jitter),
+            RenewalAnswer::Until { sent, end, capped } => term.renew(sent, end, capped, jitter),
             RenewalAnswer::Refused(because) => term.refuse(because),
             RenewalAnswer::Failed(error) => {
                 term.fail(now, jitter);
@@ -336,7 +336,7 @@ fn read_answer(exchange: Exchange, seconds: impl Fn(&Envelope) -> u64) -> Renewa
             let capped = envelope.warnings.iter().any(|text| text.contains(CAPPED));
             // Zero is less than a second: it has all but ended.
             let end = end_of(exchange.sent, seconds(&envelope)).unwrap_or(exchange.sent);
-            RenewalAnswer::Until(exchange.sent, end, capped)
+            RenewalAnswer::Until { sent: exchange.sent, end, capped }
         }
         Outcome::Refused(refusal) => RenewalAnswer::Refused(refusal.because()),
         Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
