@@ -5,6 +5,7 @@
 
 mod placeholder;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::error::sanitized;
@@ -97,6 +98,13 @@ impl Claims {
     #[must_use]
     pub fn seconds(&self, name: &str) -> Option<i64> {
         self.0.get(name)?.as_i64()
+    }
+
+    /// The moment from which it is valid: the later one of `nbf` and `iat`.
+    #[must_use]
+    pub fn valid_from(&self) -> Option<Timestamp> {
+        let seconds = ["nbf", "iat"].into_iter().filter_map(|name| self.seconds(name)).max()?;
+        Timestamp::from_second(seconds).ok()
     }
 }
 

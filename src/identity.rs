@@ -23,6 +23,8 @@ pub struct Login {
     pub identity: Identity,
     /// Where the login is mounted: `approle`, `jwt`, `gitlab`. Empty where the proof itself is shown and nobody logs in.
     pub mount: String,
+    /// `VAULT_AUTH_PATH` where it is set and does not count, and nothing else names the mount.
+    pub ignored_path: Option<String>,
     /// The role of the login: the AppRole's name or the JWT role.
     pub role: Option<String>,
     /// Where that role came from.
@@ -271,6 +273,7 @@ impl Login {
         Self {
             identity: Identity::IdToken { token, claims, key: None },
             mount: self.mount.clone(),
+            ignored_path: self.ignored_path.clone(),
             role: self.role.clone(),
             role_origin: self.role_origin.clone(),
             origin: self.origin.clone(),

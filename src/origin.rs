@@ -18,6 +18,18 @@ pub enum Origin {
     Default,
 }
 
+impl Origin {
+    /// What a user changes to change the value, which has the name `key` in a file: `BAO_ADDR`, `--address`,
+    /// `address in PATH`.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> String {
+        match self {
+            Self::File(path) => format!("{key} in {}", path.display()),
+            Self::Flag(_) | Self::Variable(_) | Self::Service(_) | Self::Default => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -329,10 +329,10 @@ pub fn redirect_location(data: &[u8]) {
     let address = address.unwrap_or_else(|| Address::parse("https://vault.corp:8200").expect("a sound address"));
     let path = "sys/wrapping/unwrap";
     for status in [301, 302, 303, 308] {
-        let answer = redirect::resolve(&address, allowed.as_slice(), status, location, path);
+        let answer = redirect::resolve((&address, "VAULT_ADDR"), allowed.as_slice(), status, location, path);
         assert!(answer.is_err(), "{status} is followed to {location:?}");
     }
-    let target = match redirect::resolve(&address, allowed.as_slice(), 307, location, path) {
+    let target = match redirect::resolve((&address, "VAULT_ADDR"), allowed.as_slice(), 307, location, path) {
         Ok(target) => target,
         Err(error) => return assert_eq!(error.kind(), Kind::Protocol),
     };

@@ -4,6 +4,7 @@ use super::session::{LoginFailure, Session, session, settle};
 use super::trial::{Sign, Trial, is_nowhere};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Login;
+use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::vault::client::{Exchange, Vault};
 use crate::vault::outcome::Outcome;
@@ -81,9 +82,13 @@ pub(super) async fn login_generated(
     open(exchange, plan)
 }
 
+/// Where a generator token makes a secret ID.
+pub(super) fn generator_path(plan: &Login) -> String {
+    format!("auth/{}/role/{}/secret-id", plan.mount, plan.role.as_deref().unwrap_or_default())
+}
+
 async fn generate(vault: &Vault<'_>, plan: &Login, token: &Secret) -> Result<Secret> {
-    let role = plan.role.as_deref().unwrap_or_default();
-    let path = format!("auth/{}/role/{role}/secret-id", plan.mount);
+    let path = generator_path(plan);
     let exchange = vault.prepare(&path, token).await;
     let (_, envelope) = settle(exchange, |refusal| describe_generator(&refusal, plan))?;
     let secret_id = envelope.data.unwrap_or_default().take_text("secret_id");
@@ -111,17 +116,31 @@ fn read_sign(refusal: &Refusal) -> Sign {
 }
 
 pub(super) fn describe(refusal: &Refusal, login: &Login) -> Error {
-    explain(&REFUSALS, refusal, &|name| value(name, login))
+    name_ignored_path(explain(&REFUSALS, refusal, &|name| value(name, login)), login)
 }
 
-fn describe_generator(refusal: &Refusal, login: &Login) -> Error {
-    explain(&GENERATOR_REFUSALS, refusal, &|name| value(name, login))
+pub(super) fn describe_generator(refusal: &Refusal, login: &Login) -> Error {
+    name_ignored_path(explain(&GENERATOR_REFUSALS, refusal, &|name| value(name, login)), login)
+}
+
+/// The mount that may have been meant, behind what the error proposes.
+fn name_ignored_path(error: Error, login: &Login) -> Error {
+    let Some(path) = &login.ignored_path else { return error };
+    let change = error.change().map(|change| format!("{change}; ")).unwrap_or_default();
+    error.hint(format!(
+        "{change}VAULT_AUTH_PATH={path} counts only for an ID token: if the AppRole is there, set CI_CREDS_AUTH_MOUNT={path}"
+    ))
 }
 
 fn value(name: &str, login: &Login) -> String {
     match name {
         "origin" => login.origin.to_string(),
         "mount" => login.mount.clone(),
+        "named" => match (&login.role_origin, &login.role) {
+            (Origin::Variable(name), Some(role)) => format!("{name}={role}"),
+            (origin, Some(role)) => format!("{role} (from {origin})"),
+            (_, None) => "the name of the AppRole".into(),
+        },
         _ => login.role.clone().unwrap_or_else(|| "NAME".into()),
     }
 }
@@ -186,8 +205,8 @@ pub(super) const GENERATOR_REFUSALS: [Row; 3] = [
         says: Says::Status(&[403]),
         kind: Kind::Denied,
         cause: "the token (from {origin}) may not make a secret ID at auth/{mount}/role/{role}/secret-id ({because})",
-        change: "its policy needs: path \"auth/{mount}/role/{role}/secret-id\" { capabilities = [\"update\"] }; or the \
-            token has expired",
+        change: "{named} may be misspelt: vault list auth/{mount}/role; if it is right, its policy needs: path \
+            \"auth/{mount}/role/{role}/secret-id\" { capabilities = [\"update\"] }; or the token has expired",
     },
     Row {
         id: "generator-no-role",

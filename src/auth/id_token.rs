@@ -24,7 +24,7 @@ pub(super) async fn login(vault: &Vault<'_>, login: &Login, token: &Secret, clai
     }
     let exchange = vault.login(Step::Login, &login.mount, &body).await;
     let path = format!("auth/{}/login", login.mount);
-    session(settle(exchange, |refusal| describe(&refusal, login, claims))?, &path)
+    session(settle(exchange, |refusal| refusal::describe_at(vault.now(), &refusal, login, claims))?, &path)
 }
 
 /// The login without the token.

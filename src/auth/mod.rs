@@ -20,6 +20,7 @@ use futures_util::{FutureExt, TryFutureExt};
 
 use crate::error::{Error, Result};
 use crate::identity::{Identity, Login, Spend};
+use crate::secret::Secret;
 use crate::vault::client::Vault;
 use crate::vault::refusal::{Refusal, RefusalTable};
 
@@ -28,7 +29,7 @@ pub(crate) use replacement::Replacement;
 pub(crate) use session::{LoginFailure, Session, after_spending, lender};
 pub(crate) use standing::{Period, Standing, look_up, renew, set_life, warn_of_its_end};
 pub(crate) use token::{revoke_supplied, unnamed_approle};
-pub(crate) use trial::{Sign, Trial};
+pub(crate) use trial::{Sign, Trial, is_nowhere};
 pub(crate) use wrapping::look_up as look_up_wrapping;
 
 /// Every table of a login, for the page of an error.
@@ -149,6 +150,33 @@ pub(crate) fn describe_refusal(login: &Login, refusal: &Refusal) -> Option<Error
         Identity::Aws(signer) => Some(aws::describe(refusal, login, signer)),
         Identity::Token { .. } => None,
     }
+}
+
+/// The request by which a login makes its own proof, and the token that it is made with. `None` where no other one does.
+#[must_use]
+pub(crate) fn generation(login: &Login) -> Option<(String, &Secret)> {
+    match &login.identity {
+        Identity::GeneratorToken { token, .. } => Some((approle::generator_path(login), token)),
+        _ => None,
+    }
+}
+
+/// What its refusal means.
+#[must_use]
+pub(crate) fn describe_generation(login: &Login, refusal: &Refusal) -> Error {
+    approle::describe_generator(refusal, login)
+}
+
+/// What to change where a login is refused although its mount and its role are known to be right. `None`: what the error
+/// says.
+#[must_use]
+pub(crate) fn change_behind_a_right_role(login: &Login, error: &Error) -> Option<String> {
+    let is_of_a_network =
+        matches!(login.identity, Identity::IdToken { .. }) && error.message().ends_with("(403: permission denied)");
+    let path = format!("auth/{}/role/{}", login.mount, login.role.as_deref().unwrap_or("NAME"));
+    is_of_a_network.then(|| {
+        format!("token_bound_cidrs of the role must allow the address of this runner: vault read {path} shows them")
+    })
 }
 
 /// The same of a wrapping token that was looked up.

@@ -30,6 +30,6 @@ pub(crate) enum Sign {
 }
 
 /// Whether nothing at that path takes a login.
-pub(super) fn is_nowhere(refusal: &Refusal) -> bool {
+pub(crate) fn is_nowhere(refusal: &Refusal) -> bool {
     refusal.is_denied() || refusal.wants_a_token() || refusal.status == 404
 }

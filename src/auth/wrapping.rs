@@ -297,6 +297,7 @@ mod tests {
         Login {
             identity: Identity::Token { token: Secret::new("x".into()), child: false },
             mount: "ci/approle".into(),
+            ignored_path: None,
             role: role.map(str::to_owned),
             role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_WRAPPING_TOKEN".into()),

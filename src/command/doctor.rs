@@ -10,8 +10,8 @@ use crate::config::{Known, Maker, Plan, Survey};
 use crate::diagnosis::text::Look;
 use crate::diagnosis::token::Purse;
 use crate::diagnosis::{
-    Check, Diagnosis, Topic, configuration, engine, identity, json, login, markdown, network, secret, surrounding,
-    text, token,
+    Check, Diagnosis, Mark, Topic, configuration, engine, identity, json, login, markdown, network, secret,
+    surrounding, text, token,
 };
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Interrupt};
@@ -217,6 +217,7 @@ impl Walker<'_> {
             self.vault.revoke_self(&token).await;
         }
         let broken = checks.iter().find(|check| check.kind.is_some()).map(|check| check.topic);
+        let proven = checks.iter().all(|check| check.mark == Mark::Good);
         checks.into_iter().for_each(|check| {
             diagnosis.add(check);
         });
@@ -226,7 +227,7 @@ impl Walker<'_> {
             return;
         }
         self.begin_step();
-        let login::LogIn { check, session } = login::log_in(self.vault, login).await;
+        let login::LogIn { check, session } = login::log_in(self.vault, login, proven).await;
         diagnosis.add(check);
         let session = session.or_else(|| supplied(login));
         let Some(session) = session else {
@@ -268,15 +269,17 @@ impl Walker<'_> {
             }
             Some(plan) => {
                 self.begin_step();
-                let mount = engine::examine_mount(self.vault, &mut purse, plan).await;
-                let fails = mount.kind.is_some();
-                diagnosis.add(mount);
-                if fails {
+                let refused = policy.kind == Some(Kind::Denied);
+                let mount = engine::examine_mount(self.vault, &mut purse, plan, refused).await;
+                if mount.check.kind.is_some() {
+                    diagnosis.add(mount.check);
                     // Without the mount, a policy for it says nothing.
                     diagnosis.block(&[Topic::EngineRole, Topic::Policy], Topic::EngineMount);
                 } else {
                     self.begin_step();
-                    diagnosis.add(engine::examine_role(self.vault, &mut purse, plan).await);
+                    let role = engine::examine_role(self.vault, &mut purse, (plan, &mount)).await;
+                    diagnosis.add(mount.check);
+                    diagnosis.add(role);
                     diagnosis.add(policy);
                 }
             }

@@ -183,7 +183,7 @@ async fn obtain_and_deliver(chain: Chain<'_>, plan: &mut Plan, host: &Host) -> R
 fn outlive_limits(host: &Host) -> Result<()> {
     if host.limits_files() {
         let runtime = start_runtime(host)?;
-        let _inside = runtime.enter();
+        let _inside = runtime.0.enter();
         outlive_file_limit()?;
     }
     Ok(())

@@ -13,6 +13,8 @@ mod serving;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
+use std::pin::{Pin, pin};
+
 use crate::aws::runner;
 use crate::ci::JobToken;
 use crate::config::TokenRequest;
@@ -26,13 +28,25 @@ use crate::secret::Secret;
 /// As many files as a run opens beside those that it was given, and some to spare.
 const OPEN_FILES: usize = 13;
 
+/// The event queue, on this thread alone.
+struct Runtime(tokio::runtime::Runtime);
+
 /// The event queue panics where its signals find no open file.
-fn start_runtime(host: &Host) -> Result<tokio::runtime::Runtime> {
+fn start_runtime(host: &Host) -> Result<Runtime> {
     host.expect_descriptors(OPEN_FILES)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
+        .map(Runtime)
         .map_err(|cause| Error::new(Kind::Os, "the system refused an event queue").cause(cause))
+}
+
+impl Runtime {
+    /// Waits for the work. By a pointer to it: the queue's loop would stand in the program once for each work.
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        let work: Pin<&mut dyn Future<Output = T>> = pin!(work);
+        self.0.block_on(work)
+    }
 }
 
 /// Does the work, unless a signal comes first. What the caller ignores stays ignored, also in the command of `exec`. A signal

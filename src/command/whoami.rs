@@ -96,7 +96,7 @@ async fn ask(server: &Vault<'_>, vault: &Vault<'_>, access: &Access, host: &Host
                 Err(error) => return Err(custody.fail(error)),
             };
             let found = match custody.race(vault.lookup_self(&session.token)).await {
-                Ok(exchange) => read_token(exchange, &session, login),
+                Ok(exchange) => read_token(exchange, &session, login, vault.namespace_setting()),
                 Err(signal) => return Err(custody.fail(signal)),
             };
             match found {
@@ -126,14 +126,14 @@ fn read_server(exchange: Exchange) -> Option<(&'static str, String)> {
     (!version.is_empty()).then_some((kind, version))
 }
 
-fn read_token(exchange: Exchange, session: &Session, login: &Login) -> Result<TokenFacts> {
+fn read_token(exchange: Exchange, session: &Session, login: &Login, setting: &str) -> Result<TokenFacts> {
     const PATH: &str = "auth/token/lookup-self";
     let envelope = match exchange.outcome {
         Outcome::Done(envelope) => envelope,
         Outcome::Refused(refusal) if refusal.is_token_gone() => {
             let text = format!("the token (from {}) is not valid for {PATH} ({})", login.origin, refusal.because());
             return Err(Error::new(Kind::Denied, text)
-                .hint("it has expired, was revoked, or is of another namespace: set VAULT_NAMESPACE"));
+                .hint(format!("it has expired, was revoked, or is of another namespace: set {setting}")));
         }
         Outcome::Refused(refusal) => {
             let whose = if session.own {

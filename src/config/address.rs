@@ -28,11 +28,15 @@ pub(super) fn parse_address(text: &WithOrigin<String>) -> Result<Address> {
     };
     let is_socket = text.value.trim_start().starts_with(SOCKET);
     let example = if is_socket { "unix:///run/vault/agent.sock" } else { "https://vault.example.com:8200" };
-    let development = match is_localhost(&text.value) {
-        true => ", or http://127.0.0.1:8200 for a server in dev mode",
-        false => "",
+    let proposed = propose(&text.value);
+    let development = match proposed.as_deref().filter(|_| !text.value.contains("://")) {
+        _ if is_localhost(&text.value) => ", or http://127.0.0.1:8200 for a server in dev mode".to_owned(),
+        Some(address) => parse_server(address).ok().filter(Server::is_loopback).map_or_else(String::new, |server| {
+            format!(", or http://{} for a server in dev mode", server.host_header())
+        }),
+        None => String::new(),
     };
-    let meant = propose(&text.value).map_or_else(
+    let meant = proposed.map_or_else(
         || example.to_owned(),
         |address| match &text.origin {
             Origin::Variable(name) => format!("set {name}={address}"),
@@ -40,7 +44,7 @@ pub(super) fn parse_address(text: &WithOrigin<String>) -> Result<Address> {
             Origin::File(_) | Origin::Service(_) | Origin::Default => format!("address = \"{address}\""),
         },
     );
-    Err(Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(meant + development))
+    Err(Error::new(Kind::Config, format!("the address (from {}) {problem}", text.origin)).hint(meant + &development))
 }
 
 /// The one name without a dot that no secret is. Vault listens at a port of its own there.
@@ -219,7 +223,7 @@ mod tests {
             ("vault.corp", "https://vault.corp"),
             ("10.1.2.3:8200", "https://10.1.2.3:8200"),
             ("[fd00::1]:8200", "https://[fd00::1]:8200"),
-            ("localhost:8200/v1", "https://localhost:8200"),
+            ("localhost:8200/v1", "https://localhost:8200, or http://localhost:8200 for a server in dev mode"),
             ("https://vault.corp :8200", "https://vault.corp:8200"),
             ("https:// vault.corp", "https://vault.corp"),
             ("http://vault.corp:8200/ v1", "http://vault.corp:8200"),

@@ -49,7 +49,8 @@ pub(super) fn resolve_endpoint(
             .hint(format!("unset {}: whoever answers there could {}", endpoint.origin, sent.risk)));
     }
     let connection = connect(Address::Tcp(server))?;
-    Ok((Connection { address_origin: endpoint.origin.to_string(), ..connection }, signed_for))
+    let place = endpoint.origin.to_string();
+    Ok((Connection { address_origin: place.clone(), address_setting: place, ..connection }, signed_for))
 }
 
 /// The `Host` header of a request to it, which is signed.

@@ -63,6 +63,9 @@ pub(super) fn resolve_connection(
         })?
         .map(|name| parse_path(name, "namespace"))
         .transpose()?;
+    let namespace_setting = namespace
+        .as_ref()
+        .map_or_else(|| "VAULT_NAMESPACE or --namespace".to_owned(), |name| name.origin.setting("namespace"));
     let list = trust::find_list(&address, &layers.files);
     let server_name = resolve_server_name(&address, flags, layers)?;
     if let (Some(name), Some(list)) = (&server_name, &list) {
@@ -76,7 +79,11 @@ pub(super) fn resolve_connection(
             Kind::Config,
             format!("a proxy (from {}) and a TLS server name (from {}) cannot be combined", proxy.origin, name.origin),
         )
-        .hint("use the name in Vault's certificate in VAULT_ADDR, and drop VAULT_TLS_SERVER_NAME"));
+        .hint(format!(
+            "use the name in Vault's certificate in {}, and drop {}",
+            text.origin.setting("address"),
+            name.origin.setting("tls-server-name")
+        )));
     }
     let Deadlines { connect, request, run } = resolve_deadlines(flags, process, layers)?;
     Ok(Connection {
@@ -91,8 +98,10 @@ pub(super) fn resolve_connection(
         timeout: run,
         retries: resolve_retries(flags, layers)?,
         namespace: namespace.map(|name| name.value),
+        namespace_setting,
         server_name: server_name.map(|name| name.value),
         address_origin: text.origin.to_string(),
+        address_setting: text.origin.setting("address"),
         address,
     })
 }

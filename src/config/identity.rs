@@ -42,6 +42,7 @@ pub(super) fn resolve_login(
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let id_token_variable = found.get(Input::IdToken).and_then(SecretSource::variable).map(str::to_owned);
     let reader = Reader { layers, connection, method, job_files, id_token_variable };
+    let has_id_token = found.get(Input::IdToken).is_some();
     // Read whatever the way, for its claims; that it cannot be read matters only where it is the proof.
     let id_token = found.take(Input::IdToken).map(|source| reader.read(source, Input::IdToken)).transpose();
     // What the CI system offers is no proof of anything else.
@@ -85,10 +86,12 @@ pub(super) fn resolve_login(
     let WithOrigin { value: secret, origin } = proof.secret;
     let identity = method.identity(secret, beside).ok_or_else(|| missing(method, Input::RoleId.variable()))?;
     let mount = login_mount(method, flags, layers)?;
+    // Beside an ID token it is that one's.
+    let ignored_path = if has_id_token { None } else { ignored_path(method, flags, layers)? };
     let role_origin = role.as_ref().map_or(Origin::Default, |role| role.origin.clone());
     let role = role.map(|role| role.value);
     let renew = layers.switch(flags.renew, var::of_flag("--renew"), |file| file.renew_generator)?;
-    Ok((Login { identity, mount, role, role_origin, origin, renew, perhaps_generator }, claims))
+    Ok((Login { identity, mount, ignored_path, role, role_origin, origin, renew, perhaps_generator }, claims))
 }
 
 /// The job's ID token, as the identity of a job at another server than Vault: no mount and no role belongs to it.
@@ -123,6 +126,7 @@ pub(super) fn resolve_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> 
     Ok(Login {
         identity: Identity::IdToken { token: token.value, claims, key },
         mount: String::new(),
+        ignored_path: None,
         role: None,
         role_origin: Origin::Default,
         origin: token.origin,
@@ -141,13 +145,17 @@ pub(super) struct LoginOutline {
     pub(super) claims: Option<Claims>,
 }
 
-/// Chooses the method as a run does, and an ID token if nothing is set. Of the secrets it reads the ID token alone, for
+/// Chooses the method as a run does, and an ID token if nothing is set. A Vault token is the operator's own where a role of the
+/// login is named, or a claim: `binds`. Of the secrets it reads the ID token alone, for
 /// its claims; it runs no token helper.
-pub(super) fn resolve_outline(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<LoginOutline> {
+pub(super) fn resolve_outline(flags: &cli::LoginFlags, binds: bool, layers: &Layers<'_>) -> Result<LoginOutline> {
     let mut found = find_beside(find_id_token(flags, layers).unwrap_or_default(), flags, layers)?;
     let method = match wanted(flags, layers)? {
         Some(method) => method,
-        None => choose(&found, layers)?.unwrap_or(AuthMethod::IdToken),
+        None => match choose(&found, layers)? {
+            Some(AuthMethod::Token) if binds || found.role.is_some() => AuthMethod::IdToken,
+            method => method.unwrap_or(AuthMethod::IdToken),
+        },
     };
     let job_files = layers.variable(var::CI_PROJECT_DIR)?.map(|folder| folder.value);
     let mut claims = None;
@@ -252,7 +260,8 @@ impl Reader<'_> {
                 "the address (from {}) is not https://, and the method cert logs in by TLS",
                 connection.address_origin
             );
-            return Err(Error::new(Kind::Config, text).hint("set VAULT_ADDR to the address with https://"));
+            let change = format!("set {} to the address with https://", connection.address_setting);
+            return Err(Error::new(Kind::Config, text).hint(change));
         }
         let Some(ClientCertificate { key, origin, .. }) = &connection.identity else {
             return Err(Error::new(Kind::Input, "VAULT_CLIENT_CERT is not set, and the method cert needs it")
@@ -310,6 +319,22 @@ fn login_mount(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>)
     // `vault auth list` shows `auth/gitlab/` in places; both spellings mean the same mount.
     let mount = mount.map(|mount| mount.trim_matches('/').strip_prefix("auth/").map_or(mount.clone(), str::to_owned));
     parse_path(mount, "mount of the login").map(|mount| mount.value)
+}
+
+/// The mount of the ID token's login, where it is set and this login is another one at its default mount. It does not
+/// count there: a pipeline sets it for all of its jobs, some of which log in with an ID token.
+fn ignored_path(method: AuthMethod, flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<String>> {
+    let needs = method.needs();
+    let common = var::of_flag("--auth-mount");
+    let named =
+        layers.text(("--auth-mount", flags.auth_mount.as_deref()), common, |file| file.auth_mount.as_deref())?;
+    if named.is_some() || needs.mount_variable.is_some() {
+        return Ok(None);
+    }
+    // What cannot be read is no mount to propose, and harms nothing where it does not count.
+    let path = layers.variable(var::VAULT_AUTH_PATH).ok().flatten();
+    let path = path.and_then(|path| parse_path(path, "mount of the login").ok()).map(|path| path.value);
+    Ok(path.filter(|path| path != needs.mount))
 }
 
 fn missing(method: AuthMethod, name: &str) -> Error {

@@ -42,7 +42,7 @@ const BINDABLE: [&str; 6] =
 /// [`Kind::Usage`] and [`Kind::Config`], as the run itself, but for what is not there.
 pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, layers: &Layers<'_>) -> Result<PolicyPlan> {
     check_wanted(&flags.wanted, flags.stray_setting)?;
-    let outline = resolve_outline(&flags.access.login, layers)?;
+    let outline = resolve_outline(&flags.access.login, !flags.claims.is_empty(), layers)?;
     let ttl = flags.ttl.clone().map(|value| parse_duration(&WithOrigin { value, origin: Origin::Flag("--ttl") }));
     let ttl = ttl.transpose()?;
     let mut draft = Draft::new(flags, &outline, layers)?;
@@ -86,6 +86,9 @@ pub(crate) fn resolve_policy(flags: &cli::PolicyFlags, layers: &Layers<'_>) -> R
                     that it can revoke";
         draft.limit(text.into());
     }
+    if set_up != SetUp::JwtRole {
+        draft.refuse_unused_claim(method)?;
+    }
     let name = draft.policy_name(flags.name.as_deref(), &login_role)?;
     let binding = match set_up {
         SetUp::JwtRole => draft.binding(flags.every_value),
@@ -122,6 +125,8 @@ struct Draft<'a> {
     layers: &'a Layers<'a>,
     /// What `--claim` says, before the ID token.
     said: Vec<(String, String)>,
+    /// The placeholders that were filled.
+    filled: Vec<String>,
     claims: Option<&'a Claims>,
     every_value: bool,
     /// The placeholders that are not the same in every job of the project, with their values.
@@ -133,10 +138,11 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn new(flags: &cli::PolicyFlags, outline: &'a LoginOutline, layers: &'a Layers<'a>) -> Result<Self> {
         let said = flags.claims.iter().map(|text| parse_claim(text)).collect::<Result<_>>()?;
-        let (varying, gaps, limits) = (Vec::new(), Vec::new(), Vec::new());
+        let (filled, varying, gaps, limits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
             layers,
             said,
+            filled,
             claims: outline.claims.as_ref(),
             every_value: flags.every_value,
             varying,
@@ -173,6 +179,7 @@ impl<'a> Draft<'a> {
     }
 
     fn placeholder(&mut self, name: &str, origin: &Origin) -> Result<String> {
+        self.filled.push(name.to_owned());
         let value = match self.said.iter().find(|(known, _)| known == name) {
             Some((_, value)) if is_part_of_role(value) => Some(value.clone()),
             Some(_) => {
@@ -306,6 +313,13 @@ impl<'a> Draft<'a> {
         if mint.parameters.iter().any(|(name, _)| *name == "role_arn") {
             self.limit(format!("--role-arn must be one of role_arns at {path}, which no policy changes"));
         }
+    }
+
+    /// A claim that binds no role and fills no placeholder.
+    fn refuse_unused_claim(&self, method: &str) -> Result<()> {
+        let Some((name, _)) = self.said.iter().find(|(name, _)| !self.filled.contains(name)) else { return Ok(()) };
+        let text = format!("--claim {name} binds the role of --auth id-token, and the login here is {method}");
+        Err(Error::new(Kind::Usage, text).hint(format!("pass --auth id-token, or drop --claim {name}")))
     }
 
     fn policy_name(&self, said: Option<&str>, login_role: &str) -> Result<String> {

@@ -4,10 +4,10 @@
 use super::token::Purse;
 use super::{Check, Mark, Note, Topic};
 use crate::config::Plan;
-use crate::engine::refusal::describe;
+use crate::engine::refusal::{describe, mount as engine_mount};
 use crate::error::{Error, Kind, sanitized};
 use crate::vault::client::Vault;
-use crate::vault::client::reading::{Capabilities, Reading};
+use crate::vault::client::reading::{Capabilities, MountInfo, Reading};
 use crate::vault::refusal::Refusal;
 
 const RENEW: &str = "sys/leases/renew";
@@ -16,21 +16,76 @@ const LOG_OUT: &str = "auth/token/revoke-self";
 
 pub(super) const COUNTED: &str = "not examined: the uses of the token are counted, and each request takes one";
 
-/// Asks for the help of the path, which tells a wrong mount from a missing policy.
-pub(crate) async fn examine_mount(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan) -> Check {
+/// A mount that was examined.
+pub(crate) struct EngineMount {
+    /// The step.
+    pub(crate) check: Check,
+    /// Whether a KV engine is there, which has no roles.
+    kv: bool,
+}
+
+impl From<Check> for EngineMount {
+    fn from(check: Check) -> Self {
+        Self { check, kv: false }
+    }
+}
+
+/// Asks for the help of the path, which tells a wrong mount from a missing policy; and, where that takes no use of the token,
+/// what is mounted there. `refused`: the policies do not allow the path.
+pub(crate) async fn examine_mount(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan, refused: bool) -> EngineMount {
     if !purse.take() {
-        return Check::skip(Topic::EngineMount, COUNTED);
+        return Check::skip(Topic::EngineMount, COUNTED).into();
     }
     let path = &plan.mint.path;
     match vault.read_help(path, &purse.session.token).await {
         Reading::Answer(help) => {
-            let about = help.lines().map(str::trim).find(|line| is_description(line)).map(sanitized);
-            let about = about.map(|about| format!(": {about}")).unwrap_or_default();
-            Check::good(Topic::EngineMount, format!("an engine answers at {path}{about}"))
+            let found = match vault.read_mount(path, &purse.session.token).await {
+                Reading::Answer(found) if !found.path.is_empty() => Some(found),
+                _ => None,
+            };
+            describe_mount(found, &help, plan, refused)
         }
-        Reading::Refusal(refusal) => Check::failure(Topic::EngineMount, &describe(&refusal, plan)),
-        Reading::Error(error) => Check::failure(Topic::EngineMount, &error),
+        Reading::Refusal(refusal) => Check::failure(Topic::EngineMount, &describe(&refusal, plan)).into(),
+        Reading::Error(error) => Check::failure(Topic::EngineMount, &error).into(),
     }
+}
+
+fn describe_mount(found: Option<MountInfo>, help: &str, plan: &Plan, refused: bool) -> EngineMount {
+    let path = &plan.mint.path;
+    let about = describe_help(help).map(|about| format!(": {about}")).unwrap_or_default();
+    let answers = Check::good(Topic::EngineMount, format!("an engine answers at {path}{about}"));
+    let Some(found) = found.filter(|_| !plan.shape.is_found_by_path()) else { return answers.into() };
+    let (there, kind) = (sanitized(found.path.trim_matches('/')), sanitized(&found.kind));
+    let kv = ["kv", "generic"].contains(&kind.as_str());
+    let ours = engine_mount(plan);
+    if there != ours {
+        let (text, change) =
+            (format!("{ours} is not a mount: the mount of {path} is {there}"), format!("--mount {there}"));
+        // A KV engine has any path. What the policies do not allow is refused before the engine is asked.
+        let check = match (refused, kv) {
+            (false, true) => Check::warning(Topic::EngineMount, text, change),
+            (true, _) => Check::failure(Topic::EngineMount, &Error::new(Kind::Denied, text).hint(change)),
+            (false, false) => Check::failure(Topic::EngineMount, &Error::new(Kind::Config, text).hint(change)),
+        };
+        return EngineMount { check, kv };
+    }
+    if kv {
+        let text = format!("{there} is a {kind} engine, not {}'s", plan.shape.title);
+        let hint = format!(
+            "the values are stored there: set --mount to the mount of the {} engine if it must make a key",
+            plan.shape.title
+        );
+        return EngineMount { check: Check::warning(Topic::EngineMount, text, hint), kv };
+    }
+    EngineMount { check: answers, kv }
+}
+
+/// The first paragraph of a help that describes the path, as one line.
+fn describe_help(help: &str) -> Option<String> {
+    let lines =
+        help.lines().map(str::trim).skip_while(|line| !is_description(line)).take_while(|line| !line.is_empty());
+    let text = lines.collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then(|| sanitized(&text))
 }
 
 fn is_description(line: &str) -> bool {
@@ -38,7 +93,10 @@ fn is_description(line: &str) -> bool {
 }
 
 /// Reads the role, where the policy lets the job do that.
-pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan) -> Check {
+pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, (plan, mount): (&Plan, &EngineMount)) -> Check {
+    if mount.kv {
+        return Check::skip(Topic::EngineRole, "a KV engine has no roles");
+    }
     if plan.shape.is_found_by_path() {
         return Check::skip(Topic::EngineRole, "the key is stored: its path has no role");
     }
@@ -49,7 +107,8 @@ pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, plan: &Pl
     match vault.read_existence(&path, &purse.session.token).await {
         Reading::Answer(()) => Check::good(Topic::EngineRole, format!("there is {path} (from {})", plan.role_origin)),
         Reading::Refusal(refusal) if refusal.status == 404 => {
-            Check::failure(Topic::EngineRole, &describe(&refusal, plan))
+            let text = format!("there is no {path} (from {})", plan.role_origin);
+            Check { text, ..Check::failure(Topic::EngineRole, &describe(&refusal, plan)) }
         }
         Reading::Refusal(_) => Check::skip(
             Topic::EngineRole,
@@ -196,6 +255,10 @@ mod tests {
     #[test]
     fn a_help_is_told_by_what_it_describes() {
         let help = "Request:        apikey/x\nMatching Route: ^apikey/$\n\nIssue Exoscale API keys\n\n## PARAMETERS";
-        assert_eq!(help.lines().find(|line| is_description(line)), Some("Issue Exoscale API keys"));
+        assert_eq!(describe_help(help).as_deref(), Some("Issue Exoscale API keys"));
+        let stored = "Request:        x\nMatching Route: ^.*$\n\nPass-through secret storage, allowing you to\nread and write.\n\n## X";
+        let whole = "Pass-through secret storage, allowing you to read and write.";
+        assert_eq!(describe_help(stored).as_deref(), Some(whole));
+        assert_eq!(describe_help("Request:        x\n"), None);
     }
 }

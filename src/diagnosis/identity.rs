@@ -77,6 +77,16 @@ fn id_token(claims: &Claims, login: &Login, now: Timestamp) -> Check {
     let origin = &login.origin;
     let end = claims.seconds("exp").and_then(|seconds| Timestamp::from_second(seconds).ok());
     let details = table(claims, now);
+    let from = claims.valid_from().filter(|from| from.checked_sub(LEEWAY).is_ok_and(|from| from > now));
+    if let Some(from) = from {
+        let text = format!("the ID token (from {origin}) is not valid before {}", describe_time(from, now));
+        let issuer = claims.text("iss").unwrap_or_else(|| "its issuer".to_owned());
+        let error = Error::new(Kind::Denied, text).hint(format!(
+            "the clock of {issuer} is ahead of this machine's: set both by NTP; the role's clock_skew_leeway can allow more \
+            than 60 s"
+        ));
+        return Check::failure(Topic::Identity, &error).with(details);
+    }
     match end {
         Some(end) if end.checked_add(LEEWAY).is_ok_and(|end| end < now) => {
             let error =

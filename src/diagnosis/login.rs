@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Mark, Note, Topic};
-use crate::auth::{self, Session, Sign, Trial, describe_refusal};
-use crate::error::Error;
-use crate::identity::Login;
+use crate::auth::{self, Session, Sign, Trial, describe_refusal, is_nowhere};
+use crate::error::{Error, sanitized};
+use crate::identity::{Identity, Login};
 use crate::secret::Secret;
 use crate::time::render_time;
 use crate::vault::client::Vault;
@@ -42,13 +42,16 @@ pub(crate) async fn probe(vault: &Vault<'_>, login: &Login) -> LoginProbe {
         }
     };
     let fails = |topic| match describe_refusal(login, &refusal) {
-        Some(error) if vault.namespace().is_none() => Check::failure(topic, &error).noting(Note {
-            mark: Mark::Warning,
-            text: "no namespace is set; OpenBao and Vault Enterprise can have some".into(),
-            change: Some(
-                "if an operator made the mount in one, set VAULT_NAMESPACE, or --namespace, to its path".into(),
-            ),
-        }),
+        // What the server says of another method explains the failure.
+        Some(error) if vault.namespace().is_none() && (topic == Topic::AuthRole || is_nowhere(&refusal)) => {
+            Check::failure(topic, &error).noting(Note {
+                mark: Mark::Warning,
+                text: "no namespace is set; OpenBao and Vault Enterprise can have some".into(),
+                change: Some(
+                    "if an operator made the mount in one, set VAULT_NAMESPACE, or --namespace, to its path".into(),
+                ),
+            })
+        }
         Some(error) => Check::failure(topic, &error),
         None => Check::skip(topic, refusal.because()),
     };
@@ -78,16 +81,29 @@ pub(crate) struct LogIn {
 /// Of several bound claims that do not fit, Vault names one at random: so often the login is tried to hear of all.
 const TRIES: usize = 8;
 
+/// Of an AppRole whose mount and role ID are right.
+const PROVEN: &str = "; mount and role ID are right, so a run that is refused has a secret ID that is wrong, expired, used up or \
+    bound to other addresses";
+
 /// Of a token that somebody else got.
 const NO_LOGIN: &str = "a Vault token needs no login";
 
-/// Logs in, where that spends nothing.
-pub(crate) async fn log_in(vault: &Vault<'_>, login: &Login) -> LogIn {
+/// Logs in, where that spends nothing. `proven`: mount and role are right.
+pub(crate) async fn log_in(vault: &Vault<'_>, login: &Login, proven: bool) -> LogIn {
+    if let Some((path, token)) = auth::generation(login) {
+        return LogIn { check: examine_generation(vault, login, &path, token).await, session: None };
+    }
     let skip = |why: &str| LogIn { check: Check::skip(Topic::Login, why), session: None };
     match auth::trial(login) {
         None if login.identity.facts().child => return skip("not tried: the run makes a child of the token"),
         None if auth::supplied(login).is_some() => return skip(NO_LOGIN),
-        Some(Trial { untried: Some(why), .. }) => return skip(&format!("not tried: {why}")),
+        Some(Trial { untried: Some(why), .. }) => {
+            let rest = match &login.identity {
+                Identity::SecretId { .. } if proven => PROVEN,
+                _ => "",
+            };
+            return skip(&format!("not tried: {why}{rest}"));
+        }
         None | Some(_) => {}
     }
     let error = match auth::login(vault, login).await {
@@ -99,6 +115,9 @@ pub(crate) async fn log_in(vault: &Vault<'_>, login: &Login) -> LogIn {
         Err(failure) => failure.error,
     };
     let mut check = Check::failure(Topic::Login, &error);
+    if let Some(change) = auth::change_behind_a_right_role(login, &error).filter(|_| proven) {
+        check.change = Some(change);
+    }
     if let Some(claims) = login.identity.claims()
         && let Some(first) = find_claim(&error)
     {
@@ -110,6 +129,31 @@ pub(crate) async fn log_in(vault: &Vault<'_>, login: &Login) -> LogIn {
         }
     }
     LogIn { check, session: None }
+}
+
+/// Asks whether the token may make what the run logs in with. Nothing is made.
+async fn examine_generation(vault: &Vault<'_>, login: &Login, path: &str, token: &Secret) -> Check {
+    let untried = "not tried: it would make a secret ID";
+    match vault.read_capabilities(&[path], token).await {
+        Reading::Answer(found) => {
+            let granted = found.get(path).into_iter().flatten();
+            let granted: Vec<_> = granted.filter(|one| *one != "deny").map(|one| sanitized(one)).collect();
+            if granted.iter().any(|one| one == "root" || one == "update") {
+                return Check::skip(Topic::Login, format!("{untried}; the token may make one at {path}"));
+            }
+            // What the run would be refused with.
+            let refusal = Refusal { status: 403, reason: "1 error occurred: permission denied".into() };
+            Check::failure(Topic::Login, &auth::describe_generation(login, &refusal))
+        }
+        Reading::Refusal(refusal) if refusal.is_token_gone() => {
+            Check::failure(Topic::Login, &auth::describe_generation(login, &refusal))
+        }
+        Reading::Refusal(refusal) => {
+            let text = format!("{untried}; the token may not ask what it may do ({})", refusal.because());
+            Check::skip(Topic::Login, text)
+        }
+        Reading::Error(error) => Check::failure(Topic::Login, &error),
+    }
 }
 
 /// The bound claim that a refusal names.

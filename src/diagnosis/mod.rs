@@ -249,9 +249,14 @@ impl Diagnosis {
 
     /// What is to be said where no step fails. A step that was not reached may fail all the same.
     pub(crate) fn verdict(&self) -> String {
-        match self.checks.iter().filter(|check| check.blocked_by.is_some() || check.cut_off).count() {
-            0 => "No step fails.".to_owned(),
-            blocked => format!("No step fails; {blocked} were not examined."),
+        let missing = self.checks.iter().filter(|check| check.blocked_by.is_some() || check.cut_off);
+        let by_the_login = missing.clone().any(|check| check.blocked_by == Some(Topic::Login));
+        match (missing.count(), by_the_login) {
+            (0, _) => "No step fails.".to_owned(),
+            (count, true) => format!(
+                "No step that was examined fails; the login was not tried, and {count} steps were not examined."
+            ),
+            (count, false) => format!("No step fails; {count} were not examined."),
         }
     }
 

@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Check, Diagnosis, Topic};
 use crate::error::{Error, Kind};
 use crate::host::Host;
-use crate::http::Reach;
 use crate::http::address::Address;
 use crate::http::inspection::{CertificateFacts, Obstacle, Sight, find_addresses, look};
 use crate::http::transport::{Connection, Roots};
+use crate::http::{Peer, Reach};
 use crate::time::{render_duration, render_time};
 use crate::vault::health::{Health, HealthAnswer, read_health};
 
@@ -33,7 +33,7 @@ pub(crate) async fn examine(connection: &Connection, diagnosis: &mut Diagnosis, 
         Err(topic) => return Some(topic),
     };
     let now = host.now();
-    match read_health(&sight.reply, &name) {
+    match read_health(&sight.reply, &Peer::vault(connection)) {
         HealthAnswer::SpeaksTls(error) => {
             diagnosis.add(Check::failure(Topic::Tls, &error));
             diagnosis.block(&ALL[3..], Topic::Tls);
@@ -52,13 +52,13 @@ pub(crate) async fn examine(connection: &Connection, diagnosis: &mut Diagnosis, 
                 format!("{name} does not answer sys/health (status {status})"),
                 "a proxy before Vault may not pass it on; the requests of a run are other ones",
             ));
-            diagnosis.add(clock(sight.date.as_deref(), now));
+            diagnosis.add(clock(sight.date.as_deref(), now, "Vault"));
             None
         }
         HealthAnswer::Health(health) => {
             diagnosis.add(secured(sight.certificate.as_ref(), connection, now));
-            let serves = diagnosis.add(healthy(&health, sight.reply.status, &name));
-            diagnosis.add(clock(sight.date.as_deref(), now));
+            let serves = diagnosis.add(healthy(&health, sight.reply.status, connection));
+            diagnosis.add(clock(sight.date.as_deref(), now, "Vault"));
             (!serves).then_some(Topic::Health)
         }
     }
@@ -69,7 +69,7 @@ pub(crate) async fn examine_way(connection: &Connection, diagnosis: &mut Diagnos
     match approach(connection, diagnosis).await {
         Ok(sight) => {
             diagnosis.add(secured(sight.certificate.as_ref(), connection, host.now()));
-            diagnosis.add(clock(sight.date.as_deref(), host.now()));
+            diagnosis.add(clock(sight.date.as_deref(), host.now(), "STS"));
             None
         }
         Err(topic) => Some(topic),
@@ -176,21 +176,25 @@ fn secured(certificate: Option<&CertificateFacts>, connection: &Connection, now:
     }
 }
 
-fn healthy(health: &Health, status: u16, name: &str) -> Check {
+fn healthy(health: &Health, status: u16, connection: &Connection) -> Check {
+    let (name, setting) = (connection.address.host(), &connection.address_setting);
     let product = health.product();
     let fails =
         |text: String, change: &str| Check::failure(Topic::Health, &Error::new(Kind::Unavailable, text).hint(change));
     if !health.initialized {
-        return fails(format!("{name} is not initialized ({product}, status {status})"), "vault operator init");
+        return fails(
+            format!("{name} is not initialized ({product}, status {status})"),
+            &format!("check that {setting} is the address of the right cluster; a new one: vault operator init"),
+        );
     }
     if health.sealed {
-        let change = "unseal Vault, or point VAULT_ADDR to the active node";
-        return fails(format!("{name} is sealed ({product}, status {status})"), change);
+        let change = format!("unseal Vault, or point {setting} to the active node");
+        return fails(format!("{name} is sealed ({product}, status {status})"), &change);
     }
     match status {
         472 => fails(
             format!("{name} is a secondary for disaster recovery ({product}, status 472)"),
-            "point VAULT_ADDR to the primary cluster",
+            &format!("point {setting} to the primary cluster"),
         ),
         _ if health.standby => Check::good(
             Topic::Health,
@@ -201,7 +205,7 @@ fn healthy(health: &Health, status: u16, name: &str) -> Check {
 }
 
 /// Compares the clocks. The header counts whole seconds.
-fn clock(date: Option<&str>, now: Timestamp) -> Check {
+fn clock(date: Option<&str>, now: Timestamp, server: &str) -> Check {
     let Some(theirs) = date.and_then(parse_date) else {
         return Check::skip(Topic::Clock, "the answer has no date");
     };
@@ -209,15 +213,17 @@ fn clock(date: Option<&str>, now: Timestamp) -> Check {
     let off = Duration::try_from(if ahead.is_negative() { -ahead } else { ahead }).unwrap_or_default();
     let side = if ahead.is_negative() { "behind" } else { "ahead of" };
     if off <= Duration::from_secs(2) {
-        return Check::good(Topic::Clock, "this machine and Vault agree on the time");
+        return Check::good(Topic::Clock, format!("this machine and {server} agree on the time"));
     }
-    let text = format!("the clock of this machine is {} {side} Vault's", render_duration(off));
+    let text = format!("the clock of this machine is {} {side} that of {server}", render_duration(off));
     match SignedDuration::try_from(off) {
         Ok(off) if off < LEEWAY => Check::good(Topic::Clock, text),
         _ => Check::warning(
             Topic::Clock,
             text,
-            "set both clocks by NTP: Vault refuses an ID token that is more than 60 s away from its own time",
+            format!(
+                "set the clock of this machine by NTP: {server} refuses an ID token that is not valid by its own clock"
+            ),
         ),
     }
 }
@@ -237,13 +243,13 @@ mod tests {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
         for (date, mark, words) in [
             (Some("Fri, 20 Nov 2026 12:00:00 GMT"), Mark::Good, "agree"),
-            (Some("Fri, 20 Nov 2026 11:59:30 GMT"), Mark::Good, "30s ahead of Vault's"),
-            (Some("Fri, 20 Nov 2026 11:58:30 GMT"), Mark::Warning, "ahead of Vault's"),
-            (Some("Fri, 20 Nov 2026 12:10:00 GMT"), Mark::Warning, "10m behind Vault's"),
+            (Some("Fri, 20 Nov 2026 11:59:30 GMT"), Mark::Good, "30s ahead of that of Vault"),
+            (Some("Fri, 20 Nov 2026 11:58:30 GMT"), Mark::Warning, "ahead of that of Vault"),
+            (Some("Fri, 20 Nov 2026 12:10:00 GMT"), Mark::Warning, "10m behind that of Vault"),
             (Some("soon"), Mark::Skip, "no date"),
             (None, Mark::Skip, "no date"),
         ] {
-            let check = clock(date, now);
+            let check = clock(date, now, "Vault");
             assert_eq!(check.mark, mark, "{date:?}");
             assert!(check.text.contains(words), "{date:?}: {}", check.text);
         }

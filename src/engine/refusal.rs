@@ -22,7 +22,7 @@ pub(crate) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
         None => &OF_A_LOGIN,
     };
     let table = if find(table, refusal).is_some() { table } else { &REFUSALS };
-    explain(table, refusal, &|name| match name {
+    let error = explain(table, refusal, &|name| match name {
         "login" => plan.login.describe(),
         "origin" => plan.login.origin.to_string(),
         "path" => plan.mint.path.clone(),
@@ -32,10 +32,28 @@ pub(crate) fn describe(refusal: &Refusal, plan: &Plan) -> Error {
         "roles" => plan.mint.roles.clone(),
         "title" => plan.shape.title.to_string(),
         _ => capabilities(plan).into(),
-    })
+    });
+    match too_long(plan).filter(|_| !refusal.is_token_gone()) {
+        Some((mount, added)) => {
+            let other = error.change().unwrap_or_default().to_owned();
+            error.hint(format!(
+                "if the mount is {mount}, set --mount {mount}: ci-creds adds {added} itself; if not: {other}"
+            ))
+        }
+        None => error,
+    }
 }
 
-fn mount(plan: &Plan) -> &str {
+/// The mount that was meant, where the one that was said ends with what is added to it.
+fn too_long(plan: &Plan) -> Option<(&str, &str)> {
+    let said = mount(plan);
+    let added = plan.mint.path.strip_prefix(said)?.trim_start_matches('/').split('/').next()?;
+    let meant = said.strip_suffix(added)?.strip_suffix('/')?;
+    (!meant.is_empty()).then_some((meant, added))
+}
+
+/// Where the engine is mounted, as far as the run knows.
+pub(crate) fn mount(plan: &Plan) -> &str {
     plan.mint.roles.rsplit_once('/').map_or(&plan.mint.roles, |(mount, _)| mount)
 }
 

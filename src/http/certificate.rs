@@ -77,9 +77,9 @@ fn describe_names(
     let names = sanitized(&presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", "));
     let first = sanitized(presented.first().map(|name| bare(name)).as_deref().unwrap_or_default());
     let change = if first.contains(' ') {
-        "use such a name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to one".to_owned()
+        format!("use such a name in {}, or set VAULT_TLS_SERVER_NAME to one", peer.address)
     } else {
-        format!("use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME={first}")
+        format!("use that name in {}, or set VAULT_TLS_SERVER_NAME={first}", peer.address)
     };
     wrong(format!("is for another name: it is for {names}, not for {expected}")).hint(peer.reach_hint(&change))
 }
@@ -192,7 +192,7 @@ mod tests {
                 "VAULT_TLS_SERVER_NAME",
             ),
         ];
-        let peer = Peer { host: "vault.corp:8200".into(), proxy: None, hints: None };
+        let peer = Peer::named("vault.corp:8200");
         for (problem, words, hint) in cases {
             let text = describe(&problem, &peer).render(false);
             let (line, rest) = text.split_once("\n  hint: ").unwrap_or_default();

@@ -160,7 +160,10 @@ pub(super) fn describe_unresolved(problem: &ResolveError, peer: &Peer) -> Error 
                 .hint("is its host spelled right, and known to this runner's DNS?")
         }
         (ResolveError::NoAddress(_), _) => Error::new(Kind::Unavailable, format!("there is no address for {host}"))
-            .hint(peer.reach_hint("is the host in VAULT_ADDR spelled right, and known to this runner's DNS?")),
+            .hint(peer.reach_hint(&format!(
+                "is the host in {} spelled right, and known to this runner's DNS?",
+                peer.address
+            ))),
     }
 }
 
@@ -194,9 +197,9 @@ fn describe_connect(error: &reqwest::Error, io: Option<std::io::ErrorKind>, refu
     };
     let change = match &peer.proxy {
         Some(origin) => {
-            format!("check the proxy in {origin}, and that it lets this runner reach the address in VAULT_ADDR")
+            format!("check the proxy in {origin}, and that it lets this runner reach the address in {}", peer.address)
         }
-        None => "check VAULT_ADDR, and that this runner can reach it (network, proxy, firewall)".to_owned(),
+        None => format!("check {}, and that this runner can reach it (network, proxy, firewall)", peer.address),
     };
     Error::new(Kind::Unavailable, text).hint(peer.reach_hint(&change))
 }
@@ -217,10 +220,10 @@ fn describe_tls(error: &TlsError, peer: &Peer) -> Error {
         }
         TlsError::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName) => {
             protocol(format!("{host} refused the TLS handshake"))
-                .hint(peer.reach_hint("is the host in VAULT_ADDR the one that the server serves? VAULT_TLS_SERVER_NAME names another; its key must be RSA, P-256, P-384, P-521 or Ed25519"))
+                .hint(peer.reach_hint(&format!("is the host in {} the one that the server serves? VAULT_TLS_SERVER_NAME names another; its key must be RSA, P-256, P-384, P-521 or Ed25519", peer.address)))
         }
         TlsError::InvalidMessage(_) => protocol(format!("{host} does not speak TLS"))
-            .hint(peer.reach_hint("is this the port of a plain http server, or of a proxy? On this machine, VAULT_ADDR may begin with http://")),
+            .hint(peer.reach_hint(&format!("is this the port of a plain http server, or of a proxy? On this machine, {} may begin with http://", peer.address))),
         _ => protocol(format!("the TLS connection to {host} failed"))
             .cause(anyhow::anyhow!("{}", crate::error::sanitized(&error.to_string()))),
     }

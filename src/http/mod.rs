@@ -36,8 +36,7 @@ use transport::Connection;
 pub(crate) use fault::{Reach, Stage, TransportError};
 use index::Index;
 use keepalive::Connections;
-use peer::Peer;
-pub(crate) use peer::ServiceHints;
+pub(crate) use peer::{Peer, ServiceHints};
 use setup::builder;
 
 /// The largest answer that is read; Vault's are a few kilobytes.
@@ -141,14 +140,18 @@ impl Client {
         let Some(location) = location else { return Ok(reply) };
         if request.stays {
             let text = format!("{} redirects the login, and a signed request goes to no other server", self.peer.host);
-            return Err(TransportError::astray(redirect::refusal(text).hint("point VAULT_ADDR to the active node")));
+            let error = Error::new(Kind::Protocol, text);
+            return Err(TransportError::astray(error.hint(format!("point {} to the active node", self.peer.address))));
         }
         let (base, peer) =
             self.redirect_target(reply.status, &location, request.path).map_err(TransportError::astray)?;
         let (reply, again) = self.send_to(&base, &peer, request).await.map_err(TransportError::behind_a_redirect)?;
         match again {
             None => Ok(reply),
-            Some(_) => Err(TransportError::astray(redirect::refusal(format!("{} redirects a second time", peer.host)))),
+            Some(_) => {
+                let text = format!("{} redirects a second time", peer.host);
+                Err(TransportError::astray(redirect::refusal(text, &peer.address)))
+            }
         }
     }
 
@@ -172,10 +175,8 @@ impl Client {
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let location = text(LOCATION).filter(|_| (300..400).contains(&status));
         if (300..400).contains(&status) && location.is_none() {
-            return Err(TransportError::astray(redirect::refusal(format!(
-                "{} answers {status} without a new address",
-                peer.host
-            ))));
+            let text = format!("{} answers {status} without a new address", peer.host);
+            return Err(TransportError::astray(redirect::refusal(text, &peer.address)));
         }
         if text(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             let error = Error::new(
@@ -224,10 +225,17 @@ impl Client {
 
     /// The start of the URL that a redirect leads to, and who answers there.
     fn redirect_target(&self, status: u16, location: &str, path: &str) -> Result<(String, Peer)> {
-        let target = redirect::resolve(&self.address, &self.redirect_hosts, status, location, path)?;
+        let ours = (&self.address, self.peer.address.as_str());
+        let target = redirect::resolve(ours, &self.redirect_hosts, status, location, path)?;
         let same = matches!(&self.address, Address::Tcp(ours) if ours.is_same_server(&target));
         let server = if same { self.server_base().to_owned() } else { target.base() };
-        Ok((server + &target.prefix, Peer { host: target.authority(), proxy: self.peer.proxy.clone(), hints: None }))
+        let peer = Peer {
+            host: target.authority(),
+            address: self.peer.address.clone(),
+            proxy: self.peer.proxy.clone(),
+            hints: None,
+        };
+        Ok((server + &target.prefix, peer))
     }
 
     /// Scheme, host and port as our own requests spell them.
@@ -314,7 +322,9 @@ mod tests {
         let connection = Connection {
             address: Address::Tcp(parse_server(address).unwrap()),
             address_origin: "VAULT_ADDR".into(),
+            address_setting: "VAULT_ADDR".into(),
             namespace: None,
+            namespace_setting: "VAULT_NAMESPACE".into(),
             roots: Roots::Unchecked,
             identity: None,
             server_name: server_name.map(str::to_owned),

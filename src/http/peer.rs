@@ -6,6 +6,8 @@ use super::transport::Connection;
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) host: String,
+    /// What a user changes to change its address.
+    pub(crate) address: String,
     /// Who named the proxy on the way, if there is one.
     pub(super) proxy: Option<String>,
     /// What a user can change about it. `None`: it is Vault, whose hints stand with the messages.
@@ -23,9 +25,15 @@ pub(crate) struct ServiceHints {
 
 impl Peer {
     /// Vault, as `connection` reaches it.
-    pub(super) fn vault(connection: &Connection) -> Self {
+    pub(crate) fn vault(connection: &Connection) -> Self {
         let proxy = connection.proxy.as_ref().map(|proxy| proxy.origin.to_string());
-        Self { host: connection.address.host(), proxy, hints: None }
+        Self { host: connection.address.host(), address: connection.address_setting.clone(), proxy, hints: None }
+    }
+
+    /// Vault at `host`, whose address is set in `VAULT_ADDR`.
+    #[cfg(test)]
+    pub(crate) fn named(host: &str) -> Self {
+        Self { host: host.into(), address: "VAULT_ADDR".into(), proxy: None, hints: None }
     }
 
     /// Any other server.

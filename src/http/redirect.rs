@@ -10,9 +10,16 @@ use crate::error::{Error, Kind, Result};
 /// Security: reqwest and Vault's own Go client would send token and body to any host that `Location` names.
 ///
 /// # Errors
-/// [`Kind::Protocol`] for every other status and every other place.
-pub fn resolve(address: &Address, allowed: &[Server], status: u16, location: &str, path: &str) -> Result<Server> {
+/// [`Kind::Protocol`] for every other status and every other place; its hint names `setting`, where the address is set.
+pub fn resolve(
+    (address, setting): (&Address, &str),
+    allowed: &[Server],
+    status: u16,
+    location: &str,
+    path: &str,
+) -> Result<Server> {
     let host = address.host();
+    let refusal = |text| refusal(text, setting);
     if status != 307 {
         return Err(refusal(format!("{host} answers {status}, which is a redirect; Vault itself answers only 307")));
     }
@@ -43,6 +50,7 @@ pub fn resolve(address: &Address, allowed: &[Server], status: u16, location: &st
 }
 
 /// A redirect that is not followed.
-pub(super) fn refusal(text: String) -> Error {
-    Error::new(Kind::Protocol, text).hint("set VAULT_ADDR to Vault's own address, not to a proxy that redirects")
+pub(super) fn refusal(text: String, setting: &str) -> Error {
+    Error::new(Kind::Protocol, text)
+        .hint(format!("set {setting} to Vault's own address, not to a proxy that redirects"))
 }

@@ -20,8 +20,12 @@ pub struct Connection {
     pub address: Address,
     /// Where the address came from.
     pub address_origin: String,
+    /// What a user changes to change the address: see [`Origin::setting`].
+    pub address_setting: String,
     /// The namespace, sent with every request.
     pub namespace: Option<String>,
+    /// What a user changes to change the namespace, or sets where there is none.
+    pub namespace_setting: String,
     /// Which CA to trust.
     pub roots: Roots,
     /// Our certificate and key, PEM, for mTLS.
@@ -55,8 +59,10 @@ impl Connection {
         };
         Self {
             address,
+            address_setting: address_origin.clone(),
             address_origin,
             namespace: None,
+            namespace_setting: String::new(),
             roots,
             identity: None,
             server_name: None,

@@ -6,18 +6,18 @@ use super::outcome::{Outcome, Patience};
 use super::step::Step;
 use super::wire::{self, Envelope};
 use crate::error::{Error, Kind};
-use crate::http::{Reply, Stage, TransportError};
+use crate::http::{Peer, Reply, Stage, TransportError};
 
 /// Reads what came back, or did not. `secrets` are those of the run, which no message repeats.
 #[must_use]
 pub(super) fn classify(
     step: Step,
     result: Result<Reply, TransportError>,
-    host: &str,
+    peer: &Peer,
     path: &str,
     secrets: &Secrets,
 ) -> Outcome {
-    let reply = match result.map_err(|broken| withhold(broken, host, secrets)) {
+    let reply = match result.map_err(|broken| withhold(broken, &peer.host, secrets)) {
         Ok(reply) => reply,
         Err(TransportError { stage: Stage::NotSent, error }) => {
             return Outcome::not_processed(error, None, Patience::Counted);
@@ -34,8 +34,8 @@ pub(super) fn classify(
         Err(TransportError { stage: Stage::Last | Stage::Barred, error }) => return Outcome::Final(error),
     };
     match reply.status {
-        200..=299 => classify_success(step, &reply, host, path, secrets),
-        _ => failure::classify(step, &reply, host, path, secrets),
+        200..=299 => classify_success(step, &reply, peer, path, secrets),
+        _ => failure::classify(step, &reply, peer, path, secrets),
     }
 }
 
@@ -48,12 +48,13 @@ fn withhold(broken: TransportError, host: &str, secrets: &Secrets) -> TransportE
     TransportError { error, ..broken }
 }
 
-fn classify_success(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
+fn classify_success(step: Step, reply: &Reply, peer: &Peer, path: &str, secrets: &Secrets) -> Outcome {
+    let host = &peer.host;
     if reply.body.is_empty() && step.may_be_silent() && matches!(reply.status, 202 | 204) {
         return Outcome::Done(Box::default());
     }
     if !reply.json {
-        return Outcome::unusable(failure::not_vault(reply, host, secrets));
+        return Outcome::unusable(failure::not_vault(reply, peer, secrets));
     }
     let Some(envelope) = wire::parse::<Envelope>(&reply.body) else {
         let error = Error::new(Kind::Protocol, format!("the answer from {host} to {path} is not JSON from Vault"))
@@ -90,7 +91,7 @@ mod tests {
 
     fn reply_to(step: Step, status: u16, content_type: &str, body: &str) -> Outcome {
         let (reply, secrets) = answer(status, content_type, body);
-        classify(step, Ok(reply), "vault:8200", "aws/sts/x", &secrets)
+        classify(step, Ok(reply), &Peer::named("vault:8200"), "aws/sts/x", &secrets)
     }
 
     fn name(outcome: &Outcome) -> (&'static str, Option<Kind>) {
@@ -219,21 +220,28 @@ mod tests {
         secrets.note("hvs.Secret");
         let body = Zeroizing::new(b"{\"lease_id\":\"aws/sts/x/4OzJ1xW9\"}".to_vec());
         let reply = Reply { status: 200, json: true, content_type: String::new(), retry_after: None, body };
-        assert!(matches!(classify(Step::Mint, Ok(reply), "vault", "aws/sts/x", &secrets), Outcome::Done(_)));
+        assert!(matches!(
+            classify(Step::Mint, Ok(reply), &Peer::named("vault"), "aws/sts/x", &secrets),
+            Outcome::Done(_)
+        ));
 
         // In a namespace, its id stands behind a dot at the end of every token and of every lease ID.
         secrets.note("s.qPzcVJ8yTmab.NS1234");
         for (id, usable) in [("4OzJ1xW9ab.NS1234", true), ("4OzqPzcVJ8y.NS1234", false)] {
             let body = Zeroizing::new(format!("{{\"lease_id\":\"aws/sts/x/{id}\"}}").into_bytes());
             let reply = Reply { status: 200, json: true, content_type: String::new(), retry_after: None, body };
-            let done = matches!(classify(Step::Mint, Ok(reply), "vault", "aws/sts/x", &secrets), Outcome::Done(_));
+            let done = matches!(
+                classify(Step::Mint, Ok(reply), &Peer::named("vault"), "aws/sts/x", &secrets),
+                Outcome::Done(_)
+            );
             assert_eq!(done, usable, "{id}");
         }
 
         for (kind, withheld) in [(Kind::Protocol, true), (Kind::Unavailable, false)] {
             let error = Error::new(kind, "x redirects to y").hint("--redirect-host h-v-s-s-e-c-r-e-t");
             let broken = TransportError { stage: Stage::Last, error };
-            let Outcome::Final(error) = classify(Step::Mint, Err(broken), "vault", "aws/sts/x", &secrets) else {
+            let Outcome::Final(error) = classify(Step::Mint, Err(broken), &Peer::named("vault"), "aws/sts/x", &secrets)
+            else {
                 panic!("not final")
             };
             assert_eq!((error.kind(), error.render(true).contains("withheld")), (kind, withheld), "{error:?}");
@@ -258,7 +266,7 @@ mod tests {
     fn an_exchange_without_an_answer_is_told_by_what_had_left() {
         let of_step = |step, stage, kind| {
             let broken = TransportError { stage, error: Error::new(kind, "x") };
-            name(&classify(step, Err(broken), "vault:8200", "aws/sts/x", &Secrets::default())).0
+            name(&classify(step, Err(broken), &Peer::named("vault:8200"), "aws/sts/x", &Secrets::default())).0
         };
         let broken = |stage, kind| of_step(Step::Mint, stage, kind);
         for stage in [Stage::NotSent, Stage::Leaderless] {

@@ -37,6 +37,8 @@ pub(crate) struct Vault<'a> {
     host: &'a Host,
     /// The namespace that every request names.
     namespace: Option<String>,
+    /// What a user changes to change it.
+    namespace_setting: String,
     deadline: Cell<Deadline>,
     connect_timeout: Duration,
     request_timeout: Option<Duration>,
@@ -101,6 +103,7 @@ impl<'a> Vault<'a> {
             http: Client::new(connection)?,
             host,
             namespace: connection.namespace.clone(),
+            namespace_setting: connection.namespace_setting.clone(),
             deadline: Cell::new(Deadline::new(connection.timeout)),
             connect_timeout: connection.connect_timeout,
             request_timeout: connection.request_timeout,
@@ -119,6 +122,12 @@ impl<'a> Vault<'a> {
     #[must_use]
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
+    }
+
+    /// What a user changes to change the namespace, or sets where there is none.
+    #[must_use]
+    pub(crate) fn namespace_setting(&self) -> &str {
+        &self.namespace_setting
     }
 
     /// The server, as messages name it.
@@ -193,7 +202,7 @@ impl<'a> Vault<'a> {
             };
             let answered = result.is_ok();
             self.tell(step, &request, result.as_ref().ok().map(|reply| reply.status), asked);
-            let outcome = self.name_namespace(classify(step, result, self.name(), path, &self.secrets));
+            let outcome = self.name_namespace(classify(step, result, &self.http.peer, path, &self.secrets));
             if let Outcome::Done(envelope) = &outcome {
                 self.note(step, path, envelope);
             }
@@ -244,6 +253,7 @@ impl<'a> Vault<'a> {
             Outcome::Refused(refusal) if find(&NAMESPACES, &refusal).is_some() => {
                 Outcome::Final(explain(&NAMESPACES, &refusal, &|name| match name {
                     "host" => self.name().to_owned(),
+                    "setting" => self.namespace_setting.clone(),
                     _ => self.namespace.clone().unwrap_or_else(|| "of that name".into()),
                 }))
             }

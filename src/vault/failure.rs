@@ -8,7 +8,7 @@ use super::refusal::{Refusal, Row, Says, word};
 use super::step::Step;
 use super::wire::{self, Envelope, ErrorResponse};
 use crate::error::Error;
-use crate::http::Reply;
+use crate::http::{Peer, Reply};
 use crate::mint::{Data, Datum};
 use row::{
     BAD_GATEWAY, BEHIND, FAILED, LEADERLESS, NAMESPACE_LOCKED, NAMESPACE_SEALED, NO_ACTIVE_NODE, NO_LEADER, NO_LEASE,
@@ -88,18 +88,19 @@ const CUT_OFF: [&str; 3] = ["context deadline exceeded", "context canceled", "fa
 const UNREGISTERED: &str = "1 error occurred:\n\t* internal error\n\n";
 
 /// Reads the answer of a failed request. `secrets` are those of the run, which no message repeats.
-pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
+pub(super) fn classify(step: Step, reply: &Reply, peer: &Peer, path: &str, secrets: &Secrets) -> Outcome {
     let Some(errors) =
         reply.json.then(|| wire::parse::<ErrorResponse>(&reply.body)).flatten().map(|failure| failure.errors)
     else {
-        return classify_foreign(step, reply, host, path, secrets);
+        return classify_foreign(step, reply, peer, path, secrets);
     };
     let raw = errors.first().map_or("", String::as_str);
     let reason = secrets.quote(raw);
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let error = |row: &Row| {
         word(row, &|name| match name {
-            "host" => host.to_owned(),
+            "host" => peer.host.clone(),
+            "address" => peer.address.clone(),
             "path" => path.to_owned(),
             "status" => reply.status.to_string(),
             _ => said.clone(),
@@ -129,10 +130,11 @@ pub(super) fn classify(step: Step, reply: &Reply, host: &str, path: &str, secret
 }
 
 /// A failure whose text is not Vault's: a proxy or load balancer speaks.
-fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: &Secrets) -> Outcome {
+fn classify_foreign(step: Step, reply: &Reply, peer: &Peer, path: &str, secrets: &Secrets) -> Outcome {
     let error = |row: &Row| {
         word(row, &|name| match name {
-            "host" => host.to_owned(),
+            "host" => peer.host.clone(),
+            "address" => peer.address.clone(),
             "path" => path.to_owned(),
             _ => reply.status.to_string(),
         })
@@ -149,8 +151,8 @@ fn classify_foreign(step: Step, reply: &Reply, host: &str, path: &str, secrets: 
         // One that waits no longer for Vault closes its connection to it.
         500..=599 => failed(error(&PROXY_FAILED), true),
         // Whoever answers so has read no request, of whichever kind.
-        _ if wants_tls(reply) => Outcome::Final(not_vault(reply, host, secrets)),
-        _ => Outcome::foreign(step, not_vault(reply, host, secrets)),
+        _ if wants_tls(reply) => Outcome::Final(not_vault(reply, peer, secrets)),
+        _ => Outcome::foreign(step, not_vault(reply, peer, secrets)),
     }
 }
 
@@ -194,10 +196,11 @@ pub(super) fn wants_tls(reply: &Reply) -> bool {
 }
 
 /// The error of an answer that no Vault gives.
-pub(super) fn not_vault(reply: &Reply, host: &str, secrets: &Secrets) -> Error {
+pub(super) fn not_vault(reply: &Reply, peer: &Peer, secrets: &Secrets) -> Error {
     let row = if wants_tls(reply) { &SPEAKS_TLS } else { &NOT_VAULT };
     word(row, &|name| match name {
-        "host" => host.to_owned(),
+        "host" => peer.host.clone(),
+        "address" => peer.address.clone(),
         "status" => reply.status.to_string(),
         _ if reply.content_type.is_empty() => "no content type".into(),
         _ => secrets.quote(&reply.content_type),
@@ -227,7 +230,7 @@ pub(crate) mod tests {
 
     fn reply(status: u16, content_type: &str, body: &str) -> Outcome {
         let (reply, secrets) = answer(status, content_type, body);
-        classify(Step::Mint, &reply, "vault:8200", "aws/sts/x", &secrets)
+        classify(Step::Mint, &reply, &Peer::named("vault:8200"), "aws/sts/x", &secrets)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::echo::Secrets;
 use super::{failure, wire};
 use crate::error::{Error, sanitized};
-use crate::http::Reply;
+use crate::http::{Peer, Reply};
 
 /// The answer of `sys/health`.
 #[derive(Debug, Deserialize)]
@@ -43,9 +43,9 @@ pub(crate) enum HealthAnswer {
     Foreign(Error),
 }
 
-/// Reads it. `host` is the server, as messages name it.
-pub(crate) fn read_health(reply: &Reply, host: &str) -> HealthAnswer {
-    let foreign = || failure::not_vault(reply, host, &Secrets::default());
+/// Reads it. `peer` is the server, as messages name it.
+pub(crate) fn read_health(reply: &Reply, peer: &Peer) -> HealthAnswer {
+    let foreign = || failure::not_vault(reply, peer, &Secrets::default());
     if failure::wants_tls(reply) {
         return HealthAnswer::SpeaksTls(foreign());
     }

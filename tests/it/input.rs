@@ -200,6 +200,11 @@ fn a_mistyped_address_is_blamed_and_the_right_one_proposed() {
             "does not begin with https://",
             "https://localhost:8200, or http://127.0.0.1:8200 for a server in dev mode",
         ),
+        (
+            "127.0.0.1:18200",
+            "does not begin with https://",
+            "https://127.0.0.1:18200, or http://127.0.0.1:18200 for a server in dev mode",
+        ),
         ("10.1.2.3:8200", "does not begin with https://", "https://10.1.2.3:8200"),
         ("https://vault.corp :8200", "has a blank in it", "https://vault.corp:8200"),
     ] {
@@ -213,6 +218,31 @@ fn a_mistyped_address_is_blamed_and_the_right_one_proposed() {
     let ran = world.command_as("token", EXOSCALE).env("VAULT_ADDR", &token).run();
     assert!(!ran.stderr.contains(&token), "{ran:?}");
     stopped(ran, &world, CONFIG, &["the address (from VAULT_ADDR)", "  hint: https://vault.example.com:8200\n"]);
+}
+
+#[test]
+fn a_hint_about_the_server_names_the_setting_that_counts() {
+    let world = World::start();
+    let closed = "http://127.0.0.1:1";
+    let nowhere = "https://nowhere.invalid";
+    let plain = world.vault.address().replace("http://", "https://");
+    for (address, change) in [
+        (closed, "check {}, and that this runner can reach it"),
+        (nowhere, "is the host in {} spelled right"),
+        (&plain, "On this machine, {} may begin with http://"),
+    ] {
+        let file = world.file("address.toml", &format!("address = \"{address}\"\n")).display().to_string();
+        let run = || world.command_as("token", EXOSCALE).arg("--retries").arg("0");
+        for (run, setting) in [
+            (run().env("BAO_ADDR", address), "BAO_ADDR".to_owned()),
+            (run().arg("--address").arg(address), "--address".to_owned()),
+            (run().without("VAULT_ADDR").arg("--config").arg(&file), format!("address in {file}")),
+        ] {
+            let ran = run.run();
+            assert!(ran.stderr.contains(&change.replace("{}", &setting)), "{setting}: {ran:?}");
+            assert!(!ran.stderr.contains("VAULT_ADDR"), "{setting}: {ran:?}");
+        }
+    }
 }
 
 #[test]

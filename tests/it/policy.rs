@@ -50,6 +50,20 @@ fn a_role_is_bound_by_the_jobs_id_token_and_no_secret_is_printed() {
 }
 
 #[test]
+fn a_claim_binds_the_role_of_a_job_although_the_operator_has_a_token() {
+    let world = World::start();
+    let line = "policy exoscale --role deploy --auth-role deploy --claim project_id=365 --claim ref_protected=true";
+    let run = |line: &str| world.command(line).env("VAULT_TOKEN", "hvs.CAESIJlWh7dRz3kQ9xTn2bVp").run();
+    let text = run(line).ok();
+    let bound = serde_json::json!({ "project_id": "365", "ref_protected": "true" });
+    assert_eq!(role(&text)["bound_claims"], bound, "{text}");
+    let ran = run(&format!("{line} --auth token"));
+    assert!(ran.code == 64 && ran.stderr.contains("--claim project_id binds the role of --auth id-token"), "{ran:?}");
+    let filled = run("policy exoscale --role {project_id} --auth token --claim project_id=365").ok();
+    assert!(filled.contains("exoscale/apikey/365"), "{filled}");
+}
+
+#[test]
 fn what_is_not_known_is_a_name_in_capitals_that_the_text_explains() {
     let world = World::start();
     let run = |line: &str| world.command(line).without("VAULT_ADDR").run();

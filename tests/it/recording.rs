@@ -283,7 +283,7 @@ const ROWS: [Row; 82] = [
         "error validating token: invalid issued at (iat) claim: token issued in the future",
         77,
         "denied",
-        &["the clocks"],
+        &["the clock of Vault is behind"],
     ),
     (At::IdToken, 400, "error validating token: invalid issuer (iss) claim", 77, "denied", &["bound_issuer"]),
     (
@@ -292,7 +292,7 @@ const ROWS: [Row; 82] = [
         "error validating token: invalid not before (nbf) claim: token not yet valid",
         77,
         "denied",
-        &["the clocks"],
+        &["the clock of Vault is behind"],
     ),
     (At::IdToken, 400, "error validating token: invalid subject (sub) claim", 77, "denied", &["bound_subject"]),
     (

@@ -174,7 +174,7 @@ fn an_id_token_that_is_not_believed_is_told_what_it_says_and_what_to_change() {
             &["expired"],
             &["expired during the job"],
         ),
-        (|token| token.not_before_in(600).sign(), &["not yet valid"], &["clocks"]),
+        (|token| token.not_before_in(600).sign(), &["not yet valid"], &["the token is valid from", "ahead"]),
     ];
     each_dialect(|world, _| {
         for (make, words, hint) in &cases {
@@ -394,8 +394,25 @@ fn a_namespace_that_is_not_there_is_named_to_every_identity_and_nothing_is_spent
         let run = world.command_as(method, EXOSCALE);
         let ran = run.clone().env("VAULT_NAMESPACE", "team/nope").run();
         let words = ["has no namespace team/nope", "404: namespace not found"];
-        ran.refused(&world, 78, "config", &words, &["VAULT_NAMESPACE", "--namespace"]);
+        ran.refused(&world, 78, "config", &words, &["check VAULT_NAMESPACE,"]);
         assert_eq!(world.vault.requests().len(), 1, "{method}");
         run.run().ok();
+    }
+}
+
+#[test]
+fn the_path_of_the_id_token_is_named_where_it_does_not_count() {
+    let world = World::start();
+    let run = |mount: &str| world.command_as("secret-id", EXOSCALE).env("VAULT_AUTH_PATH", mount);
+    run("gitlab").run().ok();
+    let refused = run("ci-app").env("VAULT_SECRET_ID", "11111111-2222-3333-4444-555555555555");
+    let change = "VAULT_AUTH_PATH=ci-app counts only for an ID token: if the AppRole is there, set \
+        CI_CREDS_AUTH_MOUNT=ci-app\n";
+    let ran = refused.run();
+    assert!(ran.code == 77 && ran.stderr.contains(change), "{ran:?}");
+    let named = refused.clone().env("CI_CREDS_AUTH_MOUNT", "approle");
+    for run in [named, refused.env("VAULT_ID_TOKEN", &world.id_token().sign())] {
+        let ran = run.run();
+        assert!(ran.code == 77 && !ran.stderr.contains("VAULT_AUTH_PATH"), "{ran:?}");
     }
 }

@@ -92,19 +92,24 @@ fn a_wrapping_token_of_another_namespace_is_not_spent() {
     };
     let (team, other) = (id("team"), id("other"));
     for (made_in, asked_in, words, hint) in [
-        ("team", "", [&*format!("with the id {team}"), "VAULT_NAMESPACE is not set"], "set VAULT_NAMESPACE"),
+        (
+            "team",
+            "",
+            [&*format!("with the id {team}"), "VAULT_NAMESPACE is not set"],
+            "set VAULT_NAMESPACE or --namespace to",
+        ),
         (
             "team",
             "other",
             [&*format!("with the id {team}"), &*format!("other, whose id is {other}")],
-            "set VAULT_NAMESPACE",
+            "set VAULT_NAMESPACE to",
         ),
-        ("", "team", ["outside of every namespace", &*format!("team, whose id is {team}")], "unset VAULT_NAMESPACE"),
+        ("", "team", ["outside of every namespace", &*format!("team, whose id is {team}")], "remove VAULT_NAMESPACE,"),
     ] {
         world.vault.forget_requests();
         let (run, token) = job(made_in, asked_in);
         let words = [words[0], words[1], "was not unwrapped"];
-        run.run().refused(&world, 78, "config", &words, &[hint, "--namespace"]);
+        run.run().refused(&world, 78, "config", &words, &[hint]);
         assert_eq!(world.requests(), [LOOKUP, LOOKUP], "{made_in} {asked_in}");
         // It is as good as before, where it was made.
         let run = if made_in.is_empty() { run.without("VAULT_NAMESPACE") } else { run.env("VAULT_NAMESPACE", made_in) };

@@ -1,5 +1,9 @@
 //! What the refusals of the JWT method mean, and what to change.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::claim;
 use crate::ci::CiSystem;
 use crate::claims::{Claims, read_algorithm};
@@ -7,6 +11,7 @@ use crate::error::{Error, Kind};
 use crate::identity::Login;
 use crate::origin::Origin;
 use crate::secret::Secret;
+use crate::time::{render_duration, render_time};
 use crate::variables::VAULT_ID_TOKEN;
 use crate::vault::refusal::{CommonCause, Refusal, Row, Says, explain, find};
 
@@ -46,6 +51,26 @@ pub(super) fn describe(refusal: &Refusal, login: &Login, claims: &Claims) -> Err
         }
         (Some("jwt-keys-url"), Some(system)) => error.hint(other_keys(system, login, claims)),
         (Some(_), _) => error,
+    }
+}
+
+/// The error of a refused login, and of a token of the future by how much.
+pub(super) fn describe_at(now: Timestamp, refusal: &Refusal, login: &Login, claims: &Claims) -> Error {
+    let error = describe(refusal, login, claims);
+    let Says::Text(texts) = CLOCK else { return error };
+    match claims.valid_from().filter(|_| texts.iter().any(|text| refusal.reason.contains(text))) {
+        Some(from) => error.hint(token_of_the_future(from, now, claims)),
+        None => error,
+    }
+}
+
+/// Whose clock is wrong, by ours.
+fn token_of_the_future(from: Timestamp, now: Timestamp, claims: &Claims) -> String {
+    let times = format!("the token is valid from {}, and the clock here says {}", render_time(from), render_time(now));
+    let ahead = Duration::try_from(from.duration_since(now)).unwrap_or_default();
+    match ahead.is_zero() {
+        true => format!("{times}: the clock of Vault is behind"),
+        false => format!("{times}: the clock of {} is {} ahead", claim::text(claims, "iss"), render_duration(ahead)),
     }
 }
 
@@ -189,7 +214,7 @@ pub(crate) const REFUSALS: [Row; 33] = [
     ),
     LOGIN.refused(
         "jwt-clock",
-        Says::Text(&["not yet valid", "in the future"]),
+        CLOCK,
         "the clocks of GitLab and Vault differ by more than a minute",
     ),
     LOGIN.refused(
@@ -239,6 +264,8 @@ pub(crate) const REFUSALS: [Row; 33] = [
     LOGIN.refused("jwt-other", Says::Anything, "vault read auth/{mount}/role/{role} shows what the role requires"),
 ];
 
+const CLOCK: Says = Says::Text(&["not yet valid", "in the future"]);
+
 const IS_IT_MOUNTED: &str = "check that the JWT method is mounted at auth/{mount} (--auth-mount or VAULT_AUTH_PATH), and that \
     token_bound_cidrs of the role allow this runner";
 
@@ -264,6 +291,7 @@ mod tests {
         let login = Login {
             identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims(), key: None },
             mount: "gitlab".into(),
+            ignored_path: None,
             role: Some("deploy".into()),
             role_origin: Origin::Default,
             origin: Origin::Variable("VAULT_ID_TOKEN".into()),
@@ -405,6 +433,7 @@ mod tests {
             let login = Login {
                 identity: Identity::IdToken { token: Secret::new("x".into()), claims: claims.clone(), key: None },
                 mount: "jwt".into(),
+                ignored_path: None,
                 role: Some("deploy".into()),
                 role_origin: Origin::Default,
                 origin: origin.clone(),

@@ -23,7 +23,7 @@ pub(super) async fn check(vault: &Vault<'_>, login: &Login, token: &Secret) -> R
     let Outcome::Done(envelope) = vault.lookup_namespace(token).await.outcome else { return Ok(()) };
     let Some(answered) = envelope.wrap_info.and_then(|info| info.token) else { return Ok(()) };
     let asked_in = namespace_id(&answered);
-    if made_in == asked_in { Ok(()) } else { Err(elsewhere(login, vault.namespace(), made_in, asked_in)) }
+    if made_in == asked_in { Ok(()) } else { Err(elsewhere(login, vault, made_in, asked_in)) }
 }
 
 /// What stands behind the second dot of a service token: `s.….ID`, `hvs.….ID`. The root namespace has none.
@@ -34,8 +34,9 @@ fn namespace_id(token: &Secret) -> Option<&str> {
     (matches!(kind, "s" | "hvs") && !id.is_empty()).then_some(id)
 }
 
-fn elsewhere(login: &Login, namespace: Option<&str>, made_in: Option<&str>, asked_in: Option<&str>) -> Error {
-    let asks = match (namespace, asked_in) {
+fn elsewhere(login: &Login, vault: &Vault<'_>, made_in: Option<&str>, asked_in: Option<&str>) -> Error {
+    let setting = vault.namespace_setting();
+    let asks = match (vault.namespace(), asked_in) {
         (None, _) => "VAULT_NAMESPACE is not set".to_owned(),
         (Some(name), Some(id)) => format!("the run asks in the namespace {name}, whose id is {id}"),
         (Some(name), None) => format!("the run asks in the namespace {name}"),
@@ -44,13 +45,13 @@ fn elsewhere(login: &Login, namespace: Option<&str>, made_in: Option<&str>, aske
         Some(id) => (
             format!("in the namespace with the id {id}"),
             format!(
-                "set VAULT_NAMESPACE, or --namespace, to the namespace with the id {id}: an operator sees it with vault \
+                "set {setting} to the namespace with the id {id}: an operator sees it with vault \
                 namespace lookup NAME"
             ),
         ),
         None => (
             "outside of every namespace".to_owned(),
-            "unset VAULT_NAMESPACE and drop --namespace, or have the token made in that namespace".to_owned(),
+            format!("remove {setting}, or have the token made in that namespace"),
         ),
     };
     Error::new(

@@ -87,7 +87,9 @@ mod tests {
         Connection {
             address: Address::Unix("/run/vault.sock".into()),
             address_origin: "VAULT_ADDR".into(),
+            address_setting: "VAULT_ADDR".into(),
             namespace: None,
+            namespace_setting: "VAULT_NAMESPACE".into(),
             roots: Roots::None,
             identity: None,
             server_name: None,

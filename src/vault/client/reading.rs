@@ -222,7 +222,7 @@ impl Vault<'_> {
         if let Some(answer) = answer.and_then(|reply| wire::parse(&reply.body)) {
             return Reading::Answer(answer);
         }
-        match self.name_namespace(classify(Step::Diagnose, result, self.name(), path, &self.secrets)) {
+        match self.name_namespace(classify(Step::Diagnose, result, &self.http.peer, path, &self.secrets)) {
             Outcome::Refused(refusal) => Reading::Refusal(refusal),
             Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {
                 Reading::Error(error)

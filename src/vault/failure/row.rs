@@ -62,7 +62,7 @@ pub(super) const STANDBY: Row = Row {
     says: Says::Status(&[472, 473]),
     kind: Kind::Unavailable,
     cause: "{host} is a standby ({status})",
-    change: "point VAULT_ADDR to the active node",
+    change: "point {address} to the active node",
 };
 pub(super) const LEADERLESS: Row = Row {
     id: "vault-leaderless",
@@ -76,7 +76,7 @@ pub(super) const NOT_INITIALISED: Row = Row {
     says: Says::Status(&[501]),
     kind: Kind::Unavailable,
     cause: "{host} is not initialised (501)",
-    change: "vault operator init",
+    change: "check that {address} is the address of the right cluster; a new one: vault operator init",
 };
 pub(super) const BAD_GATEWAY: Row = Row {
     id: "vault-cloud-failed",
@@ -89,7 +89,7 @@ pub(super) const NO_LEASE: Row = Row {
     id: "vault-no-lease",
     says: Says::Text(&["internal error"]),
     kind: Kind::Unavailable,
-    cause: "{host} failed on {path} (500){said}; if it is a standby of OpenBao, it cannot register a lease: point VAULT_ADDR to \
+    cause: "{host} failed on {path} (500){said}; if it is a standby of OpenBao, it cannot register a lease: point {address} to \
         the active node",
     change: "Vault's own log says more",
 };
@@ -126,14 +126,14 @@ pub(super) const SPEAKS_TLS: Row = Row {
     says: Says::Text(&WANTS_TLS),
     kind: Kind::Protocol,
     cause: "{host} speaks TLS, and the address begins with http://",
-    change: "set VAULT_ADDR to the same address with https://",
+    change: "set {address} to the same address with https://",
 };
 pub(super) const NOT_VAULT: Row = Row {
     id: "not-vault",
     says: Says::Anything,
     kind: Kind::Protocol,
     cause: "the answer from {host} is not from Vault: status {status}, {content}",
-    change: "check for a proxy or a login page in between, and that VAULT_ADDR is the address of the API",
+    change: "check for a proxy or a login page in between, and that {address} is the address of the API",
 };
 
 const fn not_serving(id: &'static str, says: &'static [&'static str], change: &'static str) -> Row {
@@ -147,14 +147,14 @@ pub(crate) const NAMESPACES: [Row; 2] = [
         says: Says::Whole("namespace not found"),
         kind: Kind::Config,
         cause: "{host} has no namespace {namespace} ({because})",
-        change: "check VAULT_NAMESPACE or --namespace, which is the whole path: team/prod",
+        change: "check {setting}, which is the whole path: team/prod",
     },
     Row {
         id: "namespace-unsupported",
         says: Says::Text(&["namespaces feature not enabled"]),
         kind: Kind::Config,
         cause: "{host} has no namespaces, and the namespace {namespace} is set ({because})",
-        change: "unset VAULT_NAMESPACE and drop --namespace: only OpenBao and Vault Enterprise have namespaces",
+        change: "remove {setting}: only OpenBao and Vault Enterprise have namespaces",
     },
 ];
 
@@ -165,4 +165,4 @@ pub(super) const NO_LEADER: &str = "local node not active but active cluster nod
 pub(super) const WANTS_TLS: [&str; 2] =
     ["sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
 
-const ACTIVE_NODE: &str = "unseal Vault, or point VAULT_ADDR to the active node";
+const ACTIVE_NODE: &str = "unseal Vault, or point {address} to the active node";

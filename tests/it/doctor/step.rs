@@ -110,11 +110,55 @@ fn a_login_for_one_request_is_named_and_its_only_use_revokes_it() {
 }
 
 #[test]
+fn what_an_approle_needs_is_asked_without_making_or_spending_it() {
+    let world = World::start();
+    let run = world.command_as("generator-token", AWS);
+    let ran = run.run();
+    let granted = format!("may make one at auth/approle/role/{ROLE}/secret-id");
+    assert!(ran.code == 0 && text_of(&ran, "login").contains(&granted), "{}", ran.stdout);
+    let ran = fails_at(&run.clone().env("VAULT_APPROLE_ROLE", "depl"), "login", 77);
+    assert!(text_of(&ran, "login").contains("VAULT_APPROLE_ROLE=depl may be misspelt"), "{}", ran.stdout);
+    fails_at(&run.env("VAULT_TOKEN", "hvs.CAESIJlWh7dRz3kQ9xTn2bVpS3cret"), "login", 77);
+    assert_eq!(world.count(&format!("auth/approle/role/{ROLE}/secret-id")), 0);
+    let ran = world.command_as("secret-id", AWS).run();
+    assert!(text_of(&ran, "login").contains("mount and role ID are right"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the login was not tried, and 5 steps were not examined"), "{}", ran.stdout);
+    let role = json!({
+        "role_type": "jwt", "user_claim": "project_path", "bound_audiences": [crate::support::AUDIENCE],
+        "bound_claims": { "project_id": "365" }, "token_policies": ["job"], "token_bound_cidrs": ["192.0.2.0/24"],
+    });
+    world.vault.write("auth/gitlab/role/elsewhere", role);
+    let ran = fails_at(&world.command_as("id-token", AWS).env("VAULT_AUTH_ROLE", "elsewhere"), "login", 77);
+    let text = text_of(&ran, "login");
+    assert!(text.contains("hint: token_bound_cidrs of the role must allow"), "{text}");
+}
+
+#[test]
+fn a_mount_with_too_much_in_it_is_named_as_it_is() {
+    let world = World::start();
+    for (line, meant) in [
+        ("exoscale --role gitlab-ci-runner --mount exoscale/apikey", "exoscale"),
+        ("aws --role 365-dev --mount aws/sts", "aws"),
+    ] {
+        let ran = world.command_as("id-token", line).run();
+        assert!(ran.code != 0 && ran.stderr.contains(&format!("set --mount {meant}: ci-creds adds")), "{ran:?}");
+        let ran = world.command_as("id-token", &format!("doctor {line}")).run();
+        let lines = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(ran.code != 0 && lines.contains(&format!("--mount {meant}")), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn a_wrapping_token_is_looked_up_and_not_unwrapped() {
     let world = World::start();
     let run = world.command_as("wrapping-token", AWS);
     let ran = run.run();
-    assert!(ran.stdout.ends_with("\nNo step fails; 5 were not examined.\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout
+            .ends_with("\nNo step that was examined fails; the login was not tried, and 5 steps were not examined.\n"),
+        "{}",
+        ran.stdout
+    );
     let text = text_of(&ran, "identity");
     assert!(text.contains("unused") && text.contains(&format!("auth/approle/role/{ROLE}/secret-id")), "{text}");
     assert_eq!(world.count("sys/wrapping/unwrap"), 0);

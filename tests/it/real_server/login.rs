@@ -130,7 +130,7 @@ fn a_claim_that_a_real_role_refuses_is_reported_with_its_value_and_the_change() 
             77,
             &["jwt_validation_pubkeys of auth/gitlab"],
         ),
-        ("user_claim", none.1.clone(), |token| token.issued_in(600).sign(), 77, &["clocks of GitLab and Vault"]),
+        ("user_claim", none.1.clone(), |token| token.issued_in(600).sign(), 77, &["the token is valid from", "ahead"]),
         ("token_bound_cidrs", json!(["10.9.9.9/32"]), |token| token.sign(), 77, &["token_bound_cidrs of the role"]),
     ];
     for (name, value, make, code, change) in table {
@@ -153,8 +153,29 @@ fn a_claim_that_a_real_role_refuses_is_reported_with_its_value_and_the_change() 
 fn a_namespace_a_network_and_a_path_that_a_real_server_refuses_are_told_as_what_they_are() {
     let Some(server) = Server::shared() else { return };
     let site = Site::on(server, "places", "path \"*\" { capabilities = [\"read\"] }");
-    let ran = site.job("id-token", EXOSCALE).env("VAULT_NAMESPACE", "nope").run();
-    refused(ran, (78, "config"), &["has no namespace nope", "VAULT_NAMESPACE or --namespace"]);
+    for name in ["VAULT_NAMESPACE", "BAO_NAMESPACE"] {
+        let ran = site.job("id-token", EXOSCALE).env(name, "nope").run();
+        refused(ran, (78, "config"), &["has no namespace nope", &format!("check {name},")]);
+    }
+    for (more, engine, role) in [
+        ("", "exoscale is a kv engine, not Exoscale's", "a KV engine has no roles"),
+        (
+            "--mount exoscale/apikey",
+            "the mount of exoscale/apikey/apikey/gitlab-ci-runner is exoscale",
+            "hint: --mount exoscale",
+        ),
+    ] {
+        let ran = site.job("id-token", &format!("doctor {EXOSCALE} {more}")).run();
+        let lines = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(lines.contains(engine) && lines.contains(role), "{}", ran.stdout);
+        assert_eq!(ran.code, 0, "{}", ran.stdout);
+    }
+    let key = "path \"exoscale/apikey/gitlab-ci-runner\" { capabilities = [\"read\"] }";
+    site.operator.write("sys/policies/acl/places", &json!({ "policy": key }));
+    let ran = site.job("id-token", &format!("doctor {EXOSCALE} --mount exoscale/apikey")).run();
+    assert!(ran.code == 77 && ran.stdout.contains("The run fails at engine-mount"), "{}", ran.stdout);
+    let all = "path \"*\" { capabilities = [\"read\"] }";
+    site.operator.write("sys/policies/acl/places", &json!({ "policy": all }));
     let ran = site.job("id-token", &format!("{EXOSCALE} --mount exo")).run();
     refused(ran, (78, "config"), &["nothing is mounted at exo", "CI_CREDS_EXOSCALE_MOUNT"]);
     site.operator.write("auth/approle/role/places", &json!({ "token_bound_cidrs": ["10.9.9.9/32"] }));

@@ -46,12 +46,12 @@ pub fn rows() -> Vec<Row> {
         row("the clock of the server is two minutes behind", |bench| {
             bench.claim(|token| token.at(std::time::SystemTime::now() + Duration::from_secs(120)));
         })
-        .fails("login", 77, "not yet valid")
+        .fails("identity", 77, "is not valid before")
         .mended_by(|bench| bench.claim(|token| token.at(std::time::SystemTime::now()))),
         row("an ID token of the future is from a server whose clock is ahead", |bench| {
             bench.claim(|token| token.issued_in(300));
         })
-        .fails("login", 77, "in the future")
+        .fails("identity", 77, "is not valid before")
         .mended_by(|bench| bench.claim(|token| token.issued_in(0))),
     ]
 }
