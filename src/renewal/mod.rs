@@ -29,8 +29,6 @@ use term::{Goal, Term, TermLimit};
 const REQUEST: Duration = Duration::from_secs(20);
 /// So long the first ones may take together, which the command waits for.
 const START: Duration = Duration::from_secs(10);
-/// How Vault says that a TTL is longer than the engine or the mount allows.
-const CAPPED: &str = "exceeded the effective max_ttl";
 /// What limits a lease, and what to change.
 const MAX_TTL: &str = "raise max_ttl of the engine's role, or of its mount";
 /// A login that was to live for so long, and lives longer by more than this, has a period of its own.
@@ -333,7 +331,7 @@ fn why_none(session: &Session) -> &'static str {
 fn read_answer(exchange: Exchange, seconds: impl Fn(&Envelope) -> u64) -> RenewalAnswer {
     match exchange.outcome {
         Outcome::Done(envelope) => {
-            let capped = envelope.warnings.iter().any(|text| text.contains(CAPPED));
+            let capped = envelope.cap_warnings().next().is_some();
             // Zero is less than a second: it has all but ended.
             let end = end_of(exchange.sent, seconds(&envelope)).unwrap_or(exchange.sent);
             RenewalAnswer::Until { sent: exchange.sent, end, capped }
