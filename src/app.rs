@@ -10,7 +10,7 @@ use crate::cli::{
     WhoamiFlags, WhoamiFormat,
 };
 use crate::command::doctor::ReportForm;
-use crate::command::revoke::Breadth;
+use crate::command::revoke::{Breadth, RevocationScope};
 use crate::command::{
     self, cache, doctor, exec, explain, fetch, policy, request_id_token, rotate, take_warnings, token, whoami,
     write_beside, write_message,
@@ -121,13 +121,13 @@ fn execute(arguments: &[OsString], intent: &mut Option<Intent>, host: &Host) -> 
         Command::Doctor(flags) => return Ok(Ending::Code(examine(&flags, volume, basis, host)?)),
         Command::Revoke(flags) => {
             let breadth = if flags.all_mine { Breadth::Login } else { Breadth::Job };
-            revoke(&flags.access, (breadth, true), volume, basis, host)?;
+            revoke(&flags.access, RevocationScope { breadth, quiet: true }, volume, basis, host)?;
         }
         Command::Cache(flags) => match flags.action {
             None => cache::show(&config::resolve_place(host)?, host)?,
             Some(CacheAction::Clear(flags)) => {
                 let breadth = if flags.all { Breadth::Everybody } else { Breadth::Job };
-                revoke(&flags.access, (breadth, false), volume, basis, host)?;
+                revoke(&flags.access, RevocationScope { breadth, quiet: false }, volume, basis, host)?;
             }
         },
         Command::Token(TokenAction::Renew(flags)) => renew_token(&flags, volume, &basis?.layers, host)?,
@@ -212,18 +212,17 @@ fn examine(flags: &DoctorFlags, volume: Volume, basis: Result<Basis<'_>>, host: 
     doctor::run(&survey, form, volume.verbose, host)
 }
 
-/// `quiet`: whether it says nothing where nothing is left.
 #[inline(never)]
 fn revoke(
     access: &AccessFlags,
-    (breadth, quiet): (Breadth, bool),
+    scope: RevocationScope,
     volume: Volume,
     basis: Result<Basis<'_>>,
     host: &Host,
 ) -> Result<()> {
     let place = config::resolve_state_place(host)?;
     let access = basis.and_then(|basis| config::resolve_access(access, &basis.layers));
-    command::revoke::run(&place, access, breadth, quiet, volume.verbose, host)
+    command::revoke::run(&place, access, scope, volume.verbose, host)
 }
 
 #[inline(never)]

@@ -194,9 +194,6 @@ fn parse(data: Data, plan: &Plan) -> Result<EngineData> {
     parse_secret(&plan.shape, mapping, &plan.mint.path, data, lines)
 }
 
-/// How Vault says that a TTL is longer than the engine or the mount allows.
-const CAPPED: &str = "exceeded the effective max_ttl";
-
 /// Vault shortens a life without refusing. It says so in a warning, STS's own limit not even there.
 fn warn_of_a_capped_lease(envelope: &Envelope, vault: &Vault<'_>, plan: &Plan, host: &Host) {
     let path = &plan.mint.path;
@@ -213,8 +210,7 @@ fn warn_of_a_capped_lease(envelope: &Envelope, vault: &Vault<'_>, plan: &Plan, h
             render_duration(life)
         ));
     } else {
-        let capped = envelope.warnings.iter().filter(|text| text.contains(CAPPED));
-        capped.for_each(|text| host.warn(vault.render_warning(path, text)));
+        envelope.cap_warnings().for_each(|text| host.warn(vault.render_warning(path, text)));
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn login(
                 Kind::Spent,
                 "the wrapping token was unwrapped and held neither a login nor a secret ID for this role ID",
             )
-            .hint("wrap the answer to a request at auth/…/role/…/secret-id or auth/…/login".replace('…', "NAME")),
+            .hint("wrap the answer to a request at auth/NAME/role/NAME/secret-id or auth/NAME/login"),
         ));
     };
     approle::login(vault, login, role_id, &secret_id)

@@ -121,7 +121,7 @@ impl<'a> Sts<'a> {
         describe: &dyn Fn(&Refusal) -> Error,
     ) -> Result<(Timestamp, RoleSession)> {
         let mut bound = FIRST_PAUSE;
-        let mut again = 0;
+        let mut was_repeated = false;
         loop {
             let sent = self.host.now();
             let left = self.deadline.saturating_sub(self.host.elapsed());
@@ -161,14 +161,13 @@ impl<'a> Sts<'a> {
                 }
                 Ok(answer) => {
                     let refusal = assume::parse_refusal(answer.status, &answer.body);
-                    let again = repeat(&refusal);
-                    (describe(&refusal), again)
+                    (describe(&refusal), repeat(&refusal))
                 }
                 Err(broken) => judge_silence(broken)?,
             };
             let may_repeat = match repeats {
                 Repeat::Never => false,
-                Repeat::Once => again == 0,
+                Repeat::Once => !std::mem::replace(&mut was_repeated, true),
                 Repeat::InTime => true,
             };
             let pause = bound.mul_f64(fastrand::f64());
@@ -178,7 +177,6 @@ impl<'a> Sts<'a> {
             }
             tokio::time::sleep(pause).await;
             bound = (bound * 2).min(LONGEST_PAUSE);
-            again += 1;
         }
     }
 

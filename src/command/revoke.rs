@@ -19,8 +19,15 @@ pub(crate) use super::estate::Breadth;
 use super::estate::{Caller, Estate, Item};
 use super::{complete_login, finish, start_runtime};
 
-/// Revokes what was noted and what is cached, as far as `breadth` says. `quiet`: nothing is said where there is nothing to
-/// do, unless somebody looks on, nor of what other jobs cached.
+/// How far the command goes, and what it says.
+#[derive(Clone, Copy)]
+pub(crate) struct RevocationScope {
+    pub(crate) breadth: Breadth,
+    /// Whether nothing is said where there is nothing to do, unless somebody looks on, nor of what other jobs cached.
+    pub(crate) quiet: bool,
+}
+
+/// Revokes what was noted and what is cached, as far as `scope` says.
 ///
 /// # Errors
 /// [`Kind::Leak`] for what lives on and does not expire by itself, and for a state that is refused. [`Kind::Config`]
@@ -28,8 +35,7 @@ use super::{complete_login, finish, start_runtime};
 pub(crate) fn run(
     place: &StatePlace,
     access: Result<Access>,
-    breadth: Breadth,
-    quiet: bool,
+    scope: RevocationScope,
     verbose: bool,
     host: &Host,
 ) -> Result<()> {
@@ -46,7 +52,7 @@ pub(crate) fn run(
         Err(error) if error.kind().is_signal() => return Err(error),
         owner => owner,
     };
-    let Report { mut text, error } = start_runtime(host)?.block_on(revoke(place, owner, breadth, quiet, host))?;
+    let Report { mut text, error } = start_runtime(host)?.block_on(revoke(place, owner, scope, host))?;
     if text.is_empty() && error.is_none() && (verbose || host.has_reader()) {
         text.push_str(NOTHING_NOTED);
     }
@@ -63,8 +69,7 @@ struct Report {
 async fn revoke(
     place: &StatePlace,
     owner: Result<(Access, Vault<'_>)>,
-    breadth: Breadth,
-    quiet: bool,
+    RevocationScope { breadth, quiet }: RevocationScope,
     host: &Host,
 ) -> Result<Report> {
     let (access, vault) = match &owner {

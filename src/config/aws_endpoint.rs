@@ -33,7 +33,7 @@ pub(super) fn resolve_endpoint(
 ) -> Result<(Connection, String)> {
     let (url, signed_for) = sts::endpoint_for(partition, region.map(|region| region.value.as_str()), fips);
     let origin = region.map_or(Origin::Default, |region| region.origin.clone());
-    let named = layers.text(("", None), &[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL], |_| None)?;
+    let named = layers.first_variable(&[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL])?;
     let endpoint = named.unwrap_or(WithOrigin { value: url, origin });
     let wrong = |problem: &str| {
         Error::new(Kind::Config, format!("the endpoint of STS (from {}) {problem}", endpoint.origin))

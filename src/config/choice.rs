@@ -6,10 +6,19 @@ use crate::cli;
 use crate::error::Result;
 use crate::provider::cloud::Choices;
 
-/// What `decide` makes of the settings that were said.
+/// Where in Vault the credential comes from. Each is empty where the cloud has none of it, and all of them for a credential
+/// that needs no Vault.
+#[derive(Clone, Copy, Default)]
+pub(super) struct EnginePlace<'a> {
+    pub(super) mount: &'a str,
+    pub(super) role: &'a str,
+    pub(super) path: &'a str,
+}
+
+/// What `decide` makes of the settings that were said. `sets_variables` is that of [`Choices`].
 pub(super) fn choose<T>(
     flags: &cli::CredentialFlags,
-    (mount, role, path): (&str, &str, &str),
+    EnginePlace { mount, role, path }: EnginePlace<'_>,
     sets_variables: bool,
     layers: &Layers<'_>,
     decide: fn(&Choices<'_>) -> Result<T>,

@@ -140,7 +140,7 @@ fn read_token(flags: &cli::VariableFlags, layers: &Layers<'_>) -> Result<WithOri
         (None, Some(name)) => {
             let name = WithOrigin { value: name.clone(), origin: Origin::Flag("--gitlab-token-env") };
             check_variable_name(&name)?;
-            let found = layers.find_secret(("", None), &name.value, |_| None)?;
+            let found = layers.secret_variable(&name.value)?;
             found.ok_or_else(|| {
                 Error::new(Kind::Input, format!("{} (from {}) is not set in this job", name.value, name.origin))
                     .hint("store an access token of the project there: role Maintainer, scope api")

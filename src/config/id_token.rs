@@ -46,7 +46,7 @@ pub(super) fn find_id_token_for(
         && let Some(name) = named_variable(flags, layers)?
     {
         check_variable_name(&name)?;
-        let found = layers.find_secret(("", None), &name.value, |_| None)?;
+        let found = layers.secret_variable(&name.value)?;
         // A flag is a promise: without the variable the run fails. A configuration file speaks for every job.
         if found.is_none() && matches!(name.origin, Origin::Flag(_)) {
             let error = format!("{} (from {}) is not set in this job", name.value, name.origin);
@@ -131,7 +131,7 @@ pub(super) fn find_offer(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result
         return Ok(Some(Offer { system, way: OfferWay::Request, by_name }));
     }
     let source = match facts.variable {
-        Some(name) => layers.find_secret(("", None), name, |_| None)?,
+        Some(name) => layers.secret_variable(name)?,
         None => None,
     };
     match (source, origin) {

@@ -58,7 +58,7 @@ use jiff::Timestamp;
 
 use crate::origin::WithOrigin;
 pub(crate) use cache::CachePlace;
-use choice::choose;
+use choice::{EnginePlace, choose};
 use demand::Demand;
 pub(crate) use exec::{Exec, Leash, Task, removed_variables, resolve_exec};
 pub(crate) use gitlab::{Owner, VariablePlan};
@@ -189,8 +189,8 @@ fn resolve_wanted(
             (String::new(), WithOrigin { value: String::new(), origin }, path)
         }
     };
-    let EngineRequest { mint, companions, wait } =
-        resolve_request(flags, (&mount, &role.value, &path), sets_variables, layers)?;
+    let place = EnginePlace { mount: &mount, role: &role.value, path: &path };
+    let EngineRequest { mint, companions, wait } = choose(flags, place, sets_variables, layers, cloud.request)?;
     let readiness = wait.map(|wait| readiness::resolve_readiness(wait.region.as_ref(), layers)).transpose()?;
     Ok(CredentialPlan {
         shape: Cow::Borrowed(shape),
@@ -242,16 +242,6 @@ fn resolve_mount(flags: &cli::CredentialFlags, shape: &Shape, layers: &Layers<'_
         .text(("--mount", flags.engine.mount.as_deref()), own.as_slice(), |file| file.text_of(cloud.command, "mount"))?
         .unwrap_or_else(|| WithOrigin::default(shape.name.clone().into_owned()));
     name::parse_path(mount, "mount of the engine").map(|mount| mount.value)
-}
-
-/// The request for a role of a mount, or for a path.
-fn resolve_request(
-    flags: &cli::CredentialFlags,
-    (mount, role, path): (&str, &str, &str),
-    sets_variables: bool,
-    layers: &Layers<'_>,
-) -> Result<EngineRequest> {
-    choose(flags, (mount, role, path), sets_variables, layers, flags.cloud.request)
 }
 
 /// Refuses the format that hands over the ID token itself, for a command whose credential comes from Vault.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::choice::{EnginePlace, choose};
 use super::exec::check_wanted;
 use super::identity::{LoginOutline, resolve_outline};
 use super::name::{
@@ -11,7 +12,7 @@ use super::name::{
 };
 use super::secret::select_sections;
 use super::source::Layers;
-use super::{find_path, find_role, resolve_mount, resolve_request};
+use super::{find_path, find_role, resolve_mount};
 use crate::claims::Claims;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -220,7 +221,8 @@ impl<'a> Draft<'a> {
             }
         };
         let mount = safe_path(resolve_mount(wanted, shape, self.layers)?, "mount of the engine")?;
-        let mint = resolve_request(wanted, (&mount, &role, ""), false, self.layers)?.mint;
+        let (place, sets_variables) = (EnginePlace { mount: &mount, role: &role, path: "" }, false);
+        let mint = choose(wanted, place, sets_variables, self.layers, wanted.cloud.request)?.mint;
         self.note_limits(&shape.title, &mint, &role, ttl);
         let writes = mint.writable && !mint.parameters.is_empty();
         Ok(EngineRead { path: mint.path, writes, leased: !mint.temporary, stored: false, note })

@@ -37,7 +37,7 @@ pub(super) fn resolve_general_proxy(address: &Address, layers: &Layers<'_>) -> R
     if !is_proxied(address) {
         return Ok(None);
     }
-    let general = |name: &'static str| layers.text(("", None), &[name, &name.to_lowercase()], |_| None);
+    let general = |name: &'static str| layers.first_variable(&[name, &name.to_lowercase()]);
     let except = NoProxy::parse(&general(var::NO_PROXY)?.map(|list| list.value).unwrap_or_default());
     if matches!(address, Address::Tcp(server) if except.covers(&server.host, server.port)) {
         return Ok(None);

@@ -52,14 +52,14 @@ pub(super) fn resolve_readiness(region: Option<&WithOrigin<String>>, layers: &La
     let region = match region {
         Some(region) => Some(region),
         None => {
-            found = layers.text(("", None), &[var::AWS_REGION, var::AWS_DEFAULT_REGION], |_| None)?;
+            found = layers.first_variable(&[var::AWS_REGION, var::AWS_DEFAULT_REGION])?;
             found.as_ref()
         }
     };
     let name = region.map(|region| parse_place(region, "region")).transpose()?;
     let (url, signed_for) = sts::endpoint(name.as_deref());
     let default = WithOrigin { value: url, origin: region.map_or(Origin::Default, |region| region.origin.clone()) };
-    let endpoint = layers.text(("", None), &[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL], |_| None)?;
+    let endpoint = layers.first_variable(&[var::AWS_ENDPOINT_URL_STS, var::AWS_ENDPOINT_URL])?;
     let (connection, authority) = connect(&endpoint.unwrap_or(default), layers)?;
     let region = match &connection.address {
         Address::Tcp(server) => sts::region_of(&server.host).map_or(signed_for, str::to_owned),

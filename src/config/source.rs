@@ -58,12 +58,20 @@ impl Layers<'_> {
         if let (name, Some(value)) = flag {
             return Ok(Some(WithOrigin { value: trimmed(value).to_owned(), origin: Origin::Flag(name) }));
         }
-        for name in variables {
+        if let Some(found) = self.first_variable(variables)? {
+            return Ok(Some(found));
+        }
+        Ok(self.files.find(|settings| in_file(settings).map(|text| trimmed(text).to_owned())))
+    }
+
+    /// The first of these variables that is set.
+    pub(super) fn first_variable(&self, names: &[&str]) -> Result<Option<WithOrigin<String>>> {
+        for name in names {
             if let Some(found) = self.variable(name)? {
                 return Ok(Some(found));
             }
         }
-        Ok(self.files.find(|settings| in_file(settings).map(|text| trimmed(text).to_owned())))
+        Ok(None)
     }
 
     /// As [`Layers::text`], for a switch: off if nobody says anything.
@@ -101,10 +109,8 @@ impl Layers<'_> {
         if let (name, Some(value)) = flag {
             return Ok(Some(WithOrigin { value: trimmed_path(value), origin: Origin::Flag(name) }));
         }
-        for name in variables {
-            if let Some(found) = self.variable(name)? {
-                return Ok(Some(found.map(PathBuf::from)));
-            }
+        if let Some(found) = self.first_variable(variables)? {
+            return Ok(Some(found.map(PathBuf::from)));
         }
         Ok(self.files.find(|settings| in_file(settings).map(trimmed_path)))
     }
@@ -120,17 +126,26 @@ impl Layers<'_> {
         variable: &str,
         in_file: impl Fn(&super::settings::Settings) -> Option<&Path>,
     ) -> Result<Option<SecretSource>> {
-        let twin = format!("{variable}_FILE");
         if let (name, Some(path)) = flag {
             let path = WithOrigin { value: trimmed_path(path), origin: Origin::Flag(name) };
             return Ok(Some(SecretSource::File(path)));
         }
+        let in_files = || self.files.find(|settings| in_file(settings).map(trimmed_path)).map(SecretSource::File);
+        Ok(self.secret_variable(variable)?.or_else(in_files))
+    }
+
+    /// As [`Layers::find_secret`], for a variable and its twin alone.
+    ///
+    /// # Errors
+    /// As [`Layers::find_secret`].
+    pub(super) fn secret_variable(&self, variable: &str) -> Result<Option<SecretSource>> {
+        let twin = format!("{variable}_FILE");
         match (self.variable(variable)?, self.variable(&twin)?) {
             (Some(_), Some(_)) => Err(Error::new(Kind::Config, format!("{variable} and {twin} are both set"))
                 .hint(format!("keep one of them: unset {variable} or unset {twin}"))),
             (Some(text), None) => Ok(Some(SecretSource::Variable(text.map(Secret::new)))),
             (None, Some(path)) => Ok(Some(SecretSource::File(path.map(PathBuf::from)))),
-            (None, None) => Ok(self.files.find(|settings| in_file(settings).map(trimmed_path)).map(SecretSource::File)),
+            (None, None) => Ok(None),
         }
     }
 }

@@ -206,7 +206,7 @@ impl JobSide {
         let (source, keys, origin) = iam::find_keys(layers)?;
         let region = match iam::resolve_region(login, layers)? {
             Some(region) => Some(region),
-            None => layers.text(("", None), &[var::AWS_REGION, var::AWS_DEFAULT_REGION], |_| None)?,
+            None => layers.first_variable(&[var::AWS_REGION, var::AWS_DEFAULT_REGION])?,
         };
         let region = region.ok_or_else(|| {
             Error::new(Kind::Config, "the region of STS is not set, and the global endpoint signs no ID token")

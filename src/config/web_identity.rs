@@ -155,7 +155,7 @@ fn resolve_region(
 ) -> Result<Option<WithOrigin<String>>> {
     let region = match said {
         Some(region) => Some(region),
-        None => layers.text(("", None), &[var::AWS_REGION, var::AWS_DEFAULT_REGION], |_| None)?,
+        None => layers.first_variable(&[var::AWS_REGION, var::AWS_DEFAULT_REGION])?,
     };
     let Some(region) = region else { return Ok(None) };
     let name = parse_place(&region, "region")?;

@@ -1,6 +1,6 @@
 //! Which role of AWS takes the job's ID token, and for which audience that token is.
 
-use super::choice::choose;
+use super::choice::{EnginePlace, choose};
 use super::source::Layers;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -12,7 +12,8 @@ use crate::variables as var;
 /// What was said of a credential that needs no Vault; `None` for one that comes from Vault.
 pub(super) fn find_request(flags: &cli::CredentialFlags, layers: &Layers<'_>) -> Result<Option<WebIdentityRequest>> {
     let Some(decide) = flags.cloud.without_vault else { return Ok(None) };
-    choose(flags, ("", "", ""), true, layers, decide)
+    let sets_variables = true;
+    choose(flags, EnginePlace::default(), sets_variables, layers, decide)
 }
 
 /// The audience of an ID token that is requested for such a credential.
@@ -27,7 +28,7 @@ pub(super) fn resolve_role(role: Option<WithOrigin<String>>, layers: &Layers<'_>
     if let Some(role) = role {
         return Ok(role);
     }
-    let role = layers.text(("", None), &[var::AWS_ROLE_ARN], |_| None)?.ok_or_else(|| {
+    let role = layers.first_variable(&[var::AWS_ROLE_ARN])?.ok_or_else(|| {
         Error::new(
             Kind::Config,
             "the role that takes the ID token is not set (--role-arn, AWS_ROLE_ARN, role-arn under [aws] in the \

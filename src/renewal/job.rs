@@ -91,7 +91,7 @@ async fn renew_login(
 
 fn until(answer: RenewalAnswer) -> Result<Timestamp, String> {
     match answer {
-        RenewalAnswer::Until(_, end, _) => Ok(end),
+        RenewalAnswer::Until { end, .. } => Ok(end),
         RenewalAnswer::Refused(because) => Err(because),
         RenewalAnswer::Failed(error) => Err(error.message().to_owned()),
     }

@@ -31,8 +31,6 @@ use term::{Goal, Term, TermLimit};
 const REQUEST: Duration = Duration::from_secs(20);
 /// So long the first ones may take together, which the command waits for.
 const START: Duration = Duration::from_secs(10);
-/// How Vault says that a TTL is longer than the engine or the mount allows.
-const CAPPED: &str = "exceeded the effective max_ttl";
 /// What limits a lease, and what to change.
 const MAX_TTL: &str = "raise max_ttl of the engine's role, or of its mount";
 /// A login that was to live for so long, and lives longer by more than this, has a period of its own.
@@ -68,8 +66,8 @@ enum What {
 
 /// What one renewal came to.
 enum RenewalAnswer {
-    /// It lives until then, and whether Vault says that it gives no more.
-    Until(Timestamp, Timestamp, bool),
+    /// It lives until `end`, by a request that was sent at `sent`. `capped`: Vault says that it gives no more.
+    Until { sent: Timestamp, end: Timestamp, capped: bool },
     /// Vault does not renew it.
     Refused(String),
     /// It may fare better later.
@@ -189,7 +187,7 @@ impl<'a> Renewal<'a> {
         let (now, jitter) = (self.host.now(), fastrand::f64());
         let term = &mut self.held[index].term;
         match renewed {
-            RenewalAnswer::Until(sent, end, capped) => term.renew(sent, end, capped, jitter),
+            RenewalAnswer::Until { sent, end, capped } => term.renew(sent, end, capped, jitter),
             RenewalAnswer::Refused(because) => term.refuse(because),
             RenewalAnswer::Failed(error) => {
                 term.fail(now, jitter);
@@ -335,10 +333,10 @@ fn why_none(session: &Session) -> &'static str {
 fn read_answer(exchange: Exchange, seconds: impl Fn(&Envelope) -> u64) -> RenewalAnswer {
     match exchange.outcome {
         Outcome::Done(envelope) => {
-            let capped = envelope.warnings.iter().any(|text| text.contains(CAPPED));
+            let capped = envelope.cap_warnings().next().is_some();
             // Zero is less than a second: it has all but ended.
             let end = end_of(exchange.sent, seconds(&envelope)).unwrap_or(exchange.sent);
-            RenewalAnswer::Until(exchange.sent, end, capped)
+            RenewalAnswer::Until { sent: exchange.sent, end, capped }
         }
         Outcome::Refused(refusal) => RenewalAnswer::Refused(refusal.because()),
         Outcome::NotProcessed { error, .. } | Outcome::Ambiguous { error, .. } | Outcome::Final(error) => {

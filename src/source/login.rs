@@ -10,12 +10,20 @@ use crate::identity::{Login, Spend};
 use crate::time::render_time;
 use crate::vault::client::Vault;
 
-/// Logs in, and notes for the job's other calls what became of a secret for one use. `cached` and `lost` as in
-/// [`explain`].
+/// What is known of an earlier login with the same secret.
+#[derive(Clone, Copy, Default)]
+pub(super) struct PriorLogin {
+    /// Whether the calls of this job are to keep it.
+    pub(super) cached: bool,
+    /// Whether Vault did not know the one that was kept.
+    pub(super) lost: bool,
+}
+
+/// Logs in, and notes for the job's other calls what became of a secret for one use.
 pub(super) async fn log_in(
     vault: &Vault<'_>,
     login: &Login,
-    (cached, lost): (bool, bool),
+    prior: PriorLogin,
     custody: &mut Custody<'_>,
     host: &Host,
 ) -> Result<Session> {
@@ -23,14 +31,14 @@ pub(super) async fn log_in(
     if let Some(until) = paused {
         let text =
             format!("Vault refused the {} before; it is not sent again until {}", login.describe(), render_time(until));
-        return Err(explain(Error::new(Kind::Denied, text), login, (cached, lost), custody, host));
+        return Err(explain(Error::new(Kind::Denied, text), login, prior, custody, host));
     }
     let auth::LoginFailure { error, spent } = match custody.race(auth::login(vault, login)).await? {
         Ok(session) => return Ok(session),
         Err(failed) => failed,
     };
     let refused = error.kind() == Kind::Denied;
-    let error = explain(error, login, (cached, lost), custody, host);
+    let error = explain(error, login, prior, custody, host);
     match custody.writer() {
         Some(Writer { cache, lock }) if spent => cache.end_login(Some(lock), host),
         Some(Writer { cache, lock }) if refused => cache.pause_login(lock, host),
@@ -40,18 +48,17 @@ pub(super) async fn log_in(
 }
 
 /// The login failed. If that is because the secret was for one use, what this job did with it says more than Vault.
-/// `cached`: the run was to keep it. `lost`: Vault did not know the login that was kept.
-fn explain(error: Error, login: &Login, (cached, lost): (bool, bool), custody: &Custody<'_>, host: &Host) -> Error {
+fn explain(error: Error, login: &Login, prior: PriorLogin, custody: &Custody<'_>, host: &Host) -> Error {
     if !matches!(error.kind(), Kind::Spent | Kind::Denied) {
         return error;
     }
-    if lost {
+    if prior.lost {
         return error.also("the login that this job had for it is no longer known to Vault").hint(
             "it was revoked, or Vault was restored: see Vault's audit log; the job needs a new secret, or an ID token",
         );
     }
     let Some(Writer { cache, .. }) = custody.writer() else {
-        let in_vain = cached && !login.identity.facts().repeatable;
+        let in_vain = prior.cached && !login.identity.facts().repeatable;
         return if in_vain { kept_in_vain(error) } else { error };
     };
     match cache.login_ended(host) {

@@ -2,7 +2,7 @@
 //!
 //! It joins `auth` and `engine`. From the login on, custody holds what must be revoked.
 
-use super::login;
+use super::login::{self, PriorLogin};
 use crate::auth::{self, Session};
 use crate::config::Plan;
 use crate::credential::Credential;
@@ -36,8 +36,8 @@ impl VaultSource<'_> {
             let (session, of_before) = match cached.take() {
                 Some(session) => (session, true),
                 None => {
-                    let cached = plan.cache.is_some();
-                    (login::log_in(self.vault, &plan.login, (cached, lost), custody, self.host).await?, false)
+                    let prior = PriorLogin { cached: plan.cache.is_some(), lost };
+                    (login::log_in(self.vault, &plan.login, prior, custody, self.host).await?, false)
                 }
             };
             if !again && !of_before {
@@ -68,7 +68,7 @@ impl VaultSource<'_> {
     /// # Errors
     /// As [`super::Source::obtain`].
     pub(crate) async fn log_in(&self, login: &Login, custody: &mut Custody<'_>) -> Result<Session> {
-        let session = login::log_in(self.vault, login, (false, false), custody, self.host).await?;
+        let session = login::log_in(self.vault, login, PriorLogin::default(), custody, self.host).await?;
         custody.hold(Debt {
             session: session.duplicate(),
             leftover: Leftover::Nothing,

@@ -41,6 +41,14 @@ pub struct Envelope {
     pub performance_standby: Option<bool>,
 }
 
+impl Envelope {
+    /// The warnings by which Vault says that a TTL is longer than the engine or the mount allows.
+    pub fn cap_warnings(&self) -> impl Iterator<Item = &str> {
+        let is_of_a_cap = |text: &&str| text.contains("exceeded the effective max_ttl");
+        self.warnings.iter().map(String::as_str).filter(is_of_a_cap)
+    }
+}
+
 /// The `wrap_info` block of a wrapped answer.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

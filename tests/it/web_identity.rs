@@ -217,6 +217,11 @@ fn every_refusal_of_sts_is_told_by_its_cause_and_repeated_where_that_may_help() 
     let ran = ci(&world, &sts, "").run().failed(69, "unavailable");
     assert!(ran.stderr.contains(".well-known/openid-configuration"), "{ran:?}");
     assert_eq!(sts.requests().len(), 2);
+    // A repeat for another cause does not count as that one.
+    let busy = Sts::refusal(503, "", "busy");
+    let sts = Sts::start(ISSUER, AWS, vec![busy, Sts::refusal(400, "InvalidIdentityToken", keys)]);
+    ci(&world, &sts, "").run().ok();
+    assert_eq!(sts.requests().len(), 3);
     // Whoever is busy for longer than the run may last.
     let sts = Sts::start(ISSUER, AWS, vec![Sts::refusal(503, "", "busy"); 60]);
     ci(&world, &sts, "--timeout 1s").run().failed(69, "unavailable");

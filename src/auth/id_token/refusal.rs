@@ -95,12 +95,12 @@ fn other_audience(system: CiSystem, login: &Login, claims: &Claims) -> String {
     format!("the token's aud is {aud}, and bound_audiences of the role {role} has another value: {change}")
 }
 
-/// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.7), and what to change.
 /// What the token says that it is signed with.
 fn algorithm(token: &Secret) -> String {
     read_algorithm(token).unwrap_or_else(|| "NAME".into())
 }
 
+/// What Vault says (plugin vault-plugin-auth-jwt, stable from Vault 1.8 to OpenBao 2.7), and what to change.
 pub(crate) const REFUSALS: [Row; 33] = [
     LOGIN.refused("jwt-no-mount", Says::NoSuchLogin, IS_IT_MOUNTED),
     LOGIN.refused("jwt-forbidden", Says::Status(&[403]), IS_IT_MOUNTED),
