@@ -23,7 +23,7 @@ use crate::config::{Delivery, ENDLESS, Plan};
 use crate::credential::{Credential, Lease, Life};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::lease::{A_MOMENT, Leftover, warn_of_a_short_token};
+use crate::lease::{CLEARLY_SHORTER, Leftover, warn_of_a_short_token};
 use crate::mint::Data;
 use crate::provider::mapping::{parse_data as parse_secret, parse_stored};
 use crate::provider::shape::EngineData;
@@ -201,7 +201,7 @@ fn warn_of_a_capped_lease(envelope: &Envelope, vault: &Vault<'_>, plan: &Plan, h
     let lives = [Some(envelope.lease_duration), of_the_data].into_iter().flatten().filter(|seconds| *seconds > 0);
     let life = lives.min().map(Duration::from_secs);
     if let (Some(asked), Some(life)) = (plan.mint.ttl(), life)
-        && asked.saturating_sub(life) > A_MOMENT
+        && asked.saturating_sub(life) > CLEARLY_SHORTER
     {
         host.warn(format!(
             "--ttl asked for {}, and the credential of {path} expires after {}: max_sts_ttl of the Vault role or max_ttl \

@@ -104,12 +104,12 @@ pub(crate) async fn end_with(vault: &Vault<'_>, (token, origin): (&Secret, &str)
 
 /// A life that is shorter by less is not called short: Vault and the clouds count in seconds of their own, and no
 /// credential lives for so little.
-pub(crate) const A_MOMENT: Duration = Duration::from_secs(60);
+pub(crate) const CLEARLY_SHORTER: Duration = Duration::from_secs(60);
 
 /// GitLab's own tutorial suggests `token_explicit_max_ttl=60`: the key is gone after a minute, whatever its lease says.
 pub(crate) fn warn_of_a_short_token(lease: Option<Timestamp>, token: Option<Timestamp>, host: &Host) {
     let (Some(lease), Some(token)) = (lease, token) else { return };
-    if lease.duration_since(token) > SignedDuration::try_from(A_MOMENT).unwrap_or_default() {
+    if lease.duration_since(token) > SignedDuration::try_from(CLEARLY_SHORTER).unwrap_or_default() {
         host.warn(format!(
             "the credential expires with this login's token at {}, before its lease at {}: raise token_ttl or \
             token_explicit_max_ttl of the login's role",

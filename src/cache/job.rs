@@ -198,7 +198,7 @@ impl StateFolder {
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long to wait for the lock where a run has ended: who has it for longer revokes what the notes tell of.
-const A_MOMENT: Duration = Duration::from_secs(2);
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Not that of an entry of the cache: a call holds that one while it takes this one.
 fn lock_of_state(name: &str) -> String {
@@ -299,7 +299,7 @@ impl JobState {
     /// Drops notes: what they told of is revoked, or was never made. `with_login` is off where the login serves other calls
     /// of the job. Those stay which cannot be dropped soon: they cost `ci-creds revoke` a request.
     pub(crate) async fn forget(&self, ids: &[String], with_login: bool, host: &Host) {
-        let dropped = self.change(A_MOMENT, host, |content| {
+        let dropped = self.change(LOCK_PATIENCE, host, |content| {
             if with_login {
                 content.notes.retain(|note| !ids.contains(&note.id));
             }

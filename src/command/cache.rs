@@ -9,8 +9,8 @@ use crate::error::{Result, printable};
 use crate::host::Host;
 use crate::time::render_time;
 
-use super::estate::render_label;
 use super::finish;
+use super::inventory::render_label;
 
 /// `ci-creds cache`: prints a line for each entry, the values left out.
 ///

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::auth::{Session, supplied};
 use crate::config::{Known, Maker, Plan, Survey};
 use crate::diagnosis::text::Look;
-use crate::diagnosis::token::Purse;
+use crate::diagnosis::token::CountedToken;
 use crate::diagnosis::{
     Check, Diagnosis, Mark, Topic, configuration, engine, identity, json, login, markdown, network, secret,
     surrounding, text, token,
@@ -237,17 +237,17 @@ impl Walker<'_> {
         if session.own {
             self.owned.replace(Some(session.duplicate()));
         }
-        self.examine_token(Purse::of(session), diagnosis).await;
+        self.examine_token(CountedToken::of(session), diagnosis).await;
     }
 
-    async fn examine_token(&self, mut purse: Purse, diagnosis: &mut Diagnosis) {
+    async fn examine_token(&self, mut counted: CountedToken, diagnosis: &mut Diagnosis) {
         let Some(login) = self.known.login() else { return };
         let plan = self.known.plan();
         self.begin_step();
-        let check = token::examine(self.vault, &mut purse, (login, plan), self.job_left).await;
+        let check = token::examine(self.vault, &mut counted, (login, plan), self.job_left).await;
         let fails = check.kind.is_some();
         diagnosis.add(check);
-        if purse.is_spent() {
+        if counted.is_spent() {
             self.owned.take();
         }
         if fails {
@@ -255,13 +255,13 @@ impl Walker<'_> {
             return;
         }
         self.begin_step();
-        let rights = engine::ask_rights(self.vault, &mut purse, plan).await;
+        let rights = engine::ask_rights(self.vault, &mut counted, plan).await;
         let policy = engine::examine_policy(&rights, plan);
         match plan {
             Some(plan) if plan.shape.mapping.is_some() => {
                 for read in secret::SecretRead::all_of(plan) {
                     self.begin_step();
-                    let checks = secret::examine(self.vault, &mut purse, &read, &rights).await;
+                    let checks = secret::examine(self.vault, &mut counted, &read, &rights).await;
                     checks.into_iter().for_each(|check| {
                         diagnosis.add(check);
                     });
@@ -270,14 +270,14 @@ impl Walker<'_> {
             Some(plan) => {
                 self.begin_step();
                 let refused = policy.kind == Some(Kind::Denied);
-                let mount = engine::examine_mount(self.vault, &mut purse, plan, refused).await;
+                let mount = engine::examine_mount(self.vault, &mut counted, plan, refused).await;
                 if mount.check.kind.is_some() {
                     diagnosis.add(mount.check);
                     // Without the mount, a policy for it says nothing.
                     diagnosis.block(&[Topic::EngineRole, Topic::Policy], Topic::EngineMount);
                 } else {
                     self.begin_step();
-                    let role = engine::examine_role(self.vault, &mut purse, (plan, &mount)).await;
+                    let role = engine::examine_role(self.vault, &mut counted, (plan, &mount)).await;
                     diagnosis.add(mount.check);
                     diagnosis.add(role);
                     diagnosis.add(policy);
@@ -290,7 +290,7 @@ impl Walker<'_> {
                 diagnosis.add(policy);
             }
         }
-        diagnosis.add(engine::examine_lease(&rights, purse.session.own));
+        diagnosis.add(engine::examine_lease(&rights, counted.session.own));
     }
 
     /// From here on, what is asked has so long.

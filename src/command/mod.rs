@@ -2,10 +2,10 @@
 
 pub(crate) mod cache;
 pub(crate) mod doctor;
-mod estate;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod fetch;
+mod inventory;
 pub(crate) mod policy;
 pub(crate) mod revoke;
 pub(crate) mod rotate;

@@ -15,8 +15,8 @@ use crate::time::render_time;
 use crate::vault::client::Vault;
 
 use super::cache::who;
-pub(crate) use super::estate::Breadth;
-use super::estate::{Caller, Estate, Item};
+pub(crate) use super::inventory::Breadth;
+use super::inventory::{Caller, Inventory, Item};
 use super::{complete_login, finish, start_runtime};
 
 /// How far the command goes, and what it says.
@@ -78,27 +78,27 @@ async fn revoke(
     };
     let revoker = vault.map(Revoker::new);
     let caller = Caller { access, place, breadth, of_this_job: quiet && breadth == Breadth::Job, host };
-    let mut estate = Estate::find(&caller).await?;
-    let groups = group(&estate.items);
+    let mut inventory = Inventory::find(&caller).await?;
+    let groups = group(&inventory.items);
     let revocations = match &revoker {
         Some(revoker) => join_all(groups.iter().map(|group| revoker.revoke(group.session, &group.holdings))).await,
         None => Vec::new(),
     };
-    let fates: Vec<_> = estate.items.iter().map(|item| fate_of(item, &groups, &revocations)).collect();
-    let (lines, mut lives) = tell(&estate.items, &fates);
+    let fates: Vec<_> = inventory.items.iter().map(|item| fate_of(item, &groups, &revocations)).collect();
+    let (lines, mut lives) = tell(&inventory.items, &fates);
     lives.extend(groups.iter().zip(&revocations).filter_map(|(group, revocation)| render_token(group, revocation)));
     drop(groups);
-    let lines: Vec<_> = std::mem::take(&mut estate.lines).into_iter().chain(lines).collect();
-    let refusals = std::mem::take(&mut estate.refusals);
-    let others = estate.others.len();
-    let strangers = estate.foreign.iter().map(|(door, end)| {
+    let lines: Vec<_> = std::mem::take(&mut inventory.lines).into_iter().chain(lines).collect();
+    let refusals = std::mem::take(&mut inventory.refusals);
+    let others = inventory.others.len();
+    let foreign_states = inventory.foreign.iter().map(|(door, end)| {
         format!("this job has a state of another login, {}, which was not opened: by its label, what it names lives until {}", who(door), render_time(*end))
     });
-    lives.extend(strangers);
-    let foreign = !estate.foreign.is_empty();
-    let elsewhere = std::mem::take(&mut estate.elsewhere).into_iter().next();
+    lives.extend(foreign_states);
+    let foreign = !inventory.foreign.is_empty();
+    let elsewhere = std::mem::take(&mut inventory.elsewhere).into_iter().next();
     let leaks = fates.iter().any(|fate| matches!(fate, Some(Fate::Lives(_))));
-    estate.settle(&fates, &caller);
+    inventory.settle(&fates, &caller);
     Ok(report(Findings { lines, lives, leaks, refusals, foreign, elsewhere, others, quiet }, owner.err()))
 }
 
@@ -217,7 +217,7 @@ fn render_call(address: &str, namespace: Option<&str>) -> String {
     format!("VAULT_ADDR={} {namespace}{}", quote(address), command_line(&["revoke".to_owned()], &[]))
 }
 
-fn report(findings: Findings, stranger: Option<Error>) -> Report {
+fn report(findings: Findings, access_error: Option<Error>) -> Report {
     let Findings { lines, lives, leaks, refusals, foreign, elsewhere, others, quiet } = findings;
     let mut text: String = lines.iter().map(|line| format!("{}\n", printable(line))).collect();
     let refusals = refusals
@@ -238,9 +238,9 @@ fn report(findings: Findings, stranger: Option<Error>) -> Report {
     });
     if others > 0 {
         let rest = format!("{others} of other logins");
-        match stranger {
-            Some(stranger) if text.is_empty() => {
-                let why = stranger.message();
+        match access_error {
+            Some(access_error) if text.is_empty() => {
+                let why = access_error.message();
                 error = error.or_else(|| {
                     Some(Error::new(Kind::Config, format!("nothing was revoked, {rest} remain: {why}")).hint(
                         "pass the flags and variables of the calls that made them; ci-creds cache clear --all removes \

@@ -87,7 +87,7 @@ pub(super) fn resolve_connection(
     }
     let Deadlines { connect, request, run } = resolve_deadlines(flags, process, layers)?;
     Ok(Connection {
-        hearsay: named.as_ref().is_some_and(by_variable)
+        proxy_and_ca_from_variables: named.as_ref().is_some_and(by_variable)
             && proxy.as_ref().is_some_and(|proxy| by_variable(&proxy.origin)),
         roots,
         identity: resolve_identity(flags, layers)?,

@@ -117,7 +117,7 @@ fn resolve_connection(layers: &Layers<'_>) -> Result<Connection> {
     let named = layers.variable(var::CI_SERVER_TLS_CA_FILE)?.filter(|_| server.tls);
     let address = Address::Tcp(server);
     let proxy = resolve_general_proxy(&address, layers)?;
-    let hearsay = named.is_some() && proxy.is_some();
+    let proxy_and_ca_from_variables = named.is_some() && proxy.is_some();
     let reached = Connection::to_service(address, url.origin.to_string(), REQUEST);
     let roots = match &named {
         Some(path) => {
@@ -127,7 +127,7 @@ fn resolve_connection(layers: &Layers<'_>) -> Result<Connection> {
         }
         None => reached.roots,
     };
-    let connection = Connection { roots, proxy, hearsay, connect_timeout: CONNECT, ..reached };
+    let connection = Connection { roots, proxy, proxy_and_ca_from_variables, connect_timeout: CONNECT, ..reached };
     trust::check_origin(&connection, &layers.files)?;
     Ok(connection)
 }

@@ -23,7 +23,7 @@ pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<boo
     let Some(ours) = remote(connection) else { return Ok(false) };
     let Some(allowed) = allowed_origins(files)? else { return Ok(false) };
     if allowed.iter().any(|origin| origin.is_same_server(ours)) {
-        return refuse_hearsay(connection).map(|()| true);
+        return refuse_proxy_and_ca_from_variables(connection).map(|()| true);
     }
     let list = allowed.iter().map(Server::base).collect::<Vec<_>>().join(", ");
     Err(Error::new(
@@ -34,7 +34,7 @@ pub(super) fn check_origin(connection: &Connection, files: &Files) -> Result<boo
 }
 
 /// The file with `allowed-origins` that speaks of this address. Where there is one, root says who Vault is, and what a
-/// variable says of that is hearsay: root's CA counts before a variable's, and the server's name is not a variable's to
+/// variable says of that counts less: root's CA comes before a variable's, and the server's name is not a variable's to
 /// choose. A file that a variable chose says no more than the variable.
 pub(super) fn find_list(address: &Address, files: &Files) -> Option<Source> {
     remote_origin(address)?;
@@ -71,8 +71,10 @@ pub(super) fn check_server_name(
 
 /// Security: a proxy is told where to lead, and leads where it wants; a CA of its own makes that look right. Either
 /// alone is harmless, and usual.
-fn refuse_hearsay(connection: &Connection) -> Result<()> {
-    let Some(proxy) = connection.proxy.as_ref().filter(|_| connection.hearsay) else { return Ok(()) };
+fn refuse_proxy_and_ca_from_variables(connection: &Connection) -> Result<()> {
+    let Some(proxy) = connection.proxy.as_ref().filter(|_| connection.proxy_and_ca_from_variables) else {
+        return Ok(());
+    };
     let ca = match &connection.roots {
         Roots::Pem { origin, .. } => origin.as_str(),
         _ => "a variable",

@@ -1,7 +1,7 @@
 //! The secrets engine: whether it is mounted where the run reads, whether it knows the role, and what the policy allows.
 //! The read itself is never sent.
 
-use super::token::Purse;
+use super::token::CountedToken;
 use super::{Check, Mark, Note, Topic};
 use crate::config::Plan;
 use crate::engine::refusal::{describe, mount as engine_mount};
@@ -32,14 +32,19 @@ impl From<Check> for EngineMount {
 
 /// Asks for the help of the path, which tells a wrong mount from a missing policy; and, where that takes no use of the token,
 /// what is mounted there. `refused`: the policies do not allow the path.
-pub(crate) async fn examine_mount(vault: &Vault<'_>, purse: &mut Purse, plan: &Plan, refused: bool) -> EngineMount {
-    if !purse.take() {
+pub(crate) async fn examine_mount(
+    vault: &Vault<'_>,
+    counted: &mut CountedToken,
+    plan: &Plan,
+    refused: bool,
+) -> EngineMount {
+    if !counted.take() {
         return Check::skip(Topic::EngineMount, COUNTED).into();
     }
     let path = &plan.mint.path;
-    match vault.read_help(path, &purse.session.token).await {
+    match vault.read_help(path, &counted.session.token).await {
         Reading::Answer(help) => {
-            let found = match vault.read_mount(path, &purse.session.token).await {
+            let found = match vault.read_mount(path, &counted.session.token).await {
                 Reading::Answer(found) if !found.path.is_empty() => Some(found),
                 _ => None,
             };
@@ -93,7 +98,11 @@ fn is_description(line: &str) -> bool {
 }
 
 /// Reads the role, where the policy lets the job do that.
-pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, (plan, mount): (&Plan, &EngineMount)) -> Check {
+pub(crate) async fn examine_role(
+    vault: &Vault<'_>,
+    counted: &mut CountedToken,
+    (plan, mount): (&Plan, &EngineMount),
+) -> Check {
     if mount.kv {
         return Check::skip(Topic::EngineRole, "a KV engine has no roles");
     }
@@ -101,10 +110,10 @@ pub(crate) async fn examine_role(vault: &Vault<'_>, purse: &mut Purse, (plan, mo
         return Check::skip(Topic::EngineRole, "the key is stored: its path has no role");
     }
     let path = format!("{}/{}", plan.mint.roles, plan.role);
-    if !purse.take() {
+    if !counted.take() {
         return Check::skip(Topic::EngineRole, COUNTED);
     }
-    match vault.read_existence(&path, &purse.session.token).await {
+    match vault.read_existence(&path, &counted.session.token).await {
         Reading::Answer(()) => Check::good(Topic::EngineRole, format!("there is {path} (from {})", plan.role_origin)),
         Reading::Refusal(refusal) if refusal.status == 404 => {
             let text = format!("there is no {path} (from {})", plan.role_origin);
@@ -150,14 +159,14 @@ impl Rights {
 }
 
 /// Asks what the token may do.
-pub(crate) async fn ask_rights(vault: &Vault<'_>, purse: &mut Purse, plan: Option<&Plan>) -> Rights {
-    if !purse.take() {
+pub(crate) async fn ask_rights(vault: &Vault<'_>, counted: &mut CountedToken, plan: Option<&Plan>) -> Rights {
+    if !counted.take() {
         return Rights::Counted;
     }
     let others = plan.into_iter().flat_map(|plan| plan.others.iter().map(|one| one.mint.path.as_str()));
     let path = plan.map(|plan| plan.mint.path.as_str());
     let paths: Vec<_> = path.into_iter().chain(others).chain([RENEW, REVOKE, LOG_OUT]).collect();
-    match vault.read_capabilities(&paths, &purse.session.token).await {
+    match vault.read_capabilities(&paths, &counted.session.token).await {
         Reading::Answer(found) => Rights::Known(found),
         Reading::Refusal(refusal) => {
             Rights::Refused(format!("the token may not ask what it may do ({})", refusal.because()))

@@ -2,7 +2,7 @@
 //! whether a KV engine has the secret, and what the policies allow. The secret itself is never read.
 
 use super::engine::{COUNTED, Rights, grants};
-use super::token::Purse;
+use super::token::CountedToken;
 use super::{Check, Topic};
 use crate::config::{CredentialPlan, Plan};
 use crate::error::{Error, Kind, sanitized};
@@ -79,12 +79,12 @@ impl<'a> SecretRead<'a> {
 /// Examines one path, in the order of a run.
 pub(crate) async fn examine(
     vault: &Vault<'_>,
-    purse: &mut Purse,
+    counted: &mut CountedToken,
     read: &SecretRead<'_>,
     rights: &Rights,
 ) -> [Check; 3] {
     // This question takes no use of a token.
-    let (mount, found) = match vault.read_mount(read.path(), &purse.session.token).await {
+    let (mount, found) = match vault.read_mount(read.path(), &counted.session.token).await {
         Reading::Answer(found) => (describe_mount(&found, read, rights), Some(found)),
         Reading::Refusal(refusal) if matches!(refusal.status, 403 | 404) => (describe_no_mount(read, rights), None),
         Reading::Refusal(refusal) => {
@@ -97,7 +97,7 @@ pub(crate) async fn examine(
         let blocked = |topic| Check::blocked(topic, Topic::EngineMount);
         return [mount, blocked(Topic::EngineRole), blocked(Topic::Policy)];
     }
-    let there = examine_existence(vault, purse, read, found.as_ref()).await;
+    let there = examine_existence(vault, counted, read, found.as_ref()).await;
     [mount, there, describe_policy(read, rights)]
 }
 
@@ -227,7 +227,7 @@ fn describe_no_mount(read: &SecretRead<'_>, rights: &Rights) -> Check {
 /// Whether a KV engine of version 2 has the secret, or another engine the role.
 async fn examine_existence(
     vault: &Vault<'_>,
-    purse: &mut Purse,
+    counted: &mut CountedToken,
     read: &SecretRead<'_>,
     found: Option<&MountInfo>,
 ) -> Check {
@@ -244,10 +244,10 @@ async fn examine_existence(
             None => return skip(format!("only a read of {} tells whether it is there", read.path())),
         },
     };
-    if !purse.take() {
+    if !counted.take() {
         return skip(COUNTED.to_owned());
     }
-    let token = &purse.session.token;
+    let token = &counted.session.token;
     let known = match found.kv_version() {
         Some(_) => match vault.read_versions(&beside, token).await {
             Reading::Answer(versions) => return describe_versions(&versions, read),

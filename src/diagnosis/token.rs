@@ -13,14 +13,14 @@ use crate::vault::client::Vault;
 use crate::vault::client::reading::{Reading, TokenInfo};
 
 /// A token, and how many more questions it is good for.
-pub(crate) struct Purse {
+pub(crate) struct CountedToken {
     pub(crate) session: Session,
     /// `None`: as many as there are.
     questions: Option<u64>,
     spent: bool,
 }
 
-impl Purse {
+impl CountedToken {
     /// Of a login of our own, whose last use is for its revocation.
     pub(crate) fn of(session: Session) -> Self {
         let questions = (session.own && session.uses > 0).then(|| session.uses - 1);
@@ -56,39 +56,39 @@ impl Purse {
 /// Examines the token. A token with counted uses is not asked for anything more.
 pub(crate) async fn examine(
     vault: &Vault<'_>,
-    purse: &mut Purse,
+    counted: &mut CountedToken,
     (login, plan): (&Login, Option<&Plan>),
     job_left: Option<Duration>,
 ) -> Check {
-    let session = &purse.session;
+    let session = &counted.session;
     if let Some(plan) = plan
         && session.uses != 0
         && session.uses <= plan.reads
     {
-        purse.questions = Some(0);
-        return Check::failure(Topic::Token, &too_few_uses(&purse.session, plan));
+        counted.questions = Some(0);
+        return Check::failure(Topic::Token, &too_few_uses(&counted.session, plan));
     }
-    if !purse.take() {
+    if !counted.take() {
         return Check::skip(
             Topic::Token,
             "not looked up: the uses of the token are counted, and each request takes one",
         );
     }
-    match vault.read_token(&purse.session.token).await {
+    match vault.read_token(&counted.session.token).await {
         Reading::Answer(info) => {
-            if purse.session.own && purse.session.uses == 0 && info.num_uses != 0 {
-                purse.learn(info.num_uses);
+            if counted.session.own && counted.session.uses == 0 && info.num_uses != 0 {
+                counted.learn(info.num_uses);
                 if let Some(plan) = plan
-                    && purse.session.uses <= plan.reads
+                    && counted.session.uses <= plan.reads
                 {
-                    purse.questions = Some(0);
-                    return Check::failure(Topic::Token, &too_few_uses(&purse.session, plan));
+                    counted.questions = Some(0);
+                    return Check::failure(Topic::Token, &too_few_uses(&counted.session, plan));
                 }
             }
-            let check = describe(&info, &purse.session, plan, job_left);
+            let check = describe(&info, &counted.session, plan, job_left);
             // Whoever supplied it has counted on the uses that are left.
-            if !purse.session.own && info.num_uses > 0 {
-                purse.questions = Some(0);
+            if !counted.session.own && info.num_uses > 0 {
+                counted.questions = Some(0);
             }
             check
         }
@@ -98,14 +98,14 @@ pub(crate) async fn examine(
             "path \"auth/token/lookup-self\" { capabilities = [\"read\"] }, which the default policy has",
         ),
         Reading::Refusal(refusal) => {
-            purse.questions = Some(0);
+            counted.questions = Some(0);
             let error =
                 Error::new(Kind::Denied, format!("the {} is not valid ({})", login.describe(), refusal.because()));
             let hint = "the token has expired, was revoked, has used up its uses, is bound to other addresses, or is of another namespace";
             Check::failure(Topic::Token, &error.hint(hint))
         }
         Reading::Error(error) => {
-            purse.questions = Some(0);
+            counted.questions = Some(0);
             Check::failure(Topic::Token, &error)
         }
     }

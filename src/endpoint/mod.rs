@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// So large a request may be, in bytes. SDKs send fewer than 500. hyper takes no smaller limit.
 const LARGEST_REQUEST: usize = 8192;
 /// Until the system may have open files again.
-const A_MOMENT: Duration = Duration::from_millis(50);
+const FILES_PAUSE: Duration = Duration::from_millis(50);
 /// For everybody who is not let in. It does not say why.
 const FORBIDDEN: &str = r#"{"code":"Forbidden","message":"ci-creds refuses this request"}"#;
 
@@ -80,7 +80,7 @@ impl Endpoint {
             tokio::select! {
                 accepted = self.listener.accept(), if open.len() < MOST_CONNECTIONS => match accepted {
                     Ok((stream, _)) => open.push(self.hold(stream, &answer)),
-                    Err(_) => sleep(A_MOMENT).await,
+                    Err(_) => sleep(FILES_PAUSE).await,
                 },
                 Some(()) = open.next(), if !open.is_empty() => {}
             }

@@ -40,7 +40,7 @@ pub(crate) struct Foreground<'a> {
 }
 
 /// Stopped processes and their terminal need this long to be seen in their new state.
-const A_MOMENT: Duration = Duration::from_millis(50);
+const SETTLE_TIME: Duration = Duration::from_millis(50);
 
 impl<'a> Foreground<'a> {
     /// Starts it. `signals` are listened to already; one that came before the start must have ended the run.
@@ -131,7 +131,7 @@ impl<'a> Foreground<'a> {
     /// lets us go on, a command in a process group of its own gets the terminal back.
     async fn stop_too(&self) {
         // After `fg` all of the group go on at once, and we may be first.
-        tokio::time::sleep(A_MOMENT).await;
+        tokio::time::sleep(SETTLE_TIME).await;
         let (Some(terminal), Some(group)) = (terminal(), Stat::of(self.command).map(|stat| stat.group)) else { return };
         let ours = own_group();
         let foreground = tcgetpgrp(&terminal).ok();
@@ -139,7 +139,7 @@ impl<'a> Foreground<'a> {
             return;
         }
         let _ = kill_process(getpid(), Signal::STOP);
-        tokio::time::sleep(A_MOMENT).await;
+        tokio::time::sleep(SETTLE_TIME).await;
         if is_stopped(self.command) {
             if let Some(group) = group.filter(|_| group != ours && tcgetpgrp(&terminal).ok() == ours) {
                 let _ = tcsetpgrp(&terminal, group);

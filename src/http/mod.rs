@@ -329,7 +329,7 @@ mod tests {
             identity: None,
             server_name: server_name.map(str::to_owned),
             proxy: None,
-            hearsay: false,
+            proxy_and_ca_from_variables: false,
             redirect_hosts: vec![parse_server("https://node2.corp:8200").unwrap()],
             connect_timeout: Duration::from_secs(1),
             request_timeout: None,

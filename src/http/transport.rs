@@ -35,7 +35,7 @@ pub struct Connection {
     /// The proxy for https.
     pub proxy: Option<Proxy>,
     /// Both the CA and the proxy were named by variables: whoever set them can be the server, whatever the address.
-    pub hearsay: bool,
+    pub proxy_and_ca_from_variables: bool,
     /// Servers that a standby may send us to.
     pub redirect_hosts: Vec<Server>,
     /// The deadline of a connection attempt; shorter than the ones of requests and of the run.
@@ -67,7 +67,7 @@ impl Connection {
             identity: None,
             server_name: None,
             proxy: None,
-            hearsay: false,
+            proxy_and_ca_from_variables: false,
             redirect_hosts: Vec::new(),
             connect_timeout: timeout,
             request_timeout: None,

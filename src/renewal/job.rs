@@ -8,7 +8,7 @@ use super::{RenewalAnswer, read_answer};
 use crate::auth::Session;
 use crate::credential::{Credential, Life};
 use crate::host::Host;
-use crate::lease::{A_MOMENT, warn_of_a_short_token};
+use crate::lease::{CLEARLY_SHORTER, warn_of_a_short_token};
 use crate::time::{MARGIN, earlier, increment_until, render_time};
 use crate::vault::client::Vault;
 use crate::vault::wire::Envelope;
@@ -79,7 +79,7 @@ async fn renew_login(
 ) -> Result<(), String> {
     let (Some(token), Some(lease)) = (session.expires_at, one.lease.granted_until) else { return Ok(()) };
     let end = lease.min(end);
-    let is_short = token.checked_add(A_MOMENT).is_ok_and(|token| token < end);
+    let is_short = token.checked_add(CLEARLY_SHORTER).is_ok_and(|token| token < end);
     if !session.own || session.batch || session.uses != 0 || !is_short {
         return Ok(());
     }

@@ -34,7 +34,7 @@ const START: Duration = Duration::from_secs(10);
 /// What limits a lease, and what to change.
 const MAX_TTL: &str = "raise max_ttl of the engine's role, or of its mount";
 /// A login that was to live for so long, and lives longer by more than this, has a period of its own.
-const A_MOMENT: Duration = Duration::from_secs(5);
+const PERIOD_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The leases of a run and its login.
 pub(crate) struct Renewal<'a> {
@@ -211,7 +211,7 @@ impl<'a> Renewal<'a> {
                 let left = left_until(term.end, now);
                 match &term.fate {
                     Some(TermLimit::Refused(because)) => format!("Vault does not renew its token ({because})"),
-                    None if term.due.is_some() && left > leash.length + A_MOMENT && term.end != end => {
+                    None if term.due.is_some() && left > leash.length + PERIOD_TOLERANCE && term.end != end => {
                         *term = Term::new(Goal::For(left), term.end, now, fastrand::f64());
                         "its token is periodic, and Vault renews it for its period alone".to_owned()
                     }

@@ -45,7 +45,7 @@ pub(super) struct Term {
 }
 
 /// A life that is shorter than the one asked for by less is as long: Vault counts in whole seconds, and began before us.
-const A_MOMENT: SignedDuration = SignedDuration::from_secs(2);
+const ROUNDING: SignedDuration = SignedDuration::from_secs(2);
 
 /// The bounds of how long before the end it is told.
 const EARLIEST: SignedDuration = SignedDuration::from_mins(15);
@@ -82,10 +82,10 @@ impl Term {
     pub(super) fn renew(&mut self, sent: Timestamp, end: Timestamp, capped: bool, jitter: f64) {
         let (moved, passed) = (end.duration_since(self.end), sent.duration_since(self.renewed));
         let at_its_max = match self.goal {
-            Goal::Until(goal) => end < goal.saturating_sub(A_MOMENT).unwrap_or(Timestamp::MIN),
+            Goal::Until(goal) => end < goal.saturating_sub(ROUNDING).unwrap_or(Timestamp::MIN),
             Goal::For(length) | Goal::Leash(length) => {
                 // Of a life of seconds, one is much.
-                let length = length.saturating_sub(Duration::try_from(A_MOMENT).unwrap_or_default().min(length / 4));
+                let length = length.saturating_sub(Duration::try_from(ROUNDING).unwrap_or_default().min(length / 4));
                 end < sent.checked_add(length).unwrap_or(Timestamp::MAX)
             }
         };
@@ -130,7 +130,7 @@ impl Term {
     fn settle(&mut self, now: Timestamp, jitter: f64) {
         let left = self.end.duration_since(now);
         let pause = match self.goal {
-            Goal::Until(goal) if self.end >= goal.saturating_sub(A_MOMENT).unwrap_or(Timestamp::MIN) => {
+            Goal::Until(goal) if self.end >= goal.saturating_sub(ROUNDING).unwrap_or(Timestamp::MIN) => {
                 (self.fate, self.due) = (Some(TermLimit::Reached), None);
                 return;
             }

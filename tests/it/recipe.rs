@@ -33,7 +33,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("aws", "src/claims/placeholder.rs", "what its tokens say"),
     ("aws", "src/source/sts.rs", "likewise"),
     ("aws", "src/command/cache.rs", "a session of STS that is cached"),
-    ("aws", "src/command/estate.rs", "likewise"),
+    ("aws", "src/command/inventory.rs", "likewise"),
     ("aws", "src/config/private.rs", "the variables of the endpoint of STS"),
     ("aws", "src/config/plan.rs", "how long its session lives"),
     ("aws", "src/config/output.rs", "a hint about the file that AWS's tools call config"),

@@ -94,7 +94,7 @@ mod tests {
             identity: None,
             server_name: None,
             proxy: None,
-            hearsay: false,
+            proxy_and_ca_from_variables: false,
             redirect_hosts: Vec::new(),
             connect_timeout: Duration::from_secs(1),
             request_timeout: request_timeout.map(Duration::from_secs),

@@ -65,7 +65,7 @@ enum ItemOrigin {
 
 /// Everything that was found.
 #[derive(Default)]
-pub(super) struct Estate {
+pub(super) struct Inventory {
     pub items: Vec<Item>,
     /// Lines for stdout.
     pub lines: Vec<String>,
@@ -133,20 +133,20 @@ impl Caller<'_> {
     }
 }
 
-impl Estate {
+impl Inventory {
     /// Finds all that the caller can revoke.
     ///
     /// # Errors
     /// When a lock cannot be waited for.
     pub(super) async fn find(caller: &Caller<'_>) -> Result<Self> {
-        let mut estate = Self::default();
+        let mut inventory = Self::default();
         let begun = caller.host.elapsed();
-        estate.find_states(caller, begun + STATE_PATIENCE).await;
-        if estate.states.is_empty() && estate.refusals.is_empty() {
-            estate.add_empty_state(caller, begun + STATE_PATIENCE).await;
+        inventory.find_states(caller, begun + STATE_PATIENCE).await;
+        if inventory.states.is_empty() && inventory.refusals.is_empty() {
+            inventory.add_empty_state(caller, begun + STATE_PATIENCE).await;
         }
-        estate.find_entries(caller, begun + PATIENCE).await?;
-        Ok(estate)
+        inventory.find_entries(caller, begun + PATIENCE).await?;
+        Ok(inventory)
     }
 
     async fn find_states(&mut self, caller: &Caller<'_>, until: Duration) {
