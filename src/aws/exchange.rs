@@ -219,8 +219,7 @@ fn role_of(fields: &FormFields) -> String {
     assume::field(fields, "RoleArn").unwrap_or_default().to_owned()
 }
 
-/// Whether a session may have been made by a request that ended so, and was not parsed. 503 is what AWS answers when it does not
-/// act.
+/// Whether a request that ended so may have made a session that could not be read. AWS answers 503 if it did not act.
 fn may_have_acted(answer: &Result<ServiceReply, TransportError>) -> bool {
     match answer {
         Ok(answer) => matches!(answer.status, 200..=299 | 500..=502 | 504..=599),

@@ -17,7 +17,7 @@ use crate::http::{ServiceHints, Stage};
 use crate::identity::{AwsKeys, AwsSource};
 use crate::secret::Secret;
 
-/// So often a service is asked that is busy, as botocore asks the endpoint of a container.
+/// How often a busy service is asked, as botocore asks the endpoint of a container.
 const TRIES: u32 = 3;
 /// The pause before each further try at most, with full jitter: jobs that start together must not ask together, and what
 /// limits them are the requests of one second.

@@ -1,7 +1,8 @@
 //! `sts:GetWebIdentityToken`: STS signs an ID token for the runner's own AWS identity, for one audience. The form that is
 //! posted, and the token in the answer.
 //!
-//! Pure. Source: botocore's model of STS. The action is not there on the global endpoint, and AWS takes its tokens for no role.
+//! Pure. Source: botocore's model of STS. The global endpoint does not have the action, and AWS accepts these tokens for none
+//! of its roles.
 
 use jiff::Timestamp;
 

@@ -103,7 +103,7 @@ impl<'a> JobRecord<'a> {
         }
     }
 
-    /// One note says as much as many: that there may be a lease that nobody knows.
+    /// One note is enough: it says that there may be a lease that nobody knows.
     async fn keep_one_unclear(&self, id: String) {
         if self.unclear.borrow().is_some() {
             self.drop_note(id).await;

@@ -131,7 +131,7 @@ impl Args for LoginFlags {
     }
 }
 
-/// By what takes the values out of the matches: what only reads them copies all of them, for each part of a command.
+/// Takes the values out of the matches. The derived reading from a shared reference copies all of them, once for each part.
 impl FromArgMatches for LoginFlags {
     fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let MethodFlags { auth, auth_mount, auth_role, id_token_env, id_token_from, id_token_audience } =

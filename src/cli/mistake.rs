@@ -122,7 +122,7 @@ const OTHER_NAMES: [(&str, &str); 24] = [
 /// What one command calls what the other one has too.
 const COUNTERPARTS: [(&str, &str); 2] = [("--region", "--zone"), ("--zone", "--region")];
 
-/// What does here what a command of `vault` does.
+/// Our counterpart of a command of `vault`.
 const OTHER_COMMANDS: [(&str, &str); 8] = [
     ("read", "ci-creds secret --path PATH --env VAR=FIELD"),
     ("write", "ci-creds secret --path PATH --set NAME=VALUE --env VAR=FIELD"),

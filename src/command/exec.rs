@@ -128,7 +128,7 @@ async fn run_without_vault(mut exec: Exec, program: &Program, host: &Host) -> Re
     Ok(command.wait().await)
 }
 
-/// Asks the command to end, because this is about to happen.
+/// Sends SIGTERM to the command, for this reason.
 fn terminate(command: &mut Foreground<'_>, what: &str, host: &Host) {
     let text = format!("{what}: sending SIGTERM to the command, as --on-expiry term says");
     write_message(format!("ci-creds: warning: {}\n", printable(&text)), host);

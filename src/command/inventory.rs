@@ -180,7 +180,7 @@ impl Inventory {
                         let done = lock.is_ok_and(|lock| folder.remove(&lock, &name));
                         self.lines.push(format!("{}: the state of {what}", removal(done)));
                     }
-                    // Everything is revoked that it named.
+                    // Everything that it named is revoked.
                     (_, Some(label)) if label.expires <= host.now() => {}
                     (None, Some(Label { door, expires, .. })) if caller.is_of_another_login(door) => {
                         self.foreign.push((door.clone(), *expires));

@@ -23,7 +23,7 @@ use super::{complete_login, finish, start_runtime};
 #[derive(Clone, Copy)]
 pub(crate) struct RevocationScope {
     pub(crate) breadth: Breadth,
-    /// Whether nothing is said where there is nothing to do, unless somebody looks on, nor of what other jobs cached.
+    /// Says nothing where there is nothing to do, unless at a terminal, and nothing of what other jobs cached.
     pub(crate) quiet: bool,
 }
 

@@ -31,12 +31,12 @@ enum Wish {
     System(CiSystem),
 }
 
-/// The token that the user gives for Vault. `None`: he gives none.
+/// The token that the user gives for Vault. `None`: the user gives none.
 pub(super) fn find_id_token(flags: &cli::LoginFlags, layers: &Layers<'_>) -> Result<Option<SecretSource>> {
     find_id_token_for("https://vault.example.com", flags, layers)
 }
 
-/// The token that the user gives for a server of this audience. `None`: he gives none.
+/// The token that the user gives for a server of this audience. `None`: the user gives none.
 pub(super) fn find_id_token_for(
     audience: &str,
     flags: &cli::LoginFlags,

@@ -14,7 +14,7 @@ use crate::time::render_duration;
 /// and with a token that has expired no SDK gets one.
 const SHORTEST: Duration = Duration::from_secs(900);
 
-/// Holds the flags against the format: the SDKs ask STS by themselves, and know nothing of a limit that is passed over.
+/// Refuses flags that the format cannot pass on: the SDKs ask STS by themselves, without these limits.
 ///
 /// # Errors
 /// [`Kind::Config`].
@@ -43,7 +43,7 @@ pub(super) fn check_request(request: Option<&WebIdentityRequest>, output: &cli::
     }
 }
 
-/// Holds the life of the ID token against that of a session.
+/// Checks that the ID token lives long enough for a session.
 ///
 /// # Errors
 /// [`Kind::Config`].

@@ -170,7 +170,7 @@ impl Check {
         }
     }
 
-    /// It was not examined, because the diagnosis had so long and no longer.
+    /// It was not examined: the diagnosis had run out of time.
     pub(crate) fn cut_off(topic: Topic, limit: Duration) -> Self {
         let text = format!("not examined: the diagnosis stopped after {}", render_duration(limit));
         Self { cut_off: true, ..Self::skip(topic, text) }

@@ -12,11 +12,11 @@ use crate::provider::shape::Shape;
 use crate::vault::client::Vault;
 use crate::vault::client::reading::{MountInfo, Reading, SecretVersions};
 
-/// One request of a run, and where it was said.
+/// One request of a run, and where the user described it.
 pub(crate) struct SecretRead<'a> {
     shape: &'a Shape,
     mint: &'a Mint,
-    /// The name of the section. Empty where flags say all of it.
+    /// The name of the section. Empty where flags describe the request.
     section: &'a str,
     origin: &'a Origin,
 }
@@ -53,7 +53,7 @@ impl<'a> SecretRead<'a> {
         }
     }
 
-    /// How another value is said: `--kv 2`, or `kv = 2` in its section.
+    /// How the user gives another value: `--kv 2`, or `kv = 2` in its section.
     fn change(&self, key: &str, value: &str) -> String {
         match self.section {
             "" => format!("--{key} {value}"),
@@ -62,7 +62,7 @@ impl<'a> SecretRead<'a> {
         }
     }
 
-    /// How a write becomes a read.
+    /// What to change where a write must be a read.
     fn drop_body(&self) -> String {
         match (self.section, self.mint.body.as_deref()) {
             ("", Some("{}")) => "drop --write".into(),

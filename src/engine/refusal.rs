@@ -52,7 +52,7 @@ fn too_long(plan: &Plan) -> Option<(&str, &str)> {
     (!meant.is_empty()).then_some((meant, added))
 }
 
-/// Where the engine is mounted, as far as the run knows.
+/// Where the run expects the engine's mount.
 pub(crate) fn mount(plan: &Plan) -> &str {
     plan.mint.roles.rsplit_once('/').map_or(&plan.mint.roles, |(mount, _)| mount)
 }

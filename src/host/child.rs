@@ -13,7 +13,7 @@ impl ChildEnds {
         self.0.borrow_mut().insert(pid, None);
     }
 
-    /// Whoever was told of its end passes that on. Nothing is kept of a child that nobody waits for.
+    /// Passes on the end of a child, for whoever waits for it. Keeps nothing of a child that nobody waits for.
     pub(super) fn note(&self, pid: u32, success: bool) {
         if let Some(end) = self.0.borrow_mut().get_mut(&pid) {
             end.get_or_insert(success);

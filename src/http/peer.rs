@@ -19,7 +19,7 @@ pub(crate) struct Peer {
 pub(crate) struct ServiceHints {
     /// Where it does not answer, or somebody else answers in its place.
     pub(crate) reach: &'static str,
-    /// Where its certificate is signed by nobody who is trusted.
+    /// Where no trusted CA signed its certificate.
     pub(crate) trust: &'static str,
 }
 

@@ -159,9 +159,8 @@ static FIELDS: [Field; 4] = [
     Field::label("arn", Characters { prefix: "arn:", others: ":/+=,.@_-", lower: true, least: 1, most: 2048 }),
 ];
 
-/// A key for the object storage of another cloud, under the names by which AWS's tools read one: what an AWS credential
-/// left behind goes. It has the name, the
-/// command and the title of its cloud.
+/// A key for the object storage of another cloud, under the names by which AWS's tools read one. The variables of an
+/// earlier AWS credential are unset. It has the name, the command and the title of its cloud.
 pub(super) const fn storage_shape(
     (name, command, title): (&'static str, &'static str, &'static str),
     fields: &'static [Field],
