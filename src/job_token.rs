@@ -20,11 +20,11 @@ use crate::http::{ServiceHints, Stage, TransportError};
 use crate::identity::{AwsKeys, Login};
 use crate::origin::{Origin, WithOrigin};
 use crate::secret::Secret;
+use crate::time::Backoff;
 use crate::vault::retry::parse_retry_after;
 
 /// The first pause at most, and every pause at most: full jitter below a bound that doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(5) };
 
 const HINTS: ServiceHints = ServiceHints {
     reach: "check that this runner can reach it (network, HTTPS_PROXY, NO_PROXY, firewall)",
@@ -112,7 +112,7 @@ async fn ask(
     host: &Host,
     send: impl AsyncFn(Duration) -> TokenAnswer,
 ) -> Result<Secret> {
-    let mut bound = FIRST_PAUSE;
+    let mut repeats = 0;
     loop {
         let left = deadline.saturating_sub(host.elapsed());
         let (error, asked) = match send(ANSWER.min(left)).await {
@@ -120,13 +120,13 @@ async fn ask(
             TokenAnswer::Refusal(error) => return Err(error),
             TokenAnswer::Busy(error, asked) => (error, asked),
         };
-        let pause = asked.unwrap_or_default().saturating_add(bound.mul_f64(fastrand::f64()));
+        let pause = asked.unwrap_or_default().saturating_add(PAUSE.bound(repeats).mul_f64(fastrand::f64()));
         let left = deadline.saturating_sub(host.elapsed());
         if !request.repeats || pause >= left {
             return Err(error);
         }
         tokio::time::sleep(pause).await;
-        bound = (bound * 2).min(LONGEST_PAUSE);
+        repeats += 1;
     }
 }
 

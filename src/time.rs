@@ -12,6 +12,25 @@ use crate::typo::quoted;
 /// any one API call needs, smaller than any lease that is of use.
 pub(crate) const MARGIN: Duration = Duration::from_secs(5);
 
+/// How long to pause before a further try: a bound that doubles from the first to the longest. The jitter below it is the
+/// caller's: jobs that failed together must come back apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    /// The bound of the first pause.
+    pub first: Duration,
+    /// The bound of every pause.
+    pub longest: Duration,
+}
+
+impl Backoff {
+    /// The bound of the pause after so many tries, the first one not counted.
+    #[must_use]
+    pub(crate) fn bound(&self, repeats: u32) -> Duration {
+        // Eight doublings are beyond every longest pause.
+        self.first.saturating_mul(1 << repeats.min(8)).min(self.longest)
+    }
+}
+
 /// When something ends that was asked for at `sent` and then lives for `seconds`; zero means no end.
 ///
 /// Security: counted from before the request was sent, by the local clock, so that neither the way nor the

@@ -19,11 +19,11 @@ use crate::http::transport::Connection;
 use crate::http::{ServiceHints, Stage, TransportError};
 use crate::identity::{AwsKeys, Login};
 use crate::secret::Secret;
+use crate::time::Backoff;
 use crate::vault::refusal::{Refusal, explain};
 
 /// The first pause at most, and every pause at most: full jitter below a bound that doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE: Backoff = Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(5) };
 /// The deadline of one request: STS asks the issuer for its keys meanwhile.
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -120,7 +120,7 @@ impl<'a> Sts<'a> {
         headers: &dyn Fn(Timestamp) -> Vec<(&'static str, String)>,
         describe: &dyn Fn(&Refusal) -> Error,
     ) -> Result<(Timestamp, RoleSession)> {
-        let mut bound = FIRST_PAUSE;
+        let mut pauses = 0;
         let mut was_repeated = false;
         loop {
             let sent = self.host.now();
@@ -170,13 +170,13 @@ impl<'a> Sts<'a> {
                 Repeat::Once => !std::mem::replace(&mut was_repeated, true),
                 Repeat::InTime => true,
             };
-            let pause = bound.mul_f64(fastrand::f64());
+            let pause = PAUSE.bound(pauses).mul_f64(fastrand::f64());
             let left = self.deadline.saturating_sub(self.host.elapsed());
             if !may_repeat || self.connection.retries == 0 || pause >= left {
                 return Err(error);
             }
             tokio::time::sleep(pause).await;
-            bound = (bound * 2).min(LONGEST_PAUSE);
+            pauses += 1;
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::time::left_until;
+use crate::time::{Backoff, left_until};
 
 /// What a renewal asks for. Never nothing: without an increment, Vault shortens what an earlier one made longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,7 @@ const EARLIEST: SignedDuration = SignedDuration::from_mins(15);
 const LATEST: SignedDuration = SignedDuration::from_secs(60);
 
 /// The pauses after failed renewals: each at most twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const PAUSE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 
 impl Term {
     /// One that Vault granted until `end`, at `now`. `jitter` lies between 0 and 1.
@@ -106,7 +105,7 @@ impl Term {
 
     /// Nobody knows what became of a renewal, or Vault was not reached.
     pub(super) fn fail(&mut self, now: Timestamp, jitter: f64) {
-        let bound = FIRST_PAUSE.saturating_mul(1 << self.failures.min(8)).min(LONGEST_PAUSE);
+        let bound = PAUSE.bound(self.failures);
         self.failures += 1;
         let pause = bound.mul_f64(1.0 - jitter / 2.0);
         self.due = now.checked_add(pause).ok().filter(|due| *due < self.end);

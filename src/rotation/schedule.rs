@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::time::left_until;
+use crate::time::{Backoff, left_until};
 
 /// So long before the end a new one is read, if that is later than half of the life. botocore asks for a new one when 15
 /// minutes are left.
 const LEAD: SignedDuration = SignedDuration::from_mins(16);
 
 /// The pauses after failures: each at most twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const PAUSE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 
 /// When the credential that is served now gets its successor.
 #[derive(Debug, Default)]
@@ -47,7 +46,7 @@ impl Schedule {
 
     /// Reading a new one failed. `jitter` lies between 0 and 1.
     pub(super) fn fail(&mut self, now: Timestamp, jitter: f64) {
-        let bound = FIRST_PAUSE.saturating_mul(1 << self.failures.min(8)).min(LONGEST_PAUSE);
+        let bound = PAUSE.bound(self.failures);
         self.failures += 1;
         self.due = now.checked_add(bound.mul_f64(1.0 - jitter / 2.0)).ok();
     }

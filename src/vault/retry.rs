@@ -6,11 +6,10 @@ use jiff::Timestamp;
 
 use super::outcome::{Outcome, Patience};
 use super::step::{Again, Step};
-use crate::time::left_until;
+use crate::time::{Backoff, left_until};
 
 /// The first pause at most, and every pause at most: full jitter below it.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE: Backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(5) };
 
 /// What became of one request so far, over all the times that it was sent.
 #[derive(Debug, Default)]
@@ -84,8 +83,7 @@ pub(super) fn pause(attempt: u32, outcome: &Outcome, now: Timestamp) -> Duration
 
 /// Full jitter below a bound that doubles: a hundred jobs that failed together come back apart.
 fn jitter(attempt: u32) -> Duration {
-    let bound = FIRST_PAUSE.saturating_mul(1 << attempt.min(8)).min(LONGEST_PAUSE);
-    bound.mul_f64(fastrand::f64())
+    PAUSE.bound(attempt).mul_f64(fastrand::f64())
 }
 
 /// `Retry-After`: seconds, or an HTTP date. What cannot be read is no wish; the past is now.
